@@ -1,0 +1,243 @@
+// Codec: messages as bytes. Byte 0 is the format, byte 1 the kind, then msgpack of a list of fields; gossip has its version
+// in front of that, unpacked, so that a message id costs no decoding. The decoder is total: any bytes in, a result out.
+
+import { Packr } from "msgpackr";
+import {
+  COUNTER_MAX,
+  DIGEST_ITEMS_MAX,
+  ENTRIES_PER_OWNER_MAX,
+  ENTRY_VALUE_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  INCARNATION_MAX,
+  OWNERS_MAX,
+  SERVICE_NAME_CHARS_MAX,
+} from "../limits.ts";
+import type { Entry } from "../mesh.ts";
+import { fail, ok, type Result } from "../result.ts";
+import { isName, memberName, type OwnerId, ownerId } from "./ids.ts";
+import {
+  type DigestItem,
+  type DigestMessage,
+  FORMAT,
+  type HelloMessage,
+  type HostDelta,
+  type Message,
+} from "./message.ts";
+import type { Start, Version } from "./version.ts";
+import { WireError, WireReader } from "./wire-reader.ts";
+
+// Plain lists: msgpackr's records would need a schema that a peer of another release does not have.
+const packr = new Packr({ useRecords: false });
+
+/** Byte 1. Numbers are never used again. */
+const KIND_BYTES = {
+  hello: 1,
+  gossip: 2,
+  digest: 3,
+  pull: 4,
+  delta: 5,
+  tell: 6,
+  ping: 7,
+  pong: 8,
+} as const satisfies Record<Message["kind"], number>;
+
+/** Incarnation, start id and counter, 8 bytes each, big endian. */
+const GOSSIP_VERSION_BYTES = 24;
+const HEAD_BYTES = 2;
+/** A peer id in base58 has 52; room for other key types. */
+const OWNER_CHARS_MAX = 128;
+const CLUSTER_CHARS_MAX = 64;
+const START_ID_MAX = 2 ** 48 - 1;
+const CHECKSUM_MAX = 2 ** 53 - 1;
+
+export function encodeMessage(message: Message): Uint8Array {
+  const body = packr.pack(fieldsOf(message));
+  const headBytes = HEAD_BYTES + (message.kind === "gossip" ? GOSSIP_VERSION_BYTES : 0);
+  const bytes = new Uint8Array(headBytes + body.length);
+  bytes[0] = FORMAT;
+  bytes[1] = KIND_BYTES[message.kind];
+  if (message.kind === "gossip") writeGossipVersion(bytes, message.delta);
+  bytes.set(body, headBytes);
+  if (bytes.length > FRAME_BYTES_MAX) throw new Error(`bug: a ${message.kind} of ${bytes.length} bytes`);
+  return bytes;
+}
+
+export function decodeMessage(bytes: Uint8Array): Result<Message> {
+  if (bytes.length > FRAME_BYTES_MAX) return fail("message: over its bound");
+  if (bytes.length < HEAD_BYTES) return fail("message: cut");
+  if (bytes[0] !== FORMAT) return fail(`message: format ${bytes[0]}, we speak ${FORMAT}`);
+  const kind = KINDS.get(bytes[1] ?? 0);
+  if (kind === undefined) return fail(`message: unknown kind ${bytes[1]}`);
+  const headBytes = HEAD_BYTES + (kind === "gossip" ? GOSSIP_VERSION_BYTES : 0);
+  try {
+    return ok(DECODERS[kind](packr.unpack(bytes.subarray(headBytes))));
+  } catch (error) {
+    // Not ours: msgpackr's own errors on cut or mad bytes, among them RangeError and TypeError.
+    return fail(error instanceof WireError ? error.message : `${kind}: not msgpack`);
+  }
+}
+
+/** The bytes that tell one gossip message of an owner from all its others; undefined if it is none. */
+export function gossipVersionBytes(bytes: Uint8Array): Uint8Array | undefined {
+  const isGossip = bytes[1] === KIND_BYTES.gossip && bytes.length >= HEAD_BYTES + GOSSIP_VERSION_BYTES;
+  return isGossip ? bytes.subarray(HEAD_BYTES, HEAD_BYTES + GOSSIP_VERSION_BYTES) : undefined;
+}
+
+function writeGossipVersion(bytes: Uint8Array, { start, to }: HostDelta): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + HEAD_BYTES, GOSSIP_VERSION_BYTES);
+  view.setFloat64(0, start.incarnation);
+  view.setFloat64(8, start.startId);
+  view.setFloat64(16, to);
+}
+
+// --- to fields
+
+function fieldsOf(message: Message): readonly unknown[] {
+  switch (message.kind) {
+    case "hello":
+      return [message.cluster, message.name, message.role, message.incarnation];
+    case "gossip":
+      return deltaFields(message.delta);
+    case "digest":
+    case "pull":
+      return [message.round, message.items.map(itemFields)];
+    case "delta":
+      return [message.round, message.hasMore, message.isLacking, message.deltas.map(deltaFields)];
+    case "tell":
+      return [message.topic, message.body];
+    case "ping":
+    case "pong":
+      return [];
+  }
+}
+
+function itemFields(item: DigestItem): readonly unknown[] {
+  const { owner, start, counter, compacted, checksum, isExact, isInForce, wantsRepair } = item;
+  const { incarnation, startId } = start;
+  return [owner, incarnation, startId, counter, compacted, checksum, isExact, isInForce, wantsRepair];
+}
+
+function deltaFields(delta: HostDelta): readonly unknown[] {
+  const { owner, start, from, to, head, compacted, completeAt, isRepair } = delta;
+  const entries = delta.entries.map(({ key, value, version }) => [key, value, version.counter]);
+  return [owner, start.incarnation, start.startId, from, to, head, compacted, completeAt, isRepair, entries];
+}
+
+// --- from fields
+
+const DECODERS = {
+  hello: decodeHello,
+  gossip: (fields) => ({ kind: "gossip", delta: decodeDelta(fields) }),
+  digest: (fields) => ({ kind: "digest", ...decodeDigest(fields, "digest") }),
+  pull: (fields) => ({ kind: "pull", ...decodeDigest(fields, "pull") }),
+  delta: decodeDeltas,
+  tell: decodeTell,
+  ping: (fields) => decodeBare(fields, "ping"),
+  pong: (fields) => decodeBare(fields, "pong"),
+} as const satisfies Record<Message["kind"], (fields: unknown) => Message>;
+
+const KINDS = new Map<number, Message["kind"]>(
+  Object.entries(KIND_BYTES).map(([kind, byte]) => [byte, kind as Message["kind"]]),
+);
+
+function decodeHello(fields: unknown): HelloMessage {
+  const reader = new WireReader(fields, "hello");
+  const cluster = reader.text("cluster", CLUSTER_CHARS_MAX);
+  const name = reader.text("name", CLUSTER_CHARS_MAX);
+  const role = reader.text("role", CLUSTER_CHARS_MAX);
+  const incarnation = reader.int("incarnation", INCARNATION_MAX);
+  reader.end();
+  reader.require(isName(name), "name");
+  if (role !== "host" && role !== "proxy") throw new WireError("hello: bad role");
+  return { kind: "hello", cluster, name: memberName(name), role, incarnation };
+}
+
+function decodeDigest(fields: unknown, kind: string): Pick<DigestMessage, "round" | "items"> {
+  const reader = new WireReader(fields, kind);
+  const round = reader.int("round", COUNTER_MAX);
+  const items = reader.list("items", DIGEST_ITEMS_MAX, decodeItem);
+  reader.end();
+  return { round, items };
+}
+
+function decodeItem(fields: unknown): DigestItem {
+  const reader = new WireReader(fields, "digest item");
+  const owner = readOwner(reader);
+  const start = readStart(reader);
+  const counter = reader.int("counter", COUNTER_MAX);
+  const compacted = reader.int("compacted", COUNTER_MAX);
+  const checksum = reader.int("checksum", CHECKSUM_MAX);
+  const isExact = reader.flag("exact");
+  const isInForce = reader.flag("in force");
+  const wantsRepair = reader.flag("wants repair");
+  reader.end();
+  return { owner, start, counter, compacted, checksum, isExact, isInForce, wantsRepair };
+}
+
+function decodeDeltas(fields: unknown): Message {
+  const reader = new WireReader(fields, "delta");
+  const round = reader.int("round", COUNTER_MAX);
+  const hasMore = reader.flag("more");
+  const isLacking = reader.flag("lacking");
+  const deltas = reader.list("deltas", 2 * OWNERS_MAX, decodeDelta);
+  reader.end();
+  return { kind: "delta", round, hasMore, isLacking, deltas };
+}
+
+function decodeDelta(fields: unknown): HostDelta {
+  const reader = new WireReader(fields, "host delta");
+  const owner = readOwner(reader);
+  const start = readStart(reader);
+  const from = reader.int("from", COUNTER_MAX);
+  const to = reader.int("to", COUNTER_MAX);
+  const head = reader.int("head", COUNTER_MAX);
+  const compacted = reader.int("compacted", COUNTER_MAX);
+  const completeAt = reader.int("complete at", COUNTER_MAX);
+  const isRepair = reader.flag("repair");
+  const entries = reader.list("entries", ENTRIES_PER_OWNER_MAX, (entry) => decodeEntry(entry, owner, start));
+  reader.end();
+  reader.require(from <= to && to <= head && !(isRepair && from > 0), "range");
+  reader.require(isAscending(entries, from, to), "order of entries");
+  return { owner, start, from, to, head, compacted, completeAt, isRepair, entries };
+}
+
+function decodeEntry(fields: unknown, owner: OwnerId, start: Start): Entry {
+  const reader = new WireReader(fields, "entry");
+  const key = reader.key("key");
+  const value = reader.value("value", ENTRY_VALUE_BYTES_MAX);
+  const version: Version = { ...start, counter: reader.int("counter", COUNTER_MAX) };
+  reader.end();
+  return { owner, key, value, version };
+}
+
+/** Strictly, and within (from, to]: what the store asserts when it puts them. */
+function isAscending(entries: readonly Entry[], from: number, to: number): boolean {
+  let last = from;
+  for (const { version } of entries) {
+    if (version.counter <= last) return false;
+    last = version.counter;
+  }
+  return last <= to;
+}
+
+function decodeTell(fields: unknown): Message {
+  const reader = new WireReader(fields, "tell");
+  const topic = reader.text("topic", SERVICE_NAME_CHARS_MAX);
+  const body = reader.bytes("body", FRAME_BYTES_MAX);
+  reader.end();
+  return { kind: "tell", topic, body };
+}
+
+function decodeBare<Kind extends "ping" | "pong">(fields: unknown, kind: Kind): { kind: Kind } {
+  new WireReader(fields, kind).end();
+  return { kind };
+}
+
+function readOwner(reader: WireReader): OwnerId {
+  return ownerId(reader.text("owner", OWNER_CHARS_MAX));
+}
+
+function readStart(reader: WireReader): Start {
+  const incarnation = reader.int("incarnation", INCARNATION_MAX);
+  return { incarnation, startId: reader.int("start id", START_ID_MAX) };
+}

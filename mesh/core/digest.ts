@@ -1,0 +1,87 @@
+// Digest: what a store holds, in a few words for each owner, and what another's digest says about ours.
+
+import type { HostState } from "./host-state.ts";
+import type { OwnerId } from "./ids.ts";
+import type { DigestItem } from "./message.ts";
+import type { Store } from "./store.ts";
+import { compareStarts, type Start } from "./version.ts";
+
+/** Of every owner the state in force and the one built aside, in this order: so an answer repairs the first before. */
+export function digestOf(store: Store): readonly DigestItem[] {
+  return [...store.owners()].flatMap((owner) => digestOfOwner(store, owner));
+}
+
+/**
+ * A state that is built anew aside, of the start in force, stands for both: only from its counter can it be continued.
+ */
+export function digestOfOwner(store: Store, owner: OwnerId): readonly DigestItem[] {
+  const { inForce, aside } = store.held(owner);
+  const isReplaced =
+    inForce !== undefined && aside !== undefined && compareStarts(inForce.start, aside.start) === 0;
+  const items: DigestItem[] = [];
+  if (inForce !== undefined && !isReplaced) items.push(itemOf(inForce, true));
+  if (aside !== undefined) items.push(itemOf(aside, false));
+  return items;
+}
+
+/** What is held of the owner of a stretch that we cannot take, also if that is nothing of its start. */
+export function digestForGap(
+  store: Store,
+  { owner, start }: Pick<DigestItem, "owner" | "start">,
+): readonly DigestItem[] {
+  const held = digestOfOwner(store, owner);
+  const isKnown = held.some((item) => compareStarts(item.start, start) >= 0);
+  return isKnown ? held : [...held, emptyItem(owner, start)];
+}
+
+/** An item that asks for the whole of a start of which nothing is held. */
+function emptyItem(owner: OwnerId, start: Start): DigestItem {
+  const nothing = { counter: 0, compacted: 0, checksum: 0 };
+  return { owner, start, ...nothing, isExact: true, isInForce: false, wantsRepair: false };
+}
+
+function itemOf(state: HostState, isInForce: boolean): DigestItem {
+  const { owner, start, counter, compacted, checksum, isExact } = state;
+  return { owner, start, counter, compacted, checksum, isExact, isInForce, wantsRepair: false };
+}
+
+export interface DigestFindings {
+  /** The other holds something that we lack. */
+  readonly isLacking: boolean;
+  /** States with the other's version but other values. */
+  readonly mismatched: readonly OwnerId[];
+  /** The highest start of our own that we did not begin, or writes of this one that we did not do. */
+  readonly ownConflict: Start | undefined;
+}
+
+/** Reads the other's digest against our store. `self` is judged apart: nobody knows our state better. */
+export function compareDigest(store: Store, items: readonly DigestItem[], self: OwnerId): DigestFindings {
+  const mismatched: OwnerId[] = [];
+  let isLacking = false;
+  let ownConflict: Start | undefined;
+  for (const item of items) {
+    const { inForce, aside } = store.held(item.owner);
+    if (item.owner === self) {
+      if (inForce !== undefined && isAhead(item, inForce)) ownConflict = laterStart(ownConflict, item.start);
+    } else {
+      // What the other has in force counts against what we have in force: a later start aside may never be announced.
+      isLacking ||= isAhead(item, aside ?? inForce) || (item.isInForce && isAhead(item, inForce));
+    }
+    if (inForce !== undefined && isMismatch(item, inForce)) mismatched.push(item.owner);
+  }
+  return { isLacking, mismatched, ownConflict };
+}
+
+function isAhead(item: DigestItem, state: HostState | undefined): boolean {
+  if (state === undefined) return true;
+  return (compareStarts(item.start, state.start) || item.counter - state.counter) > 0;
+}
+
+function isMismatch(item: DigestItem, state: HostState): boolean {
+  const isComparable = item.isInForce && item.isExact && state.isExact && item.counter === state.counter;
+  return isComparable && compareStarts(item.start, state.start) === 0 && item.checksum !== state.checksum;
+}
+
+function laterStart(left: Start | undefined, right: Start): Start {
+  return left !== undefined && compareStarts(left, right) > 0 ? left : right;
+}

@@ -1,0 +1,56 @@
+// Inputs and effects of the replica: values, so that a transcript prints them and the simulator drops and reorders them.
+
+import type { EntryChange } from "../mesh.ts";
+import type { OwnerId } from "./ids.ts";
+import type { GossipMessage, HostDelta, ReplicaMessage } from "./message.ts";
+import type { Raise } from "./raises.ts";
+import type { SyncId } from "./rounds.ts";
+import type { TimerToken } from "./timers.ts";
+
+export type ReplicaInput =
+  /** Once, before all others: sets the first timers. */
+  | { readonly kind: "begin" }
+  | { readonly kind: "write"; readonly key: string; readonly value: Uint8Array | null }
+  | { readonly kind: "announce" }
+  /** Gossip of `delta.owner`, handed on by `from`. Who signed it is checked before. */
+  | { readonly kind: "gossip"; readonly from: OwnerId; readonly delta: HostDelta }
+  | { readonly kind: "message"; readonly from: OwnerId; readonly message: ReplicaMessage }
+  /** Its hello was accepted and the standing stream is open. */
+  | { readonly kind: "peer-connected"; readonly peer: OwnerId }
+  | { readonly kind: "peer-disconnected"; readonly peer: OwnerId }
+  /** Frames to this peer were dropped: what they said must be said by a sync. */
+  | { readonly kind: "peer-overflowed"; readonly peer: OwnerId }
+  | { readonly kind: "timer"; readonly token: TimerToken }
+  | { readonly kind: "sync"; readonly peer: OwnerId; readonly id: SyncId }
+  /** The answer to `persist-incarnation`: it is on disk. `startId` is random. */
+  | { readonly kind: "incarnation-persisted"; readonly incarnation: number; readonly startId: number };
+
+/** What is counted; each is a metric. */
+export type Counter =
+  | "gossip-published"
+  | "gossip-applied"
+  | "duplicates"
+  | "gaps"
+  | "stale"
+  | "rounds"
+  | "pulls"
+  | "rounds-expired"
+  | "deltas-sent"
+  | "deltas-applied"
+  | "repairs"
+  | "own-conflicts"
+  | "tombstones-collected"
+  | "refused-owners-max"
+  | "refused-entries-max"
+  | "refused-not-own";
+
+export type Effect =
+  | { readonly kind: "publish"; readonly message: GossipMessage }
+  | { readonly kind: "send"; readonly to: OwnerId; readonly message: ReplicaMessage }
+  | { readonly kind: "schedule"; readonly token: TimerToken; readonly delayMs: number }
+  /** The store in force changed; it holds all changes of this step already when the first one is told. */
+  | { readonly kind: "changed"; readonly change: EntryChange }
+  /** Must be on disk before `incarnation-persisted` comes back; until then the old start goes on. */
+  | ({ readonly kind: "persist-incarnation" } & Raise)
+  | { readonly kind: "sync-ended"; readonly id: SyncId; readonly isReached: boolean }
+  | { readonly kind: "count"; readonly counter: Counter; readonly by: number };

@@ -1,0 +1,53 @@
+// The member entry: what every member writes about itself under the key "member", so that all learn names and addresses.
+
+import { Packr } from "msgpackr";
+import type { MemberRole } from "../mesh.ts";
+import { fail, ok, type Result } from "../result.ts";
+import { isName, type MemberName, memberName } from "./ids.ts";
+
+/** The one key that the mesh itself writes. */
+export const MEMBER_KEY = "member";
+/** A multi-homed machine has a handful of addresses; more is a mistake. */
+export const MEMBER_ADDRESSES_MAX = 16;
+const ADDRESS_CHARS_MAX = 256;
+const FORMAT = 1;
+
+export interface MemberRecord {
+  readonly name: MemberName;
+  readonly role: MemberRole;
+  /** Multiaddrs without a peer id, where others dial it. */
+  readonly addresses: readonly string[];
+  readonly startedAtMs: number;
+}
+
+// Plain maps: records (msgpackr's schemas) would need state that a relay does not have.
+const packr = new Packr({ useRecords: false });
+
+export function encodeMember(record: MemberRecord): Uint8Array {
+  return new Uint8Array(packr.pack({ format: FORMAT, ...record }));
+}
+
+export function decodeMember(bytes: Uint8Array): Result<MemberRecord> {
+  let fields: unknown;
+  try {
+    fields = packr.unpack(bytes);
+  } catch {
+    return fail("member: not msgpack");
+  }
+  if (typeof fields !== "object" || fields === null) return fail("member: not a map");
+  const { format, name, role, addresses, startedAtMs } = fields as Record<string, unknown>;
+  if (format !== FORMAT) return fail("member: unknown format");
+  if (typeof name !== "string" || !isName(name)) return fail("member: bad name");
+  if (role !== "host" && role !== "proxy") return fail("member: bad role");
+  if (!isAddressList(addresses)) return fail("member: bad addresses");
+  if (typeof startedAtMs !== "number") return fail("member: bad start time");
+  return ok({ name: memberName(name), role, addresses, startedAtMs });
+}
+
+function isAddressList(list: unknown): list is string[] {
+  return (
+    Array.isArray(list) &&
+    list.length <= MEMBER_ADDRESSES_MAX &&
+    list.every((address) => typeof address === "string" && address.length <= ADDRESS_CHARS_MAX)
+  );
+}

@@ -1,0 +1,326 @@
+import { describe, expect, test } from "vitest";
+import {
+  ANTI_ENTROPY_INTERVAL_MS,
+  GOSSIP_BYTES_MAX,
+  GOSSIP_COALESCE_MS,
+  OWNERS_MAX,
+  RAISE_INTERVAL_MS,
+  RAISES_AT_ONCE_MAX,
+  ROUND_TIMEOUT_MS,
+  SETTLE_SYNC_MS,
+} from "../limits.ts";
+import type { Effect, ReplicaInput } from "./effect.ts";
+import { type OwnerId, ownerId } from "./ids.ts";
+import type { HostDelta } from "./message.ts";
+import { Replica } from "./replica.ts";
+
+const SELF = ownerId("self");
+const PEER = ownerId("peer");
+const OTHER = ownerId("other");
+const VALUE = new Uint8Array([1]);
+
+function createReplica(): Replica {
+  return new Replica({ self: SELF, start: { incarnation: 10, startId: 1 } }, { random: () => 0.5 });
+}
+
+/** One line an effect, as a transcript has it. Counters are left out. */
+function describeEffects(effects: readonly Effect[]): readonly string[] {
+  return effects.filter((effect) => effect.kind !== "count").map(describeEffect);
+}
+
+function describeEffect(effect: Effect): string {
+  switch (effect.kind) {
+    case "publish": {
+      const { from, to, completeAt, entries } = effect.message.delta;
+      return `publish (${from},${to}] complete@${completeAt} entries=${entries.length}`;
+    }
+    case "send":
+      return `send ${effect.message.kind} to ${effect.to}`;
+    case "schedule":
+      return `schedule ${effect.token.purpose} in ${effect.delayMs}`;
+    case "changed":
+      return `changed ${effect.change.owner}/${effect.change.key} by ${effect.change.path}`;
+    case "persist-incarnation":
+      return `persist ${effect.incarnation}`;
+    case "sync-ended":
+      return `sync ${effect.id} ended ${effect.isReached}`;
+    case "count":
+      return `count ${effect.counter}`;
+  }
+}
+
+function countersOf(effects: readonly Effect[]): readonly string[] {
+  return effects.filter((effect) => effect.kind === "count").map((effect) => effect.counter);
+}
+
+function deltaOf(owner: OwnerId, part: Partial<HostDelta> = {}): HostDelta {
+  const start = { incarnation: 5, startId: 5 };
+  const delta = {
+    owner,
+    start,
+    from: 0,
+    to: 1,
+    head: 1,
+    compacted: 0,
+    completeAt: 1,
+    isRepair: false,
+    ...part,
+  };
+  const version = { ...delta.start, counter: delta.to };
+  const entries = delta.to > delta.from ? [{ owner, key: "a", value: VALUE, version }] : [];
+  return { entries, ...delta };
+}
+
+function tokenOf(effects: readonly Effect[]) {
+  const schedule = effects.find((effect) => effect.kind === "schedule");
+  if (schedule === undefined) throw new Error("nothing scheduled");
+  return schedule.token;
+}
+
+describe("own changes", () => {
+  test("are only collected before announce, and then go out together", () => {
+    const replica = createReplica();
+    expect(describeEffects(replica.step({ kind: "write", key: "a", value: VALUE }, 0))).toEqual([
+      "changed self/a by own",
+    ]);
+    replica.step({ kind: "write", key: "b", value: VALUE }, 0);
+    expect(describeEffects(replica.step({ kind: "announce" }, 0))).toEqual([
+      "publish (0,2] complete@2 entries=2",
+    ]);
+    expect(replica.step({ kind: "announce" }, 0)).toEqual([]);
+  });
+
+  test("go out at once when the line is idle, and are coalesced when it is not", () => {
+    const replica = createReplica();
+    replica.step({ kind: "announce" }, 0);
+    const now = 100;
+    expect(describeEffects(replica.step({ kind: "write", key: "a", value: VALUE }, now))).toContain(
+      "publish (0,1] complete@1 entries=1",
+    );
+    const second = replica.step({ kind: "write", key: "b", value: VALUE }, now + 1);
+    expect(describeEffects(second)).toEqual([
+      "changed self/b by own",
+      `schedule flush in ${GOSSIP_COALESCE_MS - 1}`,
+    ]);
+    expect(describeEffects(replica.step({ kind: "write", key: "b", value: null }, now + 2))).toEqual([
+      "changed self/b by own",
+    ]);
+    const timer = { kind: "timer", token: tokenOf(second) } as const;
+    expect(describeEffects(replica.step(timer, now + 4))).toEqual(["publish (1,3] complete@1 entries=1"]);
+    expect(replica.step(timer, now + 5)).toEqual([]);
+  });
+
+  test("that do not fit one message go out as a head, for peers to pull", () => {
+    const replica = createReplica();
+    for (let at = 0; at < 3; at += 1) {
+      replica.step({ kind: "write", key: `${at}`, value: new Uint8Array(GOSSIP_BYTES_MAX / 2) }, 0);
+    }
+    expect(describeEffects(replica.step({ kind: "announce" }, 0))).toEqual([
+      "publish (3,3] complete@3 entries=0",
+    ]);
+  });
+});
+
+describe("gossip", () => {
+  test("with a gap is pulled from its owner, or else from who handed it on", () => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const gap = { kind: "gossip", from: PEER, delta: deltaOf(OTHER, { from: 3, to: 4, head: 4 }) } as const;
+    expect(describeEffects(replica.step(gap, 1))).toEqual(["send pull to peer"]);
+    expect(countersOf(replica.step(gap, 2))).toEqual(["gaps"]);
+    replica.step({ kind: "peer-disconnected", peer: PEER }, 3);
+    replica.step({ kind: "peer-connected", peer: OTHER }, 4);
+    expect(describeEffects(replica.step(gap, 5))).toEqual(["send pull to other"]);
+  });
+
+  test("of an earlier start is answered by a digest, so that its sender learns the newer", () => {
+    const replica = createReplica();
+    replica.step({ kind: "gossip", from: PEER, delta: deltaOf(OTHER) }, 0);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    // The digest that was sent on connect is answered first.
+    const done = { kind: "delta", round: 1, deltas: [], hasMore: false, isLacking: false } as const;
+    replica.step({ kind: "message", from: PEER, message: done }, 1);
+    const stale = deltaOf(OTHER, { start: { incarnation: 4, startId: 9 } });
+    expect(describeEffects(replica.step({ kind: "gossip", from: PEER, delta: stale }, 2))).toEqual([
+      "send digest to peer",
+    ]);
+  });
+
+  test("of one owner too many is refused and counted", () => {
+    const replica = createReplica();
+    for (let at = 0; at < OWNERS_MAX - 1; at += 1) {
+      replica.step({ kind: "gossip", from: PEER, delta: deltaOf(ownerId(`${at}`)) }, 0);
+    }
+    const effects = replica.step({ kind: "gossip", from: PEER, delta: deltaOf(OTHER) }, 0);
+    expect(countersOf(effects)).toEqual(["refused-owners-max"]);
+  });
+});
+
+describe("our own entries at a version that we did not write", () => {
+  test("make us raise our incarnation, on disk first, and write all again", () => {
+    const replica = createReplica();
+    replica.step({ kind: "write", key: "a", value: VALUE }, 0);
+    replica.step({ kind: "announce" }, 0);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const foreign = deltaOf(SELF, { start: { incarnation: 12, startId: 3 } });
+    const message = {
+      kind: "delta",
+      round: 99,
+      deltas: [foreign],
+      hasMore: false,
+      isLacking: false,
+    } as const;
+    expect(describeEffects(replica.step({ kind: "message", from: PEER, message }, 1))).toEqual([
+      "persist 13",
+    ]);
+    expect(replica.step({ kind: "message", from: PEER, message }, 2)).toEqual([]);
+    expect(replica.ownVersion("a")?.incarnation).toBe(10);
+    const persisted = { kind: "incarnation-persisted", incarnation: 13, startId: 4 } as const;
+    expect(describeEffects(replica.step(persisted, 3))).toEqual([
+      "changed self/a by own",
+      "publish (0,1] complete@1 entries=1",
+    ]);
+    expect(replica.ownVersion("a")).toEqual({ incarnation: 13, startId: 4, counter: 1 });
+  });
+
+  test("by a second process with our key do not make us raise it for ever", () => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    let incarnation = 10;
+    const conflict = (nowMs: number): readonly string[] => {
+      const foreign = deltaOf(SELF, { start: { incarnation: incarnation + 1, startId: 3 } });
+      const message = {
+        kind: "delta",
+        round: 99,
+        deltas: [foreign],
+        hasMore: false,
+        isLacking: false,
+      } as const;
+      const effects = replica.step({ kind: "message", from: PEER, message }, nowMs);
+      const persist = effects.find((effect) => effect.kind === "persist-incarnation");
+      if (persist === undefined) return [];
+      incarnation = persist.incarnation;
+      replica.step({ kind: "incarnation-persisted", incarnation, startId: 4 }, nowMs);
+      return [persist.isRepeated ? "repeated" : "raised"];
+    };
+    const atOnce = Array.from({ length: 100 }, () => conflict(0)).flat();
+    expect(atOnce).toEqual(Array.from({ length: RAISES_AT_ONCE_MAX }, () => "raised"));
+    expect(conflict(RAISE_INTERVAL_MS - 1)).toEqual([]);
+    expect(conflict(RAISE_INTERVAL_MS)).toEqual(["repeated"]);
+    expect(conflict(RAISE_INTERVAL_MS + 1)).toEqual([]);
+  });
+});
+
+describe("two that refuse what the other holds", () => {
+  test("do not send digests to and fro for ever", () => {
+    const owners = Array.from({ length: 2 * OWNERS_MAX }, (_, at) => ownerId(`owner-${at}`));
+    const replicas = [SELF, PEER].map((self, side) => {
+      const replica = new Replica({ self, start: { incarnation: 10, startId: 1 } }, { random: () => 0.5 });
+      const known = owners.slice(side * OWNERS_MAX, (side + 1) * OWNERS_MAX);
+      for (const owner of known) replica.step({ kind: "gossip", from: OTHER, delta: deltaOf(owner) }, 0);
+      return replica;
+    });
+    const queue: { readonly to: number; readonly effect: Effect }[] = [];
+    const step = (side: number, input: ReplicaInput): void => {
+      for (const effect of replicas[side]?.step(input, 1) ?? []) queue.push({ to: 1 - side, effect });
+    };
+    step(0, { kind: "peer-connected", peer: PEER });
+    step(1, { kind: "peer-connected", peer: SELF });
+    let frames = 0;
+    for (let next = queue.shift(); next !== undefined && frames < 100; next = queue.shift()) {
+      if (next.effect.kind !== "send") continue;
+      frames += 1;
+      step(next.to, { kind: "message", from: next.to === 0 ? PEER : SELF, message: next.effect.message });
+    }
+    expect(frames).toBeLessThan(20);
+  });
+});
+
+describe("sync", () => {
+  test("ends when the answer has no more, and is chased chunk by chunk until then", () => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    expect(describeEffects(replica.step({ kind: "sync", peer: PEER, id: 1 }, 0))).toEqual([]);
+    const answer = (round: number, deltas: readonly HostDelta[], hasMore: boolean) =>
+      replica.step(
+        { kind: "message", from: PEER, message: { kind: "delta", round, deltas, hasMore, isLacking: false } },
+        1,
+      );
+    // Asked for while the digest of the connect was out: that one ends, and another follows for it.
+    expect(describeEffects(answer(1, [], false))).toEqual(["send digest to peer"]);
+    const first = deltaOf(OTHER, { head: 2 });
+    expect(describeEffects(answer(2, [first], true))).toEqual(["send digest to peer"]);
+    const second = deltaOf(OTHER, { from: 1, to: 2, head: 2 });
+    expect(describeEffects(answer(3, [second], false))).toEqual([
+      "changed other/a by sync",
+      "sync 1 ended true",
+    ]);
+    expect(describeEffects(answer(3, [], false))).toEqual([]);
+  });
+
+  test("goes on when another brought meanwhile what the answer holds", () => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const delta = deltaOf(OTHER, { head: 2 });
+    replica.step({ kind: "gossip", from: PEER, delta }, 1);
+    const answer = { kind: "delta", round: 1, deltas: [delta], hasMore: true, isLacking: false } as const;
+    expect(describeEffects(replica.step({ kind: "message", from: PEER, message: answer }, 2))).toEqual([
+      "send digest to peer",
+    ]);
+  });
+
+  test("ends only when the peer has read what it lacked of ours", () => {
+    const replica = createReplica();
+    replica.step({ kind: "announce" }, 0);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const answer = (round: number, isLacking: boolean) => {
+      const message = { kind: "delta", round, deltas: [], hasMore: false, isLacking } as const;
+      return describeEffects(replica.step({ kind: "message", from: PEER, message }, 1));
+    };
+    answer(1, false);
+    expect(describeEffects(replica.step({ kind: "sync", peer: PEER, id: 1 }, 1))).toEqual([
+      "send digest to peer",
+    ]);
+    expect(answer(2, true)).toEqual([]);
+    const theirs = { kind: "digest", round: 7, items: [] } as const;
+    expect(describeEffects(replica.step({ kind: "message", from: PEER, message: theirs }, 1))).toEqual([
+      "send delta to peer",
+      "send digest to peer",
+    ]);
+    expect(answer(3, true)).toEqual(["sync 1 ended true"]);
+  });
+
+  test("fails when a frame to its peer was dropped: the answer that it counts on may be gone", () => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    replica.step({ kind: "sync", peer: PEER, id: 1 }, 0);
+    expect(describeEffects(replica.step({ kind: "peer-overflowed", peer: PEER }, 1))).toEqual([
+      "sync 1 ended false",
+      `schedule settle in ${SETTLE_SYNC_MS}`,
+    ]);
+  });
+
+  test("that makes no progress ends, whatever the peer says of more", () => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const message = { kind: "delta", round: 1, deltas: [], hasMore: true, isLacking: false } as const;
+    expect(describeEffects(replica.step({ kind: "message", from: PEER, message }, 1))).toEqual([]);
+  });
+
+  test("fails when its peer is lost or does not answer in time", () => {
+    const replica = createReplica();
+    const begun = replica.step({ kind: "begin" }, 0);
+    expect(describeEffects(begun)).toEqual([`schedule tick in ${ANTI_ENTROPY_INTERVAL_MS}`]);
+    expect(describeEffects(replica.step({ kind: "sync", peer: PEER, id: 1 }, 0))).toEqual([
+      "sync 1 ended false",
+    ]);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    replica.step({ kind: "sync", peer: PEER, id: 2 }, 0);
+    const tick = { kind: "timer", token: tokenOf(begun) } as const;
+    expect(describeEffects(replica.step(tick, ROUND_TIMEOUT_MS))).toContain("sync 2 ended false");
+    replica.step({ kind: "sync", peer: PEER, id: 3 }, ROUND_TIMEOUT_MS);
+    expect(
+      describeEffects(replica.step({ kind: "peer-disconnected", peer: PEER }, ROUND_TIMEOUT_MS)),
+    ).toEqual(["sync 3 ended false"]);
+  });
+});

@@ -1,0 +1,152 @@
+// Rounds: the digests and pulls that wait for their answer. At most one for a peer, and one pull for an owner: what comes
+// up meanwhile is remembered as "again". A round number is a token: an answer to a round that is over decides nothing.
+// A sync that still has to be answered by the peer's own digest is parked until that came.
+
+import { ROUND_TIMEOUT_MS } from "../limits.ts";
+import type { OwnerId } from "./ids.ts";
+
+/** A `Mesh.sync`; chosen by the shell. */
+export type SyncId = number;
+
+/** A sync that waits for a round to end. */
+export interface Waiter {
+  readonly id: SyncId;
+  /** Before this round the peer was sent all that it lacked: its answer shows that it read that. */
+  readonly isTold: boolean;
+}
+
+export interface Round {
+  readonly round: number;
+  readonly peer: OwnerId;
+  /** Undefined: a digest of everything. */
+  readonly pulled: OwnerId | undefined;
+  /** What our store was when we asked. */
+  readonly revision: number;
+  readonly waiters: readonly Waiter[];
+  readonly begunAtMs: number;
+  /** Asked for once more while it ran: what was meant may be newer than its answer. */
+  again: boolean;
+  /** While it ran we sent the peer all that it lacked. */
+  wasTold: boolean;
+  /** Came while it ran: they wait for the round after it. */
+  readonly nextWaiters: Waiter[];
+}
+
+export interface RoundRequest {
+  readonly peer: OwnerId;
+  readonly pulled?: OwnerId | undefined;
+  readonly revision: number;
+  readonly waiters: readonly Waiter[];
+}
+
+/** What was given up: how many rounds, and the syncs that waited for them or were parked. */
+export interface Lost {
+  readonly rounds: number;
+  readonly syncs: readonly SyncId[];
+}
+
+interface Parked {
+  readonly sync: SyncId;
+  readonly peer: OwnerId;
+  readonly begunAtMs: number;
+}
+
+export class Rounds {
+  readonly #open = new Map<number, Round>();
+  readonly #askedBackAt = new Map<OwnerId, number>();
+  #parked: readonly Parked[] = [];
+  #last = 0;
+
+  /** The new round, or undefined when one like it is open: that one is followed by another. */
+  begin(request: RoundRequest, nowMs: number): Round | undefined {
+    const running = this.#running(request);
+    if (running !== undefined) {
+      running.again = true;
+      running.nextWaiters.push(...request.waiters);
+      return undefined;
+    }
+    this.#last += 1;
+    const round: Round = {
+      round: this.#last,
+      peer: request.peer,
+      pulled: request.pulled,
+      revision: request.revision,
+      waiters: request.waiters,
+      begunAtMs: nowMs,
+      again: false,
+      wasTold: false,
+      nextWaiters: [],
+    };
+    this.#open.set(round.round, round);
+    return round;
+  }
+
+  /** Takes the round that `peer` answered; undefined if it is over, or was somebody else's. */
+  end(number: number, peer: OwnerId): Round | undefined {
+    const round = this.#open.get(number);
+    if (round?.peer !== peer) return undefined;
+    this.#open.delete(number);
+    return round;
+  }
+
+  /**
+   * Whether to answer a digest that shows more than we hold with ours. Not if we did at this revision and gained nothing:
+   * we refuse what it holds (a bound), and if it refuses ours too, the two digests would call for each other for ever.
+   */
+  mayAskBack(peer: OwnerId, revision: number): boolean {
+    const isVain = this.#askedBackAt.get(peer) === revision;
+    this.#askedBackAt.set(peer, revision);
+    return !isVain;
+  }
+
+  /** We sent `peer` all that it lacked: the syncs that were parked for it, and a round that runs takes note. */
+  told(peer: OwnerId): readonly SyncId[] {
+    const running = this.#running({ peer, pulled: undefined });
+    if (running !== undefined) running.wasTold = true;
+    return this.#takeParked((parked) => parked.peer === peer);
+  }
+
+  /** Until the peer's own digest came and was answered. */
+  park(peer: OwnerId, sync: SyncId, nowMs: number): void {
+    this.#parked = [...this.#parked, { sync, peer, begunAtMs: nowMs }];
+  }
+
+  /** Takes all that waited too long. */
+  expire(nowMs: number): Lost {
+    return this.#takeAll(({ begunAtMs }) => nowMs - begunAtMs >= ROUND_TIMEOUT_MS);
+  }
+
+  /** Takes all that is with a peer that was lost. */
+  drop(lost: OwnerId): Lost {
+    this.#askedBackAt.delete(lost);
+    return this.#takeAll(({ peer }) => peer === lost);
+  }
+
+  get size(): number {
+    return this.#open.size;
+  }
+
+  #running({ peer, pulled }: Pick<RoundRequest, "peer" | "pulled">): Round | undefined {
+    for (const round of this.#open.values()) {
+      const isLike = pulled === undefined ? round.peer === peer : true;
+      if (isLike && round.pulled === pulled) return round;
+    }
+    return undefined;
+  }
+
+  #takeAll(isTaken: (waiting: Pick<Round, "peer" | "begunAtMs">) => boolean): Lost {
+    const taken = [...this.#open.values()].filter(isTaken);
+    for (const { round, peer } of taken) {
+      this.#open.delete(round);
+      this.#askedBackAt.delete(peer);
+    }
+    const waiters = taken.flatMap((round) => [...round.waiters, ...round.nextWaiters]);
+    return { rounds: taken.length, syncs: [...waiters.map(({ id }) => id), ...this.#takeParked(isTaken)] };
+  }
+
+  #takeParked(isTaken: (parked: Parked) => boolean): readonly SyncId[] {
+    const taken = this.#parked.filter(isTaken);
+    if (taken.length > 0) this.#parked = this.#parked.filter((parked) => !isTaken(parked));
+    return taken.map(({ sync }) => sync);
+  }
+}

@@ -1,0 +1,39 @@
+// The front door of mesh: the shared truth and how it spreads. `node` and `proxy-agent` import from here only.
+
+export {
+  type HostPort,
+  hostPortShape,
+  type MemberConfig,
+  type MemberConfigKeys,
+  memberConfigShape,
+  nameShape,
+  parseHostPort,
+  toMemberConfig,
+  toMultiaddr,
+} from "./config.ts";
+export * from "./core/ids.ts";
+export { compareVersions, describeVersion, type Version } from "./core/version.ts";
+export { createClusterRoot } from "./io/cluster-root.ts";
+export type { RunningMesh } from "./io/mesh.ts";
+export { publishCommits, serveRegister } from "./io/register-service.ts";
+export { SingleVoterRegister } from "./io/register-store.ts";
+export { startMesh } from "./io/start-mesh.ts";
+export {
+  type ConfigError,
+  describeConfigErrors,
+  durationShape,
+  nearestWord,
+  parseDuration,
+  parseToml,
+  readTomlFile,
+} from "./io/toml-file.ts";
+export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "./limits.ts";
+export * from "./mesh.ts";
+export * from "./records/ack.ts";
+export * from "./records/app.ts";
+export * from "./records/members.ts";
+export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
+export * from "./records/release.ts";
+export * from "./records/vm.ts";
+export * from "./register/register.ts";
+export { fail, ok, type Result } from "./result.ts";

@@ -1,0 +1,69 @@
+// Cluster root: the key that makes a cluster. Its id is the peer id of the public key, so that the id alone proves the key.
+
+import { mkdir, open, rm } from "node:fs/promises";
+import path from "node:path";
+import { fail, ok, type Result } from "../result.ts";
+
+interface ClusterRoot {
+  /** What each member's configuration names: `cluster = "12D3KooW…"`. */
+  readonly id: string;
+  /** The private key, for its owner's eyes only. */
+  readonly keyFile: string;
+  /** The id and the public key, for everyone. */
+  readonly clusterFile: string;
+}
+
+/** Makes `root.key` (0600) and `cluster.toml` in `folder`. A cluster that is there already is never overwritten. */
+export async function createClusterRoot(folder: string): Promise<Result<ClusterRoot>> {
+  const { id, privateKey, publicKey } = await newRootKey();
+  const keyFile = path.join(folder, "root.key");
+  const clusterFile = path.join(folder, "cluster.toml");
+  const files = [
+    { file: keyFile, text: `${privateKey}\n`, mode: 0o600 },
+    { file: clusterFile, text: `id = "${id}"\nroot_public_key = "${publicKey}"\n`, mode: 0o644 },
+  ];
+  const made: string[] = [];
+  try {
+    await mkdir(folder, { recursive: true });
+    for (const { file, text, mode } of files) {
+      await writeNew(file, text, mode);
+      made.push(file);
+    }
+  } catch (error) {
+    for (const file of made) await rm(file, { force: true });
+    return fail(describeFailure(error));
+  }
+  return ok({ id, keyFile, clusterFile });
+}
+
+/** Both keys as libp2p writes them, in base64. Loads libp2p's keys here: most commands need none of them. */
+async function newRootKey(): Promise<{
+  readonly id: string;
+  readonly privateKey: string;
+  readonly publicKey: string;
+}> {
+  const { generateKeyPair, privateKeyToProtobuf, publicKeyToProtobuf } = await import("@libp2p/crypto/keys");
+  const { peerIdFromPrivateKey } = await import("@libp2p/peer-id");
+  const key = await generateKeyPair("Ed25519");
+  return {
+    id: peerIdFromPrivateKey(key).toString(),
+    privateKey: Buffer.from(privateKeyToProtobuf(key)).toString("base64"),
+    publicKey: Buffer.from(publicKeyToProtobuf(key.publicKey)).toString("base64"),
+  };
+}
+
+async function writeNew(file: string, text: string, mode: number): Promise<void> {
+  const handle = await open(file, "wx", mode);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function describeFailure(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+  return isThere ? `a cluster is there already and is not overwritten: ${message}` : message;
+}

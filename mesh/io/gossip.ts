@@ -1,0 +1,99 @@
+// Gossip: our messages over gossipsub. What is handed on is judged first: accept | ignore | reject.
+
+import {
+  type GossipsubMessage,
+  type Message as PubsubMessage,
+  TopicValidatorResult,
+} from "@chainsafe/libp2p-gossipsub";
+import type { PeerId } from "@libp2p/interface";
+import { decodeMessage, encodeMessage } from "../core/codec.ts";
+import { type OwnerId, ownerId } from "../core/ids.ts";
+import type { GossipMessage, HostDelta } from "../core/message.ts";
+import type { MeshNode } from "./libp2p.ts";
+
+export type GossipCounter =
+  | "gossip-received"
+  | "gossip-published-to-nobody"
+  | "gossip-publish-failed"
+  | "refused-gossip-stranger"
+  | "refused-gossip-bytes"
+  | "refused-gossip-owner";
+
+export interface GossipEvents {
+  /** True for a peer whose hello was accepted: others are not heard. */
+  isMember(peer: OwnerId): boolean;
+  onGossip(from: OwnerId, delta: HostDelta): void;
+  count(counter: GossipCounter): void;
+}
+
+export function gossipTopic(cluster: string): string {
+  return `/grapevine/${cluster}/gossip/1`;
+}
+
+export class Gossip {
+  readonly #topic: string;
+  readonly #events: GossipEvents;
+  /** What the validator decoded, for the event that follows: nothing is decoded twice. */
+  readonly #decoded = new WeakMap<Uint8Array, HostDelta>();
+  #node: MeshNode | undefined;
+
+  constructor(cluster: string, events: GossipEvents) {
+    this.#topic = gossipTopic(cluster);
+    this.#events = events;
+  }
+
+  /** After the node started. */
+  start(node: MeshNode): void {
+    this.#node = node;
+    const { pubsub } = node.services;
+    pubsub.addEventListener("gossipsub:message", (event) => this.#receive(event.detail));
+    pubsub.subscribe(this.#topic);
+  }
+
+  stop(): void {
+    this.#node = undefined;
+  }
+
+  publish(message: GossipMessage): void {
+    const bytes = encodeMessage(message);
+    this.#node?.services.pubsub.publish(this.#topic, bytes).then(
+      ({ recipients }) => {
+        if (recipients.length === 0) this.#events.count("gossip-published-to-nobody");
+      },
+      // Gossip is best effort: anti-entropy repairs what it does not carry.
+      () => this.#events.count("gossip-publish-failed"),
+    );
+  }
+
+  /** Given to gossipsub as the topic's validator. */
+  validate(peer: PeerId, message: PubsubMessage): TopicValidatorResult {
+    // ignore: a peer of no accepted hello; it may be accepted a moment later.
+    if (!this.#events.isMember(ownerId(peer.toString()))) {
+      return this.#refuse("refused-gossip-stranger", TopicValidatorResult.Ignore);
+    }
+    // ignore: another release's message, or a broken one; who handed it on need not be who wrote it.
+    const decoded = decodeMessage(message.data);
+    if (!decoded.ok || decoded.value.kind !== "gossip") {
+      return this.#refuse("refused-gossip-bytes", TopicValidatorResult.Ignore);
+    }
+    // reject: members relay, they do not speak for each other.
+    const { delta } = decoded.value;
+    if (message.type !== "signed" || message.from.toString() !== delta.owner) {
+      return this.#refuse("refused-gossip-owner", TopicValidatorResult.Reject);
+    }
+    this.#decoded.set(message.data, delta);
+    return TopicValidatorResult.Accept;
+  }
+
+  #refuse(counter: GossipCounter, result: TopicValidatorResult): TopicValidatorResult {
+    this.#events.count(counter);
+    return result;
+  }
+
+  #receive({ msg, propagationSource }: GossipsubMessage): void {
+    const delta = this.#decoded.get(msg.data);
+    if (delta === undefined || this.#node === undefined) return;
+    this.#events.count("gossip-received");
+    this.#events.onGossip(ownerId(propagationSource.toString()), delta);
+  }
+}

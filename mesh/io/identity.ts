@@ -1,0 +1,87 @@
+// Identity: our key and our incarnation, on disk. Losing the key makes us another member; losing the incarnation is mended
+// by the clock, and by peers that show us what we wrote before.
+
+import { randomInt } from "node:crypto";
+import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
+import type { PrivateKey } from "@libp2p/interface";
+import { peerIdFromPrivateKey } from "@libp2p/peer-id";
+import { type OwnerId, ownerId } from "../core/ids.ts";
+import type { Start } from "../core/version.ts";
+
+/** libp2p's protobuf of an Ed25519 private key. */
+const KEY_FILE = "mesh-key";
+/** The incarnation in decimal. */
+const INCARNATION_FILE = "mesh-incarnation";
+const START_ID_MAX = 2 ** 48 - 1;
+
+export interface Identity {
+  readonly owner: OwnerId;
+  readonly privateKey: PrivateKey;
+  /** On disk already. */
+  readonly start: Start;
+}
+
+/** Reads or makes the key, and begins a new start: max(on disk, clock) + 1, synced before it is returned. */
+export async function openIdentity(stateDir: string, nowMs: number): Promise<Identity> {
+  await mkdir(stateDir, { recursive: true });
+  const privateKey = await openKey(stateDir);
+  const incarnation = Math.max(await readIncarnation(stateDir), Math.floor(nowMs)) + 1;
+  await persistIncarnation(stateDir, incarnation);
+  const owner = ownerId(peerIdFromPrivateKey(privateKey).toString());
+  return { owner, privateKey, start: { incarnation, startId: newStartId() } };
+}
+
+/** Tells our start from another that a lost disk gave the same incarnation. */
+export function newStartId(): number {
+  return randomInt(1, START_ID_MAX);
+}
+
+export async function persistIncarnation(stateDir: string, incarnation: number): Promise<void> {
+  await writeDurably(join(stateDir, INCARNATION_FILE), new TextEncoder().encode(`${incarnation}\n`));
+}
+
+async function openKey(stateDir: string): Promise<PrivateKey> {
+  const path = join(stateDir, KEY_FILE);
+  const bytes = await readIfThere(path);
+  if (bytes !== undefined) return privateKeyFromProtobuf(bytes);
+  const key = await generateKeyPair("Ed25519");
+  await writeDurably(path, privateKeyToProtobuf(key));
+  return key;
+}
+
+/** 0 when there is none, or none that can be read: the clock, and then peers, know better than a refusal to start. */
+async function readIncarnation(stateDir: string): Promise<number> {
+  const bytes = await readIfThere(join(stateDir, INCARNATION_FILE));
+  const value = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
+  return Number.isSafeInteger(value) && value > 0 ? value : 0;
+}
+
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Whole or not at all, also after a power cut: temp file, sync, rename, sync of the folder. Readable by us alone. */
+async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${path}.new`;
+  const file = await open(temporary, "w", 0o600);
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const folder = await open(join(path, ".."), "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}

@@ -1,0 +1,373 @@
+// Links: who is connected. A connection counts once its hello was accepted; a link is up once our standing stream to the
+// peer is open on one of its connections. Frames are read only then, so that every question finds the way back open.
+// A peer that gives no sign of life is cut off: libp2p itself would wait for TCP.
+
+import { once } from "node:events";
+import type { Connection, Libp2p, Stream } from "@libp2p/interface";
+import type { Logger } from "pino";
+import { encodeMessage } from "../core/codec.ts";
+import { type OwnerId, ownerId } from "../core/ids.ts";
+import type { HelloMessage } from "../core/message.ts";
+import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX, PING_INTERVAL_MS, PINGS_MISSED_MAX } from "../limits.ts";
+import { frame, listenFrames } from "./frames.ts";
+import { exchangeHello, HELLO_PROTOCOL, HELLO_TIMEOUT_MS } from "./hello.ts";
+import { messageOf } from "./run-handler.ts";
+
+/** A standing stream that cannot be opened in this time is on a connection that is not worth keeping. */
+const OPEN_TIMEOUT_MS = 2_000;
+/** Ticks that a link may be without gossipsub's stream: it is set up in the first, and never again once lost (measured). */
+const GOSSIPLESS_TICKS_MAX = 6;
+const GOSSIP_PROTOCOLS = "/meshsub/";
+
+/** How the hello of one connection ended. `foreign`: a member of another cluster. */
+export type Admission = "accepted" | "foreign" | "failed";
+
+export interface LinkEvents {
+  onUp(peer: OwnerId): void;
+  onDown(peer: OwnerId): void;
+  onFrame(peer: OwnerId, bytes: Uint8Array): void;
+  /** Frames to it were dropped. */
+  onOverflow(peer: OwnerId): void;
+  count(counter: LinkCounter): void;
+}
+
+type LinkCounter =
+  | "links-up"
+  | "links-down"
+  | "foreign-cluster-refused"
+  | "hellos-failed"
+  | "frames-dropped"
+  | "peers-silent"
+  | "gossip-streams-lost";
+
+export interface LinksOptions {
+  readonly cluster: string;
+  readonly hello: () => HelloMessage;
+}
+
+export interface LinksDeps {
+  readonly node: Libp2p;
+  readonly logger: Logger;
+  readonly events: LinkEvents;
+}
+
+/** One peer with at least one accepted connection. */
+interface Link {
+  readonly peer: OwnerId;
+  readonly connections: Set<Connection>;
+  /** Ours to it; undefined while none is open. The link is up while it is there. */
+  outbound: { readonly connection: Connection; readonly stream: Stream } | undefined;
+  /** Where ours is being opened: one at a time, or the peer would see one end that it counts on. */
+  opening: Connection | undefined;
+  /** Its streams to us that wait for the link to be up. */
+  readonly waiting: Map<Stream, Connection>;
+  wasHeard: boolean;
+  missedPings: number;
+  gossiplessTicks: number;
+}
+
+export class Links {
+  readonly #options: LinksOptions;
+  readonly #node: Libp2p;
+  readonly #logger: Logger;
+  readonly #events: LinkEvents;
+  readonly #framesProtocol: string;
+  readonly #links = new Map<OwnerId, Link>();
+  readonly #admissions = new Map<Connection, PromiseWithResolvers<Admission>>();
+  /** Foreigners that were named in the log: once each is enough. */
+  readonly #named = new Set<string>();
+  #pings: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(options: LinksOptions, deps: LinksDeps) {
+    this.#options = options;
+    this.#node = deps.node;
+    this.#logger = deps.logger;
+    this.#events = deps.events;
+    this.#framesProtocol = `/grapevine/${options.cluster}/frames/1`;
+  }
+
+  /** Before the node starts: no peer may find a protocol missing. */
+  async start(): Promise<void> {
+    const onHello = (stream: Stream, connection: Connection): Promise<void> =>
+      this.#greet(stream, connection);
+    const onFrames = (stream: Stream, connection: Connection): Promise<void> =>
+      this.#admitStream(stream, connection);
+    await this.#node.handle(HELLO_PROTOCOL, onHello, { maxInboundStreams: 2 });
+    await this.#node.handle(this.#framesProtocol, onFrames, { maxInboundStreams: 4 });
+    this.#node.addEventListener("connection:open", (event) => this.#opened(event.detail));
+    this.#node.addEventListener("connection:close", (event) => this.#closed(event.detail));
+    this.#pings = setInterval(() => this.#tick(), PING_INTERVAL_MS);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearInterval(this.#pings);
+    // Connections are the node's to close: it flushes what was just written.
+    for (const admission of this.#admissions.values()) admission.resolve("failed");
+  }
+
+  isUp(peer: OwnerId): boolean {
+    return this.#links.get(peer)?.outbound !== undefined;
+  }
+
+  /** The connection that the standing stream is on. */
+  connectionTo(peer: OwnerId): Connection | undefined {
+    return this.#links.get(peer)?.outbound?.connection;
+  }
+
+  /** Resolves when the hello of a connection is over. */
+  admission(connection: Connection): Promise<Admission> {
+    return this.#admissionOf(connection).promise;
+  }
+
+  /** False when the link is down or its queue full; then the frame is gone. */
+  send(peer: OwnerId, bytes: Uint8Array): boolean {
+    const link = this.#links.get(peer);
+    const stream = link?.outbound?.stream;
+    if (stream === undefined) return false;
+    if (stream.writeBufferLength + bytes.length > PEER_QUEUE_BYTES_MAX) {
+      this.#events.count("frames-dropped");
+      this.#events.onOverflow(peer);
+      return false;
+    }
+    try {
+      stream.send(frame(bytes));
+      return true;
+    } catch {
+      // Closed a moment ago: its close event follows.
+      return false;
+    }
+  }
+
+  // --- hello
+
+  #opened(connection: Connection): void {
+    const admission = this.#admissionOf(connection);
+    const deadline = setTimeout(() => abortConnection(connection, "no hello in time"), HELLO_TIMEOUT_MS);
+    void admission.promise.then(() => clearTimeout(deadline));
+    if (connection.direction === "outbound") void this.#openHello(connection);
+  }
+
+  async #openHello(connection: Connection): Promise<void> {
+    try {
+      const signal = AbortSignal.timeout(HELLO_TIMEOUT_MS);
+      await this.#greet(await connection.newStream(HELLO_PROTOCOL, { signal }), connection);
+    } catch (error) {
+      this.#fail(connection, messageOf(error));
+    }
+  }
+
+  async #greet(stream: Stream, connection: Connection): Promise<void> {
+    const theirs = await exchangeHello(stream, this.#options.hello());
+    if (!theirs.ok) {
+      stream.abort(new Error(theirs.error));
+      return this.#fail(connection, theirs.error);
+    }
+    // Flushes ours, so that a foreigner learns our name before the connection goes.
+    await stream.close().catch((error: Error) => stream.abort(error));
+    if (theirs.value.cluster === this.#options.cluster) this.#accept(connection);
+    else await this.#refuse(connection, stream, theirs.value);
+  }
+
+  #accept(connection: Connection): void {
+    if (this.#isStopped || connection.status !== "open") {
+      this.#fail(connection, "connection lost");
+      return;
+    }
+    const peer = ownerOf(connection);
+    const link = this.#links.get(peer) ?? newLink(peer);
+    this.#links.set(peer, link);
+    link.connections.add(connection);
+    this.#admissionOf(connection).resolve("accepted");
+    this.#openOutbound(link);
+  }
+
+  async #refuse(connection: Connection, stream: Stream, theirs: HelloMessage): Promise<void> {
+    const fields = { peer: ownerOf(connection), name: theirs.name, theirs: theirs.cluster };
+    const isNew = !this.#named.has(`${fields.peer} ${fields.theirs}`) && this.#named.size < 1_000;
+    this.#named.add(`${fields.peer} ${fields.theirs}`);
+    const level = isNew ? "warn" : "debug";
+    this.#logger[level]({ ...fields, ours: this.#options.cluster }, "refused a member of another cluster");
+    this.#events.count("foreign-cluster-refused");
+    this.#admissionOf(connection).resolve("foreign");
+    // A socket that is closed with something unread resets the other side, which then loses our hello: it closes first.
+    const read = AbortSignal.timeout(HELLO_TIMEOUT_MS);
+    if (stream.status === "open") await once(stream, "close", { signal: read }).catch(() => undefined);
+    connection.close().catch((error: unknown) => abortConnection(connection, messageOf(error)));
+  }
+
+  #fail(connection: Connection, reason: string): void {
+    if (!this.#isStopped) this.#events.count("hellos-failed");
+    this.#logger.debug({ peer: ownerOf(connection), reason }, "hello failed");
+    this.#admissionOf(connection).resolve("failed");
+    abortConnection(connection, reason);
+  }
+
+  #admissionOf(connection: Connection): PromiseWithResolvers<Admission> {
+    const known = this.#admissions.get(connection);
+    if (known !== undefined) return known;
+    const admission = Promise.withResolvers<Admission>();
+    if (connection.status === "open") this.#admissions.set(connection, admission);
+    else admission.resolve("failed");
+    return admission;
+  }
+
+  // --- standing streams
+
+  /** On one of its connections, if there is none and none is being opened. */
+  #openOutbound(link: Link): void {
+    const [connection] = link.connections;
+    if (connection === undefined || link.outbound !== undefined || link.opening !== undefined) return;
+    if (this.#isStopped) return;
+    link.opening = connection;
+    void this.#openOn(link, connection);
+  }
+
+  async #openOn(link: Link, connection: Connection): Promise<void> {
+    try {
+      const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);
+      const stream = await connection.newStream(this.#framesProtocol, { signal });
+      link.opening = undefined;
+      stream.maxWriteBufferLength = PEER_QUEUE_BYTES_MAX + FRAME_BYTES_MAX;
+      link.outbound = { connection, stream };
+      stream.addEventListener("close", () => this.#outboundLost(link, stream));
+      if (stream.status === "open") this.#up(link);
+      else this.#outboundLost(link, stream);
+    } catch (error) {
+      link.opening = undefined;
+      abortConnection(connection, messageOf(error));
+      this.#drop(link, connection);
+    }
+  }
+
+  #up(link: Link): void {
+    link.wasHeard = true;
+    link.missedPings = 0;
+    link.gossiplessTicks = 0;
+    this.#events.count("links-up");
+    this.#events.onUp(link.peer);
+    for (const [stream, connection] of link.waiting) this.#listen(link, stream, connection);
+    link.waiting.clear();
+  }
+
+  #outboundLost(link: Link, stream: Stream): void {
+    if (link.outbound?.stream !== stream) return;
+    const { connection } = link.outbound;
+    link.outbound = undefined;
+    this.#events.count("links-down");
+    this.#events.onDown(link.peer);
+    // The stream went and its connection did not: nothing on it can be trusted to be heard.
+    if (connection.status === "open") abortConnection(connection, "standing stream lost");
+    this.#drop(link, connection);
+  }
+
+  /** The next of its connections takes over; without one nothing of the peer is kept. */
+  #drop(link: Link, connection: Connection): void {
+    link.connections.delete(connection);
+    if (link.connections.size > 0) this.#openOutbound(link);
+    else if (this.#links.get(link.peer) === link) this.#links.delete(link.peer);
+  }
+
+  async #admitStream(stream: Stream, connection: Connection): Promise<void> {
+    const admission = await this.admission(connection);
+    const link = this.#links.get(ownerOf(connection));
+    if (admission !== "accepted" || link === undefined) stream.abort(new Error("no hello"));
+    else if (link.outbound === undefined) link.waiting.set(stream, connection);
+    else this.#listen(link, stream, connection);
+  }
+
+  #listen(link: Link, stream: Stream, connection: Connection): void {
+    listenFrames(stream, FRAME_BYTES_MAX, {
+      onFrame: (bytes) => {
+        link.wasHeard = true;
+        this.#events.onFrame(link.peer, bytes);
+      },
+      onEnd: (reason) => {
+        this.#logger.debug({ peer: link.peer, reason }, "standing stream ended");
+        // What it says from here on would be lost; a new connection begins anew.
+        abortConnection(connection, reason);
+      },
+    });
+  }
+
+  // --- life and death
+
+  #closed(connection: Connection): void {
+    this.#admissionOf(connection).resolve("failed");
+    this.#admissions.delete(connection);
+    const link = this.#links.get(ownerOf(connection));
+    if (link === undefined) return;
+    if (link.outbound?.connection === connection) this.#outboundLost(link, link.outbound.stream);
+    else this.#drop(link, connection);
+  }
+
+  #tick(): void {
+    for (const link of [...this.#links.values()]) {
+      if (link.outbound === undefined) continue;
+      this.#watchLife(link);
+      this.#watchGossip(link);
+    }
+  }
+
+  /** Missed pings are counted, not timed: after a stall of our own the first tick blames nobody. */
+  #watchLife(link: Link): void {
+    link.missedPings = link.wasHeard ? 0 : link.missedPings + 1;
+    if (link.missedPings > PINGS_MISSED_MAX) {
+      this.#events.count("peers-silent");
+      this.#cut(link, "silent");
+    } else if (!link.wasHeard) {
+      this.send(link.peer, PING);
+    }
+    link.wasHeard = false;
+  }
+
+  /** gossipsub does not reopen a stream that was lost: the peer would be in its mesh and hear nothing, for ever. */
+  #watchGossip(link: Link): void {
+    const hasGossip = [...link.connections].some(hasGossipStream);
+    link.gossiplessTicks = hasGossip ? 0 : link.gossiplessTicks + 1;
+    if (link.gossiplessTicks <= GOSSIPLESS_TICKS_MAX) return;
+    this.#events.count("gossip-streams-lost");
+    this.#cut(link, "gossip stream lost");
+  }
+
+  #cut(link: Link, reason: string): void {
+    for (const connection of [...link.connections]) abortConnection(connection, reason);
+  }
+}
+
+const PING = encodeMessage({ kind: "ping" });
+
+function hasGossipStream(connection: Connection): boolean {
+  return connection.streams.some(
+    (stream) =>
+      stream.direction === "outbound" &&
+      stream.status === "open" &&
+      stream.protocol.startsWith(GOSSIP_PROTOCOLS),
+  );
+}
+
+function newLink(peer: OwnerId): Link {
+  const counters = { wasHeard: false, missedPings: 0, gossiplessTicks: 0 };
+  return {
+    peer,
+    connections: new Set(),
+    outbound: undefined,
+    opening: undefined,
+    waiting: new Map(),
+    ...counters,
+  };
+}
+
+/** libp2p throws when its own socket went first. */
+function abortConnection(connection: Connection, reason: string): void {
+  try {
+    connection.abort(new Error(reason));
+  } catch {
+    // Closed already, which is what was wanted.
+  }
+}
+
+function ownerOf(connection: Connection): OwnerId {
+  return ownerId(connection.remotePeer.toString());
+}

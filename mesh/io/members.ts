@@ -1,0 +1,49 @@
+// Members: who the store says there is, folded from the member entries, and who of them is connected.
+
+import type { MemberName, OwnerId } from "../core/ids.ts";
+import { decodeMember, MEMBER_KEY } from "../core/member.ts";
+import type { Store } from "../core/store.ts";
+import type { MemberView } from "../mesh.ts";
+
+export interface MembersView {
+  /** Ourselves first, then by name. */
+  readonly shown: readonly MemberView[];
+  /** Owners that are not shown: another of the same name has the higher incarnation. */
+  readonly superseded: readonly MemberView[];
+}
+
+export function viewMembers(
+  store: Store,
+  self: OwnerId,
+  isConnected: (owner: OwnerId) => boolean,
+): MembersView {
+  const shown = new Map<MemberName, MemberView>();
+  const superseded: MemberView[] = [];
+  for (const owner of store.owners()) {
+    const member = viewMember(store, owner, { self, isConnected });
+    if (member === undefined) continue;
+    const other = shown.get(member.name);
+    const isNewer = other === undefined || other.incarnation < member.incarnation;
+    if (isNewer) shown.set(member.name, member);
+    if (other !== undefined) superseded.push(isNewer ? other : member);
+  }
+  return { shown: [...shown.values()].sort(compareMembers), superseded };
+}
+
+function viewMember(
+  store: Store,
+  owner: OwnerId,
+  { self, isConnected }: { self: OwnerId; isConnected: (owner: OwnerId) => boolean },
+): MemberView | undefined {
+  const entry = store.get(owner, MEMBER_KEY);
+  const record = entry === undefined || entry.value === null ? undefined : decodeMember(entry.value);
+  if (entry === undefined || record?.ok !== true) return undefined;
+  const { name, role, addresses } = record.value;
+  const isSelf = owner === self;
+  const { incarnation } = entry.version;
+  return { owner, name, role, addresses, incarnation, self: isSelf, connected: isSelf || isConnected(owner) };
+}
+
+function compareMembers(left: MemberView, right: MemberView): number {
+  return Number(right.self) - Number(left.self) || (left.name < right.name ? -1 : 1);
+}

@@ -1,0 +1,277 @@
+import { writeFile } from "node:fs/promises";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { join } from "node:path";
+import { multiaddr } from "@multiformats/multiaddr";
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { encodeMessage } from "../core/codec.ts";
+import { memberName, ownerId } from "../core/ids.ts";
+import { OwnState } from "../core/own-state.ts";
+import { Libp2pCluster } from "../sim/libp2p-cluster.ts";
+import { meshCompliance } from "../sim/mesh-compliance.ts";
+import { until, untilFull, untilSeen } from "../sim/until.ts";
+import { frame } from "./frames.ts";
+import { gossipTopic } from "./gossip.ts";
+import { exchangeHello, HELLO_PROTOCOL } from "./hello.ts";
+import { openIdentity } from "./identity.ts";
+import { createNode, type MeshNode } from "./libp2p.ts";
+import type { RunningMesh } from "./mesh.ts";
+
+meshCompliance("libp2p mesh", () => Libp2pCluster.create());
+
+let cluster: Libp2pCluster;
+const strangers: MeshNode[] = [];
+
+beforeEach(async () => {
+  cluster = await Libp2pCluster.create();
+});
+
+afterEach(async () => {
+  for (const stranger of strangers.splice(0)) await stranger.stop();
+  await cluster.dispose();
+});
+
+/** A libp2p node of the cluster's topic that never says hello. */
+async function startStranger(): Promise<MeshNode> {
+  const { privateKey } = await openIdentity(cluster.stateDir("stranger"), Date.now());
+  const listen = ["/ip4/127.0.0.1/tcp/0"];
+  const node = await createNode({
+    privateKey,
+    listen,
+    topic: gossipTopic("test"),
+    validate: () => "accept" as never,
+  });
+  await node.start();
+  strangers.push(node);
+  return node;
+}
+
+async function startTwo(): Promise<readonly [RunningMesh, RunningMesh]> {
+  const meshes = [await cluster.join("host-1", "host"), await cluster.join("host-2", "host")] as const;
+  for (const mesh of meshes) mesh.announce();
+  await untilFull(meshes);
+  return meshes;
+}
+
+/** They are the only members, and a write of one reaches the other. */
+async function expectWorks(left: RunningMesh, right: RunningMesh): Promise<void> {
+  right.write("vm/after", new Uint8Array([1]));
+  await untilSeen(left, () => left.store.get(right.self.owner, "vm/after") !== undefined);
+  await untilFull([left, right]);
+  expect(left.members()).toHaveLength(2);
+}
+
+function untilCounted(mesh: RunningMesh, counter: string): Promise<void> {
+  const everyTurn = (listener: () => void): (() => void) => {
+    const timer = setInterval(listener, 5);
+    return () => clearInterval(timer);
+  };
+  return until(() => (mesh.metrics()[counter] ?? 0) > 0, everyTurn);
+}
+
+test("three members that know one seed all connect to each other", async () => {
+  const seed = await cluster.join("host-1", "host");
+  const seeds = seed.listenAddresses;
+  const meshes = [
+    seed,
+    await cluster.join("host-2", "host", { seeds }),
+    await cluster.join("host-3", "host", { seeds }),
+  ];
+  for (const mesh of meshes) mesh.announce();
+  await untilFull(meshes);
+  expect(meshes[2]?.members().every((member) => member.addresses.length > 0)).toBe(true);
+});
+
+/** Port 9, discard: nobody listens there. */
+const UNREACHABLE = "/ip4/127.0.0.1/tcp/9";
+
+interface Forwarder {
+  readonly address: string;
+  cut(): void;
+  /** While it is one, what comes in from either side is lost without a word, and connections are accepted. */
+  setHole(isHole: boolean): void;
+  stop(): void;
+}
+
+/** Passes TCP on to `target` until its connections are cut. */
+async function startForwarder(target: string): Promise<Forwarder> {
+  const [, , host, , port] = target.split("/");
+  const sockets = new Set<Socket>();
+  let isHole = false;
+  const server = createServer((inbound) => {
+    const outbound = connect(Number(port), host);
+    for (const [from, to] of [
+      [inbound, outbound],
+      [outbound, inbound],
+    ] as const) {
+      sockets.add(from.on("error", () => undefined));
+      from.on("data", (bytes) => isHole || to.write(bytes));
+      from.on("close", () => isHole || to.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  const address = `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`;
+  const setHole = (isOne: boolean) => {
+    isHole = isOne;
+  };
+  return { address, cut, setHole, stop: () => server.close(cut) };
+}
+
+test("a link that is cut comes back, with what was written meanwhile", async () => {
+  const left = await cluster.join("host-1", "host");
+  const forwarder = await startForwarder(left.listenAddresses[0] ?? "");
+  const right = await cluster.join("host-2", "host", { seeds: [forwarder.address] });
+  for (const mesh of [left, right]) mesh.announce();
+  await untilFull([left, right]);
+  forwarder.cut();
+  await untilCounted(right, "links-down");
+  left.write("vm/a", new Uint8Array([1]));
+  await untilSeen(right, () => right.store.get(left.self.owner, "vm/a") !== undefined);
+  await untilFull([left, right]);
+  await right.sync(left.self.owner, new AbortController().signal);
+  forwarder.stop();
+});
+
+test("what was written while the network was a black hole is there when it is none any more", async () => {
+  const left = await cluster.join("host-1", "host");
+  const forwarder = await startForwarder(left.listenAddresses[0] ?? "");
+  const nowhere = { seeds: [forwarder.address], listen: ["/ip4/127.0.0.1/tcp/0"], advertise: [UNREACHABLE] };
+  const right = await cluster.join("host-2", "host", nowhere);
+  for (const mesh of [left, right]) mesh.announce();
+  await untilFull([left, right]);
+  forwarder.setHole(true);
+  left.write("vm/a", new Uint8Array([1]));
+  await Promise.all([left, right].map((mesh) => untilCounted(mesh, "peers-silent")));
+  await untilCounted(right, "dials-failed");
+  forwarder.setHole(false);
+  await untilSeen(right, () => right.store.get(left.self.owner, "vm/a") !== undefined);
+  await untilFull([left, right]);
+  forwarder.stop();
+}, 20_000);
+
+test("a start that fails leaves nothing running", async () => {
+  const running = await cluster.join("host-1", "host");
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    await expect(cluster.join("host-2", "host", { listen: running.listenAddresses })).rejects.toThrow();
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a member of another cluster is refused, counted, and named in the log once", async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: "warn" }, { write: (line: string) => lines.push(line) });
+  const ours = await cluster.join("host-1", "host", { logger });
+  const foreign = await cluster.join("host-2", "host", { cluster: "other" });
+  for (const mesh of [ours, foreign]) mesh.announce();
+  await Promise.all([
+    untilCounted(ours, "foreign-cluster-refused"),
+    untilCounted(foreign, "foreign-cluster-refused"),
+  ]);
+  expect(ours.members()).toHaveLength(1);
+  expect(foreign.members()).toHaveLength(1);
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    { name: "host-2", theirs: "other", ours: "test" },
+  ]);
+});
+
+test("a lost incarnation file is made good by the clock or by what peers hold", async () => {
+  const [left, right] = await startTwo();
+  await right.stop();
+  // As if the clock had been far ahead at its last start, and the disk then forgot.
+  const ahead = left.store.head(right.self.owner)?.incarnation ?? 0;
+  await writeFile(join(cluster.stateDir("host-2"), "mesh-incarnation"), "garbage");
+  const again = await cluster.join("host-2", "host");
+  again.write("vm/a", new Uint8Array([1]));
+  again.announce();
+  await untilSeen(left, () => left.store.get(again.self.owner, "vm/a") !== undefined);
+  expect(left.store.head(again.self.owner)?.incarnation).toBeGreaterThan(ahead);
+});
+
+const GARBAGE: readonly Uint8Array[] = [
+  new Uint8Array([255, 255, 255, 255]),
+  frame(new Uint8Array(300).fill(0xc1)),
+  frame(new Uint8Array([1, 5, 0xdd, 255, 255, 255, 255])),
+  new Uint8Array(5_000),
+];
+
+function untilClosed(target: EventTarget & { readonly status: string }): Promise<void> {
+  return until(
+    () => target.status !== "open",
+    (listener) => {
+      target.addEventListener("close", listener);
+      return () => target.removeEventListener("close", listener);
+    },
+  );
+}
+
+test("bad bytes in place of a hello or a call end the stream and harm nobody", async () => {
+  const [left, right] = await startTwo();
+  const stranger = await startStranger();
+  for (const protocol of [HELLO_PROTOCOL, "/grapevine/test/call/1"]) {
+    for (const bytes of GARBAGE) {
+      const connection = await stranger.dial(multiaddr(left.listenAddresses[0] ?? ""));
+      const stream = await connection.newStream(protocol);
+      // A call without a link is refused before a byte of it is read.
+      if (stream.status === "open") stream.send(bytes);
+      await untilClosed(stream);
+      await connection.close();
+    }
+  }
+  await expectWorks(left, right);
+});
+
+test("a member that sends bad frames is counted or cut off, and harms nobody", async () => {
+  const [left, right] = await startTwo();
+  const stranger = await startStranger();
+  await stranger.handle("/grapevine/test/frames/1", () => undefined);
+  for (const bytes of GARBAGE) {
+    const connection = await stranger.dial(multiaddr(left.listenAddresses[0] ?? ""));
+    const hello = {
+      kind: "hello",
+      cluster: "test",
+      name: memberName("bad"),
+      role: "host",
+      incarnation: 1,
+    } as const;
+    const greeted = await exchangeHello(await connection.newStream(HELLO_PROTOCOL), hello);
+    expect(greeted.ok).toBe(true);
+    const stream = await connection.newStream("/grapevine/test/frames/1");
+    stream.send(bytes);
+    // A length that cannot be true: only a cut ends what nobody can read.
+    stream.send(new Uint8Array([255, 255, 255, 255]));
+    await untilClosed(connection);
+  }
+  expect(left.metrics()["refused-frame-bytes"]).toBeGreaterThan(0);
+  await expectWorks(left, right);
+});
+
+test("gossip of a stranger is neither applied nor handed on", async () => {
+  const [left, right] = await startTwo();
+  const stranger = await startStranger();
+  const topic = gossipTopic("test");
+  const { pubsub } = stranger.services;
+  pubsub.subscribe(topic);
+  await stranger.dial(multiaddr(left.listenAddresses[0] ?? ""));
+  await until(
+    () => pubsub.getSubscribers(topic).length > 0,
+    (listener) => {
+      pubsub.addEventListener("subscription-change", listener);
+      return () => pubsub.removeEventListener("subscription-change", listener);
+    },
+  );
+  const owner = ownerId(stranger.peerId.toString());
+  const delta = new OwnState(owner, { incarnation: 1, startId: 1 });
+  delta.write("vm/evil", new Uint8Array([1]));
+  delta.announce();
+  await pubsub.publish(topic, encodeMessage({ kind: "gossip", delta: delta.takeGossip() }));
+  await untilCounted(left, "refused-gossip-stranger");
+  await expectWorks(left, right);
+  expect([left, right].map((mesh) => mesh.store.head(owner))).toEqual([undefined, undefined]);
+});

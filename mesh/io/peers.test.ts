@@ -1,0 +1,110 @@
+import { pino } from "pino";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type OwnerId, ownerId } from "../core/ids.ts";
+import { DIALS_MAX, REDIAL_LAST_MS } from "../limits.ts";
+import { type DialOutcome, Peers } from "./peers.ts";
+
+const SELF = ownerId("b");
+const EARLIER = ownerId("a");
+const LATER = ownerId("c");
+
+interface Dial {
+  readonly address: string | undefined;
+  readonly owner: OwnerId | undefined;
+  readonly atMs: number;
+  end(outcome: DialOutcome): void;
+}
+
+let dials: Dial[];
+let connected: Set<OwnerId>;
+let peers: Peers;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  dials = [];
+  connected = new Set();
+  peers = new Peers(SELF, {
+    dial: (addresses, owner) =>
+      new Promise((end) => dials.push({ address: addresses[0], owner, atMs: Date.now(), end })),
+    isConnected: (owner) => connected.has(owner),
+    random: () => 0.5,
+    logger: pino({ level: "silent" }),
+  });
+});
+
+afterEach(() => {
+  peers.stop();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+async function failAll(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn += 1) {
+    dials.at(-1)?.end({ kind: "failed" });
+    await vi.advanceTimersByTimeAsync(REDIAL_LAST_MS);
+  }
+}
+
+test("a dead seed is dialed for ever, at most a last backoff apart", async () => {
+  peers.addSeeds(["/ip4/127.0.0.1/tcp/1"]);
+  await vi.advanceTimersByTimeAsync(0);
+  await failAll(50);
+  expect(dials).toHaveLength(51);
+});
+
+test("a dial that hung until its time-out is followed by the next at once: it was the backoff", async () => {
+  peers.addSeeds(["/ip4/127.0.0.1/tcp/1"]);
+  await vi.advanceTimersByTimeAsync(0);
+  await failAll(10);
+  await vi.advanceTimersByTimeAsync(REDIAL_LAST_MS);
+  const before = dials.length;
+  dials.at(-1)?.end({ kind: "failed" });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(dials).toHaveLength(before + 1);
+});
+
+test("a seed that answered is left alone while its member is connected, and dialed at once when lost", async () => {
+  peers.addSeeds(["/ip4/127.0.0.1/tcp/1"]);
+  await vi.advanceTimersByTimeAsync(0);
+  connected.add(LATER);
+  dials[0]?.end({ kind: "connected", owner: LATER });
+  await vi.advanceTimersByTimeAsync(100_000);
+  expect(dials).toHaveLength(1);
+  connected.delete(LATER);
+  peers.lost(LATER);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(dials).toHaveLength(2);
+});
+
+test("of two that know each other the one with the lower id dials first", async () => {
+  peers.setMembers(new Map([[EARLIER, ["/ip4/127.0.0.1/tcp/1"]]]));
+  await vi.advanceTimersByTimeAsync(99);
+  expect(dials).toHaveLength(0);
+  peers.setMembers(new Map([[LATER, ["/ip4/127.0.0.1/tcp/2"]]]));
+  await vi.advanceTimersByTimeAsync(99);
+  expect(dials.map((dial) => dial.owner)).toEqual([LATER]);
+});
+
+test("a foreign seed is hardly dialed again, and we ourselves never", async () => {
+  peers.addSeeds(["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"]);
+  await vi.advanceTimersByTimeAsync(0);
+  dials[0]?.end({ kind: "foreign" });
+  dials[1]?.end({ kind: "self" });
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(dials).toHaveLength(2);
+  await vi.advanceTimersByTimeAsync(1_000_000);
+  expect(dials.map((dial) => dial.address)).toEqual([
+    "/ip4/127.0.0.1/tcp/1",
+    "/ip4/127.0.0.1/tcp/2",
+    "/ip4/127.0.0.1/tcp/1",
+  ]);
+});
+
+test("no more dials run at once than the bound", async () => {
+  peers.addSeeds(Array.from({ length: 3 * DIALS_MAX }, (_, at) => `/ip4/127.0.0.1/tcp/${at + 1}`));
+  await vi.advanceTimersByTimeAsync(10);
+  expect(dials).toHaveLength(DIALS_MAX);
+  dials[0]?.end({ kind: "failed" });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(dials).toHaveLength(DIALS_MAX + 1);
+});

@@ -1,0 +1,171 @@
+// Peers: whom to dial, and when again. Seeds by address, members by the addresses of their entry. libp2p gives a peer up
+// after 31 s and takes seconds before that; here a peer that is back is met within about a backoff.
+
+import type { Logger } from "pino";
+import type { OwnerId } from "../core/ids.ts";
+import { DIALS_MAX, REDIAL_FIRST_MS, REDIAL_LAST_MS } from "../limits.ts";
+
+/** `self`: we dialed ourselves, and never will again. `foreign`: of another cluster, so hardly ever again. */
+export type DialOutcome =
+  | { readonly kind: "connected"; readonly owner: OwnerId }
+  | { readonly kind: "failed" | "foreign" | "self" };
+
+export interface PeersDeps {
+  /** Dials one member: all addresses are the same one's. `owner` is undefined for a seed. Never rejects. */
+  readonly dial: (addresses: readonly string[], owner: OwnerId | undefined) => Promise<DialOutcome>;
+  readonly isConnected: (owner: OwnerId) => boolean;
+  /** In [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+/** Somebody may have mistyped a seed and mend it: look again, but rarely. */
+const FOREIGN_RETRY_MS = 60_000;
+/**
+ * Of two that know each other one dials at once and the other after this, so that they do not meet twice: a connection on
+ * loopback or in a datacenter is up well before.
+ */
+const SECOND_DIALER_DELAY_MS = 100;
+/** With many dead members the dials of all of them together stay below 50 a second. */
+const DIAL_SPACING_MS = 20;
+
+interface Target {
+  /** An owner id, or the address of a seed. */
+  readonly id: string;
+  addresses: readonly string[];
+  /** Of a seed: who answered there last. */
+  owner: OwnerId | undefined;
+  failures: number;
+  isDialing: boolean;
+  timer: NodeJS.Timeout | undefined;
+}
+
+export class Peers {
+  readonly #self: OwnerId;
+  readonly #deps: PeersDeps;
+  readonly #targets = new Map<string, Target>();
+  readonly #queue: Target[] = [];
+  #dialing = 0;
+  #isStopped = false;
+
+  constructor(self: OwnerId, deps: PeersDeps) {
+    this.#self = self;
+    this.#deps = deps;
+  }
+
+  addSeeds(addresses: readonly string[]): void {
+    for (const address of addresses) {
+      if (this.#targets.has(address)) continue;
+      this.#schedule(this.#add(address, [address], undefined), 0);
+    }
+  }
+
+  /** The members that should be connected, with their addresses; one that is no longer among them is let go. */
+  setMembers(members: ReadonlyMap<OwnerId, readonly string[]>): void {
+    for (const [owner, addresses] of members) {
+      const known = this.#targets.get(owner);
+      if (known !== undefined) known.addresses = addresses;
+      else this.lost(this.#add(owner, addresses, owner).id as OwnerId);
+    }
+    for (const target of this.#targets.values()) {
+      if (target.id === target.owner && !members.has(target.owner)) this.#remove(target);
+    }
+  }
+
+  /** The link to a peer went down, or it was just learnt: dial it soon. */
+  lost(owner: OwnerId): void {
+    for (const target of this.#targets.values()) {
+      if (target.owner !== owner) continue;
+      target.failures = 0;
+      const delayMs = this.#self < owner ? 0 : SECOND_DIALER_DELAY_MS;
+      this.#schedule(target, delayMs + this.#deps.random() * REDIAL_FIRST_MS);
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    for (const target of this.#targets.values()) clearTimeout(target.timer);
+    this.#targets.clear();
+    this.#queue.length = 0;
+  }
+
+  #add(id: string, addresses: readonly string[], owner: OwnerId | undefined): Target {
+    const target = { id, addresses, owner, failures: 0, isDialing: false, timer: undefined };
+    this.#targets.set(id, target);
+    return target;
+  }
+
+  #remove(target: Target): void {
+    clearTimeout(target.timer);
+    this.#targets.delete(target.id);
+  }
+
+  #schedule(target: Target, delayMs: number): void {
+    if (this.#isStopped || target.isDialing || this.#targets.get(target.id) !== target) return;
+    clearTimeout(target.timer);
+    target.timer = setTimeout(() => this.#due(target), delayMs);
+  }
+
+  #due(target: Target): void {
+    if (this.#isSatisfied(target) || target.addresses.length === 0) return;
+    target.isDialing = true;
+    this.#queue.push(target);
+    this.#next();
+  }
+
+  #isSatisfied(target: Target): boolean {
+    return target.owner !== undefined && this.#deps.isConnected(target.owner);
+  }
+
+  #next(): void {
+    while (this.#dialing < DIALS_MAX) {
+      const target = this.#queue.shift();
+      if (target === undefined) return;
+      this.#dialing += 1;
+      void this.#dial(target);
+    }
+  }
+
+  async #dial(target: Target): Promise<void> {
+    const expected = target.id === target.owner ? target.owner : undefined;
+    const begunAtMs = performance.now();
+    const outcome = await this.#deps.dial(target.addresses, expected);
+    this.#dialing -= 1;
+    target.isDialing = false;
+    if (this.#isStopped) return;
+    this.#judge(target, outcome, performance.now() - begunAtMs);
+    this.#next();
+  }
+
+  #judge(target: Target, outcome: DialOutcome, tookMs: number): void {
+    switch (outcome.kind) {
+      case "connected":
+        target.owner = outcome.owner;
+        target.failures = 0;
+        // Lost again while we looked away: its `lost` found the target dialing.
+        if (!this.#isSatisfied(target)) this.#schedule(target, this.#backoffMs(target));
+        break;
+      case "failed":
+        target.failures += 1;
+        // From one dial's begin to the next: in a black hole the time-out is all the wait that there is.
+        this.#schedule(target, Math.max(0, this.#backoffMs(target) - tookMs));
+        break;
+      case "foreign":
+        this.#schedule(target, FOREIGN_RETRY_MS * (0.5 + this.#deps.random()));
+        break;
+      case "self":
+        this.#deps.logger.debug({ target: target.id }, "target is this member");
+        this.#remove(target);
+        break;
+      default:
+        outcome satisfies never;
+    }
+  }
+
+  /** Doubles from first to last; jittered down to half, so that two do not meet in step for ever. */
+  #backoffMs(target: Target): number {
+    const lastMs = Math.max(REDIAL_LAST_MS, this.#targets.size * DIAL_SPACING_MS);
+    const fullMs = Math.min(lastMs, REDIAL_FIRST_MS * 2 ** Math.min(target.failures, 16));
+    return fullMs * (0.5 + 0.5 * this.#deps.random());
+  }
+}

@@ -1,0 +1,158 @@
+// ReplicaLoop: performs the replica's effects. A step that comes while effects are performed (a listener writes) is run at
+// once, but its effects wait their turn: listeners see changes in the order in which they happened.
+
+import type { Logger } from "pino";
+import type { Effect, ReplicaInput } from "../core/effect.ts";
+import type { OwnerId } from "../core/ids.ts";
+import type { GossipMessage, ReplicaMessage } from "../core/message.ts";
+import type { Replica } from "../core/replica.ts";
+import type { SyncId } from "../core/rounds.ts";
+import type { TimerToken } from "../core/timers.ts";
+import { type EntryChange, MeshCallError } from "../mesh.ts";
+import { abortError } from "./run-handler.ts";
+
+/** A disk that fails once may work again; until then the old start goes on. */
+const PERSIST_RETRY_MS = 1_000;
+
+export interface ReplicaLoopDeps {
+  /** Milliseconds on a clock that never goes back. */
+  readonly nowMs: () => number;
+  readonly newStartId: () => number;
+  readonly publish: (message: GossipMessage) => void;
+  readonly send: (to: OwnerId, message: ReplicaMessage) => void;
+  /** Resolves once the incarnation is on disk. */
+  readonly persist: (incarnation: number) => Promise<void>;
+  readonly onChange: (change: EntryChange) => void;
+  readonly count: (counter: string, by: number) => void;
+  readonly logger: Logger;
+}
+
+export class ReplicaLoop {
+  readonly #replica: Replica;
+  readonly #deps: ReplicaLoopDeps;
+  readonly #effects: Effect[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #syncs = new Map<SyncId, PromiseWithResolvers<void>>();
+  /** One at a time: a lower incarnation must not reach the disk after a higher one. */
+  #persisting: Promise<void> = Promise.resolve();
+  #persisted = 0;
+  #lastSync: SyncId = 0;
+  #isPerforming = false;
+  #isStopped = false;
+
+  constructor(replica: Replica, deps: ReplicaLoopDeps) {
+    this.#replica = replica;
+    this.#deps = deps;
+  }
+
+  step(input: ReplicaInput): void {
+    if (this.#isStopped) return;
+    this.#effects.push(...this.#replica.step(input, this.#deps.nowMs()));
+    if (this.#isPerforming) return;
+    this.#isPerforming = true;
+    try {
+      for (let next = this.#effects.shift(); next !== undefined; next = this.#effects.shift()) {
+        this.#perform(next);
+      }
+    } finally {
+      this.#isPerforming = false;
+    }
+  }
+
+  async sync(peer: OwnerId, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) throw abortError(signal);
+    if (this.#isStopped) throw new MeshCallError("aborted", "mesh stopped");
+    this.#lastSync += 1;
+    const id = this.#lastSync;
+    const ended = Promise.withResolvers<void>();
+    const abort = (): void => ended.reject(abortError(signal));
+    this.#syncs.set(id, ended);
+    signal.addEventListener("abort", abort, { once: true });
+    this.step({ kind: "sync", peer, id });
+    try {
+      await ended.promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+      this.#syncs.delete(id);
+    }
+  }
+
+  /** Resolves when nothing is being written any more. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#effects.length = 0;
+    for (const timer of this.#timers) clearTimeout(timer);
+    for (const sync of this.#syncs.values()) sync.reject(new MeshCallError("aborted", "mesh stopped"));
+    await this.#persisting;
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.kind) {
+      case "publish":
+        this.#deps.publish(effect.message);
+        break;
+      case "send":
+        this.#deps.send(effect.to, effect.message);
+        break;
+      case "schedule":
+        this.#schedule(effect.token, effect.delayMs);
+        break;
+      case "changed":
+        this.#deps.onChange(effect.change);
+        break;
+      case "persist-incarnation":
+        this.#startPersist(effect.incarnation, effect.isRepeated);
+        break;
+      case "sync-ended":
+        this.#endSync(effect.id, effect.isReached);
+        break;
+      case "count":
+        this.#deps.count(effect.counter, effect.by);
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+
+  #schedule(token: TimerToken, delayMs: number): void {
+    this.#after(delayMs, () => this.step({ kind: "timer", token }));
+  }
+
+  #after(delayMs: number, ring: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      ring();
+    }, delayMs);
+    this.#timers.add(timer);
+  }
+
+  #startPersist(incarnation: number, isRepeated: boolean): void {
+    if (isRepeated) {
+      this.#deps.logger.error(
+        { incarnation },
+        "another process seems to run with our key: give it its own state folder",
+      );
+    }
+    this.#persisting = this.#persisting.then(() => this.#persist(incarnation));
+  }
+
+  async #persist(incarnation: number): Promise<void> {
+    if (incarnation < this.#persisted) return;
+    try {
+      await this.#deps.persist(incarnation);
+    } catch (error) {
+      this.#deps.logger.error({ error, incarnation }, "cannot write the incarnation, will retry");
+      if (!this.#isStopped) this.#after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation, false));
+      return;
+    }
+    this.#persisted = incarnation;
+    this.#deps.logger.warn({ incarnation }, "raised our incarnation: a peer held writes that we did not do");
+    this.step({ kind: "incarnation-persisted", incarnation, startId: this.#deps.newStartId() });
+  }
+
+  #endSync(id: SyncId, isReached: boolean): void {
+    const sync = this.#syncs.get(id);
+    if (isReached) sync?.resolve();
+    else sync?.reject(new MeshCallError("unreachable", "peer lost before the sync was done"));
+  }
+}

@@ -1,0 +1,72 @@
+// Every bound of the mesh and of what it carries, in one place. Relations between them are asserted at load.
+
+/** A key: room for a prefix and a name. */
+export const ENTRY_KEY_BYTES_MAX: number = 256;
+/** A value: a VM's or an app's whole record fits, a log does not. */
+export const ENTRY_VALUE_BYTES_MAX: number = 64 * 1024;
+/** Live entries and tombstones of one owner. */
+export const ENTRIES_PER_OWNER_MAX: number = 20_000;
+/** Owners whose state is held. */
+export const OWNERS_MAX: number = 2_000;
+/** One delta on the wire; over it a delta is cut at a valid prefix and the rest is asked for. */
+export const DELTA_BYTES_MAX: number = 512 * 1024;
+/** One gossip message; larger changes travel by pull. Must stay far below gossipsub's 4 MiB. */
+export const GOSSIP_BYTES_MAX: number = 128 * 1024;
+/** One frame on the standing stream. */
+export const FRAME_BYTES_MAX: number = 1024 * 1024;
+/** What waits for one peer on its standing stream; over it the peer is marked for a sync. */
+export const PEER_QUEUE_BYTES_MAX: number = 8 * 1024 * 1024;
+/** The request of a call. */
+export const CALL_REQUEST_BYTES_MAX: number = 1024 * 1024;
+/** One chunk of a call's answer. */
+export const CALL_CHUNK_BYTES_MAX: number = 256 * 1024;
+/** An incarnation: milliseconds since 1970 for the next 100,000 years. Above it nobody could raise theirs any more. */
+export const INCARNATION_MAX: number = 2 ** 52;
+/** A counter: one write a microsecond for a century. */
+export const COUNTER_MAX: number = 2 ** 52;
+/** Owners in one digest: each owner's state in force and the one built aside. */
+export const DIGEST_ITEMS_MAX: number = 2 * OWNERS_MAX;
+/** What the coalescing of gossip costs at most while the line is busy; measured: batches decide throughput, not latency. */
+export const GOSSIP_COALESCE_MS: number = 4;
+/** Anti-entropy with one random peer, jittered by half: what gossip lost is repaired within about this. */
+export const ANTI_ENTROPY_INTERVAL_MS: number = 1_000;
+/** gossipsub loses what is sent in the first ~30 ms of a connection (measured): a second sync picks that up. */
+export const SETTLE_SYNC_MS: number = 150;
+/** A digest or pull that is not answered in this time is given up; the next one may go out. */
+export const ROUND_TIMEOUT_MS: number = 3_000;
+/**
+ * How often our incarnation is raised at once, and how far apart after that. Each peer may hold another history of ours
+ * from before a lost disk; but a second process with our key raises against us for ever, and each turn costs everyone.
+ */
+export const RAISES_AT_ONCE_MAX: number = 8;
+export const RAISE_INTERVAL_MS: number = 60_000;
+/** Tombstones older than this are collected. Longer than any partition that should heal without a reset. */
+export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
+/** How fine the age of tombstones is known. */
+export const COMPACTION_INTERVAL_MS: number = 10 * 60 * 1_000;
+/** A member's name for a service or a topic. */
+export const SERVICE_NAME_CHARS_MAX: number = 64;
+/** The error text that a failed call carries back. */
+export const CALL_ERROR_CHARS_MAX: number = 1_024;
+/** Calls that one peer may have running here; over it the stream is reset. */
+export const CALLS_PER_PEER_MAX: number = 64;
+/** Peers connected at once. libp2p's own default; a full mesh beyond it is not promised. */
+export const CONNECTIONS_MAX: number = 300;
+/** Dials under way at once, so that a cluster that starts together does not storm. */
+export const DIALS_MAX: number = 16;
+/**
+ * One dial, at most: TCP, Noise and Yamux on any sane network; a stopped process accepts in its kernel and never answers.
+ * It bounds how late a peer is met again after a black hole: the dial that was lost in it is followed by the next at once.
+ */
+export const DIAL_TIMEOUT_MS: number = 1_500;
+/** Redial backoff, doubled from the first to the last, jittered by half. The last bounds how late a peer that is back is seen. */
+export const REDIAL_FIRST_MS: number = 50;
+export const REDIAL_LAST_MS: number = 1_000;
+/** Ping on the standing stream; measured: a stopped peer is noticed in 0.5-1.0 s by the first that goes unanswered. */
+export const PING_INTERVAL_MS: number = 500;
+/** Pings in a row without a sign of life until the connection is aborted: 3 s. Counted, not timed, so that our own stall blames nobody. */
+export const PINGS_MISSED_MAX: number = 6;
+
+if (ENTRY_VALUE_BYTES_MAX >= GOSSIP_BYTES_MAX || DELTA_BYTES_MAX >= FRAME_BYTES_MAX) {
+  throw new Error("limits: an entry must fit a gossip message, a delta must fit a frame");
+}

@@ -1,0 +1,116 @@
+// Mesh: what `node` and `proxy-agent` see of the mesh. Implemented by io/mesh.ts over libp2p, and in memory by sim/memory-mesh.ts.
+
+import type { MemberName, OwnerId } from "./core/ids.ts";
+import type { Version } from "./core/version.ts";
+
+export type MemberRole = "host" | "proxy";
+
+/** One value as its owner wrote it. `value` is opaque to the mesh: `records/` knows what it means. */
+export interface Entry {
+  readonly owner: OwnerId;
+  readonly key: string;
+  /** msgpack bytes, at most `ENTRY_VALUE_BYTES_MAX`; null is a tombstone: its owner deleted it. */
+  readonly value: Uint8Array | null;
+  readonly version: Version;
+}
+
+/** A change of the store in force. `path` says by which way it came here. */
+export interface EntryChange extends Entry {
+  readonly path: "own" | "gossip" | "sync";
+}
+
+export interface MemberView {
+  readonly owner: OwnerId;
+  readonly name: MemberName;
+  readonly role: MemberRole;
+  /** A libp2p connection to it is open and its hello was accepted. True for ourselves. */
+  readonly connected: boolean;
+  readonly self: boolean;
+  readonly incarnation: number;
+  /** Multiaddrs that it advertises. */
+  readonly addresses: readonly string[];
+}
+
+/** Read access to every host state in force. Tombstones are not listed. */
+export interface StoreView {
+  get(owner: OwnerId, key: string): Entry | undefined;
+  /** All live entries whose key starts with `prefix`, of all owners, in (owner, key) order. */
+  list(prefix: string): readonly Entry[];
+  /** The newest version held of an owner's state, or undefined if nothing of it is held. */
+  head(owner: OwnerId): Version | undefined;
+}
+
+/** Answers one request with a bounded or unbounded row of chunks. Throwing ends the caller's iteration with an error. */
+export type CallHandler = (
+  request: Uint8Array,
+  from: OwnerId,
+  signal: AbortSignal,
+) => AsyncIterable<Uint8Array>;
+
+export type TellHandler = (message: Uint8Array, from: OwnerId) => void;
+
+/**
+ * A member's place in the mesh. All methods but `call`, `sync` and `stop` are synchronous and never block.
+ * What peers send is decoded before a handler of ours sees it; a handler's bytes are the caller's to decode.
+ */
+export interface Mesh {
+  readonly self: { readonly owner: OwnerId; readonly name: MemberName; readonly role: MemberRole };
+  readonly store: StoreView;
+
+  /**
+   * Writes our own entry (null: deletes it) and gossips it. Before `announce` writes are only collected.
+   * Writing the bytes that are there already changes nothing and returns the version in force.
+   * Throws (a bug) when key or value is over its bound.
+   */
+  write(key: string, value: Uint8Array | null): Version;
+
+  /**
+   * Declares our new incarnation complete: from here on peers may let it take the place of the one before.
+   * Call once, when all that survived a restart was written again (`no-empty-table`).
+   */
+  announce(): void;
+
+  /** Calls `listener` after each change of the store, our own included. Returns the way to unsubscribe. */
+  onChange(listener: (change: EntryChange) => void): () => void;
+
+  /** All members known, ourselves first, then by name. Of two owners with one name the higher incarnation is shown. */
+  members(): readonly MemberView[];
+  /** Calls `listener` when a member came, was connected or was lost. Returns the way to unsubscribe. */
+  onMembers(listener: () => void): () => void;
+
+  /**
+   * Request and streamed answer over a stream of its own. `service` is a short name ("bundle").
+   * The iteration throws a `MeshCallError` when the target cannot be reached, has no such service, or failed.
+   */
+  call(target: OwnerId, service: string, request: Uint8Array, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Registers the one handler of a service. Calling ourselves is allowed and goes straight to it. */
+  handle(service: string, handler: CallHandler): void;
+
+  /**
+   * One-way message over the standing stream to `target`: at most once, in order, bounded queue. Lost when the target
+   * is not connected: who needs it to arrive repeats it. Returns false when it was not queued.
+   */
+  tell(target: OwnerId, topic: string, message: Uint8Array): boolean;
+  onTell(topic: string, handler: TellHandler): void;
+
+  /**
+   * Anti-entropy with `target` until our store holds all that the target's held, and the target's all that ours held,
+   * when this was called (what a bound refuses excepted). Rejects on abort, and when the target is lost, silent or slow.
+   */
+  sync(target: OwnerId, signal: AbortSignal): Promise<void>;
+
+  /** Closes all streams and connections and leaves no timer behind. */
+  stop(): Promise<void>;
+}
+
+/** Whose fault: `unreachable` the network's or a dead target; `no-service` a peer of another release; `failed` the target's handler (its message is in `message`); `aborted` our own signal. State here is never changed by a failed call. */
+export type MeshCallCode = "unreachable" | "no-service" | "failed" | "aborted";
+
+export class MeshCallError extends Error {
+  override readonly name = "MeshCallError";
+  readonly code: MeshCallCode;
+  constructor(code: MeshCallCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

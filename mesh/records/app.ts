@@ -1,0 +1,215 @@
+// app/NAME: the desired record of one app. What hosts and proxies reconcile towards; changed only through the register.
+
+import { type ZodType, z } from "zod";
+import type { AppName, MemberName, VmName } from "../core/ids.ts";
+import type { Version } from "../core/version.ts";
+import { fail, ok, type Result } from "../result.ts";
+import { decodeRecord, encodeRecord } from "./record-codec.ts";
+import { type Release, releaseShape } from "./release.ts";
+import { appNameShape, countShape, memberNameShape, versionShape, vmNameShape } from "./shapes.ts";
+
+export const APP_PREFIX = "app/";
+
+export function appKey(app: AppName): string {
+  return `${APP_PREFIX}${app}`;
+}
+
+/**
+ * What the record wants of a VM.
+ * - `starting`: run it, route nothing to it yet.
+ * - `serving`: run it and route to it.
+ * - `cordoned`: leave it running, route nothing new to it, let what runs finish.
+ * A VM that is not in the record is stopped by its host.
+ */
+export type VmPhase = "starting" | "serving" | "cordoned";
+
+export interface DesiredVm {
+  readonly vm: VmName;
+  readonly release: number;
+  readonly host: MemberName;
+  readonly phase: VmPhase;
+  /** A proxy acknowledges this record only once it holds the VM's entry at this version or a newer one; null: no matter. */
+  readonly requires: Version | null;
+}
+
+/** One gated move of a rollout. Its change was committed together with it; the next follows when what it waits for was observed. */
+export interface RolloutStep {
+  /** 1, 2, …, over both directions. */
+  readonly number: number;
+  /** `start` ⇢ healthy · `serve` ⇢ verified · `cordon` ⇢ applied and drained · `stop` ⇢ gone. */
+  readonly kind: "start" | "serve" | "cordon" | "stop";
+  readonly vms: readonly VmName[];
+  /** Hosts of `vms`, by index: of a `stop` the record names its VMs no longer, and "gone" is their hosts' to say. */
+  readonly hosts?: readonly MemberName[];
+  /** Every proxy that was registered when the step was committed. Empty for `start` and `stop`. */
+  readonly ackSet: readonly MemberName[];
+  /** Clock of the driver, milliseconds since 1970: for people. */
+  readonly startedAtMs: number;
+}
+
+/** A step that is over: what it waited for, and how long. */
+export interface RolloutStepReport {
+  readonly number: number;
+  readonly kind: RolloutStep["kind"];
+  readonly vms: readonly VmName[];
+  readonly waitedMs: number;
+  /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
+  readonly outcome: string;
+}
+
+/** `start-failed` and `check-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster. */
+type RolloutFailure = "start-failed" | "check-failed" | "wait-timeout" | "no-host";
+
+/** `running` is the only state in which it moves; `failed` means that there was nothing to go back to. */
+const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
+export type RolloutState = (typeof ROLLOUT_STATES)[number];
+
+export interface Rollout {
+  /** `APP-vNUMBER` for a deploy; with the epoch appended for `vm stop` and `destroy`. */
+  readonly id: string;
+  readonly kind: "deploy" | "stop" | "destroy";
+  /** The release that served before, and the one that shall serve; null: none. */
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly state: RolloutState;
+  /** `back` once it failed and returns to `from`. */
+  readonly direction: "forward" | "back";
+  /** The agent that drives it. */
+  readonly driver: MemberName;
+  readonly step: RolloutStep | null;
+  readonly history: readonly RolloutStepReport[];
+  readonly reason: {
+    readonly code: RolloutFailure;
+    readonly message: string;
+    readonly lastLines: readonly string[];
+  } | null;
+  /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
+  readonly targets: readonly VmName[];
+  /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
+  readonly proxies?: readonly MemberName[];
+  /** Clock of the driver, milliseconds since 1970: for people. */
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+}
+
+/** Steps of one rollout that are kept; older ones are dropped from the front. */
+export const ROLLOUT_HISTORY_MAX: number = 64;
+/** Releases that a record keeps: the serving one, the one on its way, and those before them. */
+export const RELEASES_MAX: number = 4;
+export const APP_VMS_MAX: number = 200;
+
+export interface AppRecord {
+  readonly format: 1;
+  readonly app: AppName;
+  /** `destroy` ended: nothing of it runs or routes. The record stays, so that its epoch and release numbers do. */
+  readonly deleted: boolean;
+  readonly hostnames: readonly string[];
+  /** Newest last. */
+  readonly releases: readonly Release[];
+  /** Number of the release that last became the whole app, or null before the first. */
+  readonly current: number | null;
+  /** The highest number ever given. */
+  readonly lastRelease: number;
+  readonly vms: readonly DesiredVm[];
+  /** The running one, or the last that ended. */
+  readonly rollout: Rollout | null;
+}
+
+/** A record as the register committed it. */
+export interface CommittedApp {
+  /** The number of commits of this app; also the fencing token. */
+  readonly epoch: number;
+  readonly record: AppRecord;
+}
+
+const stepKinds = z.enum(["start", "serve", "cordon", "stop"]);
+
+const rolloutShape: ZodType<Rollout> = z.strictObject({
+  id: z.string().max(128),
+  kind: z.enum(["deploy", "stop", "destroy"]),
+  from: countShape.nullable(),
+  to: countShape.nullable(),
+  state: z.enum(ROLLOUT_STATES),
+  direction: z.enum(["forward", "back"]),
+  driver: memberNameShape,
+  step: z
+    .strictObject({
+      number: countShape,
+      kind: stepKinds,
+      vms: z.array(vmNameShape).max(APP_VMS_MAX),
+      hosts: z.exactOptional(z.array(memberNameShape).max(APP_VMS_MAX)),
+      ackSet: z.array(memberNameShape).max(2000),
+      startedAtMs: z.number(),
+    })
+    .nullable(),
+  history: z
+    .array(
+      z.strictObject({
+        number: countShape,
+        kind: stepKinds,
+        vms: z.array(vmNameShape).max(APP_VMS_MAX),
+        waitedMs: z.number(),
+        outcome: z.string().max(1000),
+      }),
+    )
+    .max(ROLLOUT_HISTORY_MAX),
+  reason: z
+    .strictObject({
+      code: z.enum(["start-failed", "check-failed", "wait-timeout", "no-host"]),
+      message: z.string().max(2000),
+      lastLines: z.array(z.string().max(500)).max(20),
+    })
+    .nullable(),
+  targets: z.array(vmNameShape).max(APP_VMS_MAX),
+  proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
+  startedAtMs: z.number(),
+  endedAtMs: z.number().nullable(),
+});
+
+const appRecordShape: ZodType<AppRecord> = z.strictObject({
+  format: z.literal(1),
+  app: appNameShape,
+  deleted: z.boolean(),
+  hostnames: z.array(z.string().max(253)).max(32),
+  releases: z.array(releaseShape).max(RELEASES_MAX),
+  current: countShape.nullable(),
+  lastRelease: countShape,
+  vms: z
+    .array(
+      z.strictObject({
+        vm: vmNameShape,
+        release: countShape,
+        host: memberNameShape,
+        phase: z.enum(["starting", "serving", "cordoned"]),
+        requires: versionShape.nullable(),
+      }),
+    )
+    .max(APP_VMS_MAX),
+  rollout: rolloutShape.nullable(),
+});
+
+/** The value of an `app/*` entry: the epoch beside the record's own bytes, which are never encoded again on the way. */
+const committedShape = z.strictObject({
+  format: z.literal(1),
+  epoch: countShape,
+  record: z.instanceof(Uint8Array),
+});
+
+export function encodeAppRecord(record: AppRecord): Uint8Array {
+  return encodeRecord(record);
+}
+
+export function decodeAppRecord(bytes: Uint8Array): Result<AppRecord> {
+  return decodeRecord(appRecordShape, bytes);
+}
+
+export function encodeCommittedApp(epoch: number, recordBytes: Uint8Array): Uint8Array {
+  return encodeRecord({ format: 1, epoch, record: recordBytes });
+}
+
+export function decodeCommittedApp(bytes: Uint8Array): Result<CommittedApp> {
+  const outer = decodeRecord(committedShape, bytes);
+  if (!outer.ok) return outer;
+  const record = decodeAppRecord(outer.value.record);
+  return record.ok ? ok({ epoch: outer.value.epoch, record: record.value }) : fail(record.error);
+}

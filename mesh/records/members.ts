@@ -1,0 +1,62 @@
+// host/NAME and proxy/NAME: what a host agent and a proxy agent say of themselves. Written once at their start.
+
+import { type ZodType, z } from "zod";
+import type { MemberName } from "../core/ids.ts";
+import { memberNameShape } from "./shapes.ts";
+
+export const HOST_PREFIX = "host/";
+export const PROXY_PREFIX = "proxy/";
+
+export function hostKey(host: MemberName): string {
+  return `${HOST_PREFIX}${host}`;
+}
+export function proxyKey(proxy: MemberName): string {
+  return `${PROXY_PREFIX}${proxy}`;
+}
+
+export interface HostEntry {
+  readonly format: 1;
+  readonly host: MemberName;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** URL of its HTTP API, as reached on that host itself. */
+  readonly api: string;
+  readonly pid: number;
+  /** It keeps registers. */
+  readonly voter: boolean;
+}
+
+/** A proxy that has this entry is registered: it is in the ack set of every step that is committed from then on. */
+export interface ProxyEntry {
+  readonly format: 1;
+  readonly proxy: MemberName;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** URL at which clients reach it. */
+  readonly http: string;
+  /** URL of its admin API, as reached on that host itself. */
+  readonly admin: string;
+  readonly pid: number;
+}
+
+const labelsShape = z.record(z.string().max(63), z.string().max(255));
+
+export const hostEntryShape: ZodType<HostEntry> = z.strictObject({
+  format: z.literal(1),
+  host: memberNameShape,
+  region: z.string().max(63),
+  labels: labelsShape,
+  api: z.string().max(255),
+  pid: z.number().int(),
+  voter: z.boolean(),
+});
+
+export const proxyEntryShape: ZodType<ProxyEntry> = z.strictObject({
+  format: z.literal(1),
+  proxy: memberNameShape,
+  region: z.string().max(63),
+  labels: labelsShape,
+  http: z.string().max(255),
+  admin: z.string().max(255),
+  pid: z.number().int(),
+});

@@ -1,0 +1,92 @@
+// Release: what is deployed, immutable: the packed folder, the command, how to check and how to stop it.
+
+import { type ZodType, z } from "zod";
+import type { BundleHash } from "../core/ids.ts";
+import { bundleHashShape, countShape, millisecondsShape } from "./shapes.ts";
+
+/** Healthy at the first pass, also within grace; unhealthy after `CHECK_FAILURES_MAX` failures in a row after it. */
+export interface Check {
+  readonly type: "http" | "tcp";
+  /** Of an http check: GET this, 2xx or 3xx passes. "/" for tcp, where it is not used. */
+  readonly path: string;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures within this time of the VM's start do not count. */
+  readonly gracePeriodMs: number;
+}
+
+export const CHECK_FAILURES_MAX: number = 3;
+
+export interface StopSpec {
+  /** "SIGTERM" and the like. */
+  readonly signal: string;
+  /** After this SIGKILL follows. */
+  readonly timeoutMs: number;
+}
+
+export interface DeploySpec {
+  readonly strategy: "rolling";
+  /** What still runs on an old VM then is cut, and said. */
+  readonly drainTimeoutMs: number;
+  /** Without progress for so long a rollout returns to old. */
+  readonly waitTimeoutMs: number;
+}
+
+/** What a person submits: a validated app file, with its folder packed. */
+export interface AppSpec {
+  readonly name: string;
+  readonly hostnames: readonly string[];
+  /** VMs that shall run, 1 or more. */
+  readonly count: number;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly checks: readonly Check[];
+  readonly stop: StopSpec;
+  readonly deploy: DeploySpec;
+  readonly bundle: { readonly hash: BundleHash; readonly bytes: number };
+}
+
+/** An `AppSpec` that got its number. */
+export interface Release {
+  /** v1, v2, …: grows with each deploy of the app, never used twice. */
+  readonly number: number;
+  /** SHA-256 over the spec in canonical form: two submissions with one hash are the same spec. */
+  readonly specHash: string;
+  readonly spec: AppSpec;
+  /** VMs named so far: the next is `APP-vNUMBER-(vmsNamed + 1)`. */
+  readonly vmsNamed: number;
+  /** Clock of the agent that took it, milliseconds since 1970: for people. */
+  readonly submittedAtMs: number;
+}
+
+const checkShape: ZodType<Check> = z.strictObject({
+  type: z.enum(["http", "tcp"]),
+  path: z.string().max(1024),
+  intervalMs: millisecondsShape,
+  timeoutMs: millisecondsShape,
+  gracePeriodMs: millisecondsShape,
+});
+
+export const appSpecShape: ZodType<AppSpec> = z.strictObject({
+  name: z.string(),
+  hostnames: z.array(z.string().max(253)).max(32),
+  count: z.number().int().min(1).max(100),
+  command: z.array(z.string().max(4096)).min(1).max(64),
+  env: z.record(z.string().max(256), z.string().max(8192)),
+  checks: z.array(checkShape).max(8),
+  stop: z.strictObject({ signal: z.string().max(20), timeoutMs: millisecondsShape }),
+  deploy: z.strictObject({
+    strategy: z.enum(["rolling"]),
+    drainTimeoutMs: millisecondsShape,
+    waitTimeoutMs: millisecondsShape,
+  }),
+  bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
+});
+
+export const releaseShape: ZodType<Release> = z.strictObject({
+  number: countShape,
+  specHash: z.string().max(64),
+  spec: appSpecShape,
+  vmsNamed: countShape,
+  submittedAtMs: z.number(),
+});

@@ -1,0 +1,348 @@
+// MemoryMesh: a Mesh in this process, for the tests of those who use one. Delivery is a microtask away, in order, lossless
+// while a link is up; a link that comes back is synced. Built on no part of the real core: it is a second opinion on the
+// contract, held to it by the same compliance suite (mesh-compliance.ts).
+
+import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.ts";
+import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
+import { compareVersions, type Version } from "../core/version.ts";
+import { runHandler } from "../io/run-handler.ts";
+import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
+import {
+  type CallHandler,
+  type Entry,
+  type EntryChange,
+  type MemberRole,
+  type MemberView,
+  type Mesh,
+  MeshCallError,
+  type StoreView,
+  type TellHandler,
+} from "../mesh.ts";
+
+export interface JoinOptions {
+  readonly name: string;
+  readonly role: MemberRole;
+}
+
+/** One cluster in memory: every member is linked to every other until `disconnect`. */
+export class MemoryHub {
+  readonly #members = new Map<OwnerId, MemoryMesh>();
+  readonly #cut = new Set<string>();
+  #joins = 0;
+
+  /**
+   * A new member. After `stop()` of the member of this name: its restart, the same owner with a higher incarnation.
+   * Like the real one it spreads nothing before `announce()`.
+   */
+  join(options: JoinOptions): Mesh {
+    const owner = ownerId(`memory-${options.name}`);
+    if (this.#members.has(owner)) throw new Error(`hub: ${options.name} is running`);
+    this.#joins += 1;
+    const self = { owner, name: memberName(options.name), role: options.role };
+    const mesh = new MemoryMesh(self, { incarnation: 1_000 + this.#joins, startId: this.#joins }, this);
+    this.#members.set(owner, mesh);
+    for (const peer of this.peersOf(owner)) link(mesh, peer);
+    return mesh;
+  }
+
+  /** Nothing passes between the two until `reconnect`. Others still relay. */
+  disconnect(left: Mesh, right: Mesh): void {
+    this.#cut.add(linkName(left.self.owner, right.self.owner));
+    this.#members.get(left.self.owner)?.membersChanged();
+    this.#members.get(right.self.owner)?.membersChanged();
+  }
+
+  /** Heals the link; each side ends with what the other had. */
+  reconnect(left: Mesh, right: Mesh): void {
+    this.#cut.delete(linkName(left.self.owner, right.self.owner));
+    const [leftMember, rightMember] = [left, right].map((mesh) => this.#members.get(mesh.self.owner));
+    if (leftMember !== undefined && rightMember !== undefined) link(leftMember, rightMember);
+  }
+
+  /** The running member `to`, if the link to it is up. Used by MemoryMesh alone. */
+  reach(from: OwnerId, to: OwnerId): MemoryMesh | undefined {
+    return this.#cut.has(linkName(from, to)) ? undefined : this.#members.get(to);
+  }
+
+  /** Used by MemoryMesh alone. */
+  peersOf(owner: OwnerId): readonly MemoryMesh[] {
+    if (!this.#members.has(owner)) return [];
+    const others = [...this.#members.values()].filter((mesh) => mesh.self.owner !== owner);
+    return others.filter((mesh) => this.reach(owner, mesh.self.owner) !== undefined);
+  }
+
+  /** Used by MemoryMesh alone. */
+  leave(owner: OwnerId): void {
+    const peers = this.peersOf(owner);
+    this.#members.delete(owner);
+    for (const peer of peers) peer.membersChanged();
+  }
+}
+
+function link(left: MemoryMesh, right: MemoryMesh): void {
+  left.syncFrom(right);
+  right.syncFrom(left);
+  left.membersChanged();
+  right.membersChanged();
+}
+
+function linkName(left: OwnerId, right: OwnerId): string {
+  return [left, right].sort().join(" ");
+}
+
+interface OwnerState {
+  readonly incarnation: number;
+  readonly startId: number;
+  counter: number;
+  /** Peers take no state that is not complete: `no-empty-table`. */
+  complete: boolean;
+  readonly entries: Map<string, Entry>;
+}
+
+type Self = Mesh["self"];
+type Start = Pick<Version, "incarnation" | "startId">;
+
+class MemoryMesh implements Mesh {
+  readonly self: Self;
+  readonly store: StoreView;
+  readonly #hub: MemoryHub;
+  readonly #own: OwnerState;
+  readonly #states = new Map<OwnerId, OwnerState>();
+  readonly #changeListeners = new Set<(change: EntryChange) => void>();
+  readonly #memberListeners = new Set<() => void>();
+  readonly #handlers = new Map<string, CallHandler>();
+  readonly #tellHandlers = new Map<string, TellHandler>();
+  readonly #stopped = new AbortController();
+
+  constructor(self: Self, start: Start, hub: MemoryHub) {
+    this.self = self;
+    this.#hub = hub;
+    this.#own = { ...start, counter: 0, complete: false, entries: new Map() };
+    this.#states.set(self.owner, this.#own);
+    this.store = storeView(this.#states);
+    const record = { name: self.name, role: self.role, addresses: [], startedAtMs: start.incarnation };
+    this.write(MEMBER_KEY, encodeMember(record));
+  }
+
+  write(key: string, value: Uint8Array | null): Version {
+    assertBounds(key, value);
+    const held = this.#own.entries.get(key);
+    if (held !== undefined && isSameValue(held.value, value)) return held.version;
+    this.#own.counter += 1;
+    const { incarnation, startId, counter } = this.#own;
+    const copy = value === null ? null : new Uint8Array(value);
+    const version = { incarnation, startId, counter };
+    this.#store(this.#own, { owner: this.self.owner, key, value: copy, version }, "own");
+    return version;
+  }
+
+  announce(): void {
+    this.#own.complete = true;
+    for (const peer of this.#hub.peersOf(this.self.owner)) {
+      later(() => {
+        if (this.#hub.reach(this.self.owner, peer.self.owner) === peer) peer.syncFrom(this);
+      });
+    }
+  }
+
+  onChange(listener: (change: EntryChange) => void): () => void {
+    this.#changeListeners.add(listener);
+    return () => this.#changeListeners.delete(listener);
+  }
+
+  onMembers(listener: () => void): () => void {
+    this.#memberListeners.add(listener);
+    return () => this.#memberListeners.delete(listener);
+  }
+
+  members(): readonly MemberView[] {
+    const byName = new Map<MemberName, MemberView>();
+    for (const [owner, state] of this.#states) {
+      const view = this.#memberView(owner, state);
+      const other = view === undefined ? undefined : byName.get(view.name);
+      if (view !== undefined && (other === undefined || other.incarnation < view.incarnation)) {
+        byName.set(view.name, view);
+      }
+    }
+    return [...byName.values()].sort(compareMembers);
+  }
+
+  #memberView(owner: OwnerId, state: OwnerState): MemberView | undefined {
+    const value = state.entries.get(MEMBER_KEY)?.value;
+    const record = value == null ? undefined : decodeMember(value);
+    if (record?.ok !== true) return undefined;
+    const { name, role, addresses } = record.value;
+    const self = owner === this.self.owner;
+    const connected = self || this.#hub.reach(this.self.owner, owner) !== undefined;
+    return { owner, name, role, addresses, self, connected, incarnation: state.incarnation };
+  }
+
+  async *call(
+    target: OwnerId,
+    service: string,
+    request: Uint8Array,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
+    const peer = target === this.self.owner ? this : this.#hub.reach(this.self.owner, target);
+    if (peer === undefined) throw new MeshCallError("unreachable", `no connection to ${target}`);
+    const handler = peer.#handlers.get(service);
+    if (handler === undefined) throw new MeshCallError("no-service", `no service ${service}`);
+    const lost = new AbortController();
+    const watch = peer.onMembers(() => {
+      if (this.#hub.reach(this.self.owner, target) !== peer) {
+        lost.abort(new MeshCallError("unreachable", `lost ${target}`));
+      }
+    });
+    const ends = [signal, lost.signal, this.#stopped.signal];
+    try {
+      const run = { request: new Uint8Array(request), from: this.self.owner, signal: AbortSignal.any(ends) };
+      for await (const chunk of runHandler(handler, run)) yield new Uint8Array(chunk);
+    } finally {
+      watch();
+    }
+  }
+
+  handle(service: string, handler: CallHandler): void {
+    this.#handlers.set(service, handler);
+  }
+
+  tell(target: OwnerId, topic: string, message: Uint8Array): boolean {
+    const peer = target === this.self.owner ? this : this.#hub.reach(this.self.owner, target);
+    if (peer === undefined) return false;
+    const copy = new Uint8Array(message);
+    later(() => {
+      if (peer.#stopped.signal.aborted || this.#hub.reach(this.self.owner, target) !== peer) return;
+      peer.#tellHandlers.get(topic)?.(copy, this.self.owner);
+    });
+    return true;
+  }
+
+  onTell(topic: string, handler: TellHandler): void {
+    this.#tellHandlers.set(topic, handler);
+  }
+
+  async sync(target: OwnerId, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (target === this.self.owner) return;
+    const peer = this.#hub.reach(this.self.owner, target);
+    if (peer === undefined) throw new MeshCallError("unreachable", `no connection to ${target}`);
+    this.syncFrom(peer);
+    peer.syncFrom(this);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped.abort(new MeshCallError("aborted", "mesh stopped"));
+    this.#hub.leave(this.self.owner);
+    this.membersChanged();
+    this.#changeListeners.clear();
+    this.#memberListeners.clear();
+  }
+
+  /** Takes what `peer` holds and we lack. Used by the hub. */
+  syncFrom(peer: MemoryMesh): void {
+    for (const owner of peer.#states.keys()) this.#takeState(owner, peer);
+  }
+
+  membersChanged(): void {
+    for (const listener of this.#memberListeners) listener();
+  }
+
+  #takeState(owner: OwnerId, peer: MemoryMesh): void {
+    const offered = peer.#states.get(owner);
+    if (owner === this.self.owner || offered === undefined || !offered.complete) return;
+    const held = this.#states.get(owner);
+    if (held !== undefined && compareStarts(held, offered) > 0) return;
+    const isNewStart = held === undefined || compareStarts(held, offered) < 0;
+    const state = isNewStart ? { ...offered, counter: 0, entries: new Map<string, Entry>() } : held;
+    this.#states.set(owner, state);
+    const entries = [...offered.entries.values()].sort((a, b) => compareVersions(a.version, b.version));
+    for (const entry of entries) this.#apply(state, entry, "sync");
+    if (isNewStart && held !== undefined) this.#emitVanished(held, state);
+  }
+
+  /** Keys that only the incarnation before had are told as deleted. */
+  #emitVanished(before: OwnerState, now: OwnerState): void {
+    const { incarnation, startId, counter } = now;
+    for (const entry of before.entries.values()) {
+      if (entry.value === null || now.entries.has(entry.key)) continue;
+      this.#emit({ ...entry, value: null, version: { incarnation, startId, counter }, path: "sync" });
+    }
+  }
+
+  #receive(entry: Entry, from: MemoryMesh): void {
+    const held = this.#states.get(entry.owner);
+    if (held === undefined || compareStarts(held, entry.version) < 0) this.#takeState(entry.owner, from);
+    else if (compareStarts(held, entry.version) === 0) this.#apply(held, entry, "gossip");
+  }
+
+  #apply(state: OwnerState, entry: Entry, path: EntryChange["path"]): void {
+    const held = state.entries.get(entry.key);
+    if (held !== undefined && held.version.counter >= entry.version.counter) return;
+    this.#store(state, entry, path);
+  }
+
+  /** Stores, tells our listeners, and passes it on: a member relays what it learnt. */
+  #store(state: OwnerState, entry: Entry, path: EntryChange["path"]): void {
+    state.entries.set(entry.key, entry);
+    state.counter = Math.max(state.counter, entry.version.counter);
+    this.#emit({ ...entry, path });
+    if (entry.key === MEMBER_KEY) this.membersChanged();
+    if (!state.complete) return;
+    for (const peer of this.#hub.peersOf(this.self.owner)) {
+      later(() => {
+        if (this.#hub.reach(this.self.owner, peer.self.owner) === peer) peer.#receive(entry, this);
+      });
+    }
+  }
+
+  #emit(change: EntryChange): void {
+    for (const listener of this.#changeListeners) listener(change);
+  }
+}
+
+// A microtask, not a timer: tests with faked timers must still see deliveries.
+function later(deliver: () => void): void {
+  queueMicrotask(deliver);
+}
+
+function compareStarts(left: Start, right: Start): number {
+  return left.incarnation - right.incarnation || left.startId - right.startId;
+}
+
+function compareMembers(left: MemberView, right: MemberView): number {
+  return Number(right.self) - Number(left.self) || (left.name < right.name ? -1 : 1);
+}
+
+function storeView(states: ReadonlyMap<OwnerId, OwnerState>): StoreView {
+  return {
+    get: (owner, key) => {
+      const entry = states.get(owner)?.entries.get(key);
+      return entry?.value == null ? undefined : entry;
+    },
+    list: (prefix) => {
+      const all = [...states.values()].flatMap((state) => [...state.entries.values()]);
+      const live = all.filter((entry) => entry.value !== null && entry.key.startsWith(prefix));
+      return live.sort((a, b) => compareText(a.owner, b.owner) || compareText(a.key, b.key));
+    },
+    head: (owner) => {
+      const state = states.get(owner);
+      if (state === undefined) return undefined;
+      return { incarnation: state.incarnation, startId: state.startId, counter: state.counter };
+    },
+  };
+}
+
+function compareText(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}
+
+function isSameValue(left: Uint8Array | null, right: Uint8Array | null): boolean {
+  if (left === null || right === null) return left === right;
+  return left.length === right.length && left.every((byte, index) => byte === right[index]);
+}
+
+function assertBounds(key: string, value: Uint8Array | null): void {
+  if (new TextEncoder().encode(key).length > ENTRY_KEY_BYTES_MAX)
+    throw new Error("write: key over its bound");
+  if (value !== null && value.length > ENTRY_VALUE_BYTES_MAX) throw new Error("write: value over its bound");
+}
