@@ -1,0 +1,64 @@
+// Config: the keys of a proxy's configuration file. docs/config.md is the reference.
+
+import { isIP } from "node:net";
+import { z } from "zod";
+import {
+  type ConfigError,
+  fail,
+  type HostPort,
+  hostPortShape,
+  type MemberConfig,
+  memberConfigShape,
+  ok,
+  parseHostPort,
+  type Result,
+  readTomlFile,
+  toMemberConfig,
+} from "../mesh/index.ts";
+
+export interface ProxyConfig extends MemberConfig {
+  /** Where clients reach it. */
+  readonly http: HostPort;
+  /** Loopback only: it tells all and asks nobody who they are. */
+  readonly admin: HostPort;
+  /** Answers name release and VM. */
+  readonly responseHeaders: boolean;
+}
+
+const httpExample = 'http = "0.0.0.0:8080"';
+const adminText = 'must be "host:port" on loopback, for example admin = "127.0.0.1:0"';
+const responseHeadersText = "must be true or false, for example response_headers = false";
+
+const proxyConfigShape = z.strictObject({
+  ...memberConfigShape,
+  http: hostPortShape({ example: httpExample, isPortZeroAllowed: true }).default("127.0.0.1:8080"),
+  admin: hostPortShape({ example: 'admin = "127.0.0.1:0"', isPortZeroAllowed: true })
+    .refine(isLoopback, adminText)
+    .default("127.0.0.1:0"),
+  response_headers: z.boolean(responseHeadersText).default(true),
+});
+
+export function readProxyConfig(file: string): Result<ProxyConfig, readonly ConfigError[]> {
+  const read = readTomlFile(file, proxyConfigShape);
+  if (!read.ok) return fail(read.error);
+  const { http, admin, response_headers, ...member } = read.value;
+  return ok({
+    ...toMemberConfig(member, file),
+    http: validated(http),
+    admin: validated(admin),
+    responseHeaders: response_headers,
+  });
+}
+
+function isLoopback(text: string): boolean {
+  const parsed = parseHostPort(text);
+  if (!parsed.ok) return false;
+  const { host } = parsed.value;
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+function validated(text: string): HostPort {
+  const parsed = parseHostPort(text);
+  if (!parsed.ok) throw new Error(`config: ${parsed.error}`);
+  return parsed.value;
+}

@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { appName, memberName, type VmName, vmName } from "../../mesh/index.ts";
+import { type Choice, pickEndpoint } from "./pick-endpoint.ts";
+import type { Endpoint } from "./route-table.ts";
+
+function endpoint(index: number, healthy = true): Endpoint {
+  const [vm, app, host] = [vmName(`hello-v1-${index}`), appName("hello"), memberName("host-1")];
+  return {
+    vm,
+    app,
+    release: 1,
+    host,
+    address: { host: "127.0.0.1", port: index },
+    healthy,
+    drainTimeoutMs: 0,
+  };
+}
+
+function choice(over: Partial<Choice> = {}): Choice {
+  return { tried: new Set(), inFlight: () => 0, isSuspect: () => false, random: () => 0, ...over };
+}
+
+describe("pickEndpoint()", () => {
+  test("takes the one with fewer requests of the two that chance names", () => {
+    const endpoints = [endpoint(1), endpoint(2)];
+    const inFlight = (vm: VmName) => (vm === "hello-v1-1" ? 5 : 2);
+    expect(pickEndpoint(endpoints, choice({ inFlight }))?.vm).toBe("hello-v1-2");
+  });
+
+  test("prefers healthy and dialable ones, and takes any other before none", () => {
+    const endpoints = [endpoint(1, false), endpoint(2), endpoint(3)];
+    const isSuspect = (vm: VmName) => vm === "hello-v1-2";
+    expect(pickEndpoint(endpoints, choice({ isSuspect }))?.vm).toBe("hello-v1-3");
+    const tried = new Set([vmName("hello-v1-3")]);
+    expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))?.vm).toBe("hello-v1-2");
+    tried.add(vmName("hello-v1-2"));
+    expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))?.vm).toBe("hello-v1-1");
+    tried.add(vmName("hello-v1-1"));
+    expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))).toBeUndefined();
+  });
+
+  test("never picks a tried one, and picks one whenever one is left", () => {
+    const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    const run = fc.property(
+      fc.array(fc.tuple(fc.boolean(), fc.boolean()), { maxLength: 8 }),
+      random,
+      (flags, dice) => {
+        const endpoints = flags.map(([healthy], index) => endpoint(index, healthy));
+        const tried = new Set(endpoints.filter((_, index) => flags[index]?.[1]).map(({ vm }) => vm));
+        const picked = pickEndpoint(endpoints, choice({ tried, random: () => dice }));
+        expect(picked === undefined).toBe(tried.size === endpoints.length);
+        if (picked !== undefined) expect(tried.has(picked.vm)).toBe(false);
+      },
+    );
+    fc.assert(run);
+  });
+});

@@ -1,0 +1,239 @@
+// Route fold: from the entries that hosts and voters wrote to the routes of each app. The order in which they come does
+// not matter, nor that one comes twice: of records the highest epoch counts, of a VM's entries the newest version.
+
+import {
+  APP_PREFIX,
+  type AppName,
+  type AppRecord,
+  appKey,
+  type CommittedApp,
+  compareVersions,
+  type DesiredVm,
+  decodeCommittedApp,
+  decodeRecord,
+  describeVersion,
+  type Entry,
+  type MemberName,
+  type Version,
+  VM_PREFIX,
+  type VmEntry,
+  type VmName,
+  vmEntryShape,
+  vmKey,
+} from "../../mesh/index.ts";
+import { DELETED_VMS_MAX } from "../limits.ts";
+import { type AppRoute, EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "./route-table.ts";
+
+/** `changed`: a table built now may differ. `ignored`: known, older, or not its writer's to say. `refused`: cannot be read. */
+export type Verdict =
+  | { readonly kind: "changed"; readonly app: AppName | null }
+  | { readonly kind: "ignored" }
+  | { readonly kind: "refused"; readonly reason: string };
+
+type Address = Endpoint["address"];
+
+/** What one host says of one VM. */
+interface Heard {
+  /** Of the newest entry, tombstones included. */
+  version: Version;
+  /** Null: its host deleted it. */
+  entry: VmEntry | null;
+  /** The last address that it was given, kept while it has none: a table is not emptied by a restart. */
+  address: { readonly version: Version; readonly at: Address } | null;
+}
+
+const IGNORED: Verdict = { kind: "ignored" };
+
+export class RouteFold {
+  readonly #voters: ReadonlySet<MemberName>;
+  readonly #records = new Map<AppName, CommittedApp>();
+  /** By VM, then by the host that says it: the record decides later which of them is believed. */
+  readonly #heard = new Map<VmName, Map<MemberName, Heard>>();
+  /** Which app's table a VM is in. */
+  readonly #appOf = new Map<VmName, AppName>();
+  readonly #dirty = new Set<AppName>();
+  /** VMs that a host deleted, the latest last. */
+  readonly #deleted = new Set<VmName>();
+  #table: RouteTable = EMPTY_TABLE;
+
+  constructor(options: { readonly voters: readonly MemberName[] }) {
+    this.#voters = new Set(options.voters);
+  }
+
+  /** `owner`: the name of the member that wrote the entry. Of an owner without a name nothing is taken: offer it again later. */
+  take(entry: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
+    if (entry.key.startsWith(APP_PREFIX)) return this.#takeRecord(entry, owner);
+    if (entry.key.startsWith(VM_PREFIX)) return this.#takeVm(entry, owner);
+    return IGNORED;
+  }
+
+  /** A record as a voter answered it. */
+  takeCommitted(committed: CommittedApp): Verdict {
+    const { app } = committed.record;
+    const held = this.#records.get(app);
+    if (held !== undefined && held.epoch >= committed.epoch) return IGNORED;
+    this.#records.set(app, committed);
+    for (const { vm } of held?.record.vms ?? []) this.#appOf.delete(vm);
+    for (const { vm } of committed.record.vms) this.#appOf.set(vm, app);
+    this.#dirty.add(app);
+    return { kind: "changed", app };
+  }
+
+  /** The newest record held. */
+  record(app: AppName): CommittedApp | undefined {
+    return this.#records.get(app);
+  }
+
+  /** VMs of which an entry that the record requires, or any entry of one that it routes to, is not here. */
+  lacking(app: AppName): readonly VmName[] {
+    const vms = this.#records.get(app)?.record.vms ?? [];
+    const isLacking = (desired: DesiredVm) =>
+      this.#describeMissing(desired) !== null ||
+      (desired.phase === "serving" && this.#heardOf(desired) === undefined);
+    return vms.filter(isLacking).map(({ vm }) => vm);
+  }
+
+  /** The table with all that was taken. Builds only the apps whose inputs changed. */
+  build(): RouteTable {
+    const routes: AppRoute[] = [];
+    for (const app of this.#dirty) {
+      const committed = this.#records.get(app);
+      if (committed !== undefined) routes.push(this.#buildRoute(committed));
+    }
+    this.#dirty.clear();
+    this.#table = nextTable(this.#table, routes);
+    return this.#table;
+  }
+
+  #takeRecord({ key, value }: Pick<Entry, "key" | "value">, owner: MemberName): Verdict {
+    // A record that was deleted from a store is no record that says "deleted": the last good one stays.
+    if (!this.#voters.has(owner) || value === null) return IGNORED;
+    const decoded = decodeCommittedApp(value);
+    if (!decoded.ok) return { kind: "refused", reason: `${key}: ${decoded.error}` };
+    if (appKey(decoded.value.record.app) !== key) {
+      return { kind: "refused", reason: `${key}: it is the record of ${decoded.value.record.app}` };
+    }
+    return this.takeCommitted(decoded.value);
+  }
+
+  #takeVm({ key, value, version }: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
+    const name = key.slice(VM_PREFIX.length) as VmName;
+    const held = this.#heard.get(name)?.get(owner);
+    const isNewer = held === undefined || compareVersions(version, held.version) > 0;
+    const isNewerAddress = held !== undefined && isOlder(held.address?.version, version);
+    if (!isNewer && !isNewerAddress) return IGNORED;
+    const decoded = value === null ? null : decodeRecord(vmEntryShape, value);
+    if (decoded !== null && !decoded.ok) return { kind: "refused", reason: `${key}: ${decoded.error}` };
+    const entry = decoded === null ? null : decoded.value;
+    if (entry !== null && vmKey(entry.vm) !== key) {
+      return { kind: "refused", reason: `${key}: it is the entry of ${entry.vm}` };
+    }
+    this.#hear(name, owner, { version, entry });
+    const app = this.#appOf.get(name) ?? null;
+    if (app !== null) this.#dirty.add(app);
+    return { kind: "changed", app };
+  }
+
+  #hear(vm: VmName, host: MemberName, { version, entry }: Pick<Heard, "version" | "entry">): void {
+    const byHost = this.#heard.get(vm) ?? new Map<MemberName, Heard>();
+    this.#heard.set(vm, byHost);
+    const held = byHost.get(host);
+    const heard: Heard = held ?? { version, entry, address: null };
+    byHost.set(host, heard);
+    if (compareVersions(version, heard.version) > 0) Object.assign(heard, { version, entry });
+    if (entry?.address && isOlder(heard.address?.version, version)) {
+      heard.address = { version, at: entry.address };
+    }
+    if (heard.entry === null) this.#noteDeleted(vm);
+  }
+
+  /** What was said of deleted VMs is kept for a while: an older entry of theirs must not count as news. */
+  #noteDeleted(vm: VmName): void {
+    this.#deleted.delete(vm);
+    this.#deleted.add(vm);
+    for (const oldest of this.#deleted) {
+      if (this.#deleted.size <= DELETED_VMS_MAX) return;
+      this.#deleted.delete(oldest);
+      this.#forgetDeleted(oldest);
+    }
+  }
+
+  #forgetDeleted(vm: VmName): void {
+    const byHost = this.#heard.get(vm);
+    if (byHost === undefined || this.#appOf.has(vm)) return;
+    for (const [host, heard] of byHost) if (heard.entry === null) byHost.delete(host);
+    if (byHost.size === 0) this.#heard.delete(vm);
+  }
+
+  #buildRoute({ epoch, record }: CommittedApp): AppRoute {
+    const serving = record.vms.filter(({ phase }) => phase === "serving").sort(byName);
+    const endpoints = serving.flatMap((desired) => this.#endpoint(record, desired) ?? []);
+    const addressed = new Set(endpoints.map(({ vm }) => vm));
+    const awaited = serving.filter(isAwaitedBy(record));
+    return {
+      app: record.app,
+      epoch,
+      hostnames: record.deleted ? [] : record.hostnames.map((hostname) => hostname.toLowerCase()),
+      endpoints,
+      unaddressed: serving.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
+      missing: record.vms.flatMap((desired) => this.#describeMissing(desired) ?? []),
+      awaited: awaited.map(({ vm }) => vm),
+      lost: awaited.flatMap((desired) => this.#describeLost(desired) ?? []),
+    };
+  }
+
+  #heardOf({ vm, host }: DesiredVm): Heard | undefined {
+    return this.#heard.get(vm)?.get(host);
+  }
+
+  #endpoint(record: AppRecord, desired: DesiredVm): Endpoint | null {
+    const heard = this.#heardOf(desired);
+    if (heard?.address == null) return null;
+    const { vm, release, host } = desired;
+    const healthy = heard.entry?.state === "running" && heard.entry.health === "healthy";
+    const drainTimeoutMs = drainTimeoutOf(record, release);
+    return { vm, app: record.app, release, host, address: heard.address.at, healthy, drainTimeoutMs };
+  }
+
+  #describeMissing(desired: DesiredVm): string | null {
+    if (desired.requires === null) return null;
+    const heard = this.#heardOf(desired);
+    if (heard !== undefined && compareVersions(heard.version, desired.requires) >= 0) return null;
+    const has = heard === undefined ? "nothing of it is here" : `here is ${describeVersion(heard.version)}`;
+    return `waits for ${desired.vm} of ${desired.host} at ${describeVersion(desired.requires)}: ${has}`;
+  }
+
+  #describeLost(desired: DesiredVm): string | null {
+    const heard = this.#heardOf(desired);
+    if (heard === undefined) return null;
+    if (heard.entry === null) return `${desired.vm} is gone from ${desired.host}`;
+    const { state } = heard.entry;
+    return state === "exited" || state === "failed" ? `${desired.vm} ${state} on ${desired.host}` : null;
+  }
+}
+
+function isOlder(held: Version | undefined, version: Version): boolean {
+  return held === undefined || compareVersions(held, version) < 0;
+}
+
+function byName(left: DesiredVm, right: DesiredVm): number {
+  return left.vm < right.vm ? -1 : 1;
+}
+
+/**
+ * Of a serve step its VMs; of a deploy's other steps the VMs of the release that shall stay; otherwise all. An old VM that
+ * broke, or whose host is down, must not hold up the deploy that replaces it.
+ */
+function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
+  if (rollout?.state !== "running") return () => true;
+  const { step, kind, direction, from, to } = rollout;
+  if (step?.kind === "serve") return ({ vm }) => step.vms.includes(vm);
+  if (kind !== "deploy") return () => true;
+  return ({ release }) => release === (direction === "forward" ? to : from);
+}
+
+/** A record keeps the last few releases; of one that it no longer has, its newest says how patient the app is. */
+function drainTimeoutOf(record: AppRecord, release: number): number {
+  const found = record.releases.find(({ number }) => number === release) ?? record.releases.at(-1);
+  return found?.spec.deploy.drainTimeoutMs ?? 0;
+}

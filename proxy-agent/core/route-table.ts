@@ -1,0 +1,77 @@
+// Route table: what requests are matched against. Immutable; the next one replaces it whole, one serial higher.
+
+import type { AppName, MemberName, VmName } from "../../mesh/index.ts";
+
+/** A VM that the record in force routes to, where its host last said it is. */
+export interface Endpoint {
+  readonly vm: VmName;
+  readonly app: AppName;
+  readonly release: number;
+  readonly host: MemberName;
+  readonly address: { readonly host: string; readonly port: number };
+  /** False: its host sees it failing, or not running. Asked only when no healthy one is left. */
+  readonly healthy: boolean;
+  /** Of its release: what still runs so long after it left the table is cut. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface AppRoute {
+  readonly app: AppName;
+  readonly epoch: number;
+  /** Lower case. Empty once the app was destroyed. */
+  readonly hostnames: readonly string[];
+  /** By VM name. */
+  readonly endpoints: readonly Endpoint[];
+  /** VMs that the record routes to and whose address nobody told us yet, by name. */
+  readonly unaddressed: readonly VmName[];
+  /** What keeps this record from being acknowledged: entries that it requires and that are not here yet. Said for people. */
+  readonly missing: readonly string[];
+  /** VMs that this proxy must be able to dial before it says "verified". What a rollout replaces may be broken: not among them. */
+  readonly awaited: readonly VmName[];
+  /** Those of them whose host says that they do not run (any more), for people: "hello-v3-1 exited on host-1". */
+  readonly lost: readonly string[];
+}
+
+export interface RouteTable {
+  /** +1 with each table that differs from the one before; 0: nothing was learnt yet. */
+  readonly serial: number;
+  /** Every app ever seen, the destroyed included: they are acknowledged too. */
+  readonly apps: ReadonlyMap<AppName, AppRoute>;
+  readonly byHostname: ReadonlyMap<string, AppRoute>;
+}
+
+export const EMPTY_TABLE: RouteTable = { serial: 0, apps: new Map(), byHostname: new Map() };
+
+/** The table with `changed` in place of what it had of those apps; `before` itself when nothing differs. */
+export function nextTable(before: RouteTable, changed: readonly AppRoute[]): RouteTable {
+  const different = changed.filter((route) => !isSameRoute(before.apps.get(route.app), route));
+  if (different.length === 0) return before;
+  const apps = new Map(before.apps);
+  for (const route of different) apps.set(route.app, route);
+  return { serial: before.serial + 1, apps, byHostname: indexHostnames(apps) };
+}
+
+/** Two apps that name one hostname: the first by name has it, whatever came first, so that all proxies agree. */
+function indexHostnames(apps: ReadonlyMap<AppName, AppRoute>): ReadonlyMap<string, AppRoute> {
+  const index = new Map<string, AppRoute>();
+  for (const route of apps.values()) {
+    for (const hostname of route.hostnames) {
+      const other = index.get(hostname);
+      if (other === undefined || route.app < other.app) index.set(hostname, route);
+    }
+  }
+  return index;
+}
+
+function isSameRoute(left: AppRoute | undefined, right: AppRoute): boolean {
+  return left !== undefined && JSON.stringify(left) === JSON.stringify(right);
+}
+
+export function endpointKey(endpoint: Endpoint): string {
+  return `${endpoint.vm} ${describeAddress(endpoint)}`;
+}
+
+export function describeAddress({ address }: Pick<Endpoint, "address">): string {
+  const host = address.host.includes(":") ? `[${address.host}]` : address.host;
+  return `${host}:${address.port}`;
+}

@@ -1,0 +1,190 @@
+// Attempt: one try of a request at one endpoint. It streams the answer to the client; what becomes of a failure, the
+// forwarder decides.
+
+import { type Dispatcher, errors } from "undici";
+import { trailerPairs } from "../core/header-rules.ts";
+import type { Failure } from "../core/retry.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Flight } from "./flights.ts";
+
+/**
+ * - `answered`: the client has the whole answer.
+ * - `failed`: no answer; `status` is what to tell the client if this was the last try.
+ * - `unsendable`: no VM could be sent this request; nothing was.
+ * - `stale`: its endpoint left the table before a byte was sent.
+ * - `broken`: the answer broke off half-way. `gone`: the client left. `cut`: the drain deadline.
+ */
+export type Outcome =
+  | { readonly kind: "answered"; readonly status: number }
+  | ({ readonly kind: "failed"; readonly status: 502 | 503 | 504; readonly reason: string } & Failure)
+  | { readonly kind: "unsendable"; readonly reason: string }
+  | { readonly kind: "stale" }
+  | { readonly kind: "broken"; readonly status: number; readonly reason: string }
+  | { readonly kind: "gone" }
+  | { readonly kind: "cut" };
+
+export interface AttemptDeps {
+  /** The table in force still sends requests to the attempt's endpoint. */
+  readonly isRouted: () => boolean;
+  /** Headers as the client shall get them. */
+  readonly responseHeaders: (raw: readonly string[]) => string[];
+  readonly onOutcome: (outcome: Outcome) => void;
+}
+
+export class Attempt implements Dispatcher.DispatchHandler {
+  readonly #exchange: Exchange;
+  readonly #flight: Flight;
+  readonly #deps: AttemptDeps;
+  #controller: Dispatcher.DispatchController | null = null;
+  #isOver = false;
+  #sent = false;
+  #responded = false;
+  #hasBody = false;
+  #status = 0;
+  /** What came of the body in the same read goes out with the head; what may come later must not keep the head waiting. */
+  readonly #flush = () => {
+    if (!this.#isOver && !this.#hasBody) this.#exchange.response.flushHeaders();
+  };
+  readonly #resume = () => this.#controller?.resume();
+  readonly #leave = () => this.#abort({ kind: "gone" });
+
+  constructor(exchange: Exchange, flight: Flight, deps: AttemptDeps) {
+    this.#exchange = exchange;
+    this.#flight = flight;
+    this.#deps = deps;
+    flight.onCut = () => this.#abort({ kind: "cut" });
+    exchange.response.once("close", this.#leave);
+    if (exchange.isGone) this.#leave();
+  }
+
+  /** Its endpoint has more requests than it may have; nothing was sent. */
+  refuse(): void {
+    this.#fail("too many requests are waiting for it", 503);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Never twice: undici starts a request again only when it took nothing of it for sent.
+    if (this.#isOver || this.#sent) {
+      controller.abort(new Error("over"));
+      return;
+    }
+    this.#controller = controller;
+    // It may have waited for its connection while the table changed: what is in force now decides.
+    if (!this.#deps.isRouted()) {
+      this.#abort({ kind: "stale" });
+      return;
+    }
+    this.#flight.dispatched();
+    this.#exchange.continue();
+    // Without a body all of it is written in this breath; with one, its head goes out with the first piece of the body.
+    if (this.#exchange.body === null) this.#sent = true;
+  }
+
+  onBodySent(): void {
+    this.#markSent();
+  }
+
+  onRequestSent(): void {
+    this.#markSent();
+  }
+
+  onResponseStarted(): void {
+    this.#responded = true;
+  }
+
+  onResponseStart(
+    controller: Dispatcher.DispatchController,
+    status: number,
+    _headers: unknown,
+    message?: string,
+  ): void {
+    // 1xx: the answer is still to come.
+    if (this.#isOver || status < 200) return;
+    this.#status = status;
+    const { response } = this.#exchange;
+    try {
+      const headers = this.#deps.responseHeaders(rawText(controller.rawHeaders));
+      response.writeHead(status, isStatusText(message) ? message : undefined, headers);
+      process.nextTick(this.#flush);
+    } catch (error) {
+      this.#fail(`its answer has a header that cannot be passed on: ${messageOf(error)}`);
+      controller.abort(new Error("bad header"));
+    }
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const { response } = this.#exchange;
+    this.#hasBody = true;
+    if (this.#isOver || response.write(chunk)) return;
+    controller.pause();
+    response.once("drain", this.#resume);
+  }
+
+  onResponseEnd(controller: Dispatcher.DispatchController): void {
+    if (this.#isOver) return;
+    const { response } = this.#exchange;
+    const trailers = trailerPairs(rawText(controller.rawTrailers));
+    if (trailers.length > 0 && response.chunkedEncoding) addTrailers(this.#exchange, trailers);
+    this.#end({ kind: "answered", status: this.#status });
+    response.end();
+  }
+
+  onResponseError(_controller: unknown, error: Error): void {
+    if (error instanceof errors.InvalidArgumentError)
+      this.#end({ kind: "unsendable", reason: error.message });
+    else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
+    else this.#fail(messageOf(error));
+  }
+
+  #markSent(): void {
+    this.#sent = true;
+    this.#exchange.body?.markSent();
+  }
+
+  #fail(reason: string, status: 502 | 503 | 504 = 502): void {
+    if (this.#exchange.response.headersSent) this.#end({ kind: "broken", status: this.#status, reason });
+    else this.#end({ kind: "failed", status, reason, sent: this.#sent, responded: this.#responded });
+  }
+
+  /** Ends the attempt first, so that what undici says of the abort is not taken for a failure. */
+  #abort(outcome: Outcome): void {
+    if (this.#isOver) return;
+    this.#end(outcome);
+    this.#controller?.abort(new Error(outcome.kind));
+  }
+
+  #end(outcome: Outcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { response } = this.#exchange;
+    response.removeListener("close", this.#leave);
+    response.removeListener("drain", this.#resume);
+    this.#flight.release();
+    this.#deps.onOutcome(outcome);
+  }
+}
+
+/** Raw headers as undici keeps them: name, value, …, in bytes. */
+function rawText(raw: Dispatcher.DispatchController["rawHeaders"]): string[] {
+  if (!Array.isArray(raw)) return [];
+  return raw.map((part) => (typeof part === "string" ? part : part.toString("latin1")));
+}
+
+function addTrailers({ response }: Exchange, trailers: [string, string][]): void {
+  try {
+    response.addTrailers(trailers);
+  } catch {
+    // A trailer that cannot be written is dropped: its answer is complete without it.
+  }
+}
+
+/** What node would refuse to write as a reason phrase is left out: it carries no meaning. */
+function isStatusText(message: string | undefined): message is string {
+  return message !== undefined && /^[\t\x20-\x7e]*$/.test(message);
+}
+
+/** undici keeps several causes together when a name has several addresses. */
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors[0] instanceof Error) return error.errors[0].message;
+  return error instanceof Error ? error.message : String(error);
+}

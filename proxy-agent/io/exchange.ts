@@ -1,0 +1,110 @@
+// Exchange: the client's side of one request: what it asked, whether it is still there, and how it is told no.
+
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { AppName } from "../../mesh/index.ts";
+import { LINGER_MS } from "../limits.ts";
+import { RequestBody } from "./request-body.ts";
+
+export interface Refusal {
+  readonly status: 400 | 404 | 500 | 502 | 503 | 504;
+  readonly reason: string;
+  /** Seconds after which another try makes sense. */
+  readonly retryAfterSeconds?: number;
+}
+
+/** How an exchange ended, for the counters. Status 499: the client left first; 0: its connection was cut. */
+export interface ExchangeEnd {
+  readonly app: AppName | null;
+  readonly release: number | null;
+  readonly status: number;
+}
+
+export interface ExchangeRequest {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** It waits for "100 Continue" before it sends its body. */
+  readonly expectsContinue: boolean;
+}
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Null: the request has none. */
+  readonly body: RequestBody | null;
+  #isGone = false;
+  /** Made for who waits only: one for each request would cost a tenth of it (measured). */
+  #gone: AbortController | null = null;
+  #awaitsContinue: boolean;
+
+  constructor({ request, response, expectsContinue }: ExchangeRequest) {
+    this.request = request;
+    this.response = response;
+    this.#awaitsContinue = expectsContinue;
+    this.body = hasBody(request) ? new RequestBody(request) : null;
+    response.on("error", () => undefined);
+    response.once("close", () => this.#close());
+  }
+
+  get method(): string {
+    return this.request.method ?? "GET";
+  }
+
+  /** The client is gone, or its answer is complete. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  /** Aborted once `isGone`. */
+  get gone(): AbortSignal {
+    this.#gone ??= new AbortController();
+    if (this.#isGone) this.#gone.abort();
+    return this.#gone.signal;
+  }
+
+  /** An endpoint is ready for the body. */
+  continue(): void {
+    if (!this.#awaitsContinue) return;
+    this.#awaitsContinue = false;
+    this.response.writeContinue();
+  }
+
+  /** Says no in plain text; if the answer has begun already, breaks it off, so that nobody takes it for complete. */
+  refuse({ status, reason, retryAfterSeconds }: Refusal): void {
+    if (this.response.headersSent) {
+      this.response.destroy();
+      return;
+    }
+    if (this.#isGone) return;
+    const text = `${status} ${STATUS_CODES[status]}: ${reason}\n`;
+    const headers = [
+      "Content-Type",
+      "text/plain; charset=utf-8",
+      "Content-Length",
+      String(Buffer.byteLength(text)),
+    ];
+    if (retryAfterSeconds !== undefined) headers.push("Retry-After", String(retryAfterSeconds));
+    // A client that was never told to go on may send its body or not: nothing after it could be told apart.
+    if (this.#awaitsContinue) this.response.shouldKeepAlive = false;
+    this.response.writeHead(status, headers);
+    this.response.end(text);
+  }
+
+  #close(): void {
+    this.#isGone = true;
+    this.#gone?.abort();
+    if (this.body === null || this.request.complete) return;
+    this.body.discard();
+    const { socket } = this.request;
+    if (socket.destroyed) return;
+    // The connection's next request is behind this one's body: read it for a while, then give up on the connection.
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    const stop = () => clearTimeout(timer);
+    this.request.once("end", stop);
+    socket.once("close", stop);
+  }
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  if (headers["transfer-encoding"] !== undefined) return true;
+  return headers["content-length"] !== undefined && Number(headers["content-length"]) > 0;
+}

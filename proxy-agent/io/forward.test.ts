@@ -1,0 +1,288 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Dispatcher } from "undici";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { appName, memberName, vmName } from "../../mesh/index.ts";
+import {
+  type AppRoute,
+  EMPTY_TABLE,
+  type Endpoint,
+  nextTable,
+  type RouteTable,
+} from "../core/route-table.ts";
+import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
+import { ask } from "../testing/client.ts";
+import { desiredVm, freePort, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import { Exchange } from "./exchange.ts";
+import { Flights } from "./flights.ts";
+import { Forwarder } from "./forward.ts";
+import { targetOf } from "./target.ts";
+import type { Upstreams } from "./upstreams.ts";
+
+let cluster: TestCluster;
+beforeEach(() => {
+  cluster = new TestCluster();
+});
+afterEach(async () => {
+  await cluster.close();
+});
+
+/** One app "hello" with these VMs serving, and a proxy that serves it. */
+async function serve(
+  vms: Readonly<Record<string, number>>,
+  timing: Partial<ProxyOptions["timing"]> = {},
+): Promise<TestProxy> {
+  const proxy = await cluster.proxy({ timing: { ...PROXY_TIMING, ...timing } });
+  for (const [vm, port] of Object.entries(vms)) cluster.writeVm(vm, port);
+  const epoch = cluster.commit({ vms: Object.keys(vms).map((vm) => desiredVm(vm)) });
+  await cluster.waitForAck((ack) => ack.applied === epoch);
+  return proxy;
+}
+
+const hello = (name: string) => (_request: IncomingMessage, response: ServerResponse) => {
+  response.end(name);
+};
+
+describe("a VM that breaks", () => {
+  test("off half-way through its answer breaks the client's connection, so that nobody takes it for complete", async () => {
+    const vm = await cluster.upstream((_request, response) => {
+      response.writeHead(200);
+      response.write("half", () => response.destroy());
+    });
+    const { port } = await serve({ "hello-v1-1": vm.port });
+    await expect(ask({ port })).rejects.toThrow();
+    vm.server.removeAllListeners("request");
+    vm.server.on("request", hello("again"));
+    expect(await ask({ port })).toMatchObject({ status: 200, body: "again" });
+  });
+
+  test("before it answers a GET is asked once more, elsewhere or again", async () => {
+    let broken = 0;
+    const vm = await cluster.upstream((request, response) => {
+      broken += 1;
+      if (broken === 1) request.socket.destroy();
+      else response.end("second time");
+    });
+    const { port } = await serve({ "hello-v1-1": vm.port });
+    expect(await ask({ port })).toMatchObject({ status: 200, body: "second time" });
+  });
+
+  test("before it answers a POST is told to the client, and was sent once", async () => {
+    const breaking = await cluster.upstream((request) => {
+      request.resume().once("end", () => request.socket.destroy());
+    });
+    const { port } = await serve({ "hello-v1-1": breaking.port });
+    const answer = await ask({ port, method: "POST", body: "order" });
+    expect(answer.status).toBe(502);
+    expect(answer.body).toContain("hello-v1-1");
+    expect(breaking.seen).toBe(1);
+  });
+
+  test("twice before it answers a GET is told to the client", async () => {
+    const breaking = await cluster.upstream((request) => request.socket.destroy());
+    const { port } = await serve({ "hello-v1-1": breaking.port });
+    expect(await ask({ port })).toMatchObject({ status: 502 });
+    expect(breaking.seen).toBe(2);
+  });
+
+  test("by an answer that is no HTTP is a 502", async () => {
+    const server = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => socket.end("nonsense\r\n\r\n"));
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = await serve({ "hello-v1-1": (server.address() as AddressInfo).port });
+    expect(await ask({ port })).toMatchObject({ status: 502 });
+    server.close();
+  });
+});
+
+describe("an endpoint that refuses connections", () => {
+  test("is passed over for another one, a POST with its body included", async () => {
+    const vm = await cluster.upstream((request, response) => request.pipe(response));
+    const { port } = await serve({ "hello-v1-1": await freePort(), "hello-v1-2": vm.port });
+    for (let count = 0; count < 20; count += 1) {
+      expect(await ask({ port, method: "POST", body: `order ${count}` })).toMatchObject({
+        status: 200,
+        body: `order ${count}`,
+      });
+    }
+    expect(vm.seen).toBe(20);
+  });
+
+  test("is asked again when a newer table names its successor, the body kept until then", async () => {
+    const vm = await cluster.upstream((request, response) => request.pipe(response));
+    const { port } = await serve({ "hello-v1-1": await freePort() });
+    const answer = ask({ port, method: "PUT", body: "kept" });
+    await cluster.waitForAck((ack) => ack.nack !== null);
+    cluster.writeVm("hello-v2-1", vm.port);
+    cluster.commit({ vms: [desiredVm("hello-v2-1")] });
+    expect(await answer).toMatchObject({ status: 200, body: "kept" });
+  });
+
+  test("and is the only one is a 502 that names it, after a bounded time", async () => {
+    const dead = await freePort();
+    const { port } = await serve({ "hello-v1-1": dead }, { retryTimeMs: 60 });
+    const answer = await ask({ port });
+    expect(answer.status).toBe(502);
+    expect(answer.body).toContain(`hello-v1-1 at 127.0.0.1:${dead}`);
+  });
+
+  test("is not tried more often because the routes of other apps change", async () => {
+    const { port } = await serve({ "hello-v1-1": await freePort() }, { retryTimeMs: 60 });
+    let isOver = false;
+    const answer = ask({ port }).finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      cluster.commit({ app: "other", vms: [] });
+      await turn();
+    }
+    expect((await answer).body).toMatch(/in [1-3] tr(y|ies): hello-v1-1/);
+  });
+
+  test("is tried although its host calls it unhealthy, if all are", async () => {
+    const vm = await cluster.upstream(hello("alive"));
+    const { port } = await serve({ "hello-v1-1": vm.port });
+    cluster.writeVm("hello-v1-1", vm.port, { health: "unhealthy" });
+    cluster.writeVm("hello-v1-1", null, { state: "exited", health: "unhealthy" });
+    await turn();
+    expect(await ask({ port })).toMatchObject({ status: 200, body: "alive" });
+  });
+});
+
+describe("a request that waits for its connection", () => {
+  const app = appName("hello");
+
+  function endpoint(name: string): Endpoint {
+    const [vm, host] = [vmName(name), memberName("host-1")];
+    return {
+      vm,
+      app,
+      release: 1,
+      host,
+      address: { host: "127.0.0.1", port: 1 },
+      healthy: true,
+      drainTimeoutMs: 0,
+    };
+  }
+
+  function tableTo(before: RouteTable, epoch: number, ...endpoints: readonly Endpoint[]): RouteTable {
+    const route: AppRoute = {
+      app,
+      epoch,
+      hostnames: ["hello"],
+      endpoints,
+      unaddressed: [],
+      missing: [],
+      awaited: [],
+      lost: [],
+    };
+    return nextTable(before, [route]);
+  }
+
+  class FakeController implements Dispatcher.DispatchController {
+    aborted = false;
+    paused = false;
+    reason: Error | null = null;
+    readonly rawHeaders: Buffer[] = [];
+    pause(): void {}
+    resume(): void {}
+    abort(reason: Error): void {
+      this.aborted = true;
+      this.reason = reason;
+    }
+  }
+
+  /** One request by a real client through a forwarder whose connections are opened by hand. */
+  async function waitingRequest(first: RouteTable, method: string) {
+    const feed = { table: first, nextTable: () => Promise.resolve() };
+    const flights = new Flights({ onDrained: () => undefined, onCut: () => undefined });
+    flights.adopt(first);
+    const dispatches: { endpoint: Endpoint; handler: Dispatcher.DispatchHandler }[] = [];
+    let dispatched = Promise.withResolvers<void>();
+    const dispatch: Upstreams["dispatch"] = (to, _options, handler) => {
+      dispatches.push({ endpoint: to, handler });
+      dispatched.resolve();
+      return true;
+    };
+    const upstreams = { dispatch } as unknown as Upstreams;
+    const deps = {
+      feed,
+      flights,
+      upstreams,
+      random: () => 0,
+      onRetry: () => undefined,
+      onFailure: () => undefined,
+    };
+    const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);
+    const server = createServer((request, response) => {
+      const exchange = new Exchange({ request, response, expectsContinue: false });
+      const target = targetOf(request);
+      if (target.ok) void forwarder.forward(exchange, target.value);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const body = method === "POST" ? "body" : undefined;
+    const answer = ask({ port, host: "hello", method, ...(body ? { body } : {}) });
+    const next = async () => {
+      await dispatched.promise;
+      dispatched = Promise.withResolvers<void>();
+      const dispatch = dispatches.at(-1);
+      if (dispatch === undefined) throw new Error("nothing was dispatched");
+      return dispatch;
+    };
+    const adopt = (table: RouteTable) => {
+      feed.table = table;
+      flights.adopt(table);
+    };
+    return { answer, next, adopt, flights, close: () => server.close() };
+  }
+
+  test.each(["GET", "POST"])(
+    "is sent by the table in force then, not by the one that picked it: %s",
+    async (method) => {
+      const [old, successor] = [endpoint("hello-v1-1"), endpoint("hello-v2-1")];
+      const first = tableTo(EMPTY_TABLE, 1, old);
+      const { answer, next, adopt, flights, close } = await waitingRequest(first, method);
+      const picked = await next();
+      expect(picked.endpoint.vm).toBe("hello-v1-1");
+      expect(flights.inFlight(old.vm)).toBe(1);
+      adopt(tableTo(first, 2, successor));
+      const late = new FakeController();
+      picked.handler.onRequestStart?.(late, null);
+      expect(late.aborted).toBe(true);
+      expect(flights.inFlight(old.vm)).toBe(0);
+      expect(flights.report(app).lastDispatch).toEqual([]);
+      const again = await next();
+      expect(again.endpoint.vm).toBe("hello-v2-1");
+      const controller = new FakeController();
+      again.handler.onRequestStart?.(controller, null);
+      again.handler.onResponseStarted?.();
+      again.handler.onResponseStart?.(controller, 200, {}, "OK");
+      again.handler.onResponseEnd?.(controller, {});
+      expect(await answer).toMatchObject({ status: 200, headers: { "grapevine-vm": "hello-v2-1" } });
+      close();
+    },
+  );
+
+  test("is never started a second time once it may have been sent", async () => {
+    const { answer, next, close } = await waitingRequest(
+      tableTo(EMPTY_TABLE, 1, endpoint("hello-v1-1")),
+      "GET",
+    );
+    const { handler } = await next();
+    const [first, second] = [new FakeController(), new FakeController()];
+    handler.onRequestStart?.(first, null);
+    handler.onRequestStart?.(second, null);
+    expect([first.aborted, second.aborted]).toEqual([false, true]);
+    handler.onResponseStart?.(first, 204, {}, "");
+    handler.onResponseEnd?.(first, {});
+    expect(await answer).toMatchObject({ status: 204 });
+    close();
+  });
+});

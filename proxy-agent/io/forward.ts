@@ -1,0 +1,254 @@
+// Forward: a request's way to a VM: match, pick and claim in one breath, send; when that fails and nothing can have run,
+// again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
+
+import type { VmName } from "../../mesh/index.ts";
+import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { matchRoute } from "../core/match-route.ts";
+import { pickEndpoint } from "../core/pick-endpoint.ts";
+import { decideRetry, isRepeatable } from "../core/retry.ts";
+import { type AppRoute, describeAddress, type Endpoint } from "../core/route-table.ts";
+import {
+  RETRY_PAUSE_FIRST_MS,
+  RETRY_PAUSE_LAST_MS,
+  RETRY_WAITERS_MAX,
+  SHOWN_HOST_CHARS_MAX,
+  TRIES_BEFORE_PAUSE_MAX,
+  TRIES_MAX,
+} from "../limits.ts";
+import { Attempt, type Outcome } from "./attempt.ts";
+import { monotonicUnixMs } from "./clock.ts";
+import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
+import type { Flight, Flights } from "./flights.ts";
+import type { RouteFeed } from "./route-feed.ts";
+import type { Target } from "./target.ts";
+import type { Upstreams } from "./upstreams.ts";
+
+export interface ForwardOptions {
+  /** Names release and VM in `grapevine-release` and `grapevine-vm` of each answer. */
+  readonly namesItself: boolean;
+  /** From the arrival of a request to its last try: `RETRY_TIME_MAX_MS`, less in tests. */
+  readonly retryTimeMs: number;
+}
+
+export interface ForwardDeps {
+  readonly feed: Pick<RouteFeed, "table" | "nextTable">;
+  readonly flights: Flights;
+  readonly upstreams: Upstreams;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  readonly onRetry: () => void;
+  /** A try brought no answer, or broke its answer off; what comes of it is not decided yet. */
+  readonly onFailure: (endpoint: Endpoint, reason: string) => void;
+}
+
+/** One try at the flight's endpoint. Resolves when it is over; `flight` was released by then. `isFirst`: none broke before. */
+type Try = (flight: Flight, isFirst: boolean) => Promise<Outcome>;
+
+/** What one request went through so far. */
+interface Journey {
+  readonly startedAtMs: number;
+  /** Since the last pause. */
+  readonly tried: Set<VmName>;
+  tries: number;
+  /** Times that it broke after it may have been sent. */
+  broken: number;
+  /** The next try needs no pause: the last one broke, which says nothing of the endpoint. */
+  isAtOnce: boolean;
+  pauseMs: number;
+  /** Why the last try failed, for people. */
+  lastReason: string | null;
+  lastStatus: 502 | 503 | 504;
+}
+
+type Next = { readonly flight: Flight } | { readonly refusal: Refusal; readonly route: AppRoute | null };
+
+export class Forwarder {
+  readonly #options: ForwardOptions;
+  readonly #deps: ForwardDeps;
+  #waiters = 0;
+
+  constructor(options: ForwardOptions, deps: ForwardDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
+  forward(exchange: Exchange, target: Target): Promise<ExchangeEnd> {
+    return this.run(exchange, target, (flight, isFirst) => this.#send(exchange, target, { flight, isFirst }));
+  }
+
+  /** Tries endpoint after endpoint until one try is an answer or nothing more may be tried. */
+  async run(exchange: Exchange, target: Target, attempt: Try): Promise<ExchangeEnd> {
+    const journey = newJourney();
+    for (;;) {
+      const next = await this.#next(exchange, target, journey);
+      if ("refusal" in next) return refuse(exchange, next.route, next.refusal);
+      const { endpoint } = next.flight;
+      const outcome = await attempt(next.flight, journey.broken === 0);
+      const end = this.#judge(outcome, { exchange, endpoint, journey });
+      if (end !== null) return end;
+      this.#deps.onRetry();
+    }
+  }
+
+  #send(
+    exchange: Exchange,
+    target: Target,
+    { flight, isFirst }: { readonly flight: Flight; readonly isFirst: boolean },
+  ): Promise<Outcome> {
+    const { promise, resolve } = Promise.withResolvers<Outcome>();
+    const { endpoint } = flight;
+    const attempt = new Attempt(exchange, flight, {
+      isRouted: () => this.#deps.flights.isRouted(endpoint),
+      responseHeaders: (raw) => responseHeaders(raw, this.signature(endpoint)),
+      onOutcome: resolve,
+    });
+    const { method, request, body } = exchange;
+    const address = request.socket.remoteAddress ?? "unknown";
+    const headers = requestHeaders(request.rawHeaders, { address, host: target.host, isUpgrade: false });
+    const once = !isFirst || !isRepeatable({ method, hasBody: body !== null });
+    const options = { method, path: target.path, headers, body: body?.open() ?? null, once };
+    const isTaken = this.#deps.upstreams.dispatch(endpoint, options, attempt);
+    if (!isTaken) attempt.refuse();
+    return promise;
+  }
+
+  /** Headers that an answer of `endpoint` gets. */
+  signature(endpoint: Endpoint): Readonly<Record<string, string>> {
+    if (!this.#options.namesItself) return {};
+    return { "grapevine-release": `v${endpoint.release}`, "grapevine-vm": endpoint.vm };
+  }
+
+  /** Null: try again. */
+  #judge(
+    outcome: Outcome,
+    { exchange, endpoint, journey }: { exchange: Exchange; endpoint: Endpoint; journey: Journey },
+  ): ExchangeEnd | null {
+    const { app, release } = endpoint;
+    if (outcome.kind === "answered") return { app, release, status: outcome.status };
+    if (outcome.kind === "gone") return { app, release, status: 499 };
+    if (outcome.kind === "stale") return null;
+    if (outcome.kind === "unsendable") {
+      exchange.refuse({ status: 400, reason: outcome.reason });
+      return { app, release, status: 400 };
+    }
+    if (outcome.kind === "cut") {
+      const reason = `${endpoint.vm} left and was given ${endpoint.drainTimeoutMs} ms to finish this request`;
+      exchange.refuse({ status: 504, reason });
+      return { app, release, status: exchange.response.statusCode };
+    }
+    this.#deps.onFailure(endpoint, outcome.reason);
+    if (outcome.kind === "broken") {
+      exchange.response.destroy();
+      return { app, release, status: 0 };
+    }
+    return this.#judgeFailure(outcome, { exchange, endpoint, journey });
+  }
+
+  #judgeFailure(
+    failure: Extract<Outcome, { kind: "failed" }>,
+    { exchange, endpoint, journey }: { exchange: Exchange; endpoint: Endpoint; journey: Journey },
+  ): ExchangeEnd | null {
+    if (!failure.sent) this.#deps.flights.suspect(endpoint.vm);
+    journey.tries += 1;
+    journey.tried.add(endpoint.vm);
+    journey.lastReason = `${endpoint.vm} at ${describeAddress(endpoint)}: ${failure.reason}`;
+    journey.lastStatus = failure.status;
+    const { method, body } = exchange;
+    const decision = decideRetry(failure, { method, hasBody: body !== null }, journey.broken);
+    if (failure.sent) journey.broken += 1;
+    journey.isAtOnce = decision === "once-more";
+    if (decision !== "give-up" && (body?.canReplay ?? true)) return null;
+    const { app, release } = endpoint;
+    exchange.refuse({ status: failure.status, reason: journey.lastReason });
+    return { app, release, status: failure.status };
+  }
+
+  /** The next try: matched, picked and claimed in one breath, by the table in force. Waits when all were tried. */
+  async #next(exchange: Exchange, target: Target, journey: Journey): Promise<Next> {
+    for (;;) {
+      const { table } = this.#deps.feed;
+      const match = matchRoute(table, target.hostname);
+      if (match.kind === "unknown") return { route: null, refusal: refusalOfUnknown(match.hostname) };
+      if (match.kind === "empty" && !match.isComing)
+        return { route: match.route, refusal: refusalOfEmpty(match.route) };
+      const endpoint = match.kind === "route" ? this.#pick(match.route, journey) : undefined;
+      if (endpoint !== undefined) return { flight: this.#deps.flights.claim(endpoint) };
+      if (journey.isAtOnce) journey.isAtOnce = false;
+      else if (!(await this.#pause(exchange, journey, match)))
+        return { route: match.route, refusal: refusalOfFailed(match.route, journey) };
+      journey.tried.clear();
+    }
+  }
+
+  /** Undefined: all were tried, or enough of them for now. */
+  #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
+    if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
+    const { flights, random } = this.#deps;
+    return pickEndpoint(route.endpoints, {
+      tried: journey.tried,
+      inFlight: (vm) => flights.inFlight(vm),
+      isSuspect: (vm) => flights.isSuspect(vm),
+      random,
+    });
+  }
+
+  /** False: no time or no try is left, the client left, or too many wait already. */
+  async #pause(exchange: Exchange, journey: Journey, match: { readonly route: AppRoute }): Promise<boolean> {
+    const nowMs = monotonicUnixMs();
+    const endAtMs = Math.min(nowMs + journey.pauseMs, journey.startedAtMs + this.#options.retryTimeMs);
+    if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
+    if (this.#waiters >= RETRY_WAITERS_MAX) return false;
+    journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
+    this.#waiters += 1;
+    await this.#untilOther(match.route, endAtMs, exchange);
+    this.#waiters -= 1;
+    return !exchange.isGone;
+  }
+
+  /** Until the app's routes are others, or the time is over, or the client left. What changes for other apps is no news. */
+  async #untilOther(route: AppRoute, endAtMs: number, exchange: Exchange): Promise<void> {
+    const { feed } = this.#deps;
+    while (feed.table.apps.get(route.app) === route && !exchange.isGone) {
+      const leftMs = endAtMs - monotonicUnixMs();
+      if (leftMs <= 0) return;
+      await feed.nextTable(leftMs, exchange.gone);
+    }
+  }
+}
+
+function newJourney(): Journey {
+  return {
+    startedAtMs: monotonicUnixMs(),
+    tried: new Set(),
+    tries: 0,
+    broken: 0,
+    isAtOnce: false,
+    pauseMs: RETRY_PAUSE_FIRST_MS,
+    lastReason: null,
+    lastStatus: 502,
+  };
+}
+
+function refuse(exchange: Exchange, route: AppRoute | null, refusal: Refusal): ExchangeEnd {
+  const isGone = exchange.isGone;
+  exchange.refuse(refusal);
+  return { app: route?.app ?? null, release: null, status: isGone ? 499 : refusal.status };
+}
+
+function refusalOfUnknown(hostname: string): Refusal {
+  const shown = hostname.replace(/[^\x21-\x7e]/g, "?").slice(0, SHOWN_HOST_CHARS_MAX);
+  return { status: 404, reason: `no app has the hostname "${shown}"` };
+}
+
+function refusalOfEmpty({ app }: AppRoute): Refusal {
+  return { status: 503, reason: `${app} has no VM that serves`, retryAfterSeconds: 1 };
+}
+
+function refusalOfFailed({ app }: AppRoute, { lastReason, lastStatus, tries }: Journey): Refusal {
+  if (lastReason === null) {
+    return { status: 503, reason: `the address of ${app} is not known yet`, retryAfterSeconds: 1 };
+  }
+  const count = tries === 1 ? "1 try" : `${tries} tries`;
+  return { status: lastStatus, reason: `no endpoint of ${app} could be reached in ${count}: ${lastReason}` };
+}

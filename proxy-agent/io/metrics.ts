@@ -1,0 +1,79 @@
+// Metrics: counters in the text format of Prometheus. Labels are bounded by the apps that the cluster has.
+
+import type { ExchangeEnd } from "./exchange.ts";
+
+/** Series of one metric; above it, which no honest cluster reaches, they are added up under "other". */
+const SERIES_MAX = 5_000;
+
+export interface Gauges {
+  readonly serial: number;
+  readonly inFlight: number;
+  readonly draining: number;
+  readonly acksSent: number;
+  readonly refusedRecords: number;
+  readonly connections: number;
+  readonly isServing: boolean;
+}
+
+export class Metrics {
+  readonly #requests = new Map<string, number>();
+  #retries = 0;
+  #cut = 0;
+  #refusedConnections = 0;
+
+  requestEnded({ app, release, status }: ExchangeEnd): void {
+    const labels = `app="${app ?? ""}",release="${release === null ? "" : `v${release}`}",class="${statusClass(status)}"`;
+    const key = this.#requests.has(labels) || this.#requests.size < SERIES_MAX ? labels : 'app="other"';
+    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+  }
+
+  retried(): void {
+    this.#retries += 1;
+  }
+
+  wereCut(requests: number): void {
+    this.#cut += requests;
+  }
+
+  connectionRefused(): void {
+    this.#refusedConnections += 1;
+  }
+
+  text(gauges: Gauges): string {
+    const requests = [...this.#requests].map(
+      ([labels, count]) => `grapevine_proxy_requests_total{${labels}} ${count}`,
+    );
+    return [
+      "# TYPE grapevine_proxy_requests_total counter",
+      ...requests,
+      ...metric("grapevine_proxy_retries_total", "counter", this.#retries),
+      ...metric("grapevine_proxy_requests_cut_total", "counter", this.#cut),
+      ...metric("grapevine_proxy_bad_connections_total", "counter", this.#refusedConnections),
+      ...metric("grapevine_proxy_acks_sent_total", "counter", gauges.acksSent),
+      ...metric("grapevine_proxy_refused_records_total", "counter", gauges.refusedRecords),
+      ...metric("grapevine_proxy_in_flight_requests", "gauge", gauges.inFlight),
+      ...metric("grapevine_proxy_draining_requests", "gauge", gauges.draining),
+      ...metric("grapevine_proxy_client_connections", "gauge", gauges.connections),
+      ...metric("grapevine_proxy_table_serial", "gauge", gauges.serial),
+      ...metric("grapevine_proxy_serving", "gauge", Number(gauges.isServing)),
+      ...metric("process_resident_memory_bytes", "gauge", process.memoryUsage.rss()),
+      ...metric("process_cpu_seconds_total", "counter", cpuSeconds()),
+      "",
+    ].join("\n");
+  }
+}
+
+function metric(name: string, type: "counter" | "gauge", value: number): readonly string[] {
+  return [`# TYPE ${name} ${type}`, `${name} ${value}`];
+}
+
+/** 499: the client left first. 0: the answer broke off half-way. */
+function statusClass(status: number): string {
+  if (status === 499) return "client-left";
+  return status === 0 ? "broken" : `${Math.floor(status / 100)}xx`;
+}
+
+function cpuSeconds(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1e6;
+}

@@ -1,0 +1,149 @@
+// Route feed: from the mesh's changes to the table in force. A burst of changes is one new table.
+
+import type { Logger } from "pino";
+import {
+  APP_PREFIX,
+  type AppName,
+  decodeCommittedApp,
+  type Entry,
+  fail,
+  type MemberName,
+  type Mesh,
+  type OwnerId,
+  ok,
+  type Result,
+  VM_PREFIX,
+} from "../../mesh/index.ts";
+import type { AckState } from "../core/ack-state.ts";
+import { RouteFold, type Verdict } from "../core/route-fold.ts";
+import { EMPTY_TABLE, type RouteTable } from "../core/route-table.ts";
+import { monotonicUnixMs } from "./clock.ts";
+
+export interface RouteFeedDeps {
+  readonly mesh: Mesh;
+  readonly acks: AckState;
+  readonly logger: Logger;
+}
+
+export class RouteFeed {
+  readonly #fold: RouteFold;
+  readonly #deps: RouteFeedDeps;
+  readonly #listeners: ((table: RouteTable) => void)[] = [];
+  readonly #waiters = new Set<() => void>();
+  #names: ReadonlyMap<OwnerId, MemberName> = new Map();
+  #table: RouteTable = EMPTY_TABLE;
+  #immediate: NodeJS.Immediate | undefined;
+  #unsubscribes: readonly (() => void)[] = [];
+  #refused = 0;
+
+  constructor(options: { readonly voters: readonly MemberName[] }, deps: RouteFeedDeps) {
+    this.#fold = new RouteFold(options);
+    this.#deps = deps;
+  }
+
+  /** The table in force: every dispatch from here on uses it. */
+  get table(): RouteTable {
+    return this.#table;
+  }
+
+  /** Records and entries that could not be read, since the start. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  start(): void {
+    const { mesh } = this.#deps;
+    this.#unsubscribes = [
+      mesh.onChange((change) => this.#take(change)),
+      mesh.onMembers(() => this.#nameOwners()),
+    ];
+    this.#nameOwners();
+    this.flush();
+  }
+
+  stop(): void {
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
+    clearImmediate(this.#immediate);
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  /** Called in the same breath in which a table comes into force, in the order of subscription. */
+  onTable(listener: (table: RouteTable) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Resolves at the next table, or after `delayMs`, or on abort. */
+  async nextTable(delayMs: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    const timer = setTimeout(wake, delayMs);
+    this.#waiters.add(wake);
+    signal.addEventListener("abort", wake, { once: true });
+    await promise;
+    clearTimeout(timer);
+    this.#waiters.delete(wake);
+    signal.removeEventListener("abort", wake);
+  }
+
+  /** A record as a voter answered it. In force after the next `flush`. */
+  takeCommitted(bytes: Uint8Array): Result<{ readonly app: AppName; readonly epoch: number }> {
+    const decoded = decodeCommittedApp(bytes);
+    if (!decoded.ok) return fail(decoded.error);
+    const { epoch, record } = decoded.value;
+    this.#judge(this.#fold.takeCommitted(decoded.value));
+    return ok({ app: record.app, epoch });
+  }
+
+  /** Hosts of those VMs of `app` whose entries are not here as its record wants them. */
+  hostsMissing(app: AppName): readonly MemberName[] {
+    const lacking = new Set(this.#fold.lacking(app));
+    const vms = this.#fold.record(app)?.record.vms ?? [];
+    return [...new Set(vms.filter(({ vm }) => lacking.has(vm)).map(({ host }) => host))];
+  }
+
+  /** Builds the table now instead of at the end of this turn. */
+  flush(): void {
+    clearImmediate(this.#immediate);
+    this.#immediate = undefined;
+    const table = this.#fold.build();
+    if (table === this.#table) return;
+    this.#table = table;
+    for (const listener of this.#listeners) listener(table);
+    for (const wake of [...this.#waiters]) wake();
+  }
+
+  #take(entry: Entry): void {
+    if (!isRouting(entry.key)) return;
+    const owner = this.#names.get(entry.owner);
+    if (owner !== undefined) this.#judge(this.#fold.take(entry, owner));
+  }
+
+  #judge(verdict: Verdict): void {
+    if (verdict.kind === "refused") {
+      this.#refused += 1;
+      this.#deps.logger.debug({ reason: verdict.reason }, "entry refused");
+      return;
+    }
+    if (verdict.kind !== "changed" || verdict.app === null) return;
+    const epoch = this.#fold.record(verdict.app)?.epoch ?? 0;
+    this.#deps.acks.seen(verdict.app, epoch, monotonicUnixMs());
+    this.#immediate ??= setImmediate(() => this.flush());
+  }
+
+  /** An entry counts by its writer's name; of who got a name now, all is taken that was passed over. */
+  #nameOwners(): void {
+    const { mesh } = this.#deps;
+    const names = new Map(mesh.members().map(({ owner, name }) => [owner, name]));
+    const isSame =
+      names.size === this.#names.size && [...names].every(([owner, name]) => this.#names.get(owner) === name);
+    if (isSame) return;
+    this.#names = names;
+    for (const prefix of [APP_PREFIX, VM_PREFIX])
+      for (const entry of mesh.store.list(prefix)) this.#take(entry);
+  }
+}
+
+function isRouting(key: string): boolean {
+  return key.startsWith(APP_PREFIX) || key.startsWith(VM_PREFIX);
+}

@@ -1,0 +1,223 @@
+// Server: the listener that clients reach. Reads requests by node's strict parser (it refuses Content-Length beside
+// Transfer-Encoding, repeated lengths and bad line ends), and hands each to the forwarder.
+
+import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import net, { type AddressInfo, type Socket } from "node:net";
+import type { Logger } from "pino";
+import {
+  CLIENT_CONNECTIONS_MAX,
+  CLIENT_HEAD_MS,
+  CLIENT_IDLE_MS,
+  CLIENT_PIPELINED_MAX,
+  STOP_IDLE_MS,
+  STOP_TIMEOUT_MS,
+} from "../limits.ts";
+import { Exchange, type ExchangeEnd, type Refusal } from "./exchange.ts";
+import type { Flights } from "./flights.ts";
+import type { Forwarder } from "./forward.ts";
+import type { Metrics } from "./metrics.ts";
+import { framingFault, targetOf } from "./target.ts";
+import { tryUpgrade } from "./upgrade.ts";
+
+export interface ServerDeps {
+  readonly forwarder: Forwarder;
+  readonly flights: Flights;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+export class Server {
+  readonly #deps: ServerDeps;
+  readonly #server: HttpServer;
+  #isStopping = false;
+  /** Answers that are not complete yet; of an upgrade: until its pipe ends. */
+  readonly #answering = new Set<ServerResponse>();
+  /** Of each connection: a client that sends request after request must not hold all that a VM may have. */
+  readonly #unanswered = new WeakMap<Socket, number>();
+  readonly #allClosed: (() => void)[] = [];
+  readonly #sockets = new Set<Socket>();
+
+  constructor(deps: ServerDeps) {
+    this.#deps = deps;
+    this.#server = createServer({
+      keepAliveTimeout: CLIENT_IDLE_MS,
+      headersTimeout: CLIENT_HEAD_MS,
+      // A long upload is no attack: it ends when its client does.
+      requestTimeout: 0,
+      noDelay: true,
+      insecureHTTPParser: false,
+      shouldUpgradeCallback: isWebSocket,
+    });
+    this.#server.maxConnections = CLIENT_CONNECTIONS_MAX;
+    this.#server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#socketClosed(socket));
+    });
+    this.#server.on("request", (request, response) => this.#take(request, response, false));
+    this.#server.on("checkContinue", (request, response) => this.#take(request, response, true));
+    this.#server.on("upgrade", (request, socket, head) => this.#takeUpgrade(request, socket as Socket, head));
+    this.#server.on("clientError", (error, socket) => this.#refuseConnection(error, socket as Socket));
+  }
+
+  /** Client connections open now. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** Rejects with the system's error (EADDRINUSE, EACCES, …). Resolves to what it listens on. */
+  async listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#server.once("error", reject);
+    this.#server.listen(address.port, address.host, resolve);
+    await promise;
+    this.#server.removeListener("error", reject);
+    this.#server.on("error", (error) => this.#deps.logger.error({ error: error.message }, "listener failed"));
+    return this.#server.address() as AddressInfo;
+  }
+
+  /**
+   * Takes no new connection; what runs is finished and answered with "Connection: close". Idle connections stay for a
+   * moment, since a request may be on its way in them. What still runs at the deadline is cut.
+   */
+  async stop(): Promise<void> {
+    this.#isStopping = true;
+    if (!this.#server.listening) return;
+    const closed = new Promise<void>((resolve) => {
+      this.#server.once("close", () => resolve());
+    });
+    // Not http's own close: it would end the idle connections at once.
+    net.Server.prototype.close.call(this.#server);
+    for (const response of this.#answering) response.shouldKeepAlive = false;
+    await this.#untilAllClosed(STOP_IDLE_MS);
+    const busy = new Set([...this.#answering].map(({ req }) => req.socket));
+    for (const socket of this.#sockets) if (!busy.has(socket)) socket.end();
+    await this.#untilAllClosed(STOP_TIMEOUT_MS);
+    this.#deps.flights.stop();
+    for (const socket of this.#sockets) socket.destroy();
+    // Ends what http itself keeps: its look at slow connections.
+    this.#server.close();
+    await closed;
+  }
+
+  #take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    this.#answering.add(response);
+    this.#unanswered.set(request.socket, (this.#unanswered.get(request.socket) ?? 0) + 1);
+    response.once("close", () => this.#answered(response, request.socket));
+    if (this.#isStopping) response.shouldKeepAlive = false;
+    const exchange = new Exchange({ request, response, expectsContinue });
+    const refusal = this.#refusalOf(request);
+    const target = targetOf(request);
+    if (refusal !== null || !target.ok) {
+      // Where its body ends, or what follows it, is in doubt.
+      if (refusal !== null) response.shouldKeepAlive = false;
+      const { status, reason } = refusal ?? { status: 400, reason: target.ok ? "" : target.error };
+      exchange.refuse({ status, reason });
+      this.#deps.metrics.requestEnded({ app: null, release: null, status });
+      return;
+    }
+    this.#run(exchange, this.#deps.forwarder.forward(exchange, target.value));
+  }
+
+  /** What ends the connection too. */
+  #refusalOf(request: IncomingMessage): Pick<Refusal, "status" | "reason"> | null {
+    const waiting = this.#unanswered.get(request.socket) ?? 0;
+    if (waiting > CLIENT_PIPELINED_MAX) {
+      return { status: 503, reason: `more than ${CLIENT_PIPELINED_MAX} requests wait on this connection` };
+    }
+    const fault = framingFault(request);
+    return fault === null ? null : { status: 400, reason: fault };
+  }
+
+  #takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    socket.on("error", () => undefined);
+    const response = new ServerResponse(request);
+    response.shouldKeepAlive = false;
+    response.assignSocket(socket);
+    response.once("finish", () => socket.end());
+    this.#answering.add(response);
+    const exchange = new Exchange({ request, response, expectsContinue: false });
+    const target = targetOf(request);
+    if (!target.ok) {
+      exchange.refuse({ status: 400, reason: target.error });
+      this.#answering.delete(response);
+      return;
+    }
+    const { forwarder, flights } = this.#deps;
+    const end = forwarder.run(exchange, target.value, (flight) =>
+      tryUpgrade({
+        exchange,
+        target: target.value,
+        flight,
+        head,
+        isRouted: () => flights.isRouted(flight.endpoint),
+        signature: forwarder.signature(flight.endpoint),
+      }),
+    );
+    this.#run(
+      exchange,
+      end.finally(() => this.#answering.delete(response)),
+    );
+  }
+
+  #run(exchange: Exchange, end: Promise<ExchangeEnd>): void {
+    end.then(
+      (ended) => this.#deps.metrics.requestEnded(ended),
+      (error: unknown) => {
+        // A bug of ours: this request fails, the others go on.
+        this.#deps.logger.error({ err: error }, "request failed");
+        exchange.refuse({ status: 500, reason: "the proxy failed" });
+      },
+    );
+  }
+
+  /** All of the answer left. One that promised to keep its connection cannot keep it now. */
+  #answered(response: ServerResponse, socket: Socket): void {
+    this.#answering.delete(response);
+    this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 1) - 1);
+    if (this.#isStopping) socket.end();
+  }
+
+  #socketClosed(socket: Socket): void {
+    this.#sockets.delete(socket);
+    if (this.#sockets.size === 0) for (const resolve of this.#allClosed.splice(0)) resolve();
+  }
+
+  async #untilAllClosed(timeoutMs: number): Promise<void> {
+    if (this.#sockets.size === 0) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#allClosed.push(resolve);
+    const timer = setTimeout(resolve, timeoutMs);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  /** What the parser refuses, or a connection that breaks: the client's mistake, never ours. */
+  #refuseConnection(error: Error & { code?: string }, socket: Socket): void {
+    this.#deps.metrics.connectionRefused();
+    this.#deps.logger.debug({ error: error.message, code: error.code }, "bad connection");
+    if (!socket.writable || socket.bytesWritten > 0 || error.code === "ECONNRESET") {
+      socket.destroy();
+      return;
+    }
+    socket.end(answerToBadRequest(error.code), () => socket.destroy());
+  }
+}
+
+function answerToBadRequest(code: string | undefined): string {
+  const status = BAD_REQUESTS[code ?? ""] ?? "400 Bad Request";
+  const text = `${status}: the request is not valid HTTP/1.1 (${code ?? "unknown"})\n`;
+  const head = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8`;
+  return `${head}\r\nContent-Length: ${text.length}\r\n\r\n${text}`;
+}
+
+const BAD_REQUESTS: Readonly<Record<string, string>> = {
+  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: "413 Payload Too Large",
+  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
+};
+
+/** Other upgrades (h2c) may be ignored, and are: the request is forwarded without. */
+function isWebSocket({ headers, method }: IncomingMessage): boolean {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  return method === "GET" && !hasBody && headers.upgrade?.toLowerCase() === "websocket";
+}

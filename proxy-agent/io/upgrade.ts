@@ -1,0 +1,169 @@
+// Upgrade: one try of a WebSocket handshake at one endpoint. After its 101 both sides are one pipe, which counts as in
+// flight until it ends: a drain waits for it, and cuts it at the deadline.
+
+import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LINGER_MS } from "../limits.ts";
+import type { Outcome } from "./attempt.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Flight } from "./flights.ts";
+import type { Target } from "./target.ts";
+
+export interface UpgradeTry {
+  readonly exchange: Exchange;
+  readonly target: Target;
+  readonly flight: Flight;
+  readonly isRouted: () => boolean;
+  readonly signature: Readonly<Record<string, string>>;
+  /** What the client sent after its handshake. */
+  readonly head: Buffer;
+}
+
+/** Resolves when the try is over: of an upgrade that was granted, when the pipe has ended. */
+export function tryUpgrade(options: UpgradeTry): Promise<Outcome> {
+  return new Promise((resolve) => new UpgradeAttempt(options, resolve).start());
+}
+
+class UpgradeAttempt {
+  readonly #options: UpgradeTry;
+  readonly #resolve: (outcome: Outcome) => void;
+  readonly #flight: Flight;
+  readonly #upstream: ReturnType<typeof httpRequest>;
+  #sent = false;
+  #responded = false;
+  #isOver = false;
+  #connectTimer: NodeJS.Timeout | undefined;
+  /** The pipe stands: what ends it now is its end, not a failure. */
+  #joined: Duplex | null = null;
+  readonly #client: Socket;
+  readonly #leave = () => this.#end({ kind: "gone" });
+
+  constructor(options: UpgradeTry, resolve: (outcome: Outcome) => void) {
+    this.#options = options;
+    this.#resolve = resolve;
+    this.#flight = options.flight;
+    this.#flight.onCut = () => this.#end({ kind: "cut" });
+    this.#client = options.exchange.request.socket;
+    this.#upstream = httpRequest(requestOptions(options));
+  }
+
+  start(): void {
+    const upstream = this.#upstream;
+    upstream.on("error", (error) => this.#fail(error.message));
+    upstream.on("socket", (socket) => {
+      this.#connectTimer = setTimeout(
+        () => upstream.destroy(new Error("connect timed out")),
+        CONNECT_TIMEOUT_MS,
+      );
+      socket.once("connect", () => this.#send());
+    });
+    upstream.on("response", (answer) => this.#passAnswer(answer));
+    upstream.on("upgrade", (answer, socket: Socket, head) => this.#join(answer, socket, head));
+    this.#client.once("close", this.#leave);
+    if (this.#client.destroyed) this.#leave();
+  }
+
+  /** The connection is there and nothing was written: the last moment to look at the table. */
+  #send(): void {
+    clearTimeout(this.#connectTimer);
+    if (this.#isOver) return;
+    if (!this.#options.isRouted()) {
+      this.#end({ kind: "stale" });
+      return;
+    }
+    this.#flight.dispatched();
+    this.#sent = true;
+    this.#upstream.setTimeout(ANSWER_TIMEOUT_MS, () =>
+      this.#upstream.destroy(new Error("it did not answer in time")),
+    );
+    this.#upstream.end();
+  }
+
+  /** The VM does not upgrade: its answer is the client's. */
+  #passAnswer(answer: IncomingMessage): void {
+    this.#responded = true;
+    const { response } = this.#options.exchange;
+    const status = answer.statusCode ?? 502;
+    answer.on("error", (error) => this.#fail(error.message));
+    response.shouldKeepAlive = false;
+    try {
+      response.writeHead(status, responseHeaders(answer.rawHeaders, this.#options.signature));
+    } catch (error) {
+      this.#fail(String(error));
+      return;
+    }
+    answer.on("end", () => this.#end({ kind: "answered", status }));
+    answer.pipe(response);
+  }
+
+  #join(answer: IncomingMessage, upstream: Socket, upstreamHead: Buffer): void {
+    this.#responded = true;
+    const { head, signature, exchange } = this.#options;
+    const client = this.#client;
+    upstream.on("error", () => undefined);
+    if (this.#isOver) {
+      upstream.destroy();
+      return;
+    }
+    this.#joined = upstream;
+    // A pipe may be silent for hours; its ends or a drain end it.
+    upstream.setTimeout(0);
+    upstream.setNoDelay(true);
+    client.setNoDelay(true);
+    exchange.response.detachSocket(client);
+    client.write(switchingHead(answer, signature), "latin1");
+    if (upstreamHead.length > 0) client.write(upstreamHead);
+    if (head.length > 0) upstream.write(head);
+    upstream.pipe(client);
+    client.pipe(upstream);
+    upstream.once("close", () => this.#end({ kind: "answered", status: 101 }));
+  }
+
+  /** What the VM said last still reaches the client; one that does not close its side then is closed. */
+  #part(upstream: Duplex): void {
+    const isComplete = upstream.readableEnded;
+    upstream.destroy();
+    if (!isComplete) this.#client.destroy();
+    else this.#client.setTimeout(LINGER_MS, () => this.#client.destroy());
+  }
+
+  #fail(reason: string): void {
+    if (this.#options.exchange.response.headersSent) this.#end({ kind: "broken", status: 0, reason });
+    else this.#end({ kind: "failed", status: 502, reason, sent: this.#sent, responded: this.#responded });
+  }
+
+  #end(outcome: Outcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#connectTimer);
+    this.#client.removeListener("close", this.#leave);
+    if (this.#joined !== null) this.#part(this.#joined);
+    else if (outcome.kind !== "answered") this.#upstream.destroy();
+    this.#flight.release();
+    this.#resolve(this.#joined === null ? outcome : { kind: "answered", status: 101 });
+  }
+}
+
+function requestOptions({ flight, exchange, target }: UpgradeTry): RequestOptions {
+  const { request, method } = exchange;
+  const address = request.socket.remoteAddress ?? "unknown";
+  const headers = requestHeaders(request.rawHeaders, { address, host: target.host, isUpgrade: true });
+  const { host, port } = flight.endpoint.address;
+  return { host, port, method, path: target.path, headers, agent: false, setHost: false };
+}
+
+/** The 101 as the VM wrote it, with our signature. */
+function switchingHead(answer: IncomingMessage, signature: Readonly<Record<string, string>>): string {
+  const headers = responseHeaders(answer.rawHeaders, signature);
+  const upgrade = answer.headers.upgrade ?? "websocket";
+  const lines = [
+    `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}`,
+    "Connection: Upgrade",
+    `Upgrade: ${upgrade}`,
+  ];
+  for (let index = 0; index + 1 < headers.length; index += 2)
+    lines.push(`${headers[index]}: ${headers[index + 1]}`);
+  return `${lines.join("\r\n")}\r\n\r\n`;
+}

@@ -1,0 +1,115 @@
+// Verifier: dials each new endpoint once by itself, so that "verified" rests on what this proxy saw. What was reached is
+// remembered; what was not is dialled again, with pauses, as long as the table routes to it.
+
+import { connect, type Socket } from "node:net";
+import type { Reached } from "../core/ack-state.ts";
+import { type Endpoint, endpointKey, type RouteTable } from "../core/route-table.ts";
+import {
+  CONNECT_TIMEOUT_MS,
+  VERIFY_DIALS_MAX,
+  VERIFY_PAUSE_FIRST_MS,
+  VERIFY_PAUSE_LAST_MS,
+} from "../limits.ts";
+
+/**
+ * - `waiting`: its dial has not begun. `dialling`: it runs. `reached`: done for good.
+ * - `unreached`: it failed; `timer` tries again.
+ */
+type Standing =
+  | { readonly kind: "waiting" }
+  | { readonly kind: "dialling"; readonly socket: Socket }
+  | { readonly kind: "reached" }
+  | { readonly kind: "unreached"; readonly timer: NodeJS.Timeout };
+
+interface Wanted {
+  readonly endpoint: Endpoint;
+  standing: Standing;
+  /** Of the last dial; kept while the next one runs, so that an answer does not flicker. */
+  reason: string | null;
+  pauseMs: number;
+}
+
+export class Verifier {
+  readonly #wanted = new Map<string, Wanted>();
+  readonly #onChange: () => void;
+  #dials = 0;
+
+  /** `onChange`: what is known of some endpoint changed. */
+  constructor(deps: { readonly onChange: () => void }) {
+    this.#onChange = deps.onChange;
+  }
+
+  adopt(table: RouteTable): void {
+    const endpoints = new Map<string, Endpoint>();
+    for (const route of table.apps.values()) {
+      for (const endpoint of route.endpoints) endpoints.set(endpointKey(endpoint), endpoint);
+    }
+    for (const [key, wanted] of this.#wanted) if (!endpoints.has(key)) this.#drop(key, wanted);
+    for (const [key, endpoint] of endpoints) {
+      if (this.#wanted.has(key)) continue;
+      const standing = { kind: "waiting" } as const;
+      this.#wanted.set(key, { endpoint, standing, reason: null, pauseMs: VERIFY_PAUSE_FIRST_MS });
+    }
+    this.#dialWaiting();
+  }
+
+  reached(endpoint: Endpoint): Reached {
+    const wanted = this.#wanted.get(endpointKey(endpoint));
+    if (wanted?.standing.kind === "reached") return { kind: "yes" };
+    return wanted?.reason == null ? { kind: "not-yet" } : { kind: "no", reason: wanted.reason };
+  }
+
+  stop(): void {
+    for (const [key, wanted] of this.#wanted) this.#drop(key, wanted);
+  }
+
+  #drop(key: string, { standing }: Wanted): void {
+    this.#wanted.delete(key);
+    if (standing.kind === "unreached") clearTimeout(standing.timer);
+    if (standing.kind === "dialling") standing.socket.destroy();
+  }
+
+  #dialWaiting(): void {
+    for (const wanted of this.#wanted.values()) {
+      if (this.#dials >= VERIFY_DIALS_MAX) return;
+      if (wanted.standing.kind === "waiting") this.#dial(wanted);
+    }
+  }
+
+  #dial(wanted: Wanted): void {
+    this.#dials += 1;
+    const socket = connect({ ...wanted.endpoint.address, timeout: CONNECT_TIMEOUT_MS });
+    wanted.standing = { kind: "dialling", socket };
+    let reason: string | null = "closed";
+    socket.once("connect", () => {
+      reason = null;
+      socket.destroy();
+    });
+    socket.once("timeout", () => socket.destroy(new Error("timed out")));
+    socket.on("error", (error) => {
+      reason = error instanceof AggregateError ? String(error.errors[0]) : error.message;
+    });
+    socket.once("close", () => {
+      this.#dials -= 1;
+      this.#judge(wanted, reason);
+      this.#dialWaiting();
+    });
+  }
+
+  #judge(wanted: Wanted, reason: string | null): void {
+    if (this.#wanted.get(endpointKey(wanted.endpoint)) !== wanted) return;
+    wanted.reason = reason;
+    wanted.standing =
+      reason === null ? { kind: "reached" } : { kind: "unreached", timer: this.#again(wanted) };
+    this.#onChange();
+  }
+
+  #again(wanted: Wanted): NodeJS.Timeout {
+    const { pauseMs } = wanted;
+    wanted.pauseMs = Math.min(2 * pauseMs, VERIFY_PAUSE_LAST_MS);
+    return setTimeout(() => {
+      wanted.standing = { kind: "waiting" };
+      this.#dialWaiting();
+    }, pauseMs);
+  }
+}

@@ -1,0 +1,84 @@
+// Every bound of the proxy agent, in one place. Relations between them are asserted at load.
+
+/** A connect to a VM: a LAN answers within a millisecond; above this its host is gone and another endpoint is better. */
+export const CONNECT_TIMEOUT_MS: number = 1_000;
+/** Idle upstream connections without a hint of the server: below the shortest default that servers have (gunicorn: 2 s). */
+export const UPSTREAM_IDLE_MS: number = 1_500;
+/** The same, of those for requests that must not run twice, until the server's first answer said what it promises: undici's least. */
+export const UPSTREAM_IDLE_ONCE_MS: number = 1;
+/** Idle upstream connections of a server that promises longer ("Keep-Alive: timeout=5"). */
+export const UPSTREAM_IDLE_HINTED_MAX_MS: number = 30_000;
+/** How long before the promised time we let go: the server's close may be on its way to us. */
+export const UPSTREAM_IDLE_MARGIN_MS: number = 1_000;
+/** From the request sent to the first byte of its answer; longer is a VM that hangs. 504. */
+export const ANSWER_TIMEOUT_MS: number = 300_000;
+/** Connections to one endpoint, of each of its two pools. What exceeds it waits for one to become free. */
+export const ENDPOINT_CONNECTIONS_MAX: number = 1_024;
+/** Requests of one endpoint, running and waiting for a connection. Above it: 503. */
+export const ENDPOINT_REQUESTS_MAX: number = 8_192;
+
+/** Endpoints that one request tries until it pauses: with every one of them down, a request must not become a storm. */
+export const TRIES_BEFORE_PAUSE_MAX: number = 8;
+/** Tries of one request in all, however often its app's routes change meanwhile: 8 before each of the pauses that 5 s hold. */
+export const TRIES_MAX: number = 100;
+/** From the arrival of a request to its last attempt: a VM that restarts is back by then, a client has not given up. */
+export const RETRY_TIME_MAX_MS: number = 5_000;
+/** First pause once every endpoint refused; doubled each time. Newer routes of the app end a pause at once. */
+export const RETRY_PAUSE_FIRST_MS: number = 25;
+export const RETRY_PAUSE_LAST_MS: number = 800;
+/** Requests that pause so at the same time. Above it they fail at once. */
+export const RETRY_WAITERS_MAX: number = 4_096;
+/** An endpoint that could not be dialled is asked last for so long, unless nobody else is left. */
+export const SUSPECT_MS: number = 1_000;
+
+/** Idle connections of clients. */
+export const CLIENT_IDLE_MS: number = 75_000;
+/** A request's head must be there; above CLIENT_IDLE_MS, so that it never ends an idle connection. */
+export const CLIENT_HEAD_MS: number = 80_000;
+/** Requests of one client connection that wait for their answers; browsers send one at a time. Above it: 503, and the end. */
+export const CLIENT_PIPELINED_MAX: number = 64;
+/** Client connections; above it new ones are closed. */
+export const CLIENT_CONNECTIONS_MAX: number = 20_000;
+/** After an answer that came before its request's body ended, the rest is read and thrown away for so long. */
+export const LINGER_MS: number = 5_000;
+/** Body bytes read ahead of the upstream. */
+export const BODY_BUFFER_BYTES: number = 64 * 1024;
+/** On SIGTERM what runs may finish for so long. */
+export const STOP_TIMEOUT_MS: number = 10_000;
+/** On SIGTERM idle clients are kept for so long: a request of theirs may be on its way. It is answered "Connection: close". */
+export const STOP_IDLE_MS: number = 500;
+
+/** VMs that left an app's table and whose last dispatch and cut counts are still told. The oldest are forgotten first. */
+export const LEFT_VMS_PER_APP_MAX: number = 32;
+/** Deleted VMs of which is remembered that they were. The oldest are forgotten first, unless a record names them. */
+export const DELETED_VMS_MAX: number = 2_000;
+/** Apps in one ack message: what a voter takes is bounded too. */
+export const ACKS_PER_MESSAGE_MAX: number = 200;
+/** One ack message: far below a frame, and above what a single app can say. */
+export const ACK_MESSAGE_BYTES_MAX: number = 256 * 1024;
+/** Acks are states and repeated: while something is unsettled, and otherwise (a voter that restarted forgot them). */
+export const ACK_UNSETTLED_MS: number = 500;
+export const ACK_SETTLED_MS: number = 2_000;
+/** Dials of the verifier at the same time, and the pauses between two of one endpoint. */
+export const VERIFY_DIALS_MAX: number = 64;
+export const VERIFY_PAUSE_FIRST_MS: number = 100;
+export const VERIFY_PAUSE_LAST_MS: number = 2_000;
+/** Hostname shown in an answer or a log. */
+export const SHOWN_HOST_CHARS_MAX: number = 100;
+/** One attempt at admission; and the pause before the next. */
+export const ADMISSION_TRY_MS: number = 5_000;
+export const ADMISSION_PAUSE_MS: number = 250;
+/** All records of a voter: 2,000 of the largest are above it, and no cluster has them. */
+export const REGISTER_READ_BYTES_MAX: number = 64 * 1024 * 1024;
+/** On SIGTERM, for the voters to learn that we left. */
+export const DEREGISTER_TIMEOUT_MS: number = 1_000;
+/** While it does not succeed, one log line so often; the first after the time that a start takes anyway. */
+export const ADMISSION_QUIET_MS: number = 1_000;
+export const ADMISSION_LOG_MS: number = 3_000;
+
+if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
+  throw new Error("limits: heads must be allowed longer than idle connections live");
+}
+if (CONNECT_TIMEOUT_MS * 2 > RETRY_TIME_MAX_MS) {
+  throw new Error("limits: a dial that timed out must leave time for another");
+}

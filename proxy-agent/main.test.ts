@@ -1,0 +1,156 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import {
+  appKey,
+  appName,
+  encodeAppRecord,
+  encodeCommittedApp,
+  encodeRecord,
+  REGISTER_READ_SERVICE,
+  type RunningMesh,
+  startMesh,
+  vmKey,
+  vmName,
+} from "../mesh/index.ts";
+import { ask } from "./testing/client.ts";
+import { appRecord, desiredVm, HOST_1, silent, startUpstream, vmEntry } from "./testing/cluster.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "grapevine-proxy-"));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ readonly code: number | null; readonly output: string; readonly errors: string }>;
+}
+
+/** A real process that runs `runProxy(argv)`. */
+function run(...argv: readonly string[]): Run {
+  const main = pathToFileURL(path.join(import.meta.dirname, "main.ts")).href;
+  const script = `import { runProxy } from ${JSON.stringify(main)}; process.exitCode = await runProxy(${JSON.stringify(argv)});`;
+  const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  let output = "";
+  let errors = "";
+  child.stdout.on("data", (chunk) => {
+    output += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    errors += chunk;
+  });
+  const ended = once(child, "close").then(([code]) => ({ code: code as number | null, output, errors }));
+  return { child, ended };
+}
+
+async function writeConfig(lines: Readonly<Record<string, unknown>>): Promise<string> {
+  const { cluster } = createClusterId();
+  const keys = {
+    name: "proxy-1",
+    state_dir: "state",
+    cluster,
+    listen: "127.0.0.1:0",
+    voters: ["host-1"],
+    ...lines,
+  };
+  const text = Object.entries(keys).map(([key, value]) => `${key} = ${JSON.stringify(value)}`);
+  const file = path.join(folder, "proxy.toml");
+  await writeFile(file, `${text.join("\n")}\n`);
+  return file;
+}
+
+/** Of the form that `grapevine init` prints; which one does not matter here. */
+function createClusterId(): { readonly cluster: string } {
+  return { cluster: `12D3KooW${"A".repeat(44)}` };
+}
+
+describe("grapevine proxy", () => {
+  test("prints its help and ends with 0", async () => {
+    const { code, output } = await run("--help").ended;
+    expect(code).toBe(0);
+    expect(output).toContain("--config <file>");
+  });
+
+  test("without a file, with an unknown key or with one of the wrong kind ends with 2 and says where", async () => {
+    expect(await run().ended).toMatchObject({ code: 2, errors: expect.stringContaining("--config") });
+    const file = await writeConfig({ htpp: "127.0.0.1:1", admin: "0.0.0.0:9000" });
+    const { code, errors } = await run("--config", file).ended;
+    expect(code).toBe(2);
+    expect(errors).toContain(`${file}:6: htpp: unknown key \`htpp\`: did you mean \`http\`?`);
+    expect(errors).toContain('admin: must be "host:port" on loopback');
+  });
+
+  test("whose port is taken ends with 2 before it meets the cluster", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as { port: number };
+    const { code, errors } = await run("--config", await writeConfig({ http: `127.0.0.1:${port}` })).ended;
+    expect(code).toBe(2);
+    expect(errors).toContain(`cannot listen on 127.0.0.1:${port}: the port is taken`);
+    expect(existsSync(path.join(folder, "state", "proxy.json"))).toBe(false);
+    taken.close();
+  });
+
+  test("that cannot reach a voter says so, and ends on SIGTERM", async () => {
+    const { child, ended } = run("--config", await writeConfig({ http: "127.0.0.1:0" }));
+    const { promise: said, resolve } = Promise.withResolvers<void>();
+    let errors = "";
+    child.stderr?.on("data", (chunk) => {
+      errors += chunk;
+      if (errors.includes("no majority of the voters (host-1) can be reached")) resolve();
+    });
+    await Promise.race([said, ended]);
+    child.kill("SIGTERM");
+    expect(await ended).toMatchObject({ code: 0 });
+    await said;
+  }, 20_000);
+
+  test("serves over the real mesh, says where, and ends with its parent", async () => {
+    const host = await startHost();
+    const vm = await startUpstream((_request, response) => response.end("hello from a VM"));
+    host.write(vmKey(vmName("hello-v1-1")), encodeRecord(vmEntry("hello-v1-1", vm.port)));
+    const record = encodeCommittedApp(1, encodeAppRecord(appRecord({ vms: [desiredVm("hello-v1-1")] })));
+    host.handle(REGISTER_READ_SERVICE, async function* () {
+      yield encodeRecord({ format: 1, apps: [record] });
+    });
+    host.write(appKey(appName("hello")), record);
+    host.announce();
+    const seeds = host.listenAddresses.map((address) => address.replace(/\/ip4\/(.*)\/tcp\/(.*)/, "$1:$2"));
+    const config = await writeConfig({ http: "127.0.0.1:0", seeds });
+    const { child, ended } = run("--config", config, "--exit-with-parent");
+    const ready = path.join(folder, "state", "proxy.json");
+    while (!existsSync(ready) && child.exitCode === null) await sleep(20);
+    const { name, http, pid } = JSON.parse(await readFile(ready, "utf8"));
+    expect({ name, pid }).toEqual({ name: "proxy-1", pid: child.pid });
+    expect(await ask({ port: Number(new URL(http).port) })).toMatchObject({
+      status: 200,
+      body: "hello from a VM",
+    });
+    expect(host.store.list("proxy/")).toHaveLength(1);
+    child.stdin?.end();
+    expect(await ended).toMatchObject({ code: 0, output: "" });
+    expect(host.store.list("proxy/")).toEqual([]);
+    expect(existsSync(ready)).toBe(false);
+    await vm.close();
+    await host.stop();
+  }, 30_000);
+
+  async function startHost(): Promise<RunningMesh> {
+    const { cluster } = createClusterId();
+    const stateDir = path.join(folder, "host");
+    const options = { cluster, name: HOST_1, role: "host", stateDir, advertise: [], seeds: [] } as const;
+    return startMesh({ ...options, listen: ["/ip4/127.0.0.1/tcp/0"] }, { logger: silent });
+  }
+});

@@ -1,0 +1,290 @@
+// Proxy: puts the parts together and starts them in the order in which they need each other. Given a mesh, so that tests
+// run it on one in memory.
+
+import net from "node:net";
+import type { Logger } from "pino";
+import {
+  encodeRecord,
+  type HostPort,
+  type MemberName,
+  type Mesh,
+  type ProxyEntry,
+  proxyKey,
+} from "../mesh/index.ts";
+import { AckState } from "./core/ack-state.ts";
+import { Acker } from "./io/acker.ts";
+import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
+import { type AdmissionOptions, admit, spread } from "./io/admission.ts";
+import { Flights } from "./io/flights.ts";
+import { Forwarder } from "./io/forward.ts";
+import { Metrics } from "./io/metrics.ts";
+import { RouteFeed } from "./io/route-feed.ts";
+import { Server } from "./io/server.ts";
+import { Upstreams } from "./io/upstreams.ts";
+import { Verifier } from "./io/verifier.ts";
+import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
+
+export interface ProxyOptions {
+  /** Names of the hosts that keep registers: from them alone records are believed. */
+  readonly voters: readonly MemberName[];
+  /** Where clients reach it; port 0: any free one. */
+  readonly http: HostPort;
+  readonly admin: HostPort;
+  readonly region: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Answers name release and VM in `grapevine-release` and `grapevine-vm`. */
+  readonly responseHeaders: boolean;
+  /** How patient it is with VMs, and how often it repeats what it acknowledged. */
+  readonly timing: { readonly retryTimeMs: number; readonly ackSettledMs: number };
+}
+
+/** As everywhere but in tests. */
+export const PROXY_TIMING: ProxyOptions["timing"] = {
+  retryTimeMs: RETRY_TIME_MAX_MS,
+  ackSettledMs: ACK_SETTLED_MS,
+};
+
+export interface ProxyDeps {
+  readonly mesh: Mesh;
+  readonly logger: Logger;
+}
+
+export interface RunningProxy {
+  /** "http://127.0.0.1:8080". */
+  readonly http: string;
+  readonly admin: string;
+  /** Deregisters, finishes what runs (bounded), closes everything but the mesh. */
+  stop(): Promise<void>;
+}
+
+/** A listener could not be opened: the configuration names a port that is taken, or an address that is not ours. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+/** The service by which any member asks for the table in force: request empty, answer one JSON text, `RoutesView`. */
+const ROUTES_SERVICE = "routes";
+
+/**
+ * Resolves once it serves: it holds the current state by then. Rejects with `ListenError`, or with the signal's reason when
+ * aborted before; then nothing of it is left running.
+ */
+export async function startProxy(
+  options: ProxyOptions,
+  deps: ProxyDeps,
+  signal: AbortSignal,
+): Promise<RunningProxy> {
+  const parts = new Parts(options, deps);
+  try {
+    return await parts.start(signal);
+  } catch (error) {
+    await parts.stop();
+    throw error;
+  }
+}
+
+class Parts {
+  readonly #options: ProxyOptions;
+  readonly #deps: ProxyDeps;
+  readonly #acks = new AckState();
+  readonly #metrics = new Metrics();
+  readonly #upstreams = new Upstreams();
+  readonly #feed: RouteFeed;
+  readonly #flights: Flights;
+  readonly #verifier: Verifier;
+  readonly #acker: Acker;
+  readonly #server: Server;
+  readonly #admin: Admin;
+  #isServing = false;
+  #isRegistered = false;
+
+  constructor(options: ProxyOptions, deps: ProxyDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    const { mesh, logger } = deps;
+    const acks = this.#acks;
+    this.#feed = new RouteFeed(options, { mesh, logger, acks });
+    this.#flights = new Flights({
+      onDrained: () => this.#acker.changed(),
+      onCut: ({ vm, app, drainTimeoutMs }, requests) => {
+        this.#metrics.wereCut(requests);
+        logger.warn({ app, vm, requests, drainTimeoutMs }, "requests cut at the drain deadline");
+      },
+    });
+    this.#verifier = new Verifier({ onChange: () => this.#acker.changed() });
+    const { flights, verifier, feed } = {
+      flights: this.#flights,
+      verifier: this.#verifier,
+      feed: this.#feed,
+    };
+    const { voters, timing } = options;
+    this.#acker = new Acker(
+      { voters, settledMs: timing.ackSettledMs },
+      { mesh, feed, acks, flights, verifier },
+    );
+    const forwarder = new Forwarder(
+      { namesItself: options.responseHeaders, retryTimeMs: timing.retryTimeMs },
+      {
+        feed,
+        flights,
+        upstreams: this.#upstreams,
+        random: Math.random,
+        onRetry: () => this.#metrics.retried(),
+        onFailure: ({ app, vm }, reason) => logger.debug({ app, vm, reason }, "no answer"),
+      },
+    );
+    this.#server = new Server({ forwarder, flights, metrics: this.#metrics, logger });
+    this.#admin = new Admin({
+      status: () => this.#status(),
+      routes: () => this.#routes(),
+      entries: () => viewEntries(mesh),
+      metrics: () => this.#metricsText(),
+    });
+  }
+
+  async start(signal: AbortSignal): Promise<RunningProxy> {
+    const { mesh, logger } = this.#deps;
+    const http = await reservePort(this.#options.http);
+    const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
+    this.#subscribe();
+    mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
+    // Registered first, then admitted: no commit can pass between the two (see admission).
+    const registration = this.#register(urlOf(http), admin);
+    mesh.announce();
+    this.#acker.start();
+    await admit({ voters: this.#options.voters, registration }, { mesh, feed: this.#feed, logger }, signal);
+    const url = urlOf(await this.#listen(http));
+    this.#register(url, admin);
+    this.#isServing = true;
+    const { table } = this.#feed;
+    logger.info({ http: url, admin, serial: table.serial, apps: table.apps.size }, "proxy serves");
+    return { http: url, admin, stop: () => this.stop() };
+  }
+
+  async stop(): Promise<void> {
+    this.#isServing = false;
+    // Still registered while requests run: a rollout must go on waiting for them.
+    await this.#server.stop();
+    if (this.#isRegistered) await this.#deregister();
+    this.#acker.stop();
+    this.#feed.stop();
+    this.#verifier.stop();
+    this.#flights.stop();
+    await this.#upstreams.stop();
+    await this.#admin.stop();
+  }
+
+  /** All in one breath with the swap: from then on nothing is dispatched to who left, then it is acknowledged. */
+  #subscribe(): void {
+    this.#feed.onTable((table) => {
+      this.#flights.adopt(table);
+      this.#upstreams.adopt(table);
+      this.#verifier.adopt(table);
+      this.#acker.changed();
+      this.#deps.logger.debug({ serial: table.serial }, "route table changed");
+    });
+    this.#feed.start();
+  }
+
+  /** Of port 0 the free one that was found may be taken meanwhile: any other does. */
+  async #listen(http: HostPort): Promise<HostPort> {
+    const attempt = orListenError(this.#server.listen(http), http);
+    if (this.#options.http.port !== 0) return attempt;
+    return attempt.catch(() => orListenError(this.#server.listen(this.#options.http), this.#options.http));
+  }
+
+  async #deregister(): Promise<void> {
+    const { mesh, logger } = this.#deps;
+    mesh.write(proxyKey(mesh.self.name), null);
+    try {
+      await spread(mesh, this.#options.voters, AbortSignal.timeout(DEREGISTER_TIMEOUT_MS));
+    } catch (error) {
+      logger.warn(
+        { reason: String(error) },
+        "no voter knows that this proxy left: it stays in ack sets until it is back",
+      );
+    }
+  }
+
+  #register(http: string, admin: string): AdmissionOptions["registration"] {
+    this.#isRegistered = true;
+    const { mesh } = this.#deps;
+    const { region, labels } = this.#options;
+    const { name } = mesh.self;
+    const entry: ProxyEntry = { format: 1, proxy: name, region, labels, http, admin, pid: process.pid };
+    const key = proxyKey(name);
+    return { key, version: mesh.write(key, encodeRecord(entry)) };
+  }
+
+  async *#answerRoutes(): AsyncGenerator<Uint8Array> {
+    yield new TextEncoder().encode(JSON.stringify(this.#routes()));
+  }
+
+  #routes(): ReturnType<typeof viewRoutes> {
+    return viewRoutes(this.#deps.mesh.self.name, this.#feed.table, this.#flights);
+  }
+
+  #status(): ProxyStatus {
+    const { table } = this.#feed;
+    const apps = this.#acker.answers().map((ack) => {
+      return { app: ack.app, epoch: table.apps.get(ack.app)?.epoch ?? 0, ack };
+    });
+    return { proxy: this.#deps.mesh.self.name, serving: this.#isServing, serial: table.serial, apps };
+  }
+
+  #metricsText(): string {
+    return this.#metrics.text({
+      serial: this.#feed.table.serial,
+      inFlight: this.#flights.total,
+      draining: this.#flights.draining().reduce((sum, { requests }) => sum + requests, 0),
+      acksSent: this.#acker.sent,
+      refusedRecords: this.#feed.refused,
+      connections: this.#server.connections,
+      isServing: this.#isServing,
+    });
+  }
+}
+
+function urlOf({ host, port }: HostPort): string {
+  return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+async function orListenError(
+  listening: Promise<net.AddressInfo>,
+  { host, port }: HostPort,
+): Promise<HostPort> {
+  try {
+    return { host, port: (await listening).port };
+  } catch (error) {
+    throw listenError(error, { host, port });
+  }
+}
+
+function listenError(error: unknown, { host, port }: HostPort): ListenError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  const why: Readonly<Record<string, string>> = {
+    EADDRINUSE: "the port is taken: stop who has it, or give another one",
+    EACCES: "this user may not listen there: take a port above 1023",
+    EADDRNOTAVAIL: "this machine does not have that address",
+    ENOTFOUND: "this host name is not known",
+  };
+  return new ListenError(`cannot listen on ${host}:${port}: ${why[code] ?? code}`);
+}
+
+/** Finds out at once whether the port can be had, long before it may be opened. Of port 0: finds a free one. */
+export async function reservePort(address: HostPort): Promise<HostPort> {
+  const server = net.createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", reject);
+  server.listen(address.port, address.host, resolve);
+  try {
+    await promise;
+  } catch (error) {
+    throw listenError(error, address);
+  }
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise<void>((closed) => {
+    server.close(() => closed());
+  });
+  return { host: address.host, port };
+}

@@ -1,0 +1,273 @@
+// A cluster for tests: one voter that is also the host of all VMs, on a mesh in memory, and VMs that are real HTTP servers.
+
+import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { type Logger, pino } from "pino";
+import {
+  ACK_TOPIC,
+  type Ack,
+  type AckMessage,
+  type AppRecord,
+  ackMessageShape,
+  appKey,
+  appName,
+  bundleHash,
+  type DesiredVm,
+  decodeRecord,
+  encodeAppRecord,
+  encodeCommittedApp,
+  encodeRecord,
+  type MemberName,
+  type Mesh,
+  memberName,
+  REGISTER_READ_SERVICE,
+  type Release,
+  type Version,
+  type VmEntry,
+  type VmPhase,
+  vmKey,
+  vmName,
+} from "../../mesh/index.ts";
+import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { PROXY_TIMING, type ProxyOptions, type RunningProxy, startProxy } from "../proxy.ts";
+
+export const silent: Logger = pino({ level: "silent" });
+export const HOST_1: MemberName = memberName("host-1");
+
+export interface RecordOptions {
+  readonly app?: string;
+  readonly hostnames?: readonly string[];
+  readonly vms: readonly DesiredVm[];
+  readonly drainTimeoutMs?: number;
+  readonly deleted?: boolean;
+}
+
+export function desiredVm(
+  vm: string,
+  phase: VmPhase = "serving",
+  requires: Version | null = null,
+): DesiredVm {
+  return { vm: vmName(vm), release: releaseOf(vm), host: HOST_1, phase, requires };
+}
+
+/** "hello-v3-1" is of release 3. */
+function releaseOf(vm: string): number {
+  return Number(/-v(\d+)-/.exec(vm)?.[1] ?? 1);
+}
+
+export function appRecord({ app = "hello", ...options }: RecordOptions): AppRecord {
+  const numbers = [...new Set(options.vms.map(({ release }) => release))].sort();
+  return {
+    format: 1,
+    app: appName(app),
+    deleted: options.deleted ?? false,
+    hostnames: options.hostnames ?? [`${app}.localhost`],
+    releases: numbers.slice(-4).map((number) => release(app, number, options.drainTimeoutMs ?? 30_000)),
+    current: numbers[0] ?? null,
+    lastRelease: numbers.at(-1) ?? 0,
+    vms: options.vms,
+    rollout: null,
+  };
+}
+
+function release(app: string, number: number, drainTimeoutMs: number): Release {
+  const spec: Release["spec"] = {
+    name: app,
+    hostnames: [],
+    count: 1,
+    command: ["true"],
+    env: {},
+    checks: [],
+    stop: { signal: "SIGTERM", timeoutMs: 1_000 },
+    deploy: { strategy: "rolling", drainTimeoutMs, waitTimeoutMs: 60_000 },
+    bundle: { hash: bundleHash("0".repeat(64)), bytes: 1 },
+  };
+  return { number, specHash: String(number), spec, vmsNamed: 1, submittedAtMs: 0 };
+}
+
+export function vmEntry(vm: string, port: number | null, over: Partial<VmEntry> = {}): VmEntry {
+  return {
+    format: 1,
+    vm: vmName(vm),
+    app: appName(vm.replace(/-v\d+-\d+$/, "")),
+    release: releaseOf(vm),
+    host: HOST_1,
+    state: "running",
+    health: "healthy",
+    address: port === null ? null : { host: "127.0.0.1", port },
+    exit: null,
+    reason: null,
+    lastLines: [],
+    restarts: 0,
+    startedAtMs: null,
+    healthyAtMs: null,
+    ...over,
+  };
+}
+
+/** An upstream on a free port. `seen` counts the requests that reached it. */
+export interface Upstream {
+  readonly server: HttpServer;
+  readonly port: number;
+  readonly connections: ReadonlySet<Socket>;
+  seen: number;
+  close(): Promise<void>;
+}
+
+export async function startUpstream(listener: RequestListener, port = 0): Promise<Upstream> {
+  const connections = new Set<Socket>();
+  const server = createServer((request, response) => {
+    upstream.seen += 1;
+    listener(request, response);
+  });
+  server.on("connection", (socket: Socket) => {
+    connections.add(socket);
+    socket.on("error", () => undefined);
+    socket.once("close", () => connections.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(port, "127.0.0.1", () => resolve());
+  });
+  const close = async () => {
+    for (const socket of connections) socket.destroy();
+    if (server.listening) await new Promise<void>((resolve) => server.close(() => resolve()));
+  };
+  const upstream: Upstream = {
+    server,
+    port: (server.address() as AddressInfo).port,
+    connections,
+    seen: 0,
+    close,
+  };
+  return upstream;
+}
+
+/** A port at which nobody listens. */
+export async function freePort(): Promise<number> {
+  const { port, close } = await startUpstream(() => undefined);
+  await close();
+  return port;
+}
+
+export class TestCluster {
+  readonly hub: MemoryHub = new MemoryHub();
+  readonly host: Mesh;
+  /** All that proxies told, oldest first. */
+  readonly messages: AckMessage[] = [];
+  readonly #records = new Map<string, { readonly epoch: number; readonly bytes: Uint8Array }>();
+  readonly #listeners = new Set<() => void>();
+  readonly #closes: (() => Promise<void>)[] = [];
+  registerReads = 0;
+  /** Seen at the time of the last read of the register. */
+  registeredAtRead: readonly string[] = [];
+
+  constructor() {
+    this.host = this.hub.join({ name: "host-1", role: "host" });
+    this.host.onTell(ACK_TOPIC, (bytes) => this.#heard(bytes));
+    this.host.handle(REGISTER_READ_SERVICE, () => this.#readRegister());
+    this.host.announce();
+  }
+
+  async upstream(listener: RequestListener): Promise<Upstream> {
+    const upstream = await startUpstream(listener);
+    this.#closes.push(upstream.close);
+    return upstream;
+  }
+
+  writeVm(vm: string, port: number | null, over: Partial<VmEntry> = {}): Version {
+    return this.host.write(vmKey(vmName(vm)), encodeRecord(vmEntry(vm, port, over)));
+  }
+
+  /** Commits and gossips; returns the epoch. */
+  commit(options: RecordOptions): number {
+    const { app = "hello" } = options;
+    const epoch = (this.#records.get(app)?.epoch ?? 0) + 1;
+    const bytes = encodeCommittedApp(epoch, encodeAppRecord(appRecord(options)));
+    this.#records.set(app, { epoch, bytes });
+    this.host.write(appKey(appName(app)), bytes);
+    return epoch;
+  }
+
+  /** Raises the register's epoch without telling anybody. */
+  commitUntold(options: RecordOptions): number {
+    const { app = "hello" } = options;
+    const epoch = (this.#records.get(app)?.epoch ?? 0) + 1;
+    this.#records.set(app, { epoch, bytes: encodeCommittedApp(epoch, encodeAppRecord(appRecord(options))) });
+    return epoch;
+  }
+
+  async proxy(
+    options: Partial<ProxyOptions> = {},
+    stop: AbortController = new AbortController(),
+  ): Promise<TestProxy> {
+    const mesh = this.hub.join({ name: "proxy-1", role: "proxy" });
+    const proxy = await startProxy(
+      {
+        voters: [HOST_1],
+        http: { host: "127.0.0.1", port: 0 },
+        admin: { host: "127.0.0.1", port: 0 },
+        region: "default",
+        labels: {},
+        responseHeaders: true,
+        timing: PROXY_TIMING,
+        ...options,
+      },
+      { mesh, logger: silent },
+      stop.signal,
+    );
+    let stopping: Promise<void> | undefined;
+    const stopOnce = () => {
+      stopping ??= proxy.stop().then(() => mesh.stop());
+      return stopping;
+    };
+    this.#closes.unshift(stopOnce);
+    return { ...proxy, mesh, stop: stopOnce, port: Number(new URL(proxy.http).port) };
+  }
+
+  /** The latest answer of the proxy for `app`. */
+  ack(app = "hello"): Ack | undefined {
+    for (const message of this.messages.toReversed()) {
+      const found = message.acks.find((ack) => ack.app === app);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /** Resolves to the first answer from now on, the latest one included, of which `isWanted` is true. */
+  async waitForAck(isWanted: (ack: Ack) => boolean, app = "hello"): Promise<Ack> {
+    for (;;) {
+      const ack = this.ack(app);
+      if (ack !== undefined && isWanted(ack)) return ack;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#listeners.add(resolve);
+      await promise;
+      this.#listeners.delete(resolve);
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closes) await close();
+    await this.host.stop();
+  }
+
+  #heard(bytes: Uint8Array): void {
+    const message = decodeRecord(ackMessageShape, bytes);
+    if (!message.ok) throw new Error(`bad ack message: ${message.error}`);
+    this.messages.push(message.value);
+    for (const listener of [...this.#listeners]) listener();
+  }
+
+  async *#readRegister(): AsyncGenerator<Uint8Array> {
+    this.registerReads += 1;
+    this.registeredAtRead = this.host.store.list("proxy/").map(({ key }) => key);
+    const apps = [...this.#records.values()].map(({ bytes }) => bytes);
+    const bytes = encodeRecord({ format: 1, apps });
+    // In small pieces, as a large register comes.
+    for (let offset = 0; offset < bytes.length; offset += 100) yield bytes.subarray(offset, offset + 100);
+  }
+}
+
+export interface TestProxy extends RunningProxy {
+  readonly mesh: Mesh;
+  readonly port: number;
+}
