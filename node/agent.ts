@@ -1,0 +1,246 @@
+// Agent: one host's parts, put together. Order matters: what survived is restored and published before our new incarnation
+// is announced, and nothing is stopped before the records are known.
+
+import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import {
+  type BundleHash,
+  type HostEntry,
+  type HostPort,
+  parseHostPort,
+  publishCommits,
+  type RunningMesh,
+  SingleVoterRegister,
+  serveRegister,
+  startMesh,
+  toMultiaddr,
+} from "../mesh/index.ts";
+import { createApi } from "./api/api.ts";
+import {
+  type ApiListener,
+  type ApiListenOptions,
+  assertAddressIsFree,
+  assertApiIsFree,
+  listenApi,
+} from "./api/listen.ts";
+import type { AgentConfig } from "./config/agent-config.ts";
+import { Coordinator } from "./deploy/coordinator.ts";
+import { DesiredRecords } from "./desired.ts";
+import { Publisher } from "./publisher.ts";
+import { Reconciler } from "./reconciler.ts";
+import { BundleStore } from "./releases/bundle-store.ts";
+import { BundleFetcher, FETCH_LAN } from "./releases/fetch.ts";
+import { unpackBundle } from "./releases/unpack.ts";
+import { lockState, type StateLock } from "./state-lock.ts";
+import { ProcessDriver } from "./vms/process-driver.ts";
+import { VmHost } from "./vms/vm-host.ts";
+
+/** What a supervisor or a test reads to find the agent: written once it is ready, gone once it is not. */
+const READY_FILE = "agent.json";
+const SOCKET_FILE = "agent.sock";
+
+export class Agent {
+  readonly #config: AgentConfig;
+  readonly #lock: StateLock;
+  readonly #logger: Logger;
+  readonly #mesh: RunningMesh;
+  readonly #publisher: Publisher;
+  readonly #bundles: BundleStore;
+  readonly #fetcher: BundleFetcher;
+  readonly #vmHost: VmHost;
+  readonly #reconciler: Reconciler;
+  readonly #register: SingleVoterRegister | null;
+  readonly #coordinator: Coordinator | null;
+  #api: ApiListener | null = null;
+
+  /**
+   * Resolves when it serves its API, knows its VMs, and has announced itself. Rejects with `StateLockedError`,
+   * `ListenError` and others; nothing of it runs then. `stateDir` must exist.
+   */
+  static async start(config: AgentConfig, logger: Logger): Promise<Agent> {
+    // Both before anything meets the cluster: a second start of an agent that runs must not disturb it.
+    const lock = lockState(config.stateDir);
+    try {
+      await assertApiIsFree(apiOptionsOf(config));
+      await assertAddressIsFree("listen", listenAddress(config));
+      return await Agent.#startLocked(config, logger, lock);
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  static async #startLocked(config: AgentConfig, logger: Logger, lock: StateLock): Promise<Agent> {
+    const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
+    const mesh = await startMesh(
+      {
+        cluster: config.cluster,
+        name: config.name,
+        role: "host",
+        stateDir: config.stateDir,
+        listen: [toMultiaddr(config.listen)],
+        advertise: config.advertise.map(toMultiaddr),
+        seeds: config.seeds.map(toMultiaddr),
+      },
+      { logger },
+    );
+    const agent = new Agent({ config, logger, mesh, bundles, lock });
+    try {
+      await agent.#start();
+      return agent;
+    } catch (error) {
+      await agent.stop({ withVms: false });
+      throw error;
+    }
+  }
+
+  private constructor(parts: {
+    config: AgentConfig;
+    logger: Logger;
+    mesh: RunningMesh;
+    bundles: BundleStore;
+    lock: StateLock;
+  }) {
+    const { config, logger, mesh, bundles, lock } = parts;
+    this.#lock = lock;
+    this.#config = config;
+    this.#logger = logger;
+    this.#mesh = mesh;
+    this.#bundles = bundles;
+    this.#publisher = new Publisher({ mesh });
+    this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
+    this.#vmHost = this.#createVmHost();
+    const desired = new DesiredRecords(mesh, config.voters);
+    this.#reconciler = new Reconciler(config.voters, {
+      mesh,
+      desired,
+      vmHost: this.#vmHost,
+      bundles,
+      logger,
+    });
+    this.#register = this.#isVoter ? this.#openRegister() : null;
+    this.#coordinator = this.#register === null ? null : this.#createCoordinator(this.#register);
+  }
+
+  /** Leaves the cluster. The VMs run on, unless `withVms`. */
+  async stop({ withVms }: { readonly withVms: boolean }): Promise<void> {
+    rmSync(join(this.#config.stateDir, READY_FILE), { force: true });
+    await this.#api?.close();
+    await this.#reconciler.stop();
+    await this.#coordinator?.stop();
+    if (withVms) await this.#vmHost.stopAll();
+    await this.#vmHost.leave();
+    this.#register?.stop();
+    await this.#mesh.stop();
+    this.#lock.release();
+  }
+
+  async #start(): Promise<void> {
+    const apiOptions = apiOptionsOf(this.#config);
+    await this.#vmHost.restore();
+    this.#register?.start();
+    if (this.#register !== null) serveRegister(this.#mesh, this.#register);
+    // Its port may be one that the system chose: it is known only once it listens.
+    const self = { ...this.#selfEntry(), api: `http://${apiOptions.api.host}:${apiOptions.api.port}` };
+    this.#api = await listenApi(createApi(this.#apiDeps(self)), apiOptions);
+    this.#publisher.publishHost({ ...self, api: this.#api.url });
+    this.#mesh.announce();
+    await this.#coordinator?.start();
+    this.#reconciler.start();
+    this.#writeReady(this.#api.url);
+    this.#logger.info({ api: this.#api.url, mesh: this.#mesh.listenAddresses }, "agent is ready");
+  }
+
+  get #isVoter(): boolean {
+    return this.#config.voters.includes(this.#config.name);
+  }
+
+  #createVmHost(): VmHost {
+    const { name, stateDir, vmPorts, vmAddress } = this.#config;
+    return new VmHost(
+      {
+        host: name,
+        folder: join(stateDir, "vms"),
+        vmPorts: { from: vmPorts.first, to: vmPorts.last },
+        bindHost: vmAddress,
+      },
+      {
+        driver: new ProcessDriver(),
+        bundles: {
+          unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
+        },
+        publish: (vm, entry) => this.#publisher.publishVm(vm, entry),
+        logger: this.#logger,
+        nowMs: Date.now,
+      },
+    );
+  }
+
+  async #unpack(hash: BundleHash, folder: string, signal: AbortSignal): Promise<void> {
+    const fetched = await this.#fetcher.fetch(hash, signal);
+    if (!fetched.ok) throw new Error(fetched.error);
+    await unpackBundle(this.#bundles.fileOf(hash), folder);
+  }
+
+  #openRegister(): SingleVoterRegister {
+    const path = join(this.#config.stateDir, "register.sqlite");
+    return new SingleVoterRegister({ path }, { onCommit: publishCommits(this.#mesh) });
+  }
+
+  #createCoordinator(register: SingleVoterRegister): Coordinator {
+    return new Coordinator({
+      mesh: this.#mesh,
+      register,
+      logger: this.#logger,
+      nowMs: () => performance.now(),
+      wallMs: Date.now,
+      ensureBundle: async (hash, signal) => {
+        const fetched = await this.#fetcher.fetch(hash, signal);
+        if (!fetched.ok) throw new Error(fetched.error);
+      },
+    });
+  }
+
+  #apiDeps(self: HostEntry): Parameters<typeof createApi>[0] {
+    return {
+      mesh: this.#mesh,
+      self,
+      voters: this.#config.voters,
+      deploys: this.#coordinator,
+      bundles: this.#bundles,
+      fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
+      vms: this.#vmHost,
+      metrics: () => this.#metrics(),
+      log: this.#logger,
+    };
+  }
+
+  #selfEntry(): Omit<HostEntry, "api"> {
+    const { name, region, labels } = this.#config;
+    return { format: 1, host: name, region, labels, pid: process.pid, voter: this.#isVoter };
+  }
+
+  #metrics(): string {
+    const counters = Object.entries(this.#mesh.metrics());
+    return counters
+      .map(([name, value]) => `grapevine_mesh_${name.replaceAll("-", "_")}_total ${value}`)
+      .join("\n");
+  }
+
+  #writeReady(api: string): void {
+    const file = join(this.#config.stateDir, READY_FILE);
+    writeFileSync(`${file}.new`, `${JSON.stringify({ name: this.#config.name, api, pid: process.pid })}\n`);
+    renameSync(`${file}.new`, file);
+  }
+}
+
+function apiOptionsOf({ api, stateDir }: AgentConfig): ApiListenOptions {
+  return { api, socketFile: join(stateDir, SOCKET_FILE) };
+}
+
+function listenAddress({ listen }: AgentConfig): HostPort {
+  const parsed = parseHostPort(listen);
+  if (!parsed.ok) throw new Error(`agent: ${parsed.error}`);
+  return parsed.value;
+}

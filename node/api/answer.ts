@@ -1,0 +1,96 @@
+// Answer: the shapes in which the API answers: errors, lines as they come, and bodies that were read within a bound.
+
+/**
+ * - `invalid`: the request cannot be meant; nothing changed. Change it.
+ * - `forbidden`: it came from a web page or for another host name. Nothing changed.
+ * - `not-found`: there is no such thing here. Nothing changed.
+ * - `locked`: another rollout of this app runs. Nothing changed; wait for it.
+ * - `too-large`: over a bound, which the message names. Nothing changed.
+ * - `unavailable`: who is needed cannot be reached; the message names them. Ask again later.
+ * - `internal`: our bug; state may have changed. Look before asking again.
+ */
+export type ApiErrorCode =
+  | "invalid"
+  | "forbidden"
+  | "not-found"
+  | "locked"
+  | "too-large"
+  | "unavailable"
+  | "internal";
+
+const STATUS = {
+  invalid: 400,
+  forbidden: 403,
+  "not-found": 404,
+  locked: 409,
+  "too-large": 413,
+  unavailable: 503,
+  internal: 500,
+} as const satisfies Record<ApiErrorCode, number>;
+
+export const JSON_TYPE = "application/json; charset=utf-8";
+export const LINES_TYPE = "application/x-ndjson; charset=utf-8";
+
+export function apiError(code: ApiErrorCode, message: string, facts: object = {}): Response {
+  const body = JSON.stringify({ error: { code, message, ...facts } });
+  return new Response(body, { status: STATUS[code], headers: { "content-type": JSON_TYPE } });
+}
+
+/**
+ * A body that pulls from `source`, one chunk at a time: a slow reader slows the source. When the reader goes, `ended`
+ * is aborted, and the source closed.
+ */
+export function streamed(source: AsyncIterable<Uint8Array>, ended: AbortController): ReadableStream {
+  const iterator = source[Symbol.asyncIterator]();
+  return new ReadableStream(
+    {
+      pull: async (controller) => {
+        try {
+          const next = await iterator.next();
+          if (next.done === true) controller.close();
+          else controller.enqueue(next.value);
+        } catch (error) {
+          if (ended.signal.aborted) controller.close();
+          else controller.error(error);
+        }
+      },
+      cancel: async () => {
+        ended.abort();
+        await iterator.return?.();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+/** An abort controller that the client's going aborts too. */
+export function endedBy(signal: AbortSignal): AbortController {
+  const ended = new AbortController();
+  if (signal.aborted) ended.abort();
+  else signal.addEventListener("abort", () => ended.abort(), { once: true, signal: ended.signal });
+  return ended;
+}
+
+/** All bytes of `body`, or null when there are more than `bytesMax`: the rest is not read. */
+export async function readBounded(
+  body: AsyncIterable<Uint8Array> | null,
+  bytesMax: number,
+): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) return null;
+    chunks.push(chunk);
+  }
+  return Uint8Array.from(Buffer.concat(chunks));
+}
+
+/** undefined: not JSON. */
+export function parseJson(bytes: Uint8Array): { readonly json: unknown } | undefined {
+  try {
+    return { json: JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,307 @@
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import fc from "fast-check";
+import type { Hono } from "hono";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { encodeRecord, type Mesh, memberName, vmName } from "../../mesh/index.ts";
+import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { createApi } from "./api.ts";
+import {
+  type FakeAgent,
+  FakeDeploys,
+  fakeAgent,
+  fakeView,
+  fakeVmEntry,
+  hashOf,
+  writeVm,
+} from "./fake-agent.ts";
+import type { ApiEnv } from "./ports.ts";
+
+type Api = Hono<ApiEnv>;
+
+let hub: MemoryHub;
+let voterMesh: Mesh;
+let otherMesh: Mesh;
+let voter: FakeAgent;
+let other: FakeAgent;
+/** Of host-1, which drives, and of host-2, which does not. */
+let voterApi: Api;
+let otherApi: Api;
+let deploys: FakeDeploys;
+let folder: string;
+
+beforeEach(() => {
+  hub = new MemoryHub();
+  voterMesh = hub.join({ name: "host-1", role: "host" });
+  otherMesh = hub.join({ name: "host-2", role: "host" });
+  deploys = new FakeDeploys();
+  voter = fakeAgent(voterMesh, deploys);
+  other = fakeAgent(otherMesh, null);
+  voterApi = createApi(voter.deps);
+  otherApi = createApi(other.deps);
+  voterMesh.announce();
+  otherMesh.announce();
+  folder = mkdtempSync(path.join(tmpdir(), "grapevine-api-"));
+});
+
+afterEach(async () => {
+  await voterMesh.stop();
+  await otherMesh.stop();
+  rmSync(folder, { recursive: true });
+});
+
+async function get(api: Api, address: string): Promise<{ status: number; json: unknown }> {
+  const response = await api.request(address);
+  return { status: response.status, json: await response.json() };
+}
+
+async function errorOf(response: Response | Promise<Response>): Promise<string> {
+  const answer = await response;
+  const { error } = (await answer.json()) as { error: { code: string; message: string } };
+  return `${answer.status} ${error.code}: ${error.message}`;
+}
+
+/** The next line with something on it. */
+async function nextLine(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<unknown> {
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return "end";
+    const text = new TextDecoder().decode(value).trim();
+    if (text !== "") return JSON.parse(text);
+  }
+}
+
+describe("what every agent answers itself", () => {
+  it("lists the members as they say of themselves", async () => {
+    const members = (await get(otherApi, "/v1/members")).json as { name: string }[];
+    expect(members).toMatchObject([
+      {
+        name: "host-1",
+        role: "host",
+        api: "http://127.0.0.1/host-1",
+        pid: process.pid,
+        state: "alive",
+        voter: true,
+      },
+      { name: "host-2", role: "host", api: "http://127.0.0.1/host-2", state: "alive", voter: false },
+    ]);
+  });
+
+  it("shows a member that was lost as unreachable, and keeps what it said", async () => {
+    hub.disconnect(voterMesh, otherMesh);
+    expect((await get(otherApi, "/v1/members")).json).toMatchObject([
+      { name: "host-1", api: "http://127.0.0.1/host-1", state: "unreachable" },
+      { name: "host-2", state: "alive" },
+    ]);
+  });
+
+  it("lists VMs as their own hosts say, and believes nobody else", async () => {
+    writeVm(otherMesh, fakeVmEntry("hello-v1-1", memberName("host-2")));
+    writeVm(otherMesh, fakeVmEntry("hello-v1-2", memberName("host-1")));
+    await Promise.resolve();
+    const vms = (await get(voterApi, "/v1/vms")).json;
+    expect(vms).toMatchObject([
+      { vm: "hello-v1-1", host: "host-2", address: "127.0.0.1:20000", phase: null },
+    ]);
+  });
+
+  it("names a proxy that does not answer with its routes", async () => {
+    const proxy = hub.join({ name: "proxy-1", role: "proxy" });
+    const silent = hub.join({ name: "proxy-2", role: "proxy" });
+    proxy.handle("routes", async function* () {
+      yield new TextEncoder().encode('{"serial":3,');
+      yield new TextEncoder().encode('"routes":[],"draining":[]}');
+    });
+    proxy.announce();
+    silent.announce();
+    await Promise.resolve();
+    hub.disconnect(voterMesh, silent);
+    expect((await get(voterApi, "/v1/routes")).json).toEqual([
+      { proxy: "proxy-1", state: "answered", reason: null, routes: { serial: 3, routes: [], draining: [] } },
+      { proxy: "proxy-2", state: "unreachable", reason: "not connected", routes: null },
+    ]);
+    await Promise.all([proxy.stop(), silent.stop()]);
+  });
+
+  it("exports metrics, those of others included", async () => {
+    const text = await (await voterApi.request("/metrics")).text();
+    expect(text).toContain('grapevine_members{role="host",state="alive"} 2');
+    expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
+    expect(text.endsWith("grapevine_test_total 1\n")).toBe(true);
+  });
+
+  it("is healthy, and says who it is", async () => {
+    expect((await get(voterApi, "/v1/health")).json).toMatchObject({ status: "ok", name: "host-1" });
+  });
+
+  it("says in JSON that there is no such address", async () => {
+    expect(await errorOf(voterApi.request("/v1/nothing"))).toBe("404 not-found: there is no GET /v1/nothing");
+  });
+});
+
+describe("bundles", () => {
+  const bundle = new TextEncoder().encode("a bundle");
+
+  it("are stored under their hash, and found again", async () => {
+    const address = `/v1/bundles/${hashOf(bundle)}`;
+    expect((await voterApi.request(address, { method: "HEAD" })).status).toBe(404);
+    expect((await voterApi.request(address, { method: "PUT", body: bundle })).status).toBe(201);
+    expect((await voterApi.request(address, { method: "HEAD" })).status).toBe(200);
+  });
+
+  it.each([
+    [`/v1/bundles/${hashOf(bundle)}`, "other bytes", "400 invalid: its bytes have another hash"],
+    [`/v1/bundles/${hashOf(bundle)}`, "x".repeat(200_000), "413 too-large: at most 100000 bytes"],
+    ["/v1/bundles/..%2f..%2fetc", "x", "400 invalid: a bundle is named by its SHA-256"],
+  ])("at %s are refused when they are not what they should be", async (address, body, expected) => {
+    expect(await errorOf(voterApi.request(address, { method: "PUT", body }))).toContain(expected);
+  });
+});
+
+describe("entries of people", () => {
+  const put = (api: Api, key: string, body: string) =>
+    api.request(`/v1/entries/${key}`, { method: "PUT", body });
+
+  it("are read on every member", async () => {
+    const written = (await (
+      await put(otherApi, "site/motd", '{"text":"hi","n":[1,2.5,null]}')
+    ).json()) as object;
+    expect(written).toMatchObject({ key: "custom/site/motd" });
+    await Promise.resolve();
+    const listed = (await get(voterApi, "/v1/entries?prefix=custom/")).json;
+    expect(listed).toEqual([
+      { owner: "memory-host-2", name: "host-2", ...written, value: { text: "hi", n: [1, 2.5, null] } },
+    ]);
+  });
+
+  it("go when their writer deletes them", async () => {
+    await put(otherApi, "a", "1");
+    await Promise.resolve();
+    expect(await errorOf(voterApi.request("/v1/entries/a", { method: "DELETE" }))).toContain("404 not-found");
+    expect((await otherApi.request("/v1/entries/a", { method: "DELETE" })).status).toBe(200);
+    await Promise.resolve();
+    expect((await get(voterApi, "/v1/entries?prefix=custom/")).json).toEqual([]);
+  });
+
+  it("lists what others wrote, as far as it is printable", async () => {
+    otherMesh.write("custom/odd", new Uint8Array([0xc1]));
+    otherMesh.write("x/odd", encodeRecord({ big: 2n ** 60n, bytes: new Uint8Array(3) }));
+    await Promise.resolve();
+    // 3,000 arrays of one element, one in the other.
+    otherMesh.write("y/deep", new Uint8Array(3_001).fill(0x91, 0, 3_000));
+    await Promise.resolve();
+    expect((await get(voterApi, "/v1/entries")).status).toBe(200);
+    expect((await get(voterApi, "/v1/entries?prefix=x/")).json).toMatchObject([
+      { value: { big: String(2n ** 60n), bytes: { bytes: 3 } } },
+    ]);
+  });
+
+  it.each([
+    ["a", "{", "400 invalid: the body must be one JSON value"],
+    ["a", "", "400 invalid: the body must be one JSON value"],
+    ["a%20b", "1", "400 invalid: a key has"],
+    ["x".repeat(201), "1", "400 invalid: a key has"],
+    ["a", JSON.stringify("x".repeat(65_000)), "413 too-large: a value has at most 64512 bytes"],
+    ["a", `${"[".repeat(20_000)}${"]".repeat(20_000)}`, "400 invalid: a value is nested at most 32 deep"],
+  ])("refuses the entry %j", async (key, body, expected) => {
+    const response = await put(voterApi, key, body);
+    expect(await errorOf(response)).toContain(expected);
+  });
+});
+
+describe("logs", () => {
+  it.each(["host", "relay"])("are read to the lines asked for, by way of the %s", async (way) => {
+    const file = path.join(folder, "output.log");
+    writeFileSync(file, "one\ntwo\nthree\n");
+    other.logFiles.set(vmName("hello-v1-1"), file);
+    writeVm(otherMesh, fakeVmEntry("hello-v1-1", memberName("host-2")));
+    await Promise.resolve();
+    const api = way === "host" ? otherApi : voterApi;
+    const response = await api.request("/v1/vms/hello-v1-1/logs?lines=2");
+    expect(await response.text()).toBe("two\nthree\n");
+  });
+
+  it.each(["host", "relay"])("are followed until the reader goes, by way of the %s", async (way) => {
+    const file = path.join(folder, "output.log");
+    writeFileSync(file, "one\n");
+    other.logFiles.set(vmName("hello-v1-1"), file);
+    writeVm(otherMesh, fakeVmEntry("hello-v1-1", memberName("host-2")));
+    await Promise.resolve();
+    const api = way === "host" ? otherApi : voterApi;
+    const response = await api.request("/v1/vms/hello-v1-1/logs?follow=true&lines=1");
+    const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+    const read = async () => new TextDecoder().decode((await reader.read()).value);
+    expect(await read()).toBe("one\n");
+    appendFileSync(file, "two\n");
+    expect(await read()).toBe("two\n");
+    await reader.cancel();
+  });
+
+  it("say whose VM cannot be reached, and that there is no such VM", async () => {
+    writeVm(otherMesh, fakeVmEntry("hello-v1-1", memberName("host-2")));
+    await Promise.resolve();
+    hub.disconnect(voterMesh, otherMesh);
+    expect(await errorOf(voterApi.request("/v1/vms/hello-v1-1/logs"))).toBe(
+      "503 unavailable: host-2, the host of hello-v1-1, cannot be reached",
+    );
+    expect(await errorOf(voterApi.request("/v1/vms/hello-v1-9/logs"))).toBe(
+      "404 not-found: no host has a VM hello-v1-9",
+    );
+    expect(await errorOf(voterApi.request("/v1/vms/hello-v1-1/logs?lines=x"))).toContain(
+      "400 invalid: lines",
+    );
+  });
+});
+
+describe("web pages", () => {
+  it("of other origins and of rebound names are refused", async () => {
+    const fromPage = voterApi.request("/v1/apps/hello", {
+      method: "DELETE",
+      headers: { origin: "http://evil.example" },
+    });
+    expect(await errorOf(fromPage)).toBe("403 forbidden: web pages may not use this API");
+    expect(await errorOf(voterApi.request("http://evil.example/v1/members"))).toContain("403 forbidden");
+    expect((await voterApi.request("http://127.0.0.1:7900/v1/health")).status).toBe(200);
+    expect((await voterApi.request("http://[::1]:7900/v1/health")).status).toBe(200);
+  });
+});
+
+describe("the relay service", () => {
+  it("fails calls that are no request of ours, and survives them", async () => {
+    const call = async (request: Uint8Array) => {
+      for await (const _ of otherMesh.call(voterMesh.self.owner, "api", request, AbortSignal.timeout(5_000)))
+        break;
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (bytes) => {
+        await expect(call(bytes)).rejects.toThrow("relayed request");
+      }),
+      { numRuns: 200 },
+    );
+    for (const path of ["/metrics", "http://x/v1/", "/v1/../metrics", "/v2/"]) {
+      const request = encodeRecord({ format: 1, method: "GET", path, body: new Uint8Array() });
+      await call(request).catch(() => undefined);
+    }
+    expect((await voterApi.request("/v1/health")).status).toBe(200);
+  });
+
+  it("is not fooled by a target that answers nonsense", async () => {
+    voterMesh.handle("api", async function* () {
+      yield new Uint8Array([1, 2, 3]);
+    });
+    expect(await errorOf(otherApi.request("/v1/apps"))).toContain("500 internal: host-1 answered");
+    voterMesh.handle("api", async function* () {});
+    expect(await errorOf(otherApi.request("/v1/apps"))).toContain("500 internal: host-1 answered");
+  });
+
+  it("breaks the answer off when the target is lost on the way", async () => {
+    deploys.show(fakeView());
+    const response = await otherApi.request("/v1/apps/hello/watch");
+    const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+    await nextLine(reader);
+    const next = nextLine(reader);
+    hub.disconnect(voterMesh, otherMesh);
+    await expect(next).rejects.toThrow();
+  });
+});

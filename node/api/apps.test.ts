@@ -1,0 +1,204 @@
+import type { Hono } from "hono";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Mesh, memberName } from "../../mesh/index.ts";
+import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { createApi } from "./api.ts";
+import {
+  type FakeAgent,
+  FakeDeploys,
+  fakeAgent,
+  fakeRollout,
+  fakeSpec,
+  fakeView,
+  hashOf,
+} from "./fake-agent.ts";
+import type { ApiEnv } from "./ports.ts";
+
+type Api = Hono<ApiEnv>;
+
+let hub: MemoryHub;
+let voterMesh: Mesh;
+let otherMesh: Mesh;
+let voter: FakeAgent;
+/** Of host-1, which drives, and of host-2, which does not. */
+let voterApi: Api;
+let otherApi: Api;
+let deploys: FakeDeploys;
+
+beforeEach(() => {
+  hub = new MemoryHub();
+  voterMesh = hub.join({ name: "host-1", role: "host" });
+  otherMesh = hub.join({ name: "host-2", role: "host" });
+  deploys = new FakeDeploys();
+  voter = fakeAgent(voterMesh, deploys);
+  voterApi = createApi(voter.deps);
+  otherApi = createApi(fakeAgent(otherMesh, null).deps);
+  voterMesh.announce();
+  otherMesh.announce();
+});
+
+afterEach(async () => {
+  await voterMesh.stop();
+  await otherMesh.stop();
+});
+
+async function get(api: Api, address: string): Promise<{ status: number; json: unknown }> {
+  const response = await api.request(address);
+  return { status: response.status, json: await response.json() };
+}
+
+function post(api: Api, address: string, body: unknown): Promise<Response> {
+  return Promise.resolve(api.request(address, { method: "POST", body: JSON.stringify(body) }));
+}
+
+async function errorOf(response: Response | Promise<Response>): Promise<string> {
+  const answer = await response;
+  const { error } = (await answer.json()) as { error: { code: string; message: string } };
+  return `${answer.status} ${error.code}: ${error.message}`;
+}
+
+/** The next line with something on it. */
+async function nextLine(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<unknown> {
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return "end";
+    const text = new TextDecoder().decode(value).trim();
+    if (text !== "") return JSON.parse(text);
+  }
+}
+
+describe("apps", () => {
+  it("are answered by any agent, through the voter", async () => {
+    deploys.show(fakeView());
+    expect((await get(voterApi, "/v1/apps/hello")).json).toEqual(fakeView());
+    expect((await get(otherApi, "/v1/apps/hello")).json).toEqual(fakeView());
+    expect((await get(otherApi, "/v1/apps")).json).toEqual([fakeView()]);
+  });
+
+  it("that never were are 404, also through a relay", async () => {
+    const expected = "404 not-found: there is no app hello; `grapevine status` lists those there are";
+    expect(await errorOf(voterApi.request("/v1/apps/hello"))).toBe(expected);
+    expect(await errorOf(otherApi.request("/v1/apps/hello"))).toBe(expected);
+    expect(await errorOf(otherApi.request("/v1/apps/hello/watch"))).toBe(expected);
+    expect(await errorOf(voterApi.request("/v1/apps/Not_a_name"))).toBe("400 invalid: this is no app's name");
+  });
+
+  it("name the voters that are missing", async () => {
+    hub.disconnect(voterMesh, otherMesh);
+    expect(await errorOf(otherApi.request("/v1/apps"))).toBe(
+      "503 unavailable: no voter can be reached: host-1",
+    );
+  });
+
+  it("are never relayed twice", async () => {
+    const thinksItIsVoter = createApi({ ...voter.deps, deploys: null, voters: [memberName("host-2")] });
+    expect(await errorOf(thinksItIsVoter.request("/v1/apps"))).toBe("503 unavailable: host-2 is no voter");
+  });
+
+  it.each(["voter", "relay"])(
+    "are watched line by line until the reader goes, by way of the %s",
+    async (way) => {
+      deploys.show(fakeView());
+      const response = await (way === "voter" ? voterApi : otherApi).request("/v1/apps/hello/watch");
+      expect(response.headers.get("content-type")).toContain("application/x-ndjson");
+      const reader = response.body?.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+      expect(await nextLine(reader)).toMatchObject({ epoch: 1 });
+      const second = nextLine(reader);
+      deploys.show(fakeView({ epoch: 2, rollout: fakeRollout() }));
+      expect(await second).toMatchObject({ epoch: 2, rollout: { state: "running" } });
+      expect(deploys.watchers).toBe(1);
+      await reader.cancel();
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(deploys.watchers).toBe(0);
+    },
+  );
+});
+
+describe("deploys", () => {
+  const bundle = new TextEncoder().encode("a bundle");
+
+  it("are submitted with a bundle that is here", async () => {
+    voter.bundles.held.set(hashOf(bundle), bundle);
+    const response = await post(voterApi, "/v1/apps/hello/deploys", fakeSpec(bundle));
+    expect(response.status).toBe(202);
+    expect(await response.json()).toEqual({ app: "hello", rollout: "hello-v2", release: 2, joined: false });
+    expect(deploys.submitted).toEqual([fakeSpec(bundle)]);
+  });
+
+  it("fetch a bundle that another agent took, and reach the voter through any agent", async () => {
+    const fetched: string[] = [];
+    const api = createApi({
+      ...voter.deps,
+      fetchBundle: async (hash) => {
+        fetched.push(hash);
+        return { ok: true, value: null };
+      },
+    });
+    const viaRelay = await post(otherApi, "/v1/apps/hello/deploys", fakeSpec(bundle));
+    expect(viaRelay.status).toBe(202);
+    expect((await post(api, "/v1/apps/hello/deploys", fakeSpec(bundle))).status).toBe(202);
+    expect(fetched).toEqual([hashOf(bundle), hashOf(bundle)]);
+  });
+
+  it("say when nobody has the bundle", async () => {
+    expect(await errorOf(post(voterApi, "/v1/apps/hello/deploys", fakeSpec(bundle)))).toContain(
+      "503 unavailable: the bundle is not to be had: no member has",
+    );
+    expect(deploys.submitted).toEqual([]);
+  });
+
+  it.each([
+    [{ code: "invalid", message: "hostname taken" }, "400 invalid: hostname taken"],
+    [{ code: "unavailable", message: "missing host-1" }, "503 unavailable: missing host-1"],
+    [
+      {
+        code: "locked",
+        message: "hello-v1 runs",
+        rollout: "hello-v1",
+        driver: memberName("host-1"),
+        app: fakeView().app,
+      },
+      "409 locked: hello-v1 runs; `grapevine status hello` shows what it waits for",
+    ],
+  ] as const)("answer %o with its status", async (answer, expected) => {
+    voter.bundles.held.set(hashOf(bundle), bundle);
+    deploys.answer = answer;
+    expect(await errorOf(post(voterApi, "/v1/apps/hello/deploys", fakeSpec(bundle)))).toBe(expected);
+    expect(await errorOf(otherApi.request("/v1/apps/hello", { method: "DELETE" }))).toBe(expected);
+    expect(await errorOf(otherApi.request("/v1/vms/hello-v1-1/stop", { method: "POST" }))).toBe(expected);
+  });
+
+  it.each([
+    ["no JSON", "{", "the body must be an app's spec in JSON"],
+    ["nothing", "", "the body must be an app's spec in JSON"],
+    ["another name", fakeSpec(bundle, { name: "other" }), "the spec is of other, the address of hello"],
+    ["an unknown key", { ...fakeSpec(bundle), extra: 1 }, "the spec is not valid"],
+    [
+      "a bad hash",
+      { ...fakeSpec(bundle), bundle: { hash: "../x", bytes: 1 } },
+      "the spec is not valid: bundle.hash",
+    ],
+    [
+      "a hostname that is none",
+      fakeSpec(bundle, { hostnames: ["a b"] }),
+      "hostnames must be a lower-case DNS name",
+    ],
+    ["a variable of ours", fakeSpec(bundle, { env: { PORT: "1" } }), "env must be"],
+    ["a NUL", fakeSpec(bundle, { command: ["a\0"] }), "command must be"],
+    ["too many settings", fakeSpec(bundle, { env: { A: "x".repeat(8_192) } }), "bytes of settings"],
+  ])("refuse a spec with %s", async (_name, body, expected) => {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const response = voterApi.request("/v1/apps/hello/deploys", { method: "POST", body: text });
+    expect(await errorOf(response)).toContain(
+      `400 invalid: ${expected}`.replace("400 invalid: bytes", "bytes"),
+    );
+    expect(deploys.submitted).toEqual([]);
+  });
+
+  it.each(["voter", "relay"])("refuse a body over the bound, by way of the %s", async (way) => {
+    const api = way === "voter" ? voterApi : otherApi;
+    expect(await errorOf(post(api, "/v1/apps/hello/deploys", "x".repeat(70_000)))).toBe(
+      "413 too-large: the body has at most 65536 bytes",
+    );
+  });
+});

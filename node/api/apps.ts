@@ -1,0 +1,192 @@
+// Apps: what is asked of the coordinator. An agent that drives answers itself; any other has a voter answer.
+
+import type { Context, Hono } from "hono";
+import {
+  type AppName,
+  type AppSpec,
+  appName,
+  appSpecShape,
+  isName,
+  type MemberName,
+  type MemberView,
+  type Mesh,
+  type VmName,
+  vmName,
+} from "../../mesh/index.ts";
+import { specProblem } from "../config/app-file.ts";
+import type { AppView } from "../deploy/app-view.ts";
+import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
+import { apiError, endedBy, LINES_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
+import type { ApiDeps, ApiEnv } from "./ports.ts";
+import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
+
+/** An empty line when nothing changed for so long, so that the reader can tell silence from a dead peer. */
+const WATCH_HEARTBEAT_MS = 2_000;
+
+type DriverAnswer = (deploys: Deploys, context: Context<ApiEnv>) => Promise<Response> | Response;
+
+export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
+  const driven = (answer: DriverAnswer) => (context: Context<ApiEnv>) => answerOrRelay(deps, answer, context);
+  app.get(
+    "/v1/apps",
+    driven((deploys) => Response.json(deploys.views())),
+  );
+  app.get("/v1/apps/:app", driven(withApp((deploys, name) => viewOf(deploys, name))));
+  app.get("/v1/apps/:app/watch", driven(withApp(watchView)));
+  app.post(
+    "/v1/apps/:app/deploys",
+    driven(withApp((deploys, name, context) => submit(deps, deploys, name, context))),
+  );
+  app.delete(
+    "/v1/apps/:app",
+    driven(withApp(async (deploys, name) => submitted(await deploys.destroy(name)))),
+  );
+  app.post("/v1/vms/:vm/stop", driven(stopVm));
+}
+
+async function answerOrRelay(
+  deps: ApiDeps,
+  answer: DriverAnswer,
+  context: Context<ApiEnv>,
+): Promise<Response> {
+  if (deps.deploys !== null) return answer(deps.deploys, context);
+  if (context.env?.isRelayed === true) return apiError("unavailable", `${deps.self.host} is no voter`);
+  const voter = connectedVoter(deps.mesh, deps.voters);
+  if (voter === undefined)
+    return apiError("unavailable", `no voter can be reached: ${deps.voters.join(", ")}`);
+  return relayTo(deps.mesh, voter, context);
+}
+
+/** Has `target` answer the request as it is. */
+export async function relayTo(mesh: Mesh, target: MemberView, context: Context<ApiEnv>): Promise<Response> {
+  const { method, url, body: stream, signal } = context.req.raw;
+  const body = await readBounded(stream, RELAY_BODY_BYTES_MAX);
+  if (body === null) return bodyTooLarge();
+  const { pathname, search } = new URL(url);
+  return relay(mesh, target, { method, path: `${pathname}${search}`, body }, signal);
+}
+
+function connectedVoter(mesh: Mesh, voters: readonly MemberName[]): MemberView | undefined {
+  return mesh
+    .members()
+    .find(
+      (member) => member.role === "host" && member.connected && !member.self && voters.includes(member.name),
+    );
+}
+
+type AppAnswer = (deploys: Deploys, name: AppName, context: Context<ApiEnv>) => Promise<Response> | Response;
+
+function withApp(answer: AppAnswer): DriverAnswer {
+  return (deploys, context) => {
+    const name = context.req.param("app") ?? "";
+    return isName(name)
+      ? answer(deploys, appName(name), context)
+      : apiError("invalid", "this is no app's name");
+  };
+}
+
+function viewOf(deploys: Deploys, name: AppName): Response {
+  const view = deploys.view(name);
+  return view === null ? unknownApp(name) : Response.json(view);
+}
+
+function watchView(deploys: Deploys, name: AppName, context: Context<ApiEnv>): Response {
+  if (deploys.view(name) === null) return unknownApp(name);
+  const ended = endedBy(context.req.raw.signal);
+  const lines = viewLines(deploys.watch(name, ended.signal), ended.signal);
+  return new Response(streamed(lines, ended), { headers: { "content-type": LINES_TYPE } });
+}
+
+async function* viewLines(views: AsyncIterable<AppView>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const encoder = new TextEncoder();
+  const iterator = views[Symbol.asyncIterator]();
+  let next = iterator.next();
+  try {
+    while (!signal.aborted) {
+      const winner = await winnerWithin(next, WATCH_HEARTBEAT_MS);
+      if (winner === "silent") {
+        yield encoder.encode("\n");
+        continue;
+      }
+      if (winner.done === true) return;
+      yield encoder.encode(`${JSON.stringify(winner.value)}\n`);
+      next = iterator.next();
+    }
+  } finally {
+    next.catch(() => undefined);
+    await iterator.return?.();
+  }
+}
+
+async function winnerWithin<Value>(pending: Promise<Value>, waitMs: number): Promise<Value | "silent"> {
+  const silence = Promise.withResolvers<"silent">();
+  const timer = setTimeout(() => silence.resolve("silent"), waitMs);
+  try {
+    return await Promise.race([pending, silence.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function submit(
+  deps: ApiDeps,
+  deploys: Deploys,
+  name: AppName,
+  context: Context<ApiEnv>,
+): Promise<Response> {
+  const bytes = await readBounded(context.req.raw.body, RELAY_BODY_BYTES_MAX);
+  if (bytes === null) return bodyTooLarge();
+  const spec = parseSpec(name, bytes);
+  if (typeof spec === "string") return apiError("invalid", spec);
+  if (!(await deps.bundles.has(spec.bundle.hash))) {
+    const fetched = await deps.fetchBundle(spec.bundle.hash, context.req.raw.signal);
+    if (!fetched.ok) return apiError("unavailable", `the bundle is not to be had: ${fetched.error}`);
+  }
+  return submitted(await deploys.submit(spec));
+}
+
+/** The spec, or what is wrong with it. */
+function parseSpec(name: AppName, bytes: Uint8Array): AppSpec | string {
+  const parsed = parseJson(bytes);
+  if (parsed === undefined) return "the body must be an app's spec in JSON";
+  const spec = appSpecShape.safeParse(parsed.json);
+  if (!spec.success) {
+    const issue = spec.error.issues[0];
+    return `the spec is not valid: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`;
+  }
+  if (spec.data.name !== name) return `the spec is of ${spec.data.name}, the address of ${name}`;
+  return specProblem(spec.data) ?? spec.data;
+}
+
+async function stopVm(deploys: Deploys, context: Context<ApiEnv>): Promise<Response> {
+  const name = context.req.param("vm") ?? "";
+  if (!isName(name)) return apiError("invalid", "this is no VM's name");
+  return submitted(await deploys.stopVm(vmName(name) satisfies VmName));
+}
+
+function submitted(result: SubmitResult): Response {
+  switch (result.code) {
+    case "accepted": {
+      const { app, rollout, release, joined } = result;
+      return Response.json({ app, rollout, release, joined }, { status: 202 });
+    }
+    case "locked": {
+      const { app, rollout, driver, message } = result;
+      return apiError("locked", `${message}; \`grapevine status ${app}\` shows what it waits for`, {
+        rollout,
+        driver,
+      });
+    }
+    case "invalid":
+    case "unavailable":
+      return apiError(result.code, result.message);
+  }
+}
+
+function unknownApp(name: AppName): Response {
+  return apiError("not-found", `there is no app ${name}; \`grapevine status\` lists those there are`);
+}
+
+function bodyTooLarge(): Response {
+  return apiError("too-large", `the body has at most ${RELAY_BODY_BYTES_MAX} bytes`);
+}

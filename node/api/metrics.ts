@@ -1,0 +1,66 @@
+// Metrics: this process and what it sees of the mesh, in Prometheus' text format.
+
+import { performance } from "node:perf_hooks";
+import type { Mesh } from "../../mesh/index.ts";
+
+interface Metric {
+  readonly name: string;
+  readonly type: "gauge" | "counter";
+  readonly help: string;
+  readonly samples: readonly (readonly [labels: string, value: number])[];
+}
+
+/** `more`: lines that are in the format already. */
+export function metricsText(mesh: Mesh, more: string): string {
+  const lines = [...processMetrics(), ...meshMetrics(mesh)].flatMap(metricLines);
+  return `${lines.join("\n")}\n${more === "" || more.endsWith("\n") ? more : `${more}\n`}`;
+}
+
+function metricLines({ name, type, help, samples }: Metric): readonly string[] {
+  const values = samples.map(([labels, value]) => `${name}${labels} ${value}`);
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...values];
+}
+
+function processMetrics(): readonly Metric[] {
+  const { user, system } = process.cpuUsage();
+  const gauge = (name: string, help: string, value: number): Metric => ({
+    name,
+    type: "gauge",
+    help,
+    samples: [["", value]],
+  });
+  return [
+    {
+      name: "process_cpu_seconds_total",
+      type: "counter",
+      help: "CPU time spent, user and system.",
+      samples: [["", (user + system) / 1e6]],
+    },
+    gauge("process_resident_memory_bytes", "Resident memory.", process.memoryUsage.rss()),
+    gauge("process_start_time_seconds", "Start, since 1970.", performance.timeOrigin / 1e3),
+    gauge(
+      "nodejs_eventloop_utilization_ratio",
+      "Share of time that the event loop was busy, since the start.",
+      performance.eventLoopUtilization().utilization,
+    ),
+  ];
+}
+
+function meshMetrics(mesh: Mesh): readonly Metric[] {
+  const members = mesh.members();
+  const count = (role: string, isConnected: boolean) =>
+    members.filter((member) => member.role === role && member.connected === isConnected).length;
+  const samples = ["host", "proxy"].flatMap((role) => [
+    [`{role="${role}",state="alive"}`, count(role, true)] as const,
+    [`{role="${role}",state="unreachable"}`, count(role, false)] as const,
+  ]);
+  return [
+    { name: "grapevine_members", type: "gauge", help: "Members known, as this agent sees them.", samples },
+    {
+      name: "grapevine_entries",
+      type: "gauge",
+      help: "Live entries held, of all owners.",
+      samples: [["", mesh.store.list("").length]],
+    },
+  ];
+}

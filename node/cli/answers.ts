@@ -1,0 +1,160 @@
+// Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
+
+import { type ZodType, z } from "zod";
+import type { ProxyRoutes } from "../api/routes.ts";
+import type { MemberRow } from "../api/views.ts";
+import type { AppView, VmView } from "../deploy/app-view.ts";
+
+const waitingShape = z.looseObject({ who: z.string(), what: z.string(), forMs: z.number() });
+
+const vmViewLoose = z.looseObject({
+  vm: z.string(),
+  app: z.string(),
+  release: z.number(),
+  host: z.string(),
+  phase: z.string().nullable(),
+  state: z.string().nullable(),
+  health: z.string().nullable(),
+  address: z.string().nullable(),
+  reason: z.string().nullable(),
+  restarts: z.number(),
+});
+
+const stepViewLoose = z.looseObject({
+  number: z.number(),
+  kind: z.string(),
+  vms: z.array(z.string()),
+  forMs: z.number(),
+  acks: z
+    .looseObject({
+      have: z.number(),
+      need: z.number(),
+      slowest: z.looseObject({ proxy: z.string(), ms: z.number() }).nullable(),
+    })
+    .nullable(),
+  waitingFor: z.array(waitingShape),
+});
+
+const rolloutViewLoose = z.looseObject({
+  id: z.string(),
+  kind: z.enum(["deploy", "stop", "destroy"]),
+  from: z.number().nullable(),
+  to: z.number().nullable(),
+  state: z.enum(["running", "paused", "succeeded", "failed", "rolled-back", "aborted"]),
+  direction: z.enum(["forward", "back"]),
+  driver: z.string(),
+  step: stepViewLoose.nullable(),
+  history: z.array(
+    z.looseObject({
+      number: z.number(),
+      kind: z.string(),
+      vms: z.array(z.string()),
+      waitedMs: z.number(),
+      outcome: z.string(),
+    }),
+  ),
+  reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
+  startedAtMs: z.number(),
+  endedAtMs: z.number().nullable(),
+});
+
+// Names are branded and kinds are closed lists in ours; an agent's word for either is only ever printed here.
+export const appViewShape: ZodType<AppView> = z.looseObject({
+  app: z.string(),
+  epoch: z.number(),
+  deleted: z.boolean(),
+  release: z.string().nullable(),
+  weights: z.record(z.string(), z.number()),
+  hostnames: z.array(z.string()),
+  rollout: rolloutViewLoose.nullable(),
+  vms: z.array(vmViewLoose),
+  proxies: z.array(
+    z.looseObject({
+      proxy: z.string(),
+      applied: z.number(),
+      verified: z.number(),
+      inFlight: z.number(),
+      nack: z.string().nullable(),
+      current: z.boolean(),
+    }),
+  ),
+  leftovers: z.array(waitingShape),
+}) as unknown as ZodType<AppView>;
+
+export const appViewsShape: ZodType<AppView[]> = z.array(appViewShape);
+
+export const vmViewsShape: ZodType<VmView[]> = z.array(vmViewLoose) as unknown as ZodType<VmView[]>;
+
+export const memberRowsShape: ZodType<MemberRow[]> = z.array(
+  z.looseObject({
+    name: z.string(),
+    role: z.enum(["host", "proxy"]),
+    api: z.string().nullable(),
+    http: z.string().nullable(),
+    pid: z.number().nullable(),
+    state: z.enum(["alive", "unreachable"]),
+    region: z.string().nullable(),
+    voter: z.boolean(),
+    incarnation: z.number(),
+  }),
+) as unknown as ZodType<MemberRow[]>;
+
+/** A proxy's route table in force, as its admin API shows it. */
+export interface RoutesView {
+  readonly routes: readonly {
+    readonly hostname: string;
+    readonly app: string;
+    readonly epoch: number;
+    readonly endpoints: readonly {
+      readonly vm: string;
+      readonly release: number;
+      readonly host: string;
+      readonly address: string;
+      readonly healthy: boolean;
+    }[];
+  }[];
+  /** VMs that left the table with requests still in flight. */
+  readonly draining: readonly { readonly vm: string; readonly requests: number }[];
+}
+
+const routesViewShape: ZodType<RoutesView> = z.looseObject({
+  routes: z.array(
+    z.looseObject({
+      hostname: z.string(),
+      app: z.string(),
+      epoch: z.number(),
+      endpoints: z.array(
+        z.looseObject({
+          vm: z.string(),
+          release: z.number(),
+          host: z.string(),
+          address: z.string(),
+          healthy: z.boolean(),
+        }),
+      ),
+    }),
+  ),
+  draining: z.array(z.looseObject({ vm: z.string(), requests: z.number() })),
+});
+
+export type ProxyTable = Pick<ProxyRoutes, "proxy" | "reason"> & { readonly routes: RoutesView | null };
+
+export const proxyTablesShape: ZodType<ProxyTable[]> = z.array(
+  z.looseObject({ proxy: z.string(), reason: z.string().nullable(), routes: routesViewShape.nullable() }),
+) as unknown as ZodType<ProxyTable[]>;
+
+export const submittedShape: ZodType<Submitted> = z.looseObject({
+  app: z.string(),
+  rollout: z.string(),
+  release: z.number().nullable(),
+  joined: z.boolean(),
+});
+
+/** A rollout that runs. */
+export interface Submitted {
+  readonly app: string;
+  readonly rollout: string;
+  readonly release: number | null;
+  /** The same spec was on its way already: this is that rollout. */
+  readonly joined: boolean;
+}

@@ -1,0 +1,184 @@
+// deploy, vm stop, destroy: submit, then follow to the end. What they return is what was seen, never what is hoped.
+
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AppSpec, describeConfigErrors, nearestWord, parseDuration } from "../../../mesh/index.ts";
+import { type AppFile, readAppFile, STRATEGIES, waitTimeoutRange } from "../../config/app-file.ts";
+import type { AppView } from "../../deploy/app-view.ts";
+import { packFolder } from "../../releases/pack.ts";
+import { type Submitted, submittedShape } from "../answers.ts";
+import { type ApiClient, ApiError } from "../api-client.ts";
+import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
+import { type FollowEnd, followRollout } from "../follow.ts";
+import { describeEnd } from "../narrator.ts";
+import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+
+export interface FollowedOptions extends ClientOptions {
+  readonly detach?: boolean;
+}
+
+export interface DeployOptions extends FollowedOptions {
+  readonly strategy?: string;
+  readonly waitTimeout?: string;
+}
+
+/** The voter may be coming back, or the only agent with the bundle have died: both are worth another try. */
+const SUBMIT_ATTEMPTS = 4;
+const SUBMIT_RETRY_MS = 700;
+/** The voter may have to fetch the bundle from another host first. */
+const SUBMIT_TIMEOUT_MS = 60_000;
+
+export async function deploy(file: string, options: DeployOptions): Promise<ExitCode> {
+  return withAgent("deploy", options, async (session) => {
+    const spec = specOf(file, options);
+    const folder = await mkdtemp(path.join(tmpdir(), "grapevine-bundle-"));
+    try {
+      const bundleFile = path.join(folder, "bundle.tar");
+      const { hash, bytes } = await packFolder(path.dirname(path.resolve(file)), bundleFile);
+      const submitted = await submit(session, { ...spec, bundle: { hash, bytes } }, bundleFile);
+      return await followToEnd(session, submitted, options);
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+export async function stopVm(vm: string, options: FollowedOptions): Promise<ExitCode> {
+  return withAgent("vm stop", options, async (session) => {
+    const asked = { method: "POST", path: `/v1/vms/${encodeURIComponent(vm)}/stop` } as const;
+    const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
+    return followToEnd(session, submitted, options);
+  });
+}
+
+export async function destroy(app: string, options: FollowedOptions): Promise<ExitCode> {
+  return withAgent("destroy", options, async (session) => {
+    const asked = { method: "DELETE", path: `/v1/apps/${encodeURIComponent(app)}` } as const;
+    const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
+    return followToEnd(session, submitted, options);
+  });
+}
+
+/** The file's spec with what the command line says in its place. Throws `UsageError`. */
+function specOf(file: string, { strategy, waitTimeout }: DeployOptions): AppFile {
+  const read = readAppFile(file);
+  if (!read.ok) throw new UsageError(`the app file has mistakes:\n${describeConfigErrors(read.error)}`);
+  const spec = read.value;
+  return {
+    ...spec,
+    deploy: {
+      ...spec.deploy,
+      ...(strategy === undefined ? {} : { strategy: knownStrategy(strategy) }),
+      ...(waitTimeout === undefined ? {} : { waitTimeoutMs: waitTimeoutOf(waitTimeout) }),
+    },
+  };
+}
+
+function knownStrategy(name: string): AppFile["deploy"]["strategy"] {
+  const known = STRATEGIES.find((strategy) => strategy === name);
+  if (known !== undefined) return known;
+  const nearest = nearestWord(name, STRATEGIES);
+  const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
+  throw new UsageError(`--strategy must be one of ${STRATEGIES.join(", ")}; found ${name}${hint}`);
+}
+
+function waitTimeoutOf(text: string): number {
+  const durationMs = parseDuration(text);
+  const { minMs, maxMs } = waitTimeoutRange;
+  if (durationMs !== undefined && durationMs >= minMs && durationMs <= maxMs) return durationMs;
+  throw new UsageError(
+    `--wait-timeout must be a duration from 1s to 24h with its unit, for example 5m; found ${text}`,
+  );
+}
+
+async function submit({ client, signal }: Session, spec: AppSpec, bundleFile: string): Promise<Submitted> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await submitOnce(client, spec, bundleFile, signal);
+    } catch (error) {
+      const isPassing = error instanceof ApiError && error.code === "unavailable";
+      if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
+      await sleep(SUBMIT_RETRY_MS, undefined, { signal });
+    }
+  }
+}
+
+/** Submitting once more what was submitted joins the rollout that runs: an answer that was lost does no harm. */
+async function submitOnce(
+  client: ApiClient,
+  spec: AppSpec,
+  bundleFile: string,
+  signal: AbortSignal,
+): Promise<Submitted> {
+  const bundlePath = `/v1/bundles/${spec.bundle.hash}`;
+  if (!(await client.exists(bundlePath, signal))) {
+    const stream = () => createReadStream(bundleFile);
+    await client.json(
+      { method: "PUT", path: bundlePath, stream, answerTimeoutMs: SUBMIT_TIMEOUT_MS },
+      signal,
+    );
+  }
+  const path = `/v1/apps/${spec.name}/deploys`;
+  const asked = { method: "POST", path, json: spec, answerTimeoutMs: SUBMIT_TIMEOUT_MS } as const;
+  return submittedShape.parse(await client.json(asked, signal));
+}
+
+async function followToEnd(
+  { client, signal }: Session,
+  submitted: Submitted,
+  options: FollowedOptions,
+): Promise<ExitCode> {
+  const say = options.json === true ? () => {} : (line: string) => print(line);
+  const { app, rollout } = submitted;
+  say(submitted.joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`);
+  if (options.detach === true) return finish(submitted, { code: "detached" }, options);
+  await client.learnAgents(signal);
+  return finish(submitted, await followRollout(client, { app, rollout, say, signal }), options);
+}
+
+function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions): ExitCode {
+  const exitCode = exitCodeOfEnd(submitted, end);
+  if (options.json === true) printJson(endJson(submitted, end, exitCode));
+  else for (const line of endLines(submitted, end, exitCode)) print(line);
+  return exitCode;
+}
+
+function exitCodeOfEnd({ release }: Submitted, end: FollowEnd): ExitCode {
+  if (end.code === "detached") return EXIT.timedOut;
+  const { rollout, leftovers } = end.view;
+  if (end.code === "ended" && rollout !== null) return exitCodeOf(rollout, leftovers);
+  return hasServed(end.view, release) ? EXIT.done : EXIT.failed;
+}
+
+/** Of a rollout whose end we missed: its release, or a later one, became the whole app. */
+function hasServed(view: AppView, release: number | null): boolean {
+  return release === null || Number(view.release?.slice(1) ?? 0) >= release;
+}
+
+function endLines({ app, rollout }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
+  if (end.code === "ended") return describeEnd(end.view, exitCode);
+  if (end.code === "superseded")
+    return [`${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it`];
+  return [
+    `detached; the rollout goes on; follow it with \`grapevine status ${app}\` (exit code 3: its end is not known)`,
+  ];
+}
+
+function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): object {
+  const { app, release, rollout } = submitted;
+  const shown = { app, release: release === null ? null : `v${release}`, rollout };
+  if (end.code === "detached") return { ...shown, state: "running", exitCode, steps: [] };
+  const seen = end.code === "ended" ? end.view.rollout : null;
+  return {
+    ...shown,
+    state: seen?.state ?? end.code,
+    exitCode,
+    steps: seen?.history ?? [],
+    reason: seen?.reason ?? null,
+    serving: end.view.release,
+    leftovers: end.view.leftovers,
+  };
+}

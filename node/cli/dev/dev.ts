@@ -1,0 +1,52 @@
+// dev: a local cluster of real agents and proxies that stays until Ctrl-C.
+
+import { once } from "node:events";
+import { DevCluster, type DevClusterView, type DevOptions, refuseDevOptions } from "./dev-cluster.ts";
+import { endOfSession } from "./end-of-session.ts";
+
+/** Resolves with the exit code. */
+export async function runDev(options: DevOptions & { readonly json: boolean }): Promise<number> {
+  const refused = refuseDevOptions(options);
+  if (refused !== null) return complain(refused);
+  const ended = endOfSession();
+  let cluster: DevCluster;
+  try {
+    cluster = await DevCluster.start({ ...options, isFindable: true }, ended);
+  } catch (error) {
+    if (ended.aborted) return 0;
+    return complain(error instanceof Error ? error.message : String(error));
+  }
+  process.stdout.write(options.json ? `${JSON.stringify(cluster.view())}\n` : describe(cluster));
+  if (!ended.aborted) await once(ended, "abort");
+  if (!options.json) process.stdout.write("\nstopping: proxies, agents, VMs …\n");
+  await cluster.stop();
+  return 0;
+}
+
+function complain(message: string): number {
+  process.stderr.write(`grapevine dev: ${message}\n`);
+  return 2;
+}
+
+function describe(cluster: DevCluster): string {
+  const view: DevClusterView = cluster.view();
+  const agents = view.agents.map(
+    (agent) => `  ${agent.name.padEnd(10)} api  ${agent.api}   pid ${agent.pid}`,
+  );
+  const proxies = view.proxies.map(
+    (proxy) => `  ${proxy.name.padEnd(10)} http ${proxy.http}   admin ${proxy.admin}   pid ${proxy.pid}`,
+  );
+  const client = view.proxies[0];
+  return [
+    "A cluster runs here until Ctrl-C:",
+    ...agents,
+    ...proxies,
+    `  state and logs in ${cluster.stateDir}`,
+    "",
+    "In another terminal:",
+    "  npx grapevine deploy docs/examples/hello/app.toml",
+    ...(client === undefined ? [] : [`  curl -H 'Host: hello.localhost' ${client.http}/`]),
+    "  npx grapevine status hello",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from "vitest";
+import { memberName } from "../../mesh/index.ts";
+import { exitCodeOf, exitCodeOfError, isOver } from "./exit-code.ts";
+
+const reason = (code: string) => ({ code, message: "", lastLines: [] });
+const leftover = [{ who: memberName("proxy-2"), what: "to drain hello-v1-1", forMs: 1 }];
+
+describe("exitCodeOf()", () => {
+  it.each([
+    ["succeeded", null, [], 0],
+    ["succeeded", null, leftover, 6],
+    ["rolled-back", reason("check-failed"), [], 1],
+    ["rolled-back", reason("start-failed"), leftover, 1],
+    ["rolled-back", reason("no-host"), [], 1],
+    ["rolled-back", reason("wait-timeout"), [], 3],
+    ["failed", reason("start-failed"), [], 1],
+    ["failed", reason("wait-timeout"), [], 3],
+    ["failed", null, [], 1],
+    ["aborted", null, [], 5],
+    ["running", null, [], 3],
+    ["paused", null, [], 3],
+  ] as const)("of %s with %o is as documented", (state, why, leftovers, expected) => {
+    expect(exitCodeOf({ state, reason: why }, leftovers)).toBe(expected);
+  });
+});
+
+describe("exitCodeOfError()", () => {
+  it.each([
+    ["locked", 4],
+    ["invalid", 2],
+    ["not-found", 2],
+    ["unavailable", 2],
+    ["internal", 2],
+  ])("of %s is %d", (code, expected) => expect(exitCodeOfError(code)).toBe(expected));
+});
+
+describe("isOver()", () => {
+  it.each([
+    ["running", false],
+    ["paused", false],
+    ["succeeded", true],
+    ["failed", true],
+    ["rolled-back", true],
+    ["aborted", true],
+  ] as const)("of %s is %s", (state, expected) => expect(isOver({ state })).toBe(expected));
+});

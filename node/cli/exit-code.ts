@@ -1,0 +1,48 @@
+// Exit codes: what a returned command says, as one table. DESIGN.md section 9; docs/cli.md for people.
+
+import type { RolloutView, Waiting } from "../deploy/app-view.ts";
+
+export const EXIT = {
+  done: 0,
+  /** A start or a check failed: what ran before runs. */
+  failed: 1,
+  /** Usage, configuration, or no agent reachable. Nothing was changed. */
+  usage: 2,
+  /** Waited too long and went back to old; or we stopped watching (Ctrl-C, --detach) before the end was known. */
+  timedOut: 3,
+  /** Another rollout of this app runs. Nothing was changed. */
+  locked: 4,
+  aborted: 5,
+  /** Done, except for members that are named. */
+  doneExcept: 6,
+} as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** Of a rollout as it was last seen; `leftovers` are those of its app. */
+export function exitCodeOf(
+  rollout: Pick<RolloutView, "state" | "reason">,
+  leftovers: readonly Waiting[],
+): ExitCode {
+  switch (rollout.state) {
+    case "succeeded":
+      return leftovers.length === 0 ? EXIT.done : EXIT.doneExcept;
+    case "failed":
+    case "rolled-back":
+      return rollout.reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
+    case "aborted":
+      return EXIT.aborted;
+    case "running":
+    case "paused":
+      return EXIT.timedOut;
+  }
+}
+
+/** Of an API error by its code. */
+export function exitCodeOfError(code: string): ExitCode {
+  return code === "locked" ? EXIT.locked : EXIT.usage;
+}
+
+export function isOver(rollout: Pick<RolloutView, "state">): boolean {
+  return rollout.state !== "running" && rollout.state !== "paused";
+}

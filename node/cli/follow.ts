@@ -1,0 +1,125 @@
+// Follow: watches a rollout to its end. When the agent that we watch through dies, another is asked: the rollout goes on
+// without us anyway.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AppView } from "../deploy/app-view.ts";
+import { appViewShape } from "./answers.ts";
+import { type ApiClient, ApiError, NoAgentError } from "./api-client.ts";
+import { isOver } from "./exit-code.ts";
+import { Narrator } from "./narrator.ts";
+
+/** How often waits are looked at. */
+const TICK_MS = 250;
+const RETRY_MS = 250;
+/** No agent answered for so long: a supervisor had the time to start one again. */
+const LOST_AFTER_MS = 30_000;
+
+/**
+ * - `ended`: `view` is the app at the end of the rollout.
+ * - `superseded`: another rollout of the app followed before we saw the end.
+ * - `detached`: `signal` aborted.
+ */
+export type FollowEnd =
+  | { readonly code: "ended" | "superseded"; readonly view: AppView }
+  | { readonly code: "detached" };
+
+export interface FollowOptions {
+  readonly app: string;
+  readonly rollout: string;
+  readonly say: (line: string) => void;
+  /** Ctrl-C. */
+  readonly signal: AbortSignal;
+  readonly lostAfterMs?: number;
+}
+
+/** Rejects with `NoAgentError` when none answers for long; the rollout may go on. */
+export async function followRollout(client: ApiClient, options: FollowOptions): Promise<FollowEnd> {
+  const following = new Following(options);
+  const timer = setInterval(() => following.narrate(), TICK_MS);
+  try {
+    for (;;) {
+      const end = await followOnce(client, options, following);
+      if (end !== null) return end;
+      if (following.silentForMs() > (options.lostAfterMs ?? LOST_AFTER_MS)) throw lost(options);
+      await sleep(RETRY_MS);
+    }
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** null: the agent was lost on the way. */
+async function followOnce(
+  client: ApiClient,
+  options: FollowOptions,
+  following: Following,
+): Promise<FollowEnd | null> {
+  const via = client.current;
+  try {
+    for await (const line of client.lines(`/v1/apps/${options.app}/watch`, options.signal)) {
+      const end = following.hear(line);
+      if (end !== null) return end;
+    }
+  } catch (error) {
+    if (!options.signal.aborted && isFinal(error)) throw error;
+  }
+  if (options.signal.aborted) return { code: "detached" };
+  if (client.current === via) client.skipCurrent();
+  following.sayLost(via);
+  return null;
+}
+
+/** An agent that is gone, or that lost its voter, may be back; an agent that says "no such app" will not change its mind. */
+function isFinal(error: unknown): boolean {
+  return error instanceof ApiError && error.code !== "unavailable" && error.code !== "internal";
+}
+
+function lost({ app, rollout }: FollowOptions): NoAgentError {
+  return new NoAgentError(
+    `no agent answers any more; rollout ${rollout} may still go on: look with \`grapevine status ${app}\` when one is back`,
+  );
+}
+
+class Following {
+  readonly #options: FollowOptions;
+  readonly #narrator: Narrator;
+  #view: AppView | null = null;
+  #viewAtMs = 0;
+  #heardAtMs = performance.now();
+  #lostVia = "";
+
+  constructor(options: FollowOptions) {
+    this.#options = options;
+    this.#narrator = new Narrator(options.rollout);
+  }
+
+  /** What an agent sent: a view, or null as a sign of life. */
+  hear(line: unknown): FollowEnd | null {
+    this.#heardAtMs = performance.now();
+    if (this.#lostVia !== "") this.#options.say("an agent answers again");
+    this.#lostVia = "";
+    if (line === null) return null;
+    const view = appViewShape.parse(line);
+    this.#view = view;
+    this.#viewAtMs = this.#heardAtMs;
+    this.narrate();
+    if (view.rollout?.id !== this.#options.rollout) return { code: "superseded", view };
+    return isOver(view.rollout) ? { code: "ended", view } : null;
+  }
+
+  narrate(): void {
+    if (this.#view === null || this.#lostVia !== "") return;
+    const nowMs = performance.now();
+    for (const line of this.#narrator.step(this.#view, nowMs - this.#viewAtMs, nowMs))
+      this.#options.say(line);
+  }
+
+  silentForMs(): number {
+    return performance.now() - this.#heardAtMs;
+  }
+
+  sayLost(via: string): void {
+    if (this.#lostVia === "") this.#options.say(`the agent at ${via} does not answer; asking another`);
+    this.#lostVia = via;
+  }
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+// grapevine: the command. Plain JavaScript for any Node from 18 on: where that is older than 24, which runs TypeScript as it
+// is, the Node that was installed beside us runs us again.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { constants } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const NODE_MAJOR_MIN = 24;
+const FORWARDED = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]);
+const here = fileURLToPath(import.meta.url);
+
+if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) {
+  endWithWrapper();
+  const { main } = await import("./main.ts");
+  process.exitCode = await main(process.argv.slice(2));
+} else {
+  process.exitCode = await runAgain();
+}
+
+/** Resolves with the exit code of the newer Node. */
+async function runAgain() {
+  const node = installedNode();
+  if (node === undefined) {
+    const message = `grapevine needs Node ${NODE_MAJOR_MIN}; this is ${process.version}, and no newer one is installed beside it: run npm ci\n`;
+    process.stderr.write(message);
+    return 2;
+  }
+  const child = spawn(node, [here, ...process.argv.slice(2)], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+  });
+  for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
+  return new Promise((resolve) => {
+    child.once("error", (error) => {
+      process.stderr.write(`grapevine: ${node}: ${error.message}\n`);
+      resolve(2);
+    });
+    child.once("exit", (code, signal) => resolve(signal === null ? code : 128 + constants.signals[signal]));
+  });
+}
+
+/** A wrapper that was killed forwards nothing any more. The channel to it ends with it, and says so. */
+function endWithWrapper() {
+  if (process.channel === undefined) return;
+  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  process.channel.unref();
+}
+
+/** npm puts it into the node_modules of this package, or of the one that depends on it. */
+function installedNode() {
+  const name = join("node_modules", `node-${process.platform}-${process.arch}`, "bin", "node");
+  for (let folder = dirname(here); ; folder = dirname(folder)) {
+    const candidate = join(folder, name);
+    if (existsSync(candidate)) return candidate;
+    if (folder === dirname(folder)) return undefined;
+  }
+}

@@ -1,0 +1,188 @@
+// The command as people run it: a process of its own, against an agent's API in this one.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { type Mesh, memberName, vmName } from "../../mesh/index.ts";
+import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { createApi } from "../api/api.ts";
+import { type FakeAgent, FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/fake-agent.ts";
+import { type ApiListener, listenApi } from "../api/listen.ts";
+import type { RolloutView } from "../deploy/app-view.ts";
+
+// Processes start slowly on a busy machine; nothing here waits for time to pass.
+vi.setConfig({ testTimeout: 60_000 });
+
+const COMMAND = fileURLToPath(new URL("./grapevine.mjs", import.meta.url));
+
+let folder: string;
+let appFile: string;
+let mesh: Mesh;
+let agent: FakeAgent;
+let deploys: FakeDeploys;
+let listener: ApiListener;
+
+beforeAll(async () => {
+  folder = mkdtempSync(path.join(tmpdir(), "grapevine-main-"));
+  // In a folder of its own: what runs with this TMPDIR keeps its compile cache beside it.
+  mkdirSync(path.join(folder, "app"));
+  appFile = path.join(folder, "app", "app.toml");
+  writeFileSync(appFile, 'name = "hello"\ncommand = ["node", "server.js"]\n');
+  mesh = new MemoryHub().join({ name: "host-1", role: "host" });
+  deploys = new FakeDeploys();
+  agent = fakeAgent(mesh, deploys);
+  const socketFile = path.join(tmpdir(), `${path.basename(folder)}.sock`);
+  listener = await listenApi(createApi(agent.deps), { api: { host: "127.0.0.1", port: 0 }, socketFile });
+});
+afterAll(async () => {
+  await listener.close();
+  await mesh.stop();
+  rmSync(folder, { recursive: true });
+});
+beforeEach(() => {
+  deploys.answer = { code: "accepted", app: fakeView().app, rollout: "hello-v2", release: 2, joined: false };
+});
+
+interface Run {
+  readonly child: ChildProcess;
+  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
+}
+
+function start(...args: string[]): Run {
+  const env = { ...process.env, GRAPEVINE_API: listener.url, TMPDIR: folder };
+  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const texts = { stdout: "", stderr: "" };
+  child.stdout.on("data", (chunk) => {
+    texts.stdout += chunk;
+  });
+  child.stderr.on("data", (chunk) => {
+    texts.stderr += chunk;
+  });
+  return { child, ended: once(child, "close").then(([code]) => ({ code, ...texts })) };
+}
+
+function ended(state: RolloutView["state"], reason: RolloutView["reason"] = null): void {
+  const history = [
+    { number: 1, kind: "start", vms: [vmName("hello-v2-1")], waitedMs: 5, outcome: "healthy" },
+  ] as const;
+  const rollout = fakeRollout({ state, reason, history, endedAtMs: 1_500 });
+  deploys.show(fakeView({ release: state === "succeeded" ? "v2" : "v1", rollout }));
+}
+
+describe("grapevine deploy", () => {
+  it("packs, submits, follows and returns 0 when the release serves", async () => {
+    ended("succeeded");
+    const { code, stdout, stderr } = await start("deploy", appFile, "--wait-timeout", "1m").ended;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toBe(
+      "hello-v2: submitted\nstep 1 start hello-v2-1: healthy (5 ms)\n" +
+        "hello-v2: succeeded after 500 ms: v2 serves on every proxy with 0 VMs at hello.localhost\n",
+    );
+    const spec = deploys.submitted.at(-1);
+    expect(spec).toMatchObject({ name: "hello", deploy: { strategy: "rolling", waitTimeoutMs: 60_000 } });
+    expect(agent.bundles.held.has(spec?.bundle.hash as never)).toBe(true);
+  });
+
+  it.each([
+    [1, "rolled-back", { code: "start-failed", message: "exited with 1", lastLines: ["boom"] }],
+    [3, "rolled-back", { code: "wait-timeout", message: "proxy-2 did not answer", lastLines: [] }],
+    [5, "aborted", null],
+  ] as const)("returns %d for a rollout that is %s, in JSON too", async (expected, state, reason) => {
+    ended(state, reason);
+    const { code, stdout } = await start("deploy", appFile, "--json").ended;
+    expect(code).toBe(expected);
+    expect(JSON.parse(stdout)).toMatchObject({
+      app: "hello",
+      release: "v2",
+      rollout: "hello-v2",
+      state,
+      exitCode: expected,
+      steps: [{ number: 1, kind: "start" }],
+      reason,
+    });
+  });
+
+  it("returns 4 when another rollout runs", async () => {
+    const app = fakeView().app;
+    deploys.answer = {
+      code: "locked",
+      app,
+      rollout: "hello-v1",
+      driver: memberName("host-1"),
+      message: "hello-v1 runs",
+    };
+    const { code, stderr } = await start("deploy", appFile).ended;
+    expect({ code, stderr }).toEqual({
+      code: 4,
+      stderr: "grapevine deploy: hello-v1 runs; `grapevine status hello` shows what it waits for\n",
+    });
+  });
+
+  it("detaches on Ctrl-C, says so, and returns 3", async () => {
+    deploys.show(fakeView({ rollout: fakeRollout() }));
+    const { child, ended: end } = start("deploy", appFile);
+    await deploys.whenWatched();
+    child.kill("SIGINT");
+    const { code, stdout } = await end;
+    expect(code).toBe(3);
+    expect(stdout).toContain("detached; the rollout goes on; follow it with `grapevine status hello`");
+  });
+
+  it.each([
+    [["deploy", "missing.toml"], "missing.toml:1: no such file: check the path"],
+    [["deploy", "FILE", "--strategy", "bluegreen"], "--strategy must be one of rolling; found bluegreen"],
+    [["deploy", "FILE", "--wait-timeout", "5"], "--wait-timeout must be a duration from 1s to 24h"],
+    [["deploy"], "missing required argument 'file'"],
+    [["deplyo"], "unknown command 'deplyo'"],
+    [["status", "--nope"], "unknown option '--nope'"],
+    [["status", "nothing"], "there is no app nothing"],
+    [["members", "--api", "http://127.0.0.1:1"], "Tried http://127.0.0.1:1 (connection refused)"],
+    [["logs", "hello-v1-1", "--lines", "x"], "--lines must be a whole number"],
+    [["logs", "hello-v9-1"], "no host has a VM hello-v9-1"],
+    [["dev", "--hosts", "x"], "must be a whole number"],
+    [["agent", "--config", "missing.toml"], "missing.toml:1: no such file: check the path"],
+    [["vm", "stop"], "missing required argument 'vm'"],
+  ])("returns 2 for grapevine %j", async (args, expected) => {
+    const { code, stderr } = await start(...args.map((arg) => (arg === "FILE" ? appFile : arg))).ended;
+    expect(stderr).toContain(expected);
+    expect(code).toBe(2);
+  });
+});
+
+describe("grapevine", () => {
+  it("shows in JSON what the issue's reader expects", async () => {
+    deploys.show(fakeView({ rollout: fakeRollout() }));
+    const shown = JSON.parse((await start("status", "hello", "--json").ended).stdout);
+    expect(shown).toMatchObject({ app: "hello", epoch: 1, release: "v1", weights: { v1: 100 }, vms: [] });
+    expect(shown.rollout).toMatchObject({ id: "hello-v2", state: "running", driver: "host-1", step: null });
+    const members = JSON.parse((await start("members", "--json").ended).stdout);
+    expect(members).toEqual([
+      { name: "host-1", role: "host", api: "http://127.0.0.1/host-1", pid: process.pid, state: "alive" },
+    ]);
+  });
+
+  it("prints its help with 0, and without a command with 2", async () => {
+    expect(await start("--help").ended).toMatchObject({ code: 0, stderr: "" });
+    expect((await start().ended).code).toBe(2);
+  });
+
+  it("prints a VM's output", async () => {
+    const output = path.join(folder, "output.log");
+    writeFileSync(output, "one\ntwo\n");
+    agent.logFiles.set(vmName("hello-v1-1"), output);
+    expect(await start("logs", "hello-v1-1", "--lines", "1").ended).toMatchObject({
+      code: 0,
+      stdout: "two\n",
+    });
+  });
+
+  it("stops VMs and destroys apps, and follows to the end", async () => {
+    ended("succeeded");
+    expect((await start("vm", "stop", "hello-v1-1").ended).code).toBe(0);
+    expect(await start("destroy", "hello", "--json").ended).toMatchObject({ code: 0 });
+  });
+});

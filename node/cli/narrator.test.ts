@@ -1,0 +1,178 @@
+import { describe, expect, it } from "vitest";
+import { memberName, vmName } from "../../mesh/index.ts";
+import { fakeRollout, fakeView } from "../api/fake-agent.ts";
+import type { AppView, RolloutView, StepView, VmView } from "../deploy/app-view.ts";
+import { describeEnd, Narrator } from "./narrator.ts";
+
+function vm(name: string, changes: Partial<VmView> = {}): VmView {
+  return {
+    vm: vmName(name),
+    app: fakeView().app,
+    release: 2,
+    host: memberName("host-2"),
+    phase: "starting",
+    state: "running",
+    health: "unknown",
+    address: "127.0.0.1:20104",
+    reason: null,
+    restarts: 0,
+    ...changes,
+  };
+}
+
+function step(changes: Partial<StepView>): StepView {
+  return {
+    number: 1,
+    kind: "start",
+    vms: [vmName("hello-v2-1")],
+    forMs: 0,
+    acks: null,
+    waitingFor: [],
+    ...changes,
+  };
+}
+
+const old = vm("hello-v1-1", { release: 1, host: memberName("host-1"), phase: "serving", health: "healthy" });
+const started = {
+  number: 1,
+  kind: "start",
+  vms: [vmName("hello-v2-1")],
+  waitedMs: 212,
+  outcome: "healthy after 210 ms",
+} as const;
+const served = {
+  number: 2,
+  kind: "serve",
+  vms: [vmName("hello-v2-1")],
+  waitedMs: 31,
+  outcome: "acks 2/2, slowest proxy-2 14 ms",
+} as const;
+
+function view(rollout: Partial<RolloutView>, vms: readonly VmView[]): AppView {
+  return fakeView({ rollout: fakeRollout(rollout), vms });
+}
+
+/** The views in order, one every 10 ms, as lines. */
+function narrate(views: readonly AppView[]): readonly string[] {
+  const narrator = new Narrator("hello-v2");
+  return views.flatMap((each, index) => narrator.step(each, 0, index * 10));
+}
+
+describe("Narrator", () => {
+  it("tells a deploy as it goes, each fact once", () => {
+    const healthy = vm("hello-v2-1", { health: "healthy", phase: "serving" });
+    const lines = narrate([
+      view({ step: step({}) }, [old, vm("hello-v2-1", { state: null, health: null })]),
+      view({ step: step({}) }, [old, vm("hello-v2-1", { state: "preparing" })]),
+      view({ step: step({}) }, [old, vm("hello-v2-1")]),
+      view({ step: step({}) }, [old, vm("hello-v2-1")]),
+      view({ step: step({ number: 2, kind: "serve" }), history: [started] }, [old, healthy]),
+      view({ step: null, history: [started, served], state: "succeeded" }, [old, healthy]),
+    ]);
+    expect(lines).toEqual([
+      "  hello-v2-1 on host-2: preparing",
+      "  hello-v2-1 on host-2: running, not checked yet",
+      "  hello-v2-1 on host-2: running, healthy",
+      "step 1 start hello-v2-1: healthy after 210 ms (212 ms)",
+      "step 2 serve hello-v2-1: acks 2/2, slowest proxy-2 14 ms (31 ms)",
+    ]);
+  });
+
+  it("names whom a step waits for after a second, and says it again only when it changed or is long", () => {
+    const narrator = new Narrator("hello-v2");
+    const waiting = step({
+      number: 2,
+      kind: "serve",
+      forMs: 400,
+      acks: { have: 1, need: 2, slowest: { proxy: memberName("proxy-1"), ms: 9 } },
+      waitingFor: [{ who: memberName("proxy-2"), what: "to acknowledge epoch 7", forMs: 400 }],
+    });
+    const now = view({ step: waiting }, []);
+    const text =
+      "step 2 serve hello-v2-1 … acks 1/2, slowest proxy-1 9 ms; waiting for proxy-2 to acknowledge epoch 7";
+    expect(narrator.step(now, 0, 0)).toEqual([]);
+    expect(narrator.step(now, 700, 700)).toEqual([`${text} (1.1 s)`]);
+    expect(narrator.step(now, 950, 950)).toEqual([]);
+    expect(narrator.step(now, 10_700, 10_700)).toEqual([`${text} (11 s)`]);
+  });
+
+  it("says when it turns back, and why", () => {
+    const lines = narrate([
+      view({ step: step({}) }, [old]),
+      view(
+        { direction: "back", reason: { code: "check-failed", message: "GET /healthz: 500", lastLines: [] } },
+        [old, vm("hello-v2-1", { health: "unhealthy", reason: "GET /healthz: 500" })],
+      ),
+    ]);
+    expect(lines).toEqual([
+      "  hello-v2-1 on host-2: running, unhealthy: GET /healthz: 500",
+      "going back to v1: GET /healthz: 500",
+    ]);
+  });
+
+  it("is silent about another rollout", () => {
+    expect(narrate([fakeView({ rollout: fakeRollout({ id: "hello-v3" }) }), fakeView()])).toEqual([]);
+  });
+
+  it("lets no output of a VM reach the terminal as a command", () => {
+    const lines = narrate([
+      view({}, [vm("hello-v2-1", { state: "exited", reason: "\u001b[2Jgone\nstep 9" })]),
+    ]);
+    expect(lines).toEqual(["  hello-v2-1 on host-2: exited:  [2Jgone step 9"]);
+  });
+});
+
+describe("describeEnd()", () => {
+  it("says what serves after a success", () => {
+    const done = fakeView({
+      release: "v2",
+      rollout: fakeRollout({ state: "succeeded", endedAtMs: 1_640 }),
+      vms: [vm("hello-v2-1", { phase: "serving", health: "healthy" })],
+    });
+    expect(describeEnd(done, 0)).toEqual([
+      "hello-v2: succeeded after 640 ms: v2 serves on every proxy with 1 VM at hello.localhost",
+    ]);
+  });
+
+  it("gives the reason, the last lines of the output and what to do after a failure", () => {
+    const reason = {
+      code: "start-failed",
+      message: "hello-v2-1 exited with code 1",
+      lastLines: ["Error: boom", "  at x"],
+    };
+    const failed = fakeView({ rollout: fakeRollout({ state: "rolled-back", endedAtMs: 3_000, reason }) });
+    expect(describeEnd(failed, 1)).toEqual([
+      "hello-v2: rolled-back after 2.0 s",
+      "reason: hello-v2-1 exited with code 1",
+      "the last lines of its output:",
+      "  | Error: boom",
+      "  |   at x",
+      "next: v1 serves as before; mend the release and deploy again",
+    ]);
+  });
+
+  it("sends after a time-out to those who did not answer", () => {
+    const reason = { code: "wait-timeout", message: "proxy-2 did not acknowledge epoch 7", lastLines: [] };
+    const failed = fakeView({
+      release: null,
+      rollout: fakeRollout({ state: "failed", endedAtMs: 301_000, reason }),
+    });
+    expect(describeEnd(failed, 3)).toEqual([
+      "hello-v2: failed after 5 min",
+      "reason: proxy-2 did not acknowledge epoch 7",
+      "next: nothing of it serves; see who did not answer with `grapevine status hello` and `grapevine members`, then deploy again",
+    ]);
+  });
+
+  it("names the exceptions of what is done but for them", () => {
+    const leftovers = [{ who: memberName("proxy-2"), what: "to drain hello-v1-1", forMs: 4_000 }];
+    const done = fakeView({
+      leftovers,
+      rollout: fakeRollout({ kind: "destroy", state: "succeeded", endedAtMs: 1_000 }),
+    });
+    expect(describeEnd(done, 6)).toEqual([
+      "hello-v2: succeeded after 0 ms: nothing of hello runs or is routed",
+      "except: proxy-2 to drain hello-v1-1 since 4.0 s",
+    ]);
+  });
+});

@@ -1,0 +1,141 @@
+// Narrator: turns views of a rollout into lines for people, each said once: steps that ended, VMs that changed, and whom a
+// step waits for once that takes long. Pure: the same views at the same times give the same lines.
+
+import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
+import { EXIT, type ExitCode } from "./exit-code.ts";
+import { formatDuration, plainText } from "./table.ts";
+
+/** Waits shorter than this are the normal course and not worth a line. */
+const WAIT_SAID_AFTER_MS = 1_000;
+/** The same wait is said again so often. */
+const WAIT_REPEATED_MS = 10_000;
+
+export class Narrator {
+  readonly #rollout: string;
+  #stepsSaid = 0;
+  #direction: RolloutView["direction"] = "forward";
+  readonly #vmsSaid = new Map<string, string>();
+  #waitSaid = { text: "", atMs: 0 };
+
+  constructor(rollout: string) {
+    this.#rollout = rollout;
+  }
+
+  /** The lines that are new since the last call. `ageMs`: since `view` came. */
+  step(view: AppView, ageMs: number, nowMs: number): readonly string[] {
+    const rollout = view.rollout;
+    if (rollout === null || rollout.id !== this.#rollout) return [];
+    return [
+      ...this.#vmLines(view.vms),
+      ...this.#stepLines(rollout),
+      ...this.#turnLines(rollout),
+      ...this.#waitLines(rollout.step, ageMs, nowMs),
+    ];
+  }
+
+  #vmLines(vms: readonly VmView[]): readonly string[] {
+    const lines = vms.flatMap((vm) => {
+      const text = describeVm(vm);
+      if (vm.state === null || this.#vmsSaid.get(vm.vm) === text) return [];
+      // What ran before and is as it was says nothing of this rollout.
+      const isFirstAndFine = !this.#vmsSaid.has(vm.vm) && vm.phase !== "starting" && vm.health === "healthy";
+      this.#vmsSaid.set(vm.vm, text);
+      return isFirstAndFine ? [] : [`  ${text}`];
+    });
+    return lines;
+  }
+
+  #stepLines(rollout: RolloutView): readonly string[] {
+    const ended = rollout.history.filter(({ number }) => number > this.#stepsSaid);
+    this.#stepsSaid = ended.at(-1)?.number ?? this.#stepsSaid;
+    return ended.map(
+      ({ number, kind, vms, outcome, waitedMs }) =>
+        `step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome)} (${formatDuration(waitedMs)})`,
+    );
+  }
+
+  #turnLines(rollout: RolloutView): readonly string[] {
+    if (rollout.direction === this.#direction) return [];
+    this.#direction = rollout.direction;
+    const target = rollout.from === null ? "what ran before: nothing" : `v${rollout.from}`;
+    return [`going back to ${target}: ${plainText(rollout.reason?.message ?? "")}`];
+  }
+
+  #waitLines(step: StepView | null, ageMs: number, nowMs: number): readonly string[] {
+    if (step === null || step.forMs + ageMs < WAIT_SAID_AFTER_MS || step.waitingFor.length === 0) return [];
+    const acks = describeAcks(step.acks);
+    const who = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`).join(", ");
+    const text = `step ${step.number} ${step.kind} ${step.vms.join(" ")} … ${acks === "" ? "" : `${acks}; `}waiting for ${plainText(who)}`;
+    const isSaid = this.#waitSaid.text === text && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
+    if (isSaid) return [];
+    this.#waitSaid = { text, atMs: nowMs };
+    return [`${text} (${formatDuration(step.forMs + ageMs)})`];
+  }
+}
+
+/** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */
+export function describeAcks(acks: StepView["acks"]): string {
+  if (acks === null) return "";
+  const slowest =
+    acks.slowest === null ? "" : `, slowest ${acks.slowest.proxy} ${formatDuration(acks.slowest.ms)}`;
+  return `acks ${acks.have}/${acks.need}${slowest}`;
+}
+
+/** "proxy-2 to acknowledge epoch 7 since 12 s". */
+export function describeWaiting(waiting: Waiting): string {
+  return plainText(`${waiting.who} ${waiting.what} since ${formatDuration(waiting.forMs)}`);
+}
+
+function describeVm({ vm, host, state, health, restarts, reason }: VmView): string {
+  const healthText = state === "running" ? `, ${health === "unknown" ? "not checked yet" : health}` : "";
+  const restartText = restarts === 0 ? "" : `, restarted ${restarts} times`;
+  const reasonText = reason === null ? "" : `: ${plainText(reason)}`;
+  return `${vm} on ${host}: ${state}${healthText}${restartText}${reasonText}`;
+}
+
+/** The last lines: what came of it, why, and what to do next. `view.rollout` must be over. */
+export function describeEnd(view: AppView, code: ExitCode): readonly string[] {
+  const rollout = view.rollout;
+  if (rollout === null) return [];
+  const tookMs = (rollout.endedAtMs ?? rollout.startedAtMs) - rollout.startedAtMs;
+  const head = `${rollout.id}: ${rollout.state} after ${formatDuration(tookMs)}`;
+  return [
+    `${head}${describeResult(view, rollout, code)}`,
+    ...describeReason(rollout),
+    ...describeNext(view, code),
+  ];
+}
+
+function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): string {
+  if (code !== EXIT.done && code !== EXIT.doneExcept) return "";
+  if (rollout.kind === "destroy") return `: nothing of ${view.app} runs or is routed`;
+  if (rollout.kind === "stop") return ": no proxy routes there, it is stopped";
+  const serving = view.vms.filter((vm) => vm.phase === "serving").length;
+  const at = view.hostnames.length === 0 ? "" : ` at ${view.hostnames.join(", ")}`;
+  return `: ${view.release ?? "nothing"} serves on every proxy with ${serving} ${serving === 1 ? "VM" : "VMs"}${at}`;
+}
+
+function describeReason({ reason }: RolloutView): readonly string[] {
+  if (reason === null) return [];
+  const output = reason.lastLines.map((line) => `  | ${plainText(line)}`);
+  const head = output.length === 0 ? [] : ["the last lines of its output:"];
+  return [`reason: ${plainText(reason.message)}`, ...head, ...output];
+}
+
+function describeNext(view: AppView, code: ExitCode): readonly string[] {
+  const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
+  switch (code) {
+    case EXIT.done:
+      return [];
+    case EXIT.doneExcept:
+      return [`except: ${view.leftovers.map(describeWaiting).join("; ")}`];
+    case EXIT.timedOut:
+      return [
+        `next: ${running}; see who did not answer with \`grapevine status ${view.app}\` and \`grapevine members\`, then deploy again`,
+      ];
+    case EXIT.failed:
+      return [`next: ${running}; mend the release and deploy again`];
+    default:
+      return [`next: ${running}; deploy again when it should be otherwise`];
+  }
+}

@@ -1,0 +1,201 @@
+// Tables: the answers to "what runs, what is routed where, who is behind".
+
+import type { MemberRow } from "../api/views.ts";
+import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
+import type { ProxyTable, RoutesView } from "./answers.ts";
+import { describeAcks, describeWaiting } from "./narrator.ts";
+import { formatDuration, formatTable, plainText } from "./table.ts";
+
+const NONE = "-";
+
+export function membersTable(rows: readonly MemberRow[]): string {
+  const header = ["NAME", "ROLE", "STATE", "PID", "API", "HTTP", "REGION", "VOTER"];
+  const cells = rows.map((row) => [
+    row.name,
+    row.role,
+    row.state,
+    row.pid === null ? NONE : String(row.pid),
+    row.api ?? NONE,
+    row.http ?? NONE,
+    row.region ?? NONE,
+    row.voter ? "yes" : NONE,
+  ]);
+  return formatTable(header, cells);
+}
+
+export function vmsTable(vms: readonly VmView[]): string {
+  if (vms.length === 0) return "no VM runs\n";
+  const header = [
+    "VM",
+    "APP",
+    "RELEASE",
+    "HOST",
+    "WANTED",
+    "STATE",
+    "HEALTH",
+    "ADDRESS",
+    "RESTARTS",
+    "REASON",
+  ];
+  const cells = vms.map((vm) => [
+    vm.vm,
+    vm.app,
+    `v${vm.release}`,
+    vm.host,
+    vm.phase ?? "gone",
+    vm.state ?? "no word yet",
+    vm.health ?? NONE,
+    vm.address ?? NONE,
+    String(vm.restarts),
+    vm.reason ?? "",
+  ]);
+  return formatTable(header, cells);
+}
+
+export function appsTable(views: readonly AppView[]): string {
+  if (views.length === 0) return "no app is deployed; deploy one with `grapevine deploy FILE`\n";
+  const header = ["APP", "RELEASE", "EPOCH", "VMS", "WEIGHTS", "ROLLOUT", "BEHIND", "HOSTNAMES"];
+  const cells = views.map((view) => [
+    view.app,
+    view.release ?? NONE,
+    String(view.epoch),
+    countVms(view.vms),
+    describeWeights(view.weights),
+    view.rollout === null ? NONE : `${view.rollout.id} ${view.rollout.state}`,
+    behind(view.proxies).join(" ") || NONE,
+    view.hostnames.join(" "),
+  ]);
+  return formatTable(header, cells);
+}
+
+export function appText(view: AppView): string {
+  const release = view.deleted ? "destroyed" : (view.release ?? "no release serves yet");
+  const head = `${view.app}: ${release}, epoch ${view.epoch}, weights ${describeWeights(view.weights)}, ${view.hostnames.join(" ")}`;
+  const parts = [
+    `${plainText(head)}\n`,
+    view.rollout === null ? "no rollout yet\n" : rolloutText(view.rollout),
+    leftoversText(view.leftovers),
+    vmsTable(view.vms),
+    proxiesTable(view),
+  ];
+  return parts.filter((part) => part !== "").join("\n");
+}
+
+function rolloutText(rollout: RolloutView): string {
+  const from = rollout.from === null ? "nothing" : `v${rollout.from}`;
+  const to = rollout.to === null ? "nothing" : `v${rollout.to}`;
+  const back = rollout.direction === "back" ? ", going back" : "";
+  const lines = [
+    `rollout ${rollout.id}: ${rollout.kind} ${from} to ${to}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    ...rollout.history.map(
+      ({ number, kind, vms, outcome, waitedMs }) =>
+        `  step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome)} (${formatDuration(waitedMs)})`,
+    ),
+    ...stepLines(rollout),
+    ...(rollout.reason === null ? [] : [`  reason: ${plainText(rollout.reason.message)}`]),
+    ...(rollout.reason?.lastLines ?? []).map((line) => `  | ${plainText(line)}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function stepLines({ step }: RolloutView): readonly string[] {
+  if (step === null) return [];
+  const acks = describeAcks(step.acks);
+  const head = `  step ${step.number} ${step.kind} ${step.vms.join(" ")} … ${acks}`;
+  const waits = step.waitingFor.map((waiting) => `    waits for ${describeWaiting(waiting)}`);
+  return [`${head.trimEnd()} (${formatDuration(step.forMs)})`, ...waits];
+}
+
+function leftoversText(leftovers: readonly Waiting[]): string {
+  return leftovers.map((waiting) => `left over: ${describeWaiting(waiting)}\n`).join("");
+}
+
+function proxiesTable({ proxies, epoch }: AppView): string {
+  if (proxies.length === 0) return "no proxy is registered\n";
+  const header = ["PROXY", "APPLIED", "VERIFIED", "IN FLIGHT", "STANDS"];
+  const cells = proxies.map((proxy) => [
+    proxy.proxy,
+    String(proxy.applied),
+    String(proxy.verified),
+    String(proxy.inFlight),
+    proxy.nack ?? (proxy.current ? "up to date" : `behind: epoch ${epoch} is in force`),
+  ]);
+  return formatTable(header, cells);
+}
+
+/** Per hostname the endpoints, how many proxies have each, and who is behind or silent. */
+export function routesText(tables: readonly ProxyTable[]): string {
+  const answered = tables.filter((table) => table.routes !== null);
+  const routes = newestRoutes(answered);
+  const header = ["HOSTNAME", "APP", "EPOCH", "RELEASE", "VM", "HOST", "ADDRESS", "HEALTH", "PROXIES"];
+  const cells = routes.flatMap((route) =>
+    route.endpoints.map((endpoint) => [
+      route.hostname,
+      route.app,
+      String(route.epoch),
+      `v${endpoint.release}`,
+      endpoint.vm,
+      endpoint.host,
+      endpoint.address,
+      endpoint.healthy ? "healthy" : "unhealthy",
+      `${answered.filter((table) => hasEndpoint(table, route.hostname, endpoint.vm)).length}/${tables.length}`,
+    ]),
+  );
+  const empty = routes.filter(({ endpoints }) => endpoints.length === 0);
+  const notes = [
+    ...empty.map(({ hostname, app }) => `${hostname}: ${app} has no endpoint`),
+    ...answered.flatMap((table) => behindNotes(table, routes)),
+    ...answered.flatMap(drainingNotes),
+    ...tables
+      .filter(({ routes: own }) => own === null)
+      .map(({ proxy, reason }) => `${proxy} does not answer: ${reason}`),
+  ];
+  const table = cells.length === 0 ? "nothing is routed\n" : formatTable(header, cells);
+  return `${table}${notes.map((note) => `${plainText(note)}\n`).join("")}`;
+}
+
+type Route = RoutesView["routes"][number];
+
+/** By hostname, each as the proxy that is furthest has it. */
+function newestRoutes(tables: readonly ProxyTable[]): readonly Route[] {
+  const newest = new Map<string, Route>();
+  for (const route of tables.flatMap((table) => table.routes?.routes ?? [])) {
+    if ((newest.get(route.hostname)?.epoch ?? -1) < route.epoch) newest.set(route.hostname, route);
+  }
+  return [...newest.values()].sort((left, right) => (left.hostname < right.hostname ? -1 : 1));
+}
+
+function hasEndpoint(table: ProxyTable, hostname: string, vm: string): boolean {
+  const route = table.routes?.routes.find((candidate) => candidate.hostname === hostname);
+  return route?.endpoints.some((endpoint) => endpoint.vm === vm) ?? false;
+}
+
+function behindNotes(table: ProxyTable, newest: readonly Route[]): readonly string[] {
+  return newest.flatMap(({ hostname, app, epoch }) => {
+    const own = table.routes?.routes.find((route) => route.hostname === hostname);
+    if (own === undefined) return [`${table.proxy} is behind: it does not route ${hostname} yet`];
+    return own.epoch >= epoch
+      ? []
+      : [`${table.proxy} is behind: ${app} at epoch ${own.epoch}, others at ${epoch}`];
+  });
+}
+
+function drainingNotes(table: ProxyTable): readonly string[] {
+  const draining = table.routes?.draining ?? [];
+  return draining.map(({ vm, requests }) => `${table.proxy} drains ${vm}: ${requests} requests in flight`);
+}
+
+function behind(proxies: readonly ProxyAckView[]): readonly string[] {
+  return proxies.filter(({ current }) => !current).map(({ proxy }) => proxy);
+}
+
+/** "2 healthy", "1 healthy, 1 starting". */
+function countVms(vms: readonly VmView[]): string {
+  const healthy = vms.filter((vm) => vm.health === "healthy" && vm.state === "running").length;
+  return `${healthy}/${vms.length} healthy`;
+}
+
+function describeWeights(weights: AppView["weights"]): string {
+  const shares = Object.entries(weights).map(([release, percent]) => `${release}=${Math.round(percent)}`);
+  return shares.join(" ") || NONE;
+}

@@ -1,0 +1,134 @@
+// Agent config: the file behind `grapevine agent --config FILE`. The shared keys are mesh's; docs/config.md is the reference.
+
+import { readFileSync } from "node:fs";
+import { type ZodType, z } from "zod";
+import {
+  type ConfigError,
+  type HostPort,
+  hostPortShape,
+  type MemberConfig,
+  type MemberConfigKeys,
+  memberConfigShape,
+  ok,
+  parseHostPort,
+  parseToml,
+  type Result,
+  readTomlFile,
+  toMemberConfig,
+} from "../../mesh/index.ts";
+
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+export interface AgentConfig extends MemberConfig {
+  /** Loopback alone; port 0: the system chooses. */
+  readonly api: HostPort;
+  /** From these each VM gets its port. */
+  readonly vmPorts: PortRange;
+  /** At which proxies dial the VMs of this host. */
+  readonly vmAddress: string;
+}
+
+interface AgentConfigKeys extends MemberConfigKeys {
+  readonly api: string;
+  readonly vm_ports: string;
+  readonly vm_address?: string | undefined;
+}
+
+const PORT_RANGE = /^(\d{1,5})-(\d{1,5})$/;
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+/** Where Linux says from which ports it takes those of outgoing connections. */
+const EPHEMERAL_PORTS_FILE = "/proc/sys/net/ipv4/ip_local_port_range";
+
+export function readAgentConfig(file: string): Result<AgentConfig, readonly ConfigError[]> {
+  const keys = readTomlFile(file, agentConfigShape(ephemeralPorts()));
+  return keys.ok ? ok(toAgentConfig(keys.value, file)) : keys;
+}
+
+/** `readAgentConfig` for text that is at hand, on a system with these ephemeral ports. */
+export function parseAgentConfig(
+  file: string,
+  text: string,
+  ephemeral: PortRange | null,
+): Result<AgentConfig, readonly ConfigError[]> {
+  const keys = parseToml(file, text, agentConfigShape(ephemeral));
+  return keys.ok ? ok(toAgentConfig(keys.value, file)) : keys;
+}
+
+function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {
+  const addressText =
+    'must be the address at which proxies reach this host, for example vm_address = "10.0.0.1"';
+  return z.strictObject({
+    ...memberConfigShape,
+    api: hostPortShape({ example: 'api = "127.0.0.1:7900"', isPortZeroAllowed: true })
+      .refine(
+        isLoopback,
+        'must be a loopback address, for example api = "127.0.0.1:7900": anything wider needs TLS and a token, which is not built yet',
+      )
+      .default("127.0.0.1:7900"),
+    vm_ports: vmPortsShape(ephemeral).default("20000-29999"),
+    vm_address: z
+      .string(addressText)
+      .refine((text) => parseHostPort(text.includes(":") ? `[${text}]:1` : `${text}:1`).ok, addressText)
+      .optional(),
+  });
+}
+
+/** An ephemeral port would sooner or later be taken by an outgoing connection just when a VM is to have it. */
+function vmPortsShape(ephemeral: PortRange | null): ZodType<string> {
+  const text = 'must be a range of ports from 1024 to 65535, for example vm_ports = "20000-29999"';
+  const clear = (range: string) => {
+    const ports = parsePortRange(range);
+    return !ports || !ephemeral || ports.last < ephemeral.first || ports.first > ephemeral.last;
+  };
+  const shape = z.string(text).refine((range) => parsePortRange(range) !== undefined, text);
+  if (ephemeral === null) return shape;
+  return shape.refine(
+    clear,
+    `must lie outside ${ephemeral.first}-${ephemeral.last}, this system's ports for outgoing connections ` +
+      `(${EPHEMERAL_PORTS_FILE}), for example vm_ports = "20000-29999"`,
+  );
+}
+
+function parsePortRange(text: string): PortRange | undefined {
+  const [, first, last] = (PORT_RANGE.exec(text) ?? []).map(Number);
+  if (first === undefined || last === undefined) return undefined;
+  return first >= 1_024 && first <= last && last <= 65_535 ? { first, last } : undefined;
+}
+
+function isLoopback(hostPort: string): boolean {
+  const parsed = parseHostPort(hostPort);
+  return !parsed.ok || LOOPBACK.test(parsed.value.host);
+}
+
+function toAgentConfig(keys: AgentConfigKeys, file: string): AgentConfig {
+  return {
+    ...toMemberConfig(keys, file),
+    api: validHostPort(keys.api),
+    vmPorts: parsePortRange(keys.vm_ports) ?? { first: 0, last: 0 },
+    vmAddress: keys.vm_address ?? advertisedHost(keys.advertise),
+  };
+}
+
+function advertisedHost(advertise: readonly string[]): string {
+  const first = advertise[0];
+  return first === undefined ? "127.0.0.1" : validHostPort(first).host;
+}
+
+function validHostPort(text: string): HostPort {
+  const parsed = parseHostPort(text);
+  if (!parsed.ok) throw new Error(`agent config: ${parsed.error}`);
+  return parsed.value;
+}
+
+/** null where the system does not say. */
+function ephemeralPorts(): PortRange | null {
+  try {
+    const [first, last] = readFileSync(EPHEMERAL_PORTS_FILE, "utf8").trim().split(/\s+/).map(Number);
+    return first === undefined || last === undefined ? null : { first, last };
+  } catch {
+    return null;
+  }
+}

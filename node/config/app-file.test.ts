@@ -1,0 +1,185 @@
+import { describe, expect, it } from "vitest";
+import { describeConfigErrors } from "../../mesh/index.ts";
+import { APP_SPEC_BYTES_MAX, parseAppFile, readAppFile } from "./app-file.ts";
+
+const required = 'name = "hello"\ncommand = ["node", "server.js"]\n';
+
+function errorsOf(text: string): string {
+  const parsed = parseAppFile("app.toml", text);
+  return parsed.ok ? "no errors" : describeConfigErrors(parsed.error);
+}
+
+describe("parseAppFile()", () => {
+  it("reads every key of the reference", () => {
+    const text = `
+name = "hello"
+hostnames = ["hello.localhost", "www.hello.example"]
+count = 2
+command = ["node", "server.js"]
+[env]
+GREETING = "hi"
+WORKERS = 4
+DEBUG = false
+[[checks]]
+type = "http"
+path = "/healthz"
+interval = "500ms"
+timeout = "300ms"
+grace_period = "5s"
+[[checks]]
+type = "tcp"
+[stop]
+signal = "SIGINT"
+timeout = "1m"
+[deploy]
+strategy = "rolling"
+drain_timeout = "0s"
+wait_timeout = "1h"
+`;
+    expect(parseAppFile("app.toml", text)).toEqual({
+      ok: true,
+      value: {
+        name: "hello",
+        hostnames: ["hello.localhost", "www.hello.example"],
+        count: 2,
+        command: ["node", "server.js"],
+        env: { GREETING: "hi", WORKERS: "4", DEBUG: "false" },
+        checks: [
+          { type: "http", path: "/healthz", intervalMs: 500, timeoutMs: 300, gracePeriodMs: 5_000 },
+          { type: "tcp", path: "/", intervalMs: 1_000, timeoutMs: 1_000, gracePeriodMs: 10_000 },
+        ],
+        stop: { signal: "SIGINT", timeoutMs: 60_000 },
+        deploy: { strategy: "rolling", drainTimeoutMs: 0, waitTimeoutMs: 3_600_000 },
+      },
+    });
+  });
+
+  it("needs only name and command", () => {
+    expect(parseAppFile("app.toml", required)).toEqual({
+      ok: true,
+      value: {
+        name: "hello",
+        hostnames: ["hello.localhost"],
+        count: 1,
+        command: ["node", "server.js"],
+        env: {},
+        checks: [],
+        stop: { signal: "SIGTERM", timeoutMs: 10_000 },
+        deploy: { strategy: "rolling", drainTimeoutMs: 30_000, waitTimeoutMs: 300_000 },
+      },
+    });
+  });
+
+  it.each([
+    [
+      "",
+      'app.toml:1: name: is missing; it must be lower-case letters, digits and inner hyphens, at most 48, for example name = "hello"',
+    ],
+    [
+      "",
+      'app.toml:1: command: is missing; it must be a list with the program and its arguments, at most 64, for example command = ["node", "server.js"]',
+    ],
+    [
+      'name = "Hello"',
+      'app.toml:1: name: must be lower-case letters, digits and inner hyphens, at most 48, for example name = "hello"; found "Hello"',
+    ],
+    [
+      'command = "node server.js"',
+      'app.toml:1: command: must be a list with the program and its arguments, at most 64, for example command = ["node", "server.js"]; found "node server.js"',
+    ],
+    ["command = []", "app.toml:1: command: must be a list with the program and its arguments"],
+    ['command = [""]', "app.toml:1: command: must be a list with the program and its arguments"],
+    [
+      'command = ["node", 8080]',
+      'app.toml:1: command[1]: must be a text of at most 4096 characters, for example command = ["node", "server.js"]; found 8080',
+    ],
+    ['command = ["a\\u0000b"]', "app.toml:1: command[0]: must be a text"],
+    [
+      `${required}count = "two"`,
+      'app.toml:3: count: must be a whole number from 1 to 100, for example count = 2; found "two"',
+    ],
+    [
+      `${required}count = 0`,
+      "app.toml:3: count: must be a whole number from 1 to 100, for example count = 2; found 0",
+    ],
+    [`${required}count = 1.5`, "found 1.5"],
+    [`${required}count = nan`, "found NaN"],
+    [`${required}cuont = 2`, "app.toml:3: cuont: unknown key `cuont`: did you mean `count`?"],
+    [
+      `${required}hostnames = ["Hello.localhost"]`,
+      'app.toml:3: hostnames[0]: must be a lower-case DNS name, for example hostnames = ["hello.localhost"]; found "Hello.localhost"',
+    ],
+    [
+      `${required}hostnames = ["a.example", "a.example"]`,
+      "app.toml:3: hostnames: must name each hostname once: remove the double",
+    ],
+    [`${required}hostnames = []`, "app.toml:3: hostnames: must be a list of 1 to 32 DNS names"],
+    [`${required}hostnames = ["a_b"]`, "must be a lower-case DNS name"],
+    [`${required}hostnames = ["a.example:80"]`, "must be a lower-case DNS name"],
+    [`${required}hostnames = ["*.example"]`, "must be a lower-case DNS name"],
+    [
+      `${required}env = { A = [1] }`,
+      'app.toml:3: env.A: must be a text, a number or a boolean, for example GREETING = "hi"; found [1]',
+    ],
+    [
+      `${required}[env]\n"a b" = "x"`,
+      'app.toml:4: env.a b: must be a name of letters, digits and _, for example GREETING; found "a b"',
+    ],
+    [
+      `${required}[env]\nPORT = 80`,
+      "app.toml:4: env.PORT: must be another name: HOST, PORT and GRAPEVINE_… are set by Grapevine itself",
+    ],
+    [`${required}env = 3`, "app.toml:3: env: must be a table of texts, numbers or booleans"],
+    [
+      `${required}[[checks]]\npath = "/"`,
+      'app.toml:3: checks[0].type: is missing; it must be "http" or "tcp", for example type = "http"',
+    ],
+    [
+      `${required}[[checks]]\ntype = "tcp"\npath = "/"`,
+      'app.toml:5: checks[0].path: must not be given for type = "tcp"',
+    ],
+    [
+      `${required}[[checks]]\ntype = "http"\npath = "healthz"`,
+      'app.toml:5: checks[0].path: must start with / and have no spaces, for example path = "/healthz"',
+    ],
+    [
+      `${required}[[checks]]\ntype = "http"\ninterval = 500`,
+      'app.toml:5: checks[0].interval: must be a duration from 50ms to 1h with its unit (ms, s, m or h), for example interval = "500ms"; found 500',
+    ],
+    [
+      `${required}[checks]\ntype = "http"`,
+      "app.toml:3: checks: must be at most 8 tables, for example [[checks]]",
+    ],
+    [
+      `${required}stop = "SIGTERM"`,
+      'app.toml:3: stop: must be a table, for example [stop] and below it signal = "SIGTERM"',
+    ],
+    [`${required}[stop]\nsignal = "TERM"`, 'found "TERM"'],
+    [
+      `${required}[deploy]\nstrategy = "bluegreen"`,
+      'app.toml:4: deploy.strategy: must be one of rolling, for example strategy = "rolling"; found "bluegreen"',
+    ],
+    [
+      `${required}[deploy]\nwait_timeout = "5 minutes"`,
+      'app.toml:4: deploy.wait_timeout: must be a duration from 1s to 24h with its unit (ms, s, m or h), for example wait_timeout = "5m"; found "5 minutes"',
+    ],
+    [
+      `${required}[deploy]\ndrain_timout = "5s"`,
+      "app.toml:4: deploy.drain_timout: unknown key `drain_timout`: did you mean `drain_timeout`?",
+    ],
+  ])("refuses %j", (text, expected) => expect(errorsOf(text)).toContain(expected));
+
+  it("refuses settings that would not travel with the app's record", () => {
+    const errors = errorsOf(`${required}[env]\nA = "${"x".repeat(APP_SPEC_BYTES_MAX)}"`);
+    expect(errors).toMatch(/^app\.toml:1: has \d+ bytes of settings; at most 8192 travel with an app/);
+  });
+});
+
+describe("readAppFile()", () => {
+  it("says when there is no such file", () => {
+    const read = readAppFile("/nonexistent/app.toml");
+    expect(read.ok ? "" : describeConfigErrors(read.error)).toBe(
+      "/nonexistent/app.toml:1: no such file: check the path",
+    );
+  });
+});

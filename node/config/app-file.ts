@@ -1,0 +1,202 @@
+// App file: what a person writes to deploy an app. docs/app-file.md is the reference; the folder beside it is what runs.
+
+import { type ZodType, z } from "zod";
+import {
+  type AppSpec,
+  type Check,
+  type ConfigError,
+  type DeploySpec,
+  durationShape,
+  encodeRecord,
+  fail,
+  isName,
+  nameShape,
+  ok,
+  parseToml,
+  type Result,
+  readTomlFile,
+  type StopSpec,
+} from "../../mesh/index.ts";
+
+/** A validated app file; `deploy` adds the packed folder. */
+export type AppFile = Omit<AppSpec, "bundle">;
+
+/** Strategies that there are. */
+export const STRATEGIES: readonly ["rolling"] = ["rolling"];
+
+/** One spec as a record: four of them, the VMs and a rollout's history share the 64 KiB of an app's entry. */
+export const APP_SPEC_BYTES_MAX: number = 8 * 1024;
+
+const HOSTNAME =
+  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/;
+const OWN_ENV_NAME = /^(?:HOST|PORT|GRAPEVINE_.*)$/;
+const CHECK_PATH = /^\/[\x21-\x7e]{0,1023}$/;
+const SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"] as const;
+const HOUR_MS = 3_600_000;
+
+export function readAppFile(file: string): Result<AppFile, readonly ConfigError[]> {
+  return named(readTomlFile(file, appFileShape), file);
+}
+
+/** `readAppFile` for text that is at hand; `file` only names it. */
+export function parseAppFile(file: string, text: string): Result<AppFile, readonly ConfigError[]> {
+  return named(parseToml(file, text, appFileShape), file);
+}
+
+/** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
+export const waitTimeoutRange: { readonly minMs: number; readonly maxMs: number } = {
+  minMs: 1_000,
+  maxMs: 24 * HOUR_MS,
+};
+
+type AppFileKeys = Omit<AppFile, "hostnames"> & { readonly hostnames?: readonly string[] | undefined };
+
+/** What is wrong with a spec that came another way than through a file; null: nothing. */
+export function specProblem(spec: AppSpec): string | null {
+  if (!isName(spec.name)) return `name must be a name as in an app file; found ${JSON.stringify(spec.name)}`;
+  if (specBytes(spec) > APP_SPEC_BYTES_MAX) return tooManySettings(spec);
+  const parts = { hostnames: hostnamesShape, command: commandShape, env: envShape };
+  for (const [key, shape] of Object.entries(parts)) {
+    const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
+    if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
+  }
+  return null;
+}
+
+function specBytes(spec: AppFile): number {
+  return encodeRecord(spec).byteLength;
+}
+
+function tooManySettings(spec: AppFile): string {
+  return (
+    `has ${specBytes(spec)} bytes of settings; at most ${APP_SPEC_BYTES_MAX} travel with an app: ` +
+    "move long values of env into a file of its folder"
+  );
+}
+
+function named(
+  keys: Result<AppFileKeys, readonly ConfigError[]>,
+  file: string,
+): Result<AppFile, readonly ConfigError[]> {
+  if (!keys.ok) return keys;
+  const spec = { ...keys.value, hostnames: keys.value.hostnames ?? [`${keys.value.name}.localhost`] };
+  if (specBytes(spec) <= APP_SPEC_BYTES_MAX) return ok(spec);
+  return fail([{ file, line: 1, key: "", message: tooManySettings(spec) }]);
+}
+
+const countText = "must be a whole number from 1 to 100, for example count = 2";
+const commandText =
+  'must be a list with the program and its arguments, at most 64, for example command = ["node", "server.js"]';
+const argumentText = 'must be a text of at most 4096 characters, for example command = ["node", "server.js"]';
+
+const commandShape = z
+  .array(z.string(argumentText).max(4_096, argumentText).refine(hasNoNul, argumentText), commandText)
+  .min(1, commandText)
+  .max(64, commandText)
+  .refine((command) => command[0]?.trim() !== "", commandText);
+
+const hostnameText = 'must be a lower-case DNS name, for example hostnames = ["hello.localhost"]';
+const hostnamesText = 'must be a list of 1 to 32 DNS names, for example hostnames = ["hello.localhost"]';
+
+const hostnamesShape = z
+  .array(z.string(hostnameText).regex(HOSTNAME, hostnameText), hostnamesText)
+  .min(1, hostnamesText)
+  .max(32, hostnamesText)
+  .refine((names) => new Set(names).size === names.length, "must name each hostname once: remove the double");
+
+const envText = 'must be a table of texts, numbers or booleans, for example env = { GREETING = "hi" }';
+const envValueText = 'must be a text, a number or a boolean, for example GREETING = "hi"';
+const envNameText = "must be a name of letters, digits and _, for example GREETING";
+const ownEnvText = "must be another name: HOST, PORT and GRAPEVINE_… are set by Grapevine itself";
+
+const envShape: ZodType<Record<string, string>> = z.record(
+  z
+    .string()
+    .regex(ENV_NAME, envNameText)
+    .refine((name) => !OWN_ENV_NAME.test(name), ownEnvText),
+  z.union([z.string().max(8_192).refine(hasNoNul), z.number(), z.boolean()], envValueText).transform(String),
+  envText,
+);
+
+const checkTypeText = 'must be "http" or "tcp", for example type = "http"';
+const checkPathText = 'must start with / and have no spaces, for example path = "/healthz"';
+
+const checkShape: ZodType<Check> = z
+  .strictObject(
+    {
+      type: z.enum(["http", "tcp"], checkTypeText),
+      path: z.string(checkPathText).regex(CHECK_PATH, checkPathText).optional(),
+      interval: durationShape({ minMs: 50, maxMs: HOUR_MS, example: 'interval = "500ms"' }).default(1_000),
+      timeout: durationShape({ minMs: 10, maxMs: 60_000, example: 'timeout = "300ms"' }).default(1_000),
+      grace_period: durationShape({ minMs: 0, maxMs: HOUR_MS, example: 'grace_period = "5s"' }).default(
+        10_000,
+      ),
+    },
+    { error: notTable('[[checks]] and below it type = "http"') },
+  )
+  .refine((check) => check.type === "http" || check.path === undefined, {
+    path: ["path"],
+    message: 'must not be given for type = "tcp": remove it, or write type = "http"',
+  })
+  .transform(({ type, path, interval, timeout, grace_period }) => ({
+    type,
+    path: path ?? "/",
+    intervalMs: interval,
+    timeoutMs: timeout,
+    gracePeriodMs: grace_period,
+  }));
+
+const signalText = `must be one of ${SIGNALS.join(", ")}, for example signal = "SIGTERM"`;
+
+const stopShape: ZodType<StopSpec> = z
+  .strictObject(
+    {
+      signal: z.enum(SIGNALS, signalText).default("SIGTERM"),
+      timeout: durationShape({ minMs: 0, maxMs: HOUR_MS, example: 'timeout = "10s"' }).default(10_000),
+    },
+    { error: notTable('[stop] and below it signal = "SIGTERM"') },
+  )
+  .transform(({ signal, timeout }) => ({ signal, timeoutMs: timeout }));
+
+const strategyText = `must be one of ${STRATEGIES.join(", ")}, for example strategy = "rolling"`;
+
+const deployShape: ZodType<DeploySpec> = z
+  .strictObject(
+    {
+      strategy: z.enum(STRATEGIES, strategyText).default("rolling"),
+      drain_timeout: durationShape({ minMs: 0, maxMs: HOUR_MS, example: 'drain_timeout = "30s"' }).default(
+        30_000,
+      ),
+      wait_timeout: durationShape({ ...waitTimeoutRange, example: 'wait_timeout = "5m"' }).default(300_000),
+    },
+    { error: notTable('[deploy] and below it strategy = "rolling"') },
+  )
+  .transform(({ strategy, drain_timeout, wait_timeout }) => ({
+    strategy,
+    drainTimeoutMs: drain_timeout,
+    waitTimeoutMs: wait_timeout,
+  }));
+
+const checksText = 'must be at most 8 tables, for example [[checks]] and below it type = "http"';
+
+const appFileShape: ZodType<AppFileKeys> = z.strictObject({
+  name: nameShape('name = "hello"'),
+  hostnames: hostnamesShape.optional(),
+  count: z.int(countText).min(1, countText).max(100, countText).default(1),
+  command: commandShape,
+  env: envShape.default({}),
+  checks: z.array(checkShape, checksText).max(8, checksText).default([]),
+  stop: stopShape.prefault({}),
+  deploy: deployShape.prefault({}),
+});
+
+/** The text for what is no table; an unknown key in a table keeps its own. */
+function notTable(example: string): (issue: { readonly code?: string | undefined }) => string | undefined {
+  return (issue) => (issue.code === "invalid_type" ? `must be a table, for example ${example}` : undefined);
+}
+
+/** A process takes no argument or variable with a NUL in it. */
+function hasNoNul(text: string): boolean {
+  return !text.includes("\0");
+}

@@ -1,0 +1,108 @@
+// App view: desired and observed side by side, as `status` shows it and `deploy` follows it. JSON through and through.
+
+import type {
+  AppName,
+  MemberName,
+  RolloutState,
+  RolloutStep,
+  RolloutStepReport,
+  VmHealth,
+  VmName,
+  VmPhase,
+  VmState,
+} from "../../mesh/index.ts";
+
+/** Someone a step waits for, and for what: "proxy-2" "to acknowledge epoch 7", "hello-v3-1" "to become healthy". */
+export interface Waiting {
+  readonly who: MemberName | VmName;
+  readonly what: string;
+  /** How long, milliseconds. */
+  readonly forMs: number;
+}
+
+export interface StepView {
+  readonly number: number;
+  readonly kind: RolloutStep["kind"];
+  readonly vms: readonly VmName[];
+  readonly forMs: number;
+  /** Of a step that needs proxies: how many have answered as needed. `slowest` is the last that did. */
+  readonly acks: {
+    readonly have: number;
+    readonly need: number;
+    readonly slowest: { readonly proxy: MemberName; readonly ms: number } | null;
+  } | null;
+  /** Empty: nothing is missing, the next step is about to be committed. */
+  readonly waitingFor: readonly Waiting[];
+}
+
+/** When the traffic moved: clocks of the hosts that say so, milliseconds since 1970: for people. */
+export interface CutoverView {
+  /** The last new VM became healthy. */
+  readonly newHealthyAtMs: number | null;
+  /** The last request that any proxy sent to a VM of the last cordon step; null: none said so. */
+  readonly oldLastRequestAtMs: number | null;
+}
+
+export interface RolloutView {
+  readonly id: string;
+  readonly kind: "deploy" | "stop" | "destroy";
+  readonly from: number | null;
+  readonly to: number | null;
+  readonly state: RolloutState;
+  readonly direction: "forward" | "back";
+  readonly driver: MemberName;
+  readonly step: StepView | null;
+  readonly history: readonly RolloutStepReport[];
+  readonly reason: {
+    readonly code: string;
+    readonly message: string;
+    readonly lastLines: readonly string[];
+  } | null;
+  readonly startedAtMs: number;
+  readonly endedAtMs: number | null;
+  /** Known to the driver that saw it, until the next rollout begins. */
+  readonly cutover?: CutoverView | null;
+}
+
+export interface VmView {
+  readonly vm: VmName;
+  readonly app: AppName;
+  readonly release: number;
+  readonly host: MemberName;
+  /** What the record wants; null: no record wants it, its host is stopping it. */
+  readonly phase: VmPhase | null;
+  /** What its host observed; null: no word of it yet. */
+  readonly state: VmState | null;
+  readonly health: VmHealth | null;
+  /** "127.0.0.1:20104". */
+  readonly address: string | null;
+  readonly reason: string | null;
+  readonly restarts: number;
+}
+
+export interface ProxyAckView {
+  readonly proxy: MemberName;
+  readonly applied: number;
+  readonly verified: number;
+  readonly inFlight: number;
+  /** "cannot dial …", or null. */
+  readonly nack: string | null;
+  /** In force here is what the record says. */
+  readonly current: boolean;
+}
+
+export interface AppView {
+  readonly app: AppName;
+  readonly epoch: number;
+  readonly deleted: boolean;
+  /** "v3": the release that last became the whole app; null before the first. */
+  readonly release: string | null;
+  /** Share of new requests by release, percent, of the VMs that the record routes to: { "v3": 100 }. */
+  readonly weights: Readonly<Record<string, number>>;
+  readonly hostnames: readonly string[];
+  readonly rollout: RolloutView | null;
+  readonly vms: readonly VmView[];
+  readonly proxies: readonly ProxyAckView[];
+  /** Cordoned VMs that outlived their rollout and who keeps them: retired as soon as those answer. */
+  readonly leftovers: readonly Waiting[];
+}

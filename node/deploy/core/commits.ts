@@ -1,0 +1,188 @@
+// Commits: the next record after each move of a rollout. Each function takes a record and returns one; nothing here decides when.
+
+import {
+  type AppRecord,
+  type DesiredVm,
+  ENTRY_VALUE_BYTES_MAX,
+  encodeAppRecord,
+  type MemberName,
+  RELEASES_MAX,
+  type Release,
+  ROLLOUT_HISTORY_MAX,
+  type Rollout,
+  type RolloutState,
+  type RolloutStep,
+  type VmName,
+  vmName,
+} from "../../../mesh/index.ts";
+import { type Facts, observed, registeredProxies } from "./facts.ts";
+import type { RolloutReason } from "./fault.ts";
+import { place } from "./place.ts";
+import { needsAcks } from "./standing.ts";
+import type { PlannedStep } from "./strategies/strategy.ts";
+
+export interface CommitContext {
+  readonly driver: MemberName;
+  /** The driver's clock, milliseconds since 1970: for people. */
+  readonly wallMs: number;
+  readonly facts: Facts;
+}
+
+/** What is said of a step when it ends. */
+export interface StepEnd {
+  readonly waitedMs: number;
+  readonly outcome: string;
+}
+
+export type Applied =
+  | { readonly code: "applied"; readonly record: AppRecord }
+  | { readonly code: "no-host"; readonly message: string };
+
+/** Name of the `index`th VM that is started next of `release`, from 0. */
+export function nextVmName(record: AppRecord, release: number | null, index: number): VmName {
+  const named = record.releases.find((candidate) => candidate.number === release)?.vmsNamed ?? 0;
+  return vmName(`${record.app}-v${release}-${named + 1 + index}`);
+}
+
+/** The record with `planned` as its step, its change made. The step before must have ended (`withStepEnded`). */
+export function withStep(
+  record: AppRecord,
+  planned: PlannedStep & { readonly release: number | null },
+  context: CommitContext,
+): Applied {
+  const rollout = rolloutOf(record);
+  const changed = changeVms(record, planned, context);
+  if (changed.code === "no-host") return changed;
+  const ofStep = planned.kind === "stop" ? record.vms : changed.record.vms;
+  const isAcked = (planned.kind === "serve" || planned.kind === "cordon") && needsAcks(record);
+  const step: RolloutStep = {
+    number: (rollout.history.at(-1)?.number ?? 0) + 1,
+    kind: planned.kind,
+    vms: planned.vms,
+    hosts: planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
+    ackSet: isAcked ? registeredProxies(context.facts) : [],
+    startedAtMs: context.wallMs,
+  };
+  const proxies = registeredProxies(context.facts);
+  const next: Rollout = { ...rollout, driver: context.driver, step, proxies };
+  return { code: "applied", record: fitted({ ...changed.record, rollout: next }) };
+}
+
+function changeVms(
+  record: AppRecord,
+  planned: PlannedStep & { readonly release: number | null },
+  { facts }: CommitContext,
+): Applied {
+  if (planned.kind === "start") return withStarted(record, planned, facts);
+  const named = new Set(planned.vms);
+  const vms = record.vms.flatMap((vm): readonly DesiredVm[] => {
+    if (!named.has(vm.vm)) return [vm];
+    if (planned.kind === "stop") return [];
+    if (planned.kind === "cordon") return [{ ...vm, phase: "cordoned", requires: null }];
+    const seen = observed(facts, vm);
+    return [{ ...vm, phase: "serving", requires: seen?.version ?? vm.requires }];
+  });
+  return { code: "applied", record: { ...record, vms } };
+}
+
+function withStarted(
+  record: AppRecord,
+  { vms, release }: PlannedStep & { readonly release: number | null },
+  facts: Facts,
+): Applied {
+  if (release === null) throw new Error(`${record.app}: a VM of no release cannot be started`);
+  const placing = place({ vms: record.vms, release, hosts: facts.hosts.values(), count: vms.length });
+  if (placing.code === "no-host") return placing;
+  const started = vms.flatMap((vm, index): readonly DesiredVm[] => {
+    const host = placing.placements[index]?.host;
+    if (host === undefined) return [];
+    return [{ vm, release, host, phase: "starting", requires: null }];
+  });
+  const releases = record.releases.map((known) =>
+    known.number === release ? { ...known, vmsNamed: known.vmsNamed + vms.length } : known,
+  );
+  return { code: "applied", record: { ...record, releases, vms: [...record.vms, ...started] } };
+}
+
+/** The step in force is over: it goes into the history. */
+export function withStepEnded(record: AppRecord, { waitedMs, outcome }: StepEnd): AppRecord {
+  const rollout = rolloutOf(record);
+  const { step } = rollout;
+  if (step === null) return record;
+  const { number, kind, vms } = step;
+  const report = { number, kind, vms, waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000) };
+  const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
+  return { ...record, rollout: { ...rollout, step: null, history } };
+}
+
+export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
+  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
+  return { ...record, rollout: { ...rolloutOf(record), direction: "back", reason: bounded } };
+}
+
+/** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */
+export function withRolloutEnded(
+  record: AppRecord,
+  end: { readonly state: Exclude<RolloutState, "running">; readonly whole: number | null },
+  context: CommitContext,
+): AppRecord {
+  const rollout = rolloutOf(record);
+  const release = record.releases.find((candidate) => candidate.number === end.whole);
+  const ended: Rollout = {
+    ...rollout,
+    driver: context.driver,
+    state: end.state,
+    endedAtMs: context.wallMs,
+    proxies: registeredProxies(context.facts),
+  };
+  const current = end.whole ?? record.current;
+  const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
+  return fitted(withNamesFreed({ ...record, hostnames, current, rollout: ended }));
+}
+
+/** Those of `whole`, and those of any release that serves beside it: going back may have come to no end. */
+function hostnamesOf({ releases, vms }: AppRecord, whole: Release): readonly string[] {
+  const serving = new Set(vms.filter((vm) => vm.phase === "serving").map((vm) => vm.release));
+  const others = releases.filter(({ number }) => serving.has(number));
+  return [...new Set([whole, ...others].flatMap(({ spec }) => spec.hostnames))];
+}
+
+/** A first launch that failed holds no names: they are free once nothing of it runs. */
+export function withNamesFreed(record: AppRecord): AppRecord {
+  return record.current === null && record.vms.length === 0 ? { ...record, hostnames: [] } : record;
+}
+
+/** Nothing is left of the app but its epoch and its release numbers; its names are free. */
+export function withDeleted(record: AppRecord): AppRecord {
+  return { ...record, deleted: true, hostnames: [], releases: [], current: null, vms: [] };
+}
+
+export function rolloutOf(record: AppRecord): Rollout {
+  if (record.rollout === null) throw new Error(`${record.app}: no rollout`);
+  return record.rollout;
+}
+
+/** The envelope of an `app/*` entry around the record's bytes. */
+const ENVELOPE_BYTES = 64;
+export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
+
+/** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps. */
+export function fitted(record: AppRecord): AppRecord {
+  let fit: AppRecord = { ...record, releases: keptReleases(record) };
+  while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
+    const history = fit.rollout?.history ?? [];
+    if (fit.rollout === null || history.length <= 1) return fit;
+    fit = { ...fit, rollout: { ...fit.rollout, history: history.slice(Math.ceil(history.length / 4)) } };
+  }
+  return fit;
+}
+
+/** Needed: the two of the rollout, the one in force, those that VMs run; then the newest of the others. */
+function keptReleases({ releases, rollout, current, vms }: AppRecord): readonly Release[] {
+  const running = vms.map((vm) => vm.release).sort((left, right) => right - left);
+  const newest = releases.map((release) => release.number).reverse();
+  const order = [rollout?.to, rollout?.from, current, ...running, ...newest];
+  const kept = new Set(order.filter((number) => number != null));
+  const numbers = [...kept].slice(0, RELEASES_MAX);
+  return releases.filter((release) => numbers.includes(release.number));
+}

@@ -1,0 +1,266 @@
+// Decide: from the committed record and the newest facts to the one move that follows: wait, or this next record.
+// A VM that ever served leaves the record only through a cordon step that every proxy answered (`no-early-stop`).
+
+import type {
+  AppRecord,
+  AppSpec,
+  CommittedApp,
+  MemberName,
+  Rollout,
+  RolloutState,
+  RolloutStep,
+} from "../../../mesh/index.ts";
+import {
+  type Applied,
+  type CommitContext,
+  nextVmName,
+  rolloutOf,
+  type StepEnd,
+  withDeleted,
+  withDirectionBack,
+  withRolloutEnded,
+  withStep,
+  withStepEnded,
+} from "./commits.ts";
+import { isGone } from "./facts.ts";
+import { faultOf, type RolloutReason } from "./fault.ts";
+import { missingOfDeploy, type Standing, standingOf, type Want } from "./standing.ts";
+import { STRATEGIES } from "./strategies/index.ts";
+import { nextRetireStep } from "./strategies/retire.ts";
+import type { PlannedStep } from "./strategies/strategy.ts";
+
+/** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
+export type Decision =
+  | { readonly code: "wait"; readonly wants: readonly Want[] }
+  | { readonly code: "swap"; readonly next: AppRecord; readonly why: string };
+
+export interface DecideInput extends CommitContext {
+  readonly committed: CommittedApp;
+  readonly standing: Standing;
+  /** Of the step in force, were it over now. */
+  readonly end: StepEnd;
+  /** No progress for the rollout's wait timeout. */
+  readonly isOverdue: boolean;
+  /** Proxies that let a wait timeout pass in this rollout: on the way back they are not waited for. */
+  readonly silent: ReadonlySet<MemberName>;
+}
+
+/** VMs above the target count while a rollout runs. */
+const SURGE = 1;
+
+export function standingOfRollout(committed: CommittedApp, facts: CommitContext["facts"]): Standing {
+  const step = committed.record.rollout?.step;
+  return step == null ? { wants: [], acks: null, score: 0 } : standingOf(step, committed, facts);
+}
+
+/** Of a record whose rollout runs. */
+export function decide(input: DecideInput): Decision {
+  const { record } = input.committed;
+  const rollout = rolloutOf(record);
+  if (rollout.direction === "back") return decideBack(input);
+  const fault = rollout.kind === "deploy" ? faultOf(record, rollout.to, input.facts) : null;
+  if (fault !== null) return turnBack(input, fault);
+  if (input.standing.wants.length > 0) return waitOr(input, input.standing.wants);
+  const planned = planNext(record, retiringOf(rollout.step));
+  if (planned !== null) return advance(input, planned);
+  const missing = missingAtEnd(input);
+  return missing.length > 0 ? waitOr(input, missing) : end(input, "succeeded");
+}
+
+/** A record whose rollout begins, with its first step if there is one. */
+export function applyFirst(record: AppRecord, context: CommitContext): Applied {
+  const planned = planNext(record, []);
+  return planned === null ? { code: "applied", record } : withStep(record, planned, context);
+}
+
+function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
+  if (!input.isOverdue) return { code: "wait", wants };
+  const message = complaintsOf(wants);
+  const reason: RolloutReason = { code: "wait-timeout", message, lastLines: [] };
+  const rollout = rolloutOf(input.committed.record);
+  // What was stopped on request is not started again: nobody asked for that.
+  if (rollout.kind !== "deploy" && rollout.step?.kind !== "cordon") {
+    return endWith(input, withDirectionBack(input.committed.record, reason), "failed");
+  }
+  return turnBack(input, reason);
+}
+
+/** "proxy-2 has not acknowledged epoch 7; hello-v1-1 is not gone on host-2", the first few. */
+function complaintsOf(wants: readonly Want[]): string {
+  const named = wants.slice(0, 8).map((want) => want.complaint);
+  const more = wants.length > named.length ? `; and ${wants.length - named.length} more` : "";
+  return `${named.join("; ")}${more}`;
+}
+
+/** The VMs that the step in force cordoned. Valid as "may be stopped" only once that step wants nothing any more. */
+function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
+  return step?.kind === "cordon" ? step.vms : [];
+}
+
+type Planned = PlannedStep & { readonly release: number | null };
+
+/** The next step towards where the rollout goes, or null: it is there. */
+function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
+  const rollout = rolloutOf(record);
+  const { vms } = record;
+  if (rollout.kind !== "deploy") {
+    const isAll = rollout.kind === "destroy" && rollout.direction === "forward";
+    const targets = isAll ? vms.map((vm) => vm.vm) : rollout.targets;
+    const step = nextRetireStep({ vms, retiring, targets, direction: rollout.direction });
+    return step === null ? null : { ...step, release: null };
+  }
+  const target = targetOf(record, rollout);
+  const nameOf = (index: number) => nextVmName(record, target.release, index);
+  const { strategy } = specOf(record, rollout.to).deploy;
+  const step = STRATEGIES[strategy].plan({ vms, retiring, target, nameOf, surge: SURGE })[0];
+  return step === undefined ? null : { ...step, release: target.release };
+}
+
+/** Forward: the new release, as many VMs as it asks for. Back: as many of the old as there were. */
+function targetOf(
+  record: AppRecord,
+  rollout: Rollout,
+): { readonly release: number | null; readonly count: number } {
+  if (rollout.direction === "forward") {
+    return { release: rollout.to, count: specOf(record, rollout.to).count };
+  }
+  return { release: rollout.from, count: rollout.from === null ? 0 : rollout.targets.length };
+}
+
+function specOf(record: AppRecord, number: number | null): AppSpec {
+  const release = record.releases.find((candidate) => candidate.number === number);
+  // `keptReleases` never drops it: without its count every VM would seem one too many.
+  if (release === undefined) throw new Error(`${record.app}: the record lost release v${number}`);
+  return release.spec;
+}
+
+function advance(input: DecideInput, planned: Planned): Decision {
+  const { record } = input.committed;
+  const applied = applyPlan(withStepEnded(record, input.end), planned, input);
+  if (applied.code === "applied") {
+    return { code: "swap", next: applied.record, why: input.end.outcome };
+  }
+  const wants = [wantHost(planned, applied.message)];
+  if (rolloutOf(record).direction === "back") return { code: "wait", wants };
+  return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
+}
+
+function wantHost(planned: Planned, message: string): Want {
+  const who = planned.vms[0] as NonNullable<Want["who"]>;
+  return { kind: "vm", who, what: `to be placed: ${message}`, complaint: `${who} has no host: ${message}` };
+}
+
+/** The last check before a VM leaves the record: it was never routed, or the cordon step in force was about it. */
+function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): Applied {
+  if (planned.kind === "stop") {
+    const retiring =
+      input.standing.wants.length > 0 ? [] : retiringOf(rolloutOf(input.committed.record).step);
+    for (const vm of record.vms.filter((candidate) => planned.vms.includes(candidate.vm))) {
+      const isFree = vm.phase === "starting" || (vm.phase === "cordoned" && retiring.includes(vm.vm));
+      if (!isFree) throw new Error(`${vm.vm} is ${vm.phase}: it cannot be stopped yet`);
+    }
+  }
+  return withStep(record, planned, input);
+}
+
+function turnBack(input: DecideInput, reason: RolloutReason): Decision {
+  const stopped = withStepEnded(input.committed.record, {
+    ...input.end,
+    outcome: `failed: ${reason.message}`,
+  });
+  const turned = withDirectionBack(stopped, reason);
+  const why = `${reason.code}: ${reason.message}`;
+  const planned = planNext(turned, []);
+  if (planned === null) return endWith(input, turned, stateWhenBack(turned));
+  const applied = applyPlan(turned, planned, input);
+  return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
+}
+
+/** Additive steps go on without the silent; a cordoned VM stays for their sake when the rollout is over (housekeeping). */
+function decideBack(input: DecideInput): Decision {
+  const { record } = input.committed;
+  const { wants } = input.standing;
+  const unexcused = wants.filter((want) => !isExcused(want, input));
+  if (unexcused.length > 0) return input.isOverdue ? giveUp(input, unexcused) : { code: "wait", wants };
+  const retiring = wants.length > 0 ? [] : retiringOf(rolloutOf(record).step);
+  const planned = planNext(record, retiring);
+  if (planned === null || isDone(record, planned)) return endWith(input, record, stateWhenBack(record));
+  const decision = advance(input, planned);
+  return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
+}
+
+/** Nothing would change: what it cordons is cordoned, and someone silent keeps it. */
+function isDone(record: AppRecord, planned: PlannedStep): boolean {
+  const left = record.vms.filter((vm) => planned.vms.includes(vm.vm) && vm.phase !== "cordoned");
+  return planned.kind === "cordon" && left.length === 0;
+}
+
+function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
+  if (want.kind === "no-proxy") return true;
+  const proxy = want.who as MemberName;
+  return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);
+}
+
+/** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
+function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
+  const { record } = input.committed;
+  const rollout = rolloutOf(record);
+  const target = targetOf(record, rollout);
+  const oldServes = record.vms.some((vm) => vm.phase === "serving" && vm.release === target.release);
+  const vms = record.vms
+    .filter((vm) => vm.phase !== "starting")
+    .map((vm) => {
+      const leaves = rollout.kind === "deploy" && vm.release !== target.release && oldServes;
+      return leaves ? { ...vm, phase: "cordoned" as const, requires: null } : vm;
+    });
+  const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
+  const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
+  const given = withDirectionBack({ ...record, vms }, { ...reason, message });
+  return endWith(input, given, stateWhenBack(given));
+}
+
+/** `failed`: there was nothing to go back to, or it does not serve again. */
+function stateWhenBack(record: AppRecord): "rolled-back" | "failed" {
+  const rollout = rolloutOf(record);
+  const serving = record.vms.filter((vm) => vm.phase === "serving");
+  if (rollout.kind !== "deploy") {
+    const back = rollout.targets.every((vm) => serving.some((candidate) => candidate.vm === vm));
+    return back ? "rolled-back" : "failed";
+  }
+  const { release, count } = targetOf(record, rollout);
+  const old = serving.filter((vm) => vm.release === release);
+  return count > 0 && old.length >= count && old.length === serving.length ? "rolled-back" : "failed";
+}
+
+/** `no-false-success`: what must be true and is not yet observed. */
+function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
+  const rollout = rolloutOf(committed.record);
+  if (rollout.kind === "deploy" && rollout.to !== null) {
+    const { count } = targetOf(committed.record, rollout);
+    return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets }, facts);
+  }
+  const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
+  const left = vms.filter((vm) => !isGone(facts, vm, undefined));
+  return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
+}
+
+function end(input: DecideInput, state: "succeeded"): Decision {
+  const { record } = input.committed;
+  if (rolloutOf(record).kind !== "destroy") return endWith(input, record, state);
+  const { next, why } = endWith(input, record, state);
+  return { code: "swap", next: withDeleted(next), why };
+}
+
+function endWith(
+  input: DecideInput,
+  record: AppRecord,
+  state: Exclude<RolloutState, "running">,
+): Decision & { readonly code: "swap" } {
+  const rollout = rolloutOf(record);
+  const { wants } = input.standing;
+  const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
+  const closed = withStepEnded(record, { ...input.end, outcome });
+  const whole = state === "succeeded" ? rollout.to : rollout.from;
+  const next = withRolloutEnded(closed, { state, whole: rollout.kind === "deploy" ? whole : null }, input);
+  return { code: "swap", next, why: state };
+}

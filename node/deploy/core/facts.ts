@@ -1,0 +1,62 @@
+// Facts: what was observed about one app, newest only. The machine keeps them; every decision is a function of the record and these.
+
+import type { Ack, DesiredVm, MemberName, Version, VmEntry, VmName } from "../../../mesh/index.ts";
+
+export interface ObservedVm {
+  readonly entry: VmEntry;
+  readonly version: Version;
+}
+
+/** A member with the role of a proxy whose state is held. Without `registered` it left: its proxy entry is deleted. */
+export interface ProxyFact {
+  readonly proxy: MemberName;
+  readonly registered: boolean;
+  readonly connected: boolean;
+}
+
+/** A member with the role of a host whose state is held: what it does not list is not there. */
+export interface HostFact {
+  readonly host: MemberName;
+  /** Connected and registered: new VMs may be placed there. */
+  readonly open: boolean;
+  /** VMs of all apps that records place there. */
+  readonly vms: number;
+}
+
+export interface Facts {
+  /** By VM, then by the host that said so. */
+  readonly vms: ReadonlyMap<VmName, ReadonlyMap<MemberName, ObservedVm>>;
+  readonly acks: ReadonlyMap<MemberName, Ack>;
+  /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */
+  readonly proxies: ReadonlyMap<MemberName, ProxyFact>;
+  readonly hosts: ReadonlyMap<MemberName, HostFact>;
+  /** Proxies that the last commit knew: they count as registered until they are known to have left. */
+  readonly expected: ReadonlySet<MemberName>;
+}
+
+/** A VM's entry is believed only from the host that the record gives it to. */
+export function observed(facts: Facts, { vm, host, release }: DesiredVm): ObservedVm | undefined {
+  const seen = facts.vms.get(vm)?.get(host);
+  return seen?.entry.release === release ? seen : undefined;
+}
+
+export function isHealthy(seen: ObservedVm | undefined): boolean {
+  return seen?.entry.state === "running" && seen.entry.health === "healthy";
+}
+
+/** Its host says so: we hold that host's state, and the VM is not in it. Without a host: nobody lists it. */
+export function isGone(facts: Facts, vm: VmName, host: MemberName | undefined): boolean {
+  const seen = facts.vms.get(vm);
+  if (host === undefined) return seen === undefined || seen.size === 0;
+  return facts.hosts.has(host) && seen?.has(host) !== true;
+}
+
+export function isRegistered(facts: Facts, proxy: MemberName): boolean {
+  return facts.proxies.get(proxy)?.registered ?? facts.expected.has(proxy);
+}
+
+/** Every proxy that is registered as far as is known, by name: the ack set of a step that is committed now. */
+export function registeredProxies(facts: Facts): readonly MemberName[] {
+  const named = new Set([...facts.proxies.keys(), ...facts.expected]);
+  return [...named].filter((proxy) => isRegistered(facts, proxy)).sort();
+}

@@ -1,0 +1,38 @@
+// Fault: what of a new VM ends a rollout forward: it ended, could not be started, or its checks fail.
+
+import type { AppRecord, DesiredVm, Rollout, VmEntry } from "../../../mesh/index.ts";
+import { type Facts, observed } from "./facts.ts";
+
+export type RolloutReason = NonNullable<Rollout["reason"]>;
+
+/** The first fault of a VM of `release`, or null. A VM that its host already started again has ended too. */
+export function faultOf(record: AppRecord, release: number | null, facts: Facts): RolloutReason | null {
+  for (const vm of record.vms) {
+    if (vm.release !== release || vm.phase === "cordoned") continue;
+    const entry = observed(facts, vm)?.entry;
+    const reason = entry === undefined ? null : faultOfVm(vm, entry);
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
+function faultOfVm({ vm, host }: DesiredVm, entry: VmEntry): RolloutReason | null {
+  const { lastLines } = entry;
+  const why = entry.reason === null ? "" : `: ${entry.reason}`;
+  if (entry.state === "failed") {
+    return { code: "start-failed", message: `${vm} on ${host} could not be started${why}`, lastLines };
+  }
+  if (entry.state === "exited" || entry.restarts > 0) {
+    return { code: "start-failed", message: `${vm} on ${host} ${describeExit(entry.exit)}`, lastLines };
+  }
+  if (entry.health === "unhealthy") {
+    return { code: "check-failed", message: `${vm} on ${host} is unhealthy${why}`, lastLines };
+  }
+  return null;
+}
+
+function describeExit(exit: VmEntry["exit"]): string {
+  if (exit?.signal != null) return `was ended by ${exit.signal}`;
+  if (exit?.code != null) return `exited with code ${exit.code}`;
+  return "exited";
+}

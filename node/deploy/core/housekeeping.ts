@@ -1,0 +1,54 @@
+// Housekeeping: between rollouts, what outlived the last one is retired as soon as those who kept it have answered.
+
+import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
+import { fitted, withNamesFreed } from "./commits.ts";
+import { type Facts, registeredProxies } from "./facts.ts";
+import { ackersOf, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
+
+export interface Leftover {
+  readonly vm: AppRecord["vms"][number];
+  /** Empty: nobody keeps it any more. */
+  readonly wants: readonly Want[];
+}
+
+/** Every cordoned VM of a record whose rollout does not run, with who keeps it. */
+export function leftoversOf(committed: CommittedApp, facts: Facts): readonly Leftover[] {
+  const { record } = committed;
+  if (record.rollout?.state === "running") return [];
+  const cordoned = record.vms.filter((vm) => vm.phase === "cordoned");
+  return cordoned.map((vm) => ({ vm, wants: keepersOf(vm, committed, facts) }));
+}
+
+function keepersOf(
+  vm: AppRecord["vms"][number],
+  { epoch, record }: CommittedApp,
+  facts: Facts,
+): readonly Want[] {
+  const step: RolloutStep = {
+    number: 0,
+    kind: "cordon",
+    vms: [vm.vm],
+    ackSet: record.rollout?.proxies ?? [],
+    startedAtMs: 0,
+  };
+  const proxies = ackersOf(step, facts);
+  if (proxies.length === 0) return [NO_PROXY];
+  return proxies.flatMap((proxy: MemberName) => {
+    const want = wantOfProxy({ proxy, ack: facts.acks.get(proxy), step, epoch, mustVerify: false, facts });
+    return want === null ? [] : [want];
+  });
+}
+
+/** The record without what nobody keeps, or null: there is nothing to do. A VM that was never routed goes at once. */
+export function withoutLeftovers(committed: CommittedApp, facts: Facts): AppRecord | null {
+  const { record } = committed;
+  const free = new Set(
+    leftoversOf(committed, facts)
+      .filter((leftover) => leftover.wants.length === 0)
+      .map((leftover) => leftover.vm.vm),
+  );
+  const vms = record.vms.filter((vm) => vm.phase !== "starting" && !free.has(vm.vm));
+  if (vms.length === record.vms.length || record.rollout === null) return null;
+  const rollout = { ...record.rollout, proxies: registeredProxies(facts) };
+  return fitted(withNamesFreed({ ...record, vms, rollout }));
+}

@@ -1,0 +1,210 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type MemberName, memberName, type VmName } from "../../../mesh/index.ts";
+import { specOf } from "../testing/specs.ts";
+import { HEALTHY, World } from "../testing/world.ts";
+
+/** What may happen, in any order. `pick` chooses among the VMs or proxies that there are. */
+const KINDS = [
+  "deploy",
+  "stop",
+  "destroy",
+  "healthy",
+  "healthy",
+  "unhealthy",
+  "exited",
+  "gone",
+  "gone",
+  "apply",
+  "apply",
+  "answer",
+  "answer",
+  "deliver",
+  "deliver",
+  "acks",
+  "acks",
+  "acks",
+  "lose-ack",
+  "request",
+  "finish",
+  "disconnect",
+  "connect",
+  "join",
+  "leave",
+  "restart-proxy",
+  "restart-driver",
+  "forget",
+  "learn",
+  "hold",
+  "commit-held",
+  "pass",
+] as const;
+
+interface Happening {
+  readonly kind: (typeof KINDS)[number];
+  readonly pick: number;
+}
+
+const happenings = fc.array(fc.record({ kind: fc.constantFrom(...KINDS), pick: fc.nat({ max: 1000 }) }), {
+  minLength: 0,
+  maxLength: 200,
+  size: "max",
+});
+
+// fast-check prints seed and path of a failure: put them into the options below to replay it. PROPERTY_RUNS=20000 digs deeper.
+const RUNS = { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 300) };
+
+/** Nothing here waits: this only bounds a machine that is busy with other things. */
+const TIMEOUT_MS = 60_000 + RUNS.numRuns * 20;
+
+describe("Rollout, whatever happens in whatever order", () => {
+  it(
+    "stops no VM early, always has one that serves, and ends when all take part again",
+    () => {
+      fc.assert(
+        fc.property(happenings, (all) => {
+          const world = new World({ hosts: 3, proxies: 2 });
+          for (const happening of all) happen(world, happening);
+          ensureProxy(world);
+          world.cooperate();
+          const record = world.committed?.record;
+          expect(record?.rollout?.state).not.toBe("running");
+          expect((record?.vms ?? []).filter((vm) => vm.phase !== "serving")).toEqual([]);
+          expect([...world.entries.keys()].sort()).toEqual((record?.vms ?? []).map((vm) => vm.vm).sort());
+        }),
+        RUNS,
+      );
+    },
+    TIMEOUT_MS,
+  );
+
+  it(
+    "a deploy that nothing disturbs succeeds from wherever the app was",
+    () => {
+      fc.assert(
+        fc.property(happenings, fc.integer({ min: 1, max: 4 }), (all, count) => {
+          const world = new World({ hosts: 3, proxies: 2 });
+          for (const happening of all) happen(world, happening);
+          ensureProxy(world);
+          world.cooperate();
+          expect(world.submit(specOf("hello", { count }), "last").code).toBe("begin");
+          world.cooperate();
+          expect(world.committed?.record.rollout?.state).toBe("succeeded");
+          expect(world.committed?.record.vms.length).toBe(count);
+        }),
+        RUNS,
+      );
+    },
+    TIMEOUT_MS,
+  );
+});
+
+/** Without any proxy nothing may be taken out of routing: an empty set is never a quorum. */
+function ensureProxy(world: World): void {
+  if ([...world.proxies.values()].some((proxy) => proxy.registered)) return;
+  world.join(memberName("proxy-1"));
+  world.membersChanged();
+}
+
+function happen(world: World, { kind, pick }: Happening): void {
+  const proxy = pickProxy(world, pick);
+  const vm = pickVm(world, pick);
+  const truth = world.proxies.get(proxy);
+  switch (kind) {
+    case "deploy":
+      world.submit(specOf("hello", { count: 1 + (pick % 3) }), `hash-${pick}`);
+      return;
+    case "stop":
+      if (vm !== null && pick % 4 === 0) world.stopVm(vm);
+      return;
+    case "destroy":
+      if (pick % 4 === 0) world.destroy();
+      return;
+    case "healthy":
+      if (vm !== null) world.say(vm, HEALTHY);
+      return;
+    case "unhealthy":
+      if (vm !== null && pick % 2 === 0) world.say(vm, { state: "running", health: "unhealthy" });
+      return;
+    case "exited":
+      if (vm !== null && pick % 2 === 0) world.say(vm, { state: "exited", health: "unknown", restarts: 1 });
+      return;
+    case "gone": {
+      const wanted = world.committed?.record.vms.map((candidate) => candidate.vm) ?? [];
+      for (const name of world.entries.keys()) if (!wanted.includes(name)) world.gone(name);
+      return;
+    }
+    case "apply":
+      world.apply(proxy);
+      return;
+    case "answer":
+      world.answer(proxy);
+      return;
+    case "deliver":
+      world.deliver(proxy);
+      return;
+    case "acks":
+      for (const name of world.proxies.keys()) {
+        world.apply(name);
+        world.answer(name);
+        while ((world.proxies.get(name)?.told.length ?? 0) > 0) world.deliver(name);
+      }
+      return;
+    case "lose-ack":
+      truth?.told.shift();
+      return;
+    case "request":
+      world.request(proxy, pick);
+      return;
+    case "finish":
+      world.finish(proxy);
+      return;
+    case "disconnect":
+    case "connect":
+      Object.assign(truth ?? {}, { connected: kind === "connect" });
+      world.membersChanged();
+      return;
+    case "join":
+      world.join(memberName(`proxy-${1 + (pick % 4)}`));
+      world.membersChanged();
+      return;
+    case "leave":
+      Object.assign(truth ?? {}, { registered: false, table: null, inFlight: new Map(), told: [] });
+      world.membersChanged();
+      return;
+    case "restart-proxy":
+      Object.assign(truth ?? {}, { table: world.committed, inFlight: new Map(), told: [] });
+      return;
+    case "restart-driver":
+      world.restart();
+      return;
+    case "forget":
+      // The driver starts again and has not heard of this proxy yet. Of one that registered after the last commit the
+      // record knows nothing: for those the coordinator syncs with who answers before it believes the answer.
+      if (world.committed?.record.rollout?.proxies?.includes(proxy) && truth) truth.known = false;
+      world.restart();
+      return;
+    case "learn":
+      for (const each of world.proxies.values()) each.known = true;
+      world.membersChanged();
+      return;
+    case "hold":
+      world.isHoldingSwaps = pick % 2 === 0;
+      return;
+    case "commit-held":
+      if (world.held !== null) world.carryOut(world.held);
+      return;
+    case "pass":
+      world.pass(pick * 70);
+  }
+}
+
+function pickProxy(world: World, pick: number): MemberName {
+  const names = [...world.proxies.keys()];
+  return names[pick % names.length] as MemberName;
+}
+
+function pickVm(world: World, pick: number): VmName | null {
+  const vms = world.committed?.record.vms ?? [];
+  return vms[pick % Math.max(1, vms.length)]?.vm ?? null;
+}

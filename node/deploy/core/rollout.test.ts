@@ -1,0 +1,174 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { memberName, type VmEntry, vmName } from "../../../mesh/index.ts";
+import { specOf } from "../testing/specs.ts";
+import { HEALTHY, World } from "../testing/world.ts";
+
+// Transcripts: paragraphs of prose, and commands (">") with what followed from them. `REWRITE=1` writes them anew:
+// read the diff before you keep it.
+const FOLDER = join(import.meta.dirname, "testdata");
+
+describe("Rollout", () => {
+  for (const file of readdirSync(FOLDER)) {
+    it(`does what ${file} tells`, () => {
+      const path = join(FOLDER, file);
+      const before = readFileSync(path, "utf8");
+      const after = replay(before);
+      if (process.env["REWRITE"] === "1") writeFileSync(path, after);
+      else expect(after).toBe(before);
+    });
+  }
+
+  it("survives the loss of its driver before and after every commit", () => {
+    const steps = commitsOf(Number.POSITIVE_INFINITY, "none");
+    expect(steps.end).toContain("hello-v2 succeeded");
+    for (let crash = 0; crash < steps.commits; crash += 1) {
+      for (const when of ["before", "after"] as const) {
+        const { end } = commitsOf(crash, when);
+        expect(end, `crash ${when} commit ${crash}`).toContain("hello-v2 succeeded");
+        expect(end).toContain("hello-v2-1 serving");
+      }
+    }
+  });
+});
+
+/** Two deploys of three VMs; the driver is lost at commit `crash` of the second. */
+function commitsOf(
+  crash: number,
+  when: "before" | "after" | "none",
+): { readonly commits: number; readonly end: string } {
+  const world = new World({ hosts: 3, proxies: 2 });
+  world.submit(specOf("hello", { count: 3 }), "one");
+  world.cooperate();
+  world.submit(specOf("hello", { count: 3 }), "two");
+  const first = world.committed?.epoch ?? 0;
+  world.isHoldingSwaps = true;
+  let commits = 0;
+  for (let round = 0; round < 400 && world.committed?.record.rollout?.state === "running"; round += 1) {
+    if (world.held !== null) {
+      const { held } = world;
+      if (commits === crash && when === "before") world.restart();
+      if (world.held !== null || when === "none") world.carryOut(held);
+      if (commits === crash && when === "after") world.restart();
+      commits += 1;
+    } else takePart(world);
+  }
+  expect(world.committed?.epoch).toBeGreaterThan(first);
+  return { commits, end: world.lines.at(-1) ?? "" };
+}
+
+/** Everyone does their part once, in a fixed order. */
+function takePart(world: World): void {
+  for (const name of world.proxies.keys()) {
+    world.apply(name);
+    world.answer(name);
+    world.deliver(name);
+  }
+  const wanted = new Set(world.committed?.record.vms.map((vm) => vm.vm));
+  for (const vm of wanted) if (!world.entries.has(vm)) world.say(vm, HEALTHY);
+  for (const vm of [...world.entries.keys()]) if (!wanted.has(vm)) world.gone(vm);
+}
+
+function replay(text: string): string {
+  let world = new World({ hosts: 3, proxies: 2 });
+  const paragraphs = text.trimEnd().split("\n\n");
+  const replayed = paragraphs.map((paragraph) => {
+    if (!paragraph.startsWith("> ")) return paragraph;
+    const [line = ""] = paragraph.split("\n");
+    const words = line.slice(2).split(" ");
+    if (words[0] === "world") world = new World({ hosts: Number(words[1]), proxies: Number(words[2]) });
+    const from = world.lines.length;
+    const extra = run(world, words);
+    return [line, ...world.lines.slice(from), ...extra].join("\n");
+  });
+  return `${replayed.join("\n\n")}\n`;
+}
+
+/** One command; what it prints beside what the machine did. */
+function run(world: World, [verb, subject = "", ...rest]: readonly string[]): readonly string[] {
+  // Each thing that happens takes its time.
+  if (verb !== "pass") world.nowMs += 7;
+  const proxies = subject === "all" ? [...world.proxies.keys()] : [memberName(subject)];
+  const vm = vmName(subject);
+  switch (verb) {
+    case "world":
+      return [];
+    case "deploy": {
+      const spec = specOf("hello", { count: Number(subject) });
+      return [`${world.submit(spec, rest[0] ?? `hash-${world.lines.length}`).code}`];
+    }
+    case "stop":
+      return [world.stopVm(vm).code];
+    case "destroy":
+      return [world.destroy().code];
+    case "healthy":
+      for (const name of [subject, ...rest]) world.say(vmName(name), { ...HEALTHY, address: ADDRESS });
+      return waits(world);
+    case "exited":
+      world.say(vm, {
+        state: "exited",
+        exit: { code: 1, signal: null },
+        lastLines: ["no such table: users"],
+      });
+      return [...reason(world), ...waits(world)];
+    case "unhealthy":
+      world.say(vm, { state: "running", health: "unhealthy", reason: "GET /healthz answered 500" });
+      return [...reason(world), ...waits(world)];
+    case "gone":
+      for (const name of [subject, ...rest]) world.gone(vmName(name));
+      return waits(world);
+    case "request":
+      for (const proxy of proxies) world.request(proxy, 0);
+      return [];
+    case "finish":
+      for (const proxy of proxies) world.finish(proxy);
+      return [];
+    case "ack":
+      for (const proxy of proxies) {
+        world.apply(proxy);
+        world.answer(proxy);
+      }
+      for (const proxy of proxies) world.deliver(proxy);
+      return waits(world);
+    case "lose":
+      Object.assign(world.proxies.get(memberName(subject)) ?? {}, { connected: false });
+      world.membersChanged();
+      return waits(world);
+    case "leave":
+      Object.assign(world.proxies.get(memberName(subject)) ?? {}, { registered: false });
+      world.membersChanged();
+      return waits(world);
+    case "join":
+      world.join(memberName(subject));
+      world.membersChanged();
+      return waits(world);
+    case "pass":
+      world.pass(Number(subject));
+      return [...reason(world), ...waits(world)];
+    case "restart":
+      world.restart();
+      return waits(world);
+    case "history":
+      return (world.committed?.record.rollout?.history ?? []).map(
+        (step) => `  ${step.number} ${step.kind} ${step.vms.join(" ")}: ${step.outcome}`,
+      );
+    default:
+      throw new Error(`no command ${verb}`);
+  }
+}
+
+const ADDRESS: VmEntry["address"] = { host: "127.0.0.1", port: 20_001 };
+
+function waits(world: World): readonly string[] {
+  const view = world.machine.view(world.nowMs);
+  const waiting = [...(view?.rollout?.step?.waitingFor ?? []), ...(view?.leftovers ?? [])];
+  return waiting.map(({ who, what }) => `  waits: ${who} ${what}`);
+}
+
+function reason(world: World): readonly string[] {
+  const why = world.committed?.record.rollout?.reason;
+  return why == null
+    ? []
+    : [`  reason: ${why.code}: ${why.message}`, ...why.lastLines.map((line) => `  | ${line}`)];
+}

@@ -1,0 +1,254 @@
+// Rollout: the machine that drives one app. It keeps what was observed, and after each input asks `decide` for the next move.
+// Level-triggered: the committed record says which step is in force, so that a driver that restarts goes on from the record alone.
+
+import type { Ack, AppName, AppRecord, CommittedApp, MemberName, VmName } from "../../../mesh/index.ts";
+import type { AppView } from "../app-view.ts";
+import type { CommitContext } from "./commits.ts";
+import { type Decision, decide, standingOfRollout } from "./decide.ts";
+import { describeRecord, describeRollout } from "./describe.ts";
+import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
+import { withoutLeftovers } from "./housekeeping.ts";
+import type { Standing, Want } from "./standing.ts";
+import { StepClock } from "./step-clock.ts";
+import { viewOf } from "./view.ts";
+
+/**
+ * - `committed`: what the register has: after a swap of ours, a conflict, a read, or someone else's commit.
+ *   It ends our swap under way, whatever became of it.
+ * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
+ * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
+ * - `tick`: the time that `schedule` asked for has come.
+ */
+export type RolloutInput =
+  | { readonly kind: "committed"; readonly committed: CommittedApp }
+  | {
+      readonly kind: "vm";
+      readonly host: MemberName;
+      readonly vm: VmName;
+      readonly observed: ObservedVm | null;
+    }
+  | { readonly kind: "ack"; readonly proxy: MemberName; readonly ack: Ack }
+  | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
+  | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
+  | { readonly kind: "tick" };
+
+/**
+ * - `swap`: commit `next` over `expectedEpoch`, then answer with `committed`. Never two at once.
+ * - `schedule`: send a `tick` at `atMs`; replaces the one before. - `changed`: the view is another.
+ */
+export type RolloutEffect =
+  | { readonly kind: "swap"; readonly expectedEpoch: number; readonly next: AppRecord; readonly why: string }
+  | { readonly kind: "schedule"; readonly atMs: number }
+  | {
+      readonly kind: "log";
+      readonly message: string;
+      readonly fields: Readonly<Record<string, string | number>>;
+    }
+  | { readonly kind: "changed" };
+
+export interface RolloutOptions {
+  readonly app: AppName;
+  /** The agent that this machine runs in: it is named in each commit. */
+  readonly driver: MemberName;
+  /** Wall clock minus the clock of `nowMs`: what is shown to people carries the wall clock. */
+  readonly wallOffsetMs: number;
+}
+
+interface OwnFacts extends Facts {
+  readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
+  readonly acks: Map<MemberName, Ack>;
+  readonly proxies: Map<MemberName, ProxyFact>;
+  readonly hosts: Map<MemberName, HostFact>;
+  readonly expected: Set<MemberName>;
+}
+
+export class Rollout {
+  readonly #options: RolloutOptions;
+  readonly #facts: OwnFacts = {
+    vms: new Map(),
+    acks: new Map(),
+    proxies: new Map(),
+    hosts: new Map(),
+    expected: new Set(),
+  };
+  /** What the register has, as far as we know; null until the first `committed`. */
+  #committed: CommittedApp | null = null;
+  /** The epoch that our swap under way expects; null: none is. */
+  #swapping: number | null = null;
+  #clock = new StepClock();
+  #scheduledMs: number | null = null;
+  /** What the rollout waits for, by the last decision. */
+  #wants: readonly Want[] = [];
+  readonly #silent = new Set<MemberName>();
+
+  constructor(options: RolloutOptions) {
+    this.#options = options;
+  }
+
+  step(input: RolloutInput, nowMs: number): readonly RolloutEffect[] {
+    const effects: RolloutEffect[] = [];
+    if (input.kind !== "tick") {
+      if (!this.#learn(input, nowMs, effects)) return effects;
+      effects.push({ kind: "changed" });
+    }
+    this.#evaluate(nowMs, effects);
+    return effects;
+  }
+
+  get committed(): CommittedApp | null {
+    return this.#committed;
+  }
+
+  /** Null until the first `committed`. */
+  view(nowMs: number): AppView | null {
+    if (this.#committed === null) return null;
+    return viewOf({
+      committed: this.#committed,
+      facts: this.#facts,
+      standing: this.#standing(this.#committed),
+      wants: this.#wants,
+      clock: this.#clock,
+      nowMs,
+      wallMs: this.#wallMs(nowMs),
+    });
+  }
+
+  /** What submitting needs to know. */
+  context(nowMs: number): CommitContext {
+    return { driver: this.#options.driver, wallMs: this.#wallMs(nowMs), facts: this.#facts };
+  }
+
+  describe(): string {
+    const { app } = this.#options;
+    if (this.#committed === null) return `${app}: not read yet`;
+    const waits = this.#wants.map((want) => `${want.who} ${want.what}`).join("; ");
+    const swap = this.#swapping === null ? "" : `, swapping epoch ${this.#swapping}`;
+    return `${describeRecord(this.#committed)}${waits === "" ? "" : `, waits for ${waits}`}${swap}`;
+  }
+
+  /** False: nothing new, nothing to decide. */
+  #learn(input: Exclude<RolloutInput, { kind: "tick" }>, nowMs: number, effects: RolloutEffect[]): boolean {
+    switch (input.kind) {
+      case "committed":
+        return this.#learnCommitted(input.committed, nowMs, effects);
+      case "vm":
+        return this.#learnVm(input);
+      case "ack": {
+        const before = this.#facts.acks.get(input.proxy);
+        this.#facts.acks.set(input.proxy, input.ack);
+        return before === undefined || JSON.stringify(before) !== JSON.stringify(input.ack);
+      }
+      case "proxies":
+        this.#facts.proxies.clear();
+        for (const fact of input.proxies) this.#facts.proxies.set(fact.proxy, fact);
+        return true;
+      case "hosts":
+        this.#facts.hosts.clear();
+        for (const fact of input.hosts) this.#facts.hosts.set(fact.host, fact);
+        return true;
+    }
+  }
+
+  #learnVm({ vm, host, observed }: Extract<RolloutInput, { kind: "vm" }>): boolean {
+    const ofVm = this.#facts.vms.get(vm);
+    if (observed === null) {
+      const isKnown = ofVm?.delete(host) === true;
+      if (ofVm?.size === 0) this.#facts.vms.delete(vm);
+      return isKnown;
+    }
+    if (ofVm === undefined) this.#facts.vms.set(vm, new Map([[host, observed]]));
+    else ofVm.set(host, observed);
+    return true;
+  }
+
+  #learnCommitted(committed: CommittedApp, nowMs: number, effects: RolloutEffect[]): boolean {
+    const before = this.#committed;
+    // Late: someone told us of a newer one already.
+    if (before !== null && committed.epoch < before.epoch) return false;
+    this.#swapping = null;
+    if (before?.epoch === committed.epoch) return true;
+    this.#committed = committed;
+    this.#facts.expected.clear();
+    for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
+    if (before?.record.rollout?.id !== committed.record.rollout?.id) this.#silent.clear();
+    this.#clock = this.#clock.next(before?.record ?? null, committed.record, {
+      nowMs,
+      wallMs: this.#wallMs(nowMs),
+    });
+    const [from, to] = [describeRollout(before?.record ?? null), describeRollout(committed.record)];
+    if (from !== to) {
+      const fields = { app: this.#options.app, epoch: committed.epoch, from, to };
+      effects.push({ kind: "log", message: "rollout", fields });
+    }
+    return true;
+  }
+
+  #standing(committed: CommittedApp): Standing {
+    return standingOfRollout(committed, this.#facts);
+  }
+
+  #wallMs(nowMs: number): number {
+    return Math.round(nowMs + this.#options.wallOffsetMs);
+  }
+
+  /** The one place where it is decided, with the newest facts: conditions are checked again right before each swap. */
+  #evaluate(nowMs: number, effects: RolloutEffect[]): void {
+    const committed = this.#committed;
+    if (committed === null) return;
+    const { rollout } = committed.record;
+    if (rollout?.state !== "running") this.#wants = [];
+    const standing = this.#standing(committed);
+    if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
+    if (this.#swapping !== null) return;
+    if (rollout?.state !== "running") {
+      const next = withoutLeftovers(committed, this.#facts);
+      if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
+      return;
+    }
+    const deadlineMs = this.#clock.progressAtMs + waitTimeoutMs(committed.record);
+    const isOverdue = nowMs >= deadlineMs;
+    if (isOverdue) this.#noteSilent(standing);
+    const end = this.#clock.endOf(rollout.step, standing, this.#facts, nowMs);
+    const input = { ...this.context(nowMs), committed, standing, end, isOverdue, silent: this.#silent };
+    this.#follow(decide(input), { committed, deadlineMs }, effects);
+  }
+
+  #follow(
+    decision: Decision,
+    { committed, deadlineMs }: { readonly committed: CommittedApp; readonly deadlineMs: number },
+    effects: RolloutEffect[],
+  ): void {
+    if (decision.code === "swap") {
+      this.#wants = [];
+      this.#swap(decision, committed, effects);
+      return;
+    }
+    this.#wants = decision.wants;
+    if (this.#scheduledMs === deadlineMs) return;
+    this.#scheduledMs = deadlineMs;
+    effects.push({ kind: "schedule", atMs: deadlineMs });
+  }
+
+  #swap(
+    { next, why }: { readonly next: AppRecord; readonly why: string },
+    { epoch }: CommittedApp,
+    effects: RolloutEffect[],
+  ): void {
+    this.#swapping = epoch;
+    effects.push({ kind: "swap", expectedEpoch: epoch, next, why });
+  }
+
+  #noteSilent({ wants }: Standing): void {
+    for (const want of wants) if (want.kind === "proxy") this.#silent.add(want.who as MemberName);
+  }
+}
+
+/** Of the release that is on its way; of a stop, of the one in force. */
+function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
+  const number = rollout?.to ?? current;
+  const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
+  return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
+}
+
+/** As the app file's default; of a record without a release nothing else is known. */
+const DEFAULT_WAIT_TIMEOUT_MS = 300_000;

@@ -1,0 +1,188 @@
+// Standing: how far the step in force is, from the newest facts: what is still missing, who has answered. Nothing here decides.
+
+import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
+import { memberName, vmName } from "../../../mesh/index.ts";
+import { type Facts, isGone, isHealthy, isRegistered, observed, registeredProxies } from "./facts.ts";
+
+/** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
+export interface Want {
+  readonly kind: "proxy" | "vm" | "no-proxy";
+  readonly who: MemberName | VmName;
+  /** Follows the name: "to acknowledge epoch 7". */
+  readonly what: string;
+  /** The same as a sentence: "proxy-2 has not acknowledged epoch 7". */
+  readonly complaint: string;
+}
+
+export interface Standing {
+  /** Empty: all that the step waits for was observed. */
+  readonly wants: readonly Want[];
+  /** Of a step that needs proxies. */
+  readonly acks: { readonly need: readonly MemberName[]; readonly have: readonly MemberName[] } | null;
+  /** Grows with each thing that comes nearer: progress is a new maximum of it. */
+  readonly score: number;
+}
+
+/** An app without a hostname is not routed: it has no ack steps. */
+export function needsAcks(record: AppRecord): boolean {
+  return record.hostnames.length > 0;
+}
+
+export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
+  switch (step.kind) {
+    case "start":
+      return startStanding(step, committed, facts);
+    case "serve":
+    case "cordon":
+      return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
+    case "stop":
+      return stopStanding(step, facts);
+  }
+}
+
+const NOTHING_WANTED: Standing = { wants: [], acks: null, score: 0 };
+
+function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts): Standing {
+  const wants: Want[] = [];
+  let score = 0;
+  for (const vm of record.vms.filter((candidate) => step.vms.includes(candidate.vm))) {
+    const seen = observed(facts, vm);
+    if (isHealthy(seen)) score += 2;
+    else wants.push(wantHealthy(vm.vm, vm.host, facts));
+    if (seen?.entry.state === "running") score += 1;
+  }
+  return { wants, acks: null, score };
+}
+
+function wantHealthy(vm: VmName, host: MemberName, facts: Facts): Want {
+  const away = facts.hosts.get(host)?.open === true ? "" : ` (its host ${host} is not connected)`;
+  return {
+    kind: "vm",
+    who: vm,
+    what: `to become healthy${away}`,
+    complaint: `${vm} did not become healthy${away}`,
+  };
+}
+
+/** `hosts` are those of `step.vms`. */
+function stopStanding(step: RolloutStep, facts: Facts): Standing {
+  const left = step.vms
+    .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
+    .filter(({ vm, host }) => !isGone(facts, vm, host));
+  const wants = left.map(({ vm, host }) => wantGone(vm, host));
+  return { wants, acks: null, score: step.vms.length - wants.length };
+}
+
+function wantGone(vm: VmName, host: MemberName | undefined): Want {
+  const place = host === undefined ? "" : ` on ${host}`;
+  return { kind: "vm", who: vm, what: `to be gone${place}`, complaint: `${vm} is not gone${place}` };
+}
+
+/**
+ * The proxies that must answer: those of the ack set, and those that registered since: a joiner that read the record just
+ * before this step would otherwise be missed. One that left is not waited for, one that is only silent is.
+ */
+export function ackersOf(step: RolloutStep, facts: Facts): readonly MemberName[] {
+  const all = new Set([...step.ackSet, ...registeredProxies(facts)]);
+  const left = (proxy: MemberName) => facts.proxies.has(proxy) && !isRegistered(facts, proxy);
+  return [...all].filter((proxy) => !left(proxy)).sort();
+}
+
+/** Weighs more than any count of requests that drain, so that fewer in flight is progress but never outweighs an ack. */
+const ACK_SCORE = 1_000_000;
+
+function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: Facts): Standing {
+  const mustVerify = step.kind === "serve" || isReplacing(record);
+  const need = ackersOf(step, facts);
+  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [] }, score: 0 };
+  const wants: Want[] = [];
+  const have: MemberName[] = [];
+  let score = 0;
+  for (const proxy of need) {
+    const ack = facts.acks.get(proxy);
+    const want = wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts });
+    if (want === null) have.push(proxy);
+    else wants.push(want);
+    if (ack !== undefined && ack.applied >= epoch) score += ACK_SCORE - inFlightOf(ack, step.vms);
+    if (want === null) score += ACK_SCORE;
+  }
+  return { wants, acks: { need, have }, score };
+}
+
+/** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */
+function isReplacing({ rollout }: AppRecord): boolean {
+  return rollout?.kind === "deploy" && rollout.direction === "forward";
+}
+
+/** An empty set is never a quorum. */
+export const NO_PROXY: Want = {
+  kind: "no-proxy",
+  who: memberName("proxy"),
+  what: "to register: no proxy is registered",
+  complaint: "no proxy is registered",
+};
+
+interface ProxyQuestion {
+  readonly proxy: MemberName;
+  readonly ack: Ack | undefined;
+  readonly step: Pick<RolloutStep, "kind" | "vms">;
+  readonly epoch: number;
+  readonly mustVerify: boolean;
+  readonly facts: Facts;
+}
+
+/** What is missing of one proxy, or null: what it must verify it has, cordoned VMs are out of its table and drained. */
+export function wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts }: ProxyQuestion): Want | null {
+  const want = (what: string, complaint: string): Want => {
+    const away = facts.proxies.get(proxy)?.connected === false ? " (not connected)" : "";
+    const nack = ack?.nack != null && ack.nack.epoch >= epoch ? `: ${ack.nack.reason}` : "";
+    const trail = `${away}${nack}`;
+    return { kind: "proxy", who: proxy, what: `${what}${trail}`, complaint: `${proxy} ${complaint}${trail}` };
+  };
+  if (ack === undefined || ack.applied < epoch) {
+    return want(`to acknowledge epoch ${epoch}`, `has not acknowledged epoch ${epoch}`);
+  }
+  if (mustVerify && ack.verified < epoch) {
+    return want(`to verify epoch ${epoch}`, `has not verified epoch ${epoch}`);
+  }
+  if (step.kind === "serve") return null;
+  const busy = ack.inFlight.filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm));
+  if (busy.length === 0) return null;
+  const list = busy.map(({ vm, requests }) => `${countRequests(requests)} in flight to ${vm}`).join(", ");
+  return want(`to drain: ${list}`, `has ${list}`);
+}
+
+export function countRequests(requests: number): string {
+  return requests === 1 ? "1 request" : `${requests} requests`;
+}
+
+/** Below `ACK_SCORE`. */
+function inFlightOf(ack: Ack, vms: readonly VmName[]): number {
+  const requests = ack.inFlight.filter(({ vm }) => vms.includes(vm)).map((item) => item.requests);
+  return Math.min(
+    ACK_SCORE - 1,
+    requests.reduce((left, right) => left + right, 0),
+  );
+}
+
+/**
+ * What is missing of the post-condition of a deploy (`no-false-success`): `count` VMs of the release serve and are healthy,
+ * nothing else is in the record, and of the old ones nothing is observed.
+ */
+export function missingOfDeploy(
+  { record }: CommittedApp,
+  wanted: { readonly release: number; readonly count: number; readonly targets: readonly VmName[] },
+  facts: Facts,
+): readonly Want[] {
+  const serving = record.vms.filter((vm) => vm.phase === "serving" && vm.release === wanted.release);
+  const unwell = serving.filter((vm) => !isHealthy(observed(facts, vm)));
+  const wants = unwell.map((vm) => wantHealthy(vm.vm, vm.host, facts));
+  const named = new Set(record.vms.map((vm) => vm.vm));
+  const old = wanted.targets.filter((vm) => !named.has(vm) && !isGone(facts, vm, undefined));
+  wants.push(...old.map((vm) => wantGone(vm, undefined)));
+  if (serving.length !== wanted.count || serving.length !== record.vms.length) {
+    const list = `${record.vms.length} VMs in the record, ${serving.length} of ${wanted.count} of v${wanted.release} serve`;
+    wants.push({ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list });
+  }
+  return wants;
+}

@@ -1,0 +1,217 @@
+// Submit: what a request makes of an app's record: the first commit of a rollout, or the reason why there is none.
+
+import {
+  APP_VMS_MAX,
+  type AppName,
+  type AppRecord,
+  type AppSpec,
+  type CommittedApp,
+  encodeAppRecord,
+  isName,
+  type Release,
+  type Rollout,
+  type VmName,
+} from "../../../mesh/index.ts";
+import { type CommitContext, fitted, RECORD_BYTES_MAX } from "./commits.ts";
+import { applyFirst } from "./decide.ts";
+import { registeredProxies } from "./facts.ts";
+
+/**
+ * - `begin`: commit this. `joined`: the same spec is on its way already. `locked`: another rollout runs.
+ * - `invalid`: cannot be meant; nothing changes; `message` says what to do.
+ */
+export type Submission =
+  | { readonly code: "begin"; readonly record: AppRecord; readonly rollout: Rollout }
+  | { readonly code: "joined"; readonly rollout: Rollout }
+  | { readonly code: "locked"; readonly rollout: Rollout }
+  | { readonly code: "invalid"; readonly message: string };
+
+export interface DeployRequest {
+  readonly app: AppName;
+  readonly spec: AppSpec;
+  readonly specHash: string;
+  /** All apps as committed, for the names that others have. */
+  readonly apps: readonly CommittedApp[];
+}
+
+export function submitDeploy(request: DeployRequest, context: CommitContext): Submission {
+  const { app, spec, apps } = request;
+  const record = apps.find((candidate) => candidate.record.app === app)?.record ?? emptyRecord(app);
+  const running = runningOf(record);
+  if (running !== null) {
+    const target = record.releases.find((release) => release.number === running.to);
+    const isSame = running.kind === "deploy" && target?.specHash === request.specHash;
+    return { code: isSame ? "joined" : "locked", rollout: running };
+  }
+  const number = record.lastRelease + 1;
+  const reason = nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec);
+  if (reason !== null) return { code: "invalid", message: reason };
+  return begin(withRelease(record, request, context), deployOf(record, number, context), context);
+}
+
+/** Room for the release number and the VM's number in `APP-vNUMBER-INDEX`. */
+function nameFault(app: AppName, number: number): string | null {
+  if (isName(`${app}-v${number}-999`)) return null;
+  return `app name "${app}" leaves no room for the names of its VMs (${app}-v${number}-1): use at most 36 characters`;
+}
+
+function hostnameFault({ app, spec, apps }: DeployRequest): string | null {
+  for (const { record } of apps) {
+    if (record.app === app || record.deleted) continue;
+    const taken = spec.hostnames.find((hostname) => record.hostnames.includes(hostname));
+    if (taken === undefined) continue;
+    return `hostname ${taken} belongs to app ${record.app}: choose another, or destroy ${record.app} first`;
+  }
+  return null;
+}
+
+/** Old, new and surge at once must fit. */
+function countFault(record: AppRecord, spec: AppSpec): string | null {
+  const sum = record.vms.length + spec.count + 1;
+  if (sum <= APP_VMS_MAX) return null;
+  return `${sum} VMs would run during this deploy, an app may have ${APP_VMS_MAX}: lower count`;
+}
+
+function withRelease(record: AppRecord, request: DeployRequest, context: CommitContext): AppRecord {
+  const { spec, specHash } = request;
+  const number = record.lastRelease + 1;
+  const release: Release = { number, specHash, spec, vmsNamed: 0, submittedAtMs: context.wallMs };
+  // Until the rollout is over both releases serve under the names of both.
+  const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
+  return {
+    ...record,
+    deleted: false,
+    lastRelease: number,
+    hostnames,
+    releases: [...record.releases, release],
+  };
+}
+
+function deployOf(record: AppRecord, to: number, context: CommitContext): Rollout {
+  const targets = record.vms.filter((vm) => vm.phase !== "cordoned");
+  const releases = targets.map((vm) => vm.release);
+  const isMixed = targets.length > 0 && !releases.includes(record.current ?? 0);
+  const from = isMixed ? Math.max(...releases) : record.current;
+  return {
+    ...emptyRollout(context),
+    id: `${record.app}-v${to}`,
+    kind: "deploy",
+    from,
+    to,
+    targets: targets.map((vm) => vm.vm),
+  };
+}
+
+export function submitStop(committed: CommittedApp | null, vm: VmName, context: CommitContext): Submission {
+  const record = committed?.record;
+  const found = record?.vms.find((candidate) => candidate.vm === vm);
+  if (record === undefined || found === undefined) {
+    return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
+  }
+  const running = runningOf(record);
+  if (running !== null) {
+    const isSame = running.kind === "stop" && running.targets.includes(vm);
+    return { code: isSame ? "joined" : "locked", rollout: running };
+  }
+  if (found.phase === "cordoned") {
+    return {
+      code: "invalid",
+      message: `${vm} is being stopped already: "grapevine status" says who keeps it`,
+    };
+  }
+  return begin(record, retireOf(committed as CommittedApp, "stop", [vm], context), context);
+}
+
+export function submitDestroy(
+  committed: CommittedApp | null,
+  app: AppName,
+  context: CommitContext,
+): Submission {
+  if (committed === null || committed.record.deleted) {
+    return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+  }
+  const { record } = committed;
+  const running = runningOf(record);
+  if (running !== null) {
+    return { code: running.kind === "destroy" ? "joined" : "locked", rollout: running };
+  }
+  const targets = record.vms.filter((vm) => vm.phase !== "cordoned").map((vm) => vm.vm);
+  return begin(record, retireOf(committed, "destroy", targets, context), context);
+}
+
+function retireOf(
+  { epoch, record }: CommittedApp,
+  kind: "stop" | "destroy",
+  targets: readonly VmName[],
+  context: CommitContext,
+): Rollout {
+  return {
+    ...emptyRollout(context),
+    id: `${record.app}-v${record.current ?? record.lastRelease}-e${epoch + 1}`,
+    kind,
+    from: record.current,
+    to: kind === "stop" ? record.current : null,
+    targets,
+  };
+}
+
+function begin(record: AppRecord, rollout: Rollout, context: CommitContext): Submission {
+  const first = applyFirst(fitted({ ...record, rollout }), context);
+  if (first.code === "no-host") return { code: "invalid", message: first.message };
+  const fault = sizeFault(first.record, context);
+  if (fault !== null) return { code: "invalid", message: fault };
+  return { code: "begin", record: first.record, rollout: first.record.rollout ?? rollout };
+}
+
+/** A VM in the record: its name, host, phase and version as msgpack, rounded up. */
+const VM_BYTES = 192;
+/** One step with its report, and a reason with its last lines. */
+const ROLLOUT_BYTES = 14 * 1024;
+
+/** What the rollout will add must fit too: a record that outgrows its bound half-way could not be driven on. */
+function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
+  const rest = { ...record, vms: [], rollout: null };
+  const counts = record.releases.map((release) => release.spec.count);
+  const vms = record.vms.length + Math.max(0, ...counts) + 1;
+  // Twice in the record: in the ack set of the step, and in what the last commit knew.
+  const proxies = registeredProxies(facts).reduce((sum, proxy) => sum + 2 * (proxy.length + 1), 0);
+  const need = encodeAppRecord(rest).length + vms * VM_BYTES + proxies + ROLLOUT_BYTES;
+  if (need <= RECORD_BYTES_MAX) return null;
+  return `the app's record would need ${need} bytes of at most ${RECORD_BYTES_MAX}: make [env] or command shorter, or count smaller`;
+}
+
+function runningOf(record: AppRecord): Rollout | null {
+  return record.rollout?.state === "running" ? record.rollout : null;
+}
+
+function emptyRecord(app: AppName): AppRecord {
+  return {
+    format: 1,
+    app,
+    deleted: false,
+    hostnames: [],
+    releases: [],
+    current: null,
+    lastRelease: 0,
+    vms: [],
+    rollout: null,
+  };
+}
+
+function emptyRollout({
+  driver,
+  wallMs,
+  facts,
+}: CommitContext): Omit<Rollout, "id" | "kind" | "from" | "to" | "targets"> {
+  return {
+    state: "running",
+    direction: "forward",
+    driver,
+    step: null,
+    history: [],
+    reason: null,
+    proxies: registeredProxies(facts),
+    startedAtMs: wallMs,
+    endedAtMs: null,
+  };
+}

@@ -1,0 +1,143 @@
+// View: desired and observed side by side, from the same facts that decide.
+
+import type { AppRecord, CommittedApp, VmEntry, VmName } from "../../../mesh/index.ts";
+import type { AppView, ProxyAckView, RolloutView, StepView, VmView, Waiting } from "../app-view.ts";
+import { type Facts, observed, registeredProxies } from "./facts.ts";
+import { leftoversOf } from "./housekeeping.ts";
+import type { Standing, Want } from "./standing.ts";
+import type { StepClock } from "./step-clock.ts";
+
+export interface ViewInput {
+  readonly committed: CommittedApp;
+  readonly facts: Facts;
+  /** Of the step in force. */
+  readonly standing: Standing;
+  /** What the last decision waits for. */
+  readonly wants: readonly Want[];
+  readonly clock: StepClock;
+  readonly nowMs: number;
+  readonly wallMs: number;
+}
+
+export function viewOf(input: ViewInput): AppView {
+  const { committed, facts } = input;
+  const { record, epoch } = committed;
+  return {
+    app: record.app,
+    epoch,
+    deleted: record.deleted,
+    release: record.current === null ? null : `v${record.current}`,
+    weights: weightsOf(record),
+    hostnames: record.hostnames,
+    rollout: rolloutView(input),
+    vms: vmViews(record, facts),
+    proxies: proxyViews(committed, facts),
+    leftovers: leftoverViews(input),
+  };
+}
+
+/** Percent by release, summing to 100: what rounding leaves goes to the newest. */
+function weightsOf(record: AppRecord): Readonly<Record<string, number>> {
+  const serving = record.vms.filter((vm) => vm.phase === "serving");
+  const releases = [...new Set(serving.map((vm) => vm.release))].sort((left, right) => left - right);
+  const weights: Record<string, number> = {};
+  let rest = 100;
+  for (const release of releases) {
+    const count = serving.filter((vm) => vm.release === release).length;
+    const isLast = release === releases.at(-1);
+    const percent = isLast ? rest : Math.floor((100 * count) / serving.length);
+    weights[`v${release}`] = percent;
+    rest -= percent;
+  }
+  return weights;
+}
+
+function rolloutView(input: ViewInput): RolloutView | null {
+  const { rollout } = input.committed.record;
+  if (rollout === null) return null;
+  const { id, kind, from, to, state, direction, driver, history, reason, startedAtMs, endedAtMs } = rollout;
+  const step = state === "running" ? stepView(input) : null;
+  const { cutover } = input.clock;
+  return {
+    id,
+    kind,
+    from,
+    to,
+    state,
+    direction,
+    driver,
+    step,
+    history,
+    reason,
+    startedAtMs,
+    endedAtMs,
+    cutover,
+  };
+}
+
+function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): StepView | null {
+  const step = committed.record.rollout?.step;
+  if (step == null) return null;
+  const forMs = Math.max(0, Math.round(nowMs - clock.sinceMs));
+  const { acks } = standing;
+  return {
+    number: step.number,
+    kind: step.kind,
+    vms: step.vms,
+    forMs,
+    acks:
+      acks === null
+        ? null
+        : { have: acks.have.length, need: acks.need.length, slowest: clock.slowest(standing) },
+    waitingFor: wants.map(({ who, what }) => ({ who, what, forMs })),
+  };
+}
+
+function vmViews(record: AppRecord, facts: Facts): readonly VmView[] {
+  const wanted = record.vms.map((vm): VmView => {
+    const entry = observed(facts, vm)?.entry;
+    const { vm: name, release, host, phase } = vm;
+    return { vm: name, app: record.app, release, host, phase, ...observedView(entry) };
+  });
+  const named = new Set<VmName>(record.vms.map((vm) => vm.vm));
+  const unwanted = [...facts.vms].flatMap(([vm, seen]) => (named.has(vm) ? [] : [...seen.values()]));
+  const leaving = unwanted.map(({ entry }): VmView => {
+    const { vm, release, host } = entry;
+    return { vm, app: record.app, release, host, phase: null, ...observedView(entry) };
+  });
+  return [...wanted, ...leaving];
+}
+
+function observedView(
+  entry: VmEntry | undefined,
+): Pick<VmView, "state" | "health" | "address" | "reason" | "restarts"> {
+  if (entry === undefined) return { state: null, health: null, address: null, reason: null, restarts: 0 };
+  const { state, health, address, reason, restarts } = entry;
+  const text = address === null ? null : `${address.host}:${address.port}`;
+  return { state, health, address: text, reason, restarts };
+}
+
+function proxyViews({ epoch }: CommittedApp, facts: Facts): readonly ProxyAckView[] {
+  return registeredProxies(facts).map((proxy) => {
+    const ack = facts.acks.get(proxy);
+    const inFlight = (ack?.inFlight ?? []).reduce((sum, { requests }) => sum + requests, 0);
+    const applied = ack?.applied ?? 0;
+    return {
+      proxy,
+      applied,
+      verified: ack?.verified ?? 0,
+      inFlight,
+      nack: ack?.nack?.reason ?? null,
+      current: applied >= epoch,
+    };
+  });
+}
+
+function leftoverViews({ committed, facts, wallMs }: ViewInput): readonly Waiting[] {
+  const endedAtMs = committed.record.rollout?.endedAtMs ?? wallMs;
+  const forMs = Math.max(0, wallMs - endedAtMs);
+  return leftoversOf(committed, facts).map(({ vm, wants }) => {
+    const keepers = wants.map((want) => want.complaint).join("; ");
+    return { who: vm.vm, what: keepers === "" ? "to be retired" : `to be retired: ${keepers}`, forMs };
+  });
+}

@@ -1,0 +1,43 @@
+// Deploys: what the API asks of the coordinator. Answered by the agent that drives; other agents relay to it.
+
+import type { AppName, AppSpec, MemberName, VmName } from "../../mesh/index.ts";
+import type { AppView } from "./app-view.ts";
+
+/**
+ * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
+ * - `locked`: another rollout of this app runs (exit code 4).
+ * - `invalid`: the request cannot be meant (no such app or VM, a hostname that another app has, no host to run on); `message` says what to do.
+ * - `unavailable`: no majority of voters; `message` names the missing.
+ */
+export type SubmitResult =
+  | {
+      readonly code: "accepted";
+      readonly app: AppName;
+      readonly rollout: string;
+      readonly release: number | null;
+      readonly joined: boolean;
+    }
+  | {
+      readonly code: "locked";
+      readonly app: AppName;
+      readonly rollout: string;
+      readonly driver: MemberName;
+      readonly message: string;
+    }
+  | { readonly code: "invalid"; readonly message: string }
+  | { readonly code: "unavailable"; readonly message: string };
+
+export interface Deploys {
+  /** Starts a rollout to `spec`. Its bundle must be on this host already. */
+  submit(spec: AppSpec): Promise<SubmitResult>;
+  /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
+  stopVm(vm: VmName): Promise<SubmitResult>;
+  /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */
+  destroy(app: AppName): Promise<SubmitResult>;
+  /** Apps that are not deleted, by name. */
+  views(): readonly AppView[];
+  /** Deleted apps have a view too, so that `destroy` can be followed to its end; null: the app never was. */
+  view(app: AppName): AppView | null;
+  /** The view now, and again after each change of it, until `signal` aborts. Slow readers get the newest only. */
+  watch(app: AppName, signal: AbortSignal): AsyncIterable<AppView>;
+}

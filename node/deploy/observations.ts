@@ -1,0 +1,117 @@
+// Observations: what the mesh holds of VMs, hosts and proxies, as facts for the machines. An entry counts only from the member it names.
+
+import {
+  decodeRecord,
+  type Entry,
+  HOST_PREFIX,
+  hostKey,
+  type MemberName,
+  type MemberView,
+  type Mesh,
+  type OwnerId,
+  PROXY_PREFIX,
+  proxyKey,
+  VM_PREFIX,
+  type VmEntry,
+  vmEntryShape,
+  vmKey,
+} from "../../mesh/index.ts";
+import type { HostFact, ObservedVm, ProxyFact } from "./core/facts.ts";
+
+/** A VM's entry came, changed or was deleted. */
+export interface VmObservation {
+  readonly entry: VmEntry;
+  /** Null: deleted. */
+  readonly observed: ObservedVm | null;
+}
+
+export class Observations {
+  readonly #mesh: Mesh;
+  #members = new Map<OwnerId, MemberView>();
+  /** By owner and key: a deletion names no app. Bounded by the mesh's store. */
+  readonly #vms = new Map<string, ObservedVm>();
+
+  constructor(mesh: Mesh) {
+    this.#mesh = mesh;
+  }
+
+  /** Takes in who is there, and every VM entry. Returns what changed since the last time. */
+  refresh(): readonly VmObservation[] {
+    this.#members = new Map(this.#mesh.members().map((member) => [member.owner, member]));
+    const entries = this.#mesh.store.list(VM_PREFIX);
+    const changes = entries.flatMap((entry) => this.changeOf(entry) ?? []);
+    const present = new Set(entries.filter((entry) => this.#isBelieved(entry)).map(slot));
+    for (const [key, { entry }] of this.#vms) {
+      if (present.has(key)) continue;
+      this.#vms.delete(key);
+      changes.push({ entry, observed: null });
+    }
+    return changes;
+  }
+
+  /** What one change of the store means, or null: it is no VM's, says nothing new, or is not believed. */
+  changeOf(change: Entry): VmObservation | null {
+    if (!change.key.startsWith(VM_PREFIX)) return null;
+    const before = this.#vms.get(slot(change));
+    if (change.value === null) {
+      this.#vms.delete(slot(change));
+      return before === undefined ? null : { entry: before.entry, observed: null };
+    }
+    const decoded = decodeRecord(vmEntryShape, change.value);
+    if (!decoded.ok || !this.#isBelieved(change)) return null;
+    const { version } = change;
+    const entry = decoded.value;
+    if (vmKey(entry.vm) !== change.key || entry.host !== this.nameOf(change.owner)) return null;
+    if (before !== undefined && isSameVersion(before, { entry, version })) return null;
+    this.#vms.set(slot(change), { entry, version });
+    return { entry, observed: { entry, version } };
+  }
+
+  /** The name under which an owner is a member. */
+  nameOf(owner: OwnerId): MemberName | undefined {
+    return this.#members.get(owner)?.name;
+  }
+
+  vms(): Iterable<ObservedVm> {
+    return this.#vms.values();
+  }
+
+  proxies(): readonly ProxyFact[] {
+    return this.#held("proxy").map(({ name, owner, connected }) => {
+      const registered = this.#mesh.store.get(owner, proxyKey(name)) !== undefined;
+      return { proxy: name, registered, connected };
+    });
+  }
+
+  /** `loads`: VMs that records place on a host. */
+  hosts(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
+    return this.#held("host").map(({ name, owner, connected }) => {
+      const open = connected && this.#mesh.store.get(owner, hostKey(name)) !== undefined;
+      return { host: name, open, vms: loads.get(name) ?? 0 };
+    });
+  }
+
+  /** Members whose state we hold: of the others nothing can be said, least of all that something is not there. */
+  #held(role: MemberView["role"]): readonly MemberView[] {
+    const members = [...this.#members.values()].filter((member) => member.role === role);
+    return members.filter((member) => this.#mesh.store.head(member.owner) !== undefined);
+  }
+
+  #isBelieved({ owner }: Entry): boolean {
+    return this.#members.get(owner)?.role === "host";
+  }
+}
+
+/** Entries that say who is registered. */
+export function isRegistration(key: string): boolean {
+  return key.startsWith(HOST_PREFIX) || key.startsWith(PROXY_PREFIX);
+}
+
+function slot({ owner, key }: Pick<Entry, "owner" | "key">): string {
+  return `${owner} ${key}`;
+}
+
+function isSameVersion(left: ObservedVm, right: ObservedVm): boolean {
+  const [a, b] = [left.version, right.version];
+  return a.incarnation === b.incarnation && a.startId === b.startId && a.counter === b.counter;
+}

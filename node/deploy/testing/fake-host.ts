@@ -1,0 +1,104 @@
+// A fake host agent: runs what records want of it as entries alone. What a VM does is said by its release's env.
+
+import {
+  APP_PREFIX,
+  type AppRecord,
+  appName,
+  type DesiredVm,
+  decodeCommittedApp,
+  encodeRecord,
+  hostKey,
+  type Mesh,
+  type VmEntry,
+  type VmName,
+  vmKey,
+} from "../../../mesh/index.ts";
+
+/** env.FATE of a release: what becomes of its VMs. Default: healthy. */
+type Fate = "healthy" | "crashes" | "unhealthy" | "hangs";
+
+export class FakeHost {
+  readonly mesh: Mesh;
+  readonly running: Set<VmName> = new Set();
+  /** VMs that ever ran here. */
+  readonly ran: VmName[] = [];
+  readonly #records = new Map<string, AppRecord>();
+  /** While true what it should stop goes on running. */
+  isStuck: boolean = false;
+
+  constructor(mesh: Mesh) {
+    this.mesh = mesh;
+    const { name } = mesh.self;
+    mesh.write(
+      hostKey(name),
+      encodeRecord({ format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: false }),
+    );
+    mesh.onChange((change) => {
+      if (!change.key.startsWith(APP_PREFIX) || change.value === null) return;
+      const committed = decodeCommittedApp(change.value);
+      if (!committed.ok) throw new Error(committed.error);
+      this.#records.set(change.key, committed.value.record);
+      this.reconcile();
+    });
+  }
+
+  reconcile(): void {
+    const wanted = [...this.#records.values()].flatMap((record) => record.vms.map((vm) => ({ vm, record })));
+    const mine = wanted.filter(({ vm }) => vm.host === this.mesh.self.name);
+    for (const { vm, record } of mine) if (!this.running.has(vm.vm)) this.#start(vm, record);
+    const names = new Set(mine.map(({ vm }) => vm.vm));
+    if (this.isStuck) return;
+    for (const vm of [...this.running].filter((name) => !names.has(name))) {
+      this.running.delete(vm);
+      this.mesh.write(vmKey(vm), null);
+    }
+  }
+
+  /** Says something else of a VM. */
+  say(vm: VmName, change: Partial<VmEntry>, base?: VmEntry): void {
+    const entry = base ?? this.#entries.get(vm);
+    if (entry === undefined) throw new Error(`${vm} does not run on ${this.mesh.self.name}`);
+    const next = { ...entry, ...change };
+    this.#entries.set(vm, next);
+    this.mesh.write(vmKey(vm), encodeRecord(next));
+  }
+
+  readonly #entries = new Map<VmName, VmEntry>();
+
+  #start(vm: DesiredVm, record: AppRecord): void {
+    this.running.add(vm.vm);
+    this.ran.push(vm.vm);
+    const release = record.releases.find((candidate) => candidate.number === vm.release);
+    const fate = (release?.spec.env["FATE"] ?? "healthy") as Fate;
+    this.say(vm.vm, {}, entryOf(vm, record.app));
+    if (fate === "hangs") return;
+    this.say(vm.vm, { state: "running", address: { host: "127.0.0.1", port: 20_001 } });
+    if (fate === "healthy") this.say(vm.vm, { health: "healthy", healthyAtMs: 1_000 });
+    if (fate === "unhealthy") {
+      this.say(vm.vm, { health: "unhealthy", reason: "GET /healthz answered 500", lastLines: ["oops"] });
+    }
+    if (fate === "crashes") {
+      this.say(vm.vm, { state: "exited", exit: { code: 3, signal: null }, lastLines: ["boom"] });
+    }
+  }
+}
+
+/** A VM of which nothing is known but that it is wanted. */
+export function entryOf(vm: DesiredVm, app: string): VmEntry {
+  return {
+    format: 1,
+    vm: vm.vm,
+    app: appName(app),
+    release: vm.release,
+    host: vm.host,
+    state: "preparing",
+    health: "unknown",
+    address: null,
+    exit: null,
+    reason: null,
+    lastLines: [],
+    restarts: 0,
+    startedAtMs: null,
+    healthyAtMs: null,
+  };
+}

@@ -1,0 +1,296 @@
+// A world of one app for tests of its machine: a register of one app, proxies that really hold a table and requests, VMs as entries.
+// Every commit is judged by the invariants, from what is true and not from what the machine was told.
+
+import assert from "node:assert/strict";
+import {
+  type Ack,
+  type AppRecord,
+  type AppSpec,
+  appName,
+  type CommittedApp,
+  decodeAppRecord,
+  encodeAppRecord,
+  type MemberName,
+  memberName,
+  type VmEntry,
+  type VmName,
+} from "../../../mesh/index.ts";
+import { describeRecord } from "../core/describe.ts";
+import type { ObservedVm } from "../core/facts.ts";
+import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
+import { type Submission, submitDeploy, submitDestroy, submitStop } from "../core/submit.ts";
+import { entryOf } from "./fake-host.ts";
+
+const APP = appName("hello");
+const DRIVER = memberName("host-1");
+/** 2026-01-01: the wall clock at the start of a world. */
+const WALL_START_MS = 1_767_225_600_000;
+
+/** A proxy as it really is. `told` are the answers on their way to the driver, oldest first. */
+interface TrueProxy {
+  registered: boolean;
+  connected: boolean;
+  /** The driver has its state. */
+  known: boolean;
+  table: CommittedApp | null;
+  readonly inFlight: Map<VmName, number>;
+  told: Ack[];
+}
+
+export class World {
+  nowMs = 0;
+  committed: CommittedApp | null = null;
+  machine: Rollout;
+  readonly proxies: Map<MemberName, TrueProxy> = new Map();
+  readonly hosts: Set<MemberName> = new Set();
+  readonly entries: Map<VmName, ObservedVm> = new Map();
+  /** What happened, one line each. */
+  readonly lines: string[] = [];
+  /** A swap that is not carried out by itself: `commitHeld`, or lost with the driver. */
+  isHoldingSwaps = false;
+  held: Extract<RolloutEffect, { kind: "swap" }> | null = null;
+  dueAtMs: number | null = null;
+  readonly #served = new Set<VmName>();
+  #versions = 0;
+
+  constructor(options: { readonly hosts: number; readonly proxies: number }) {
+    for (let index = 1; index <= options.hosts; index += 1) this.hosts.add(memberName(`host-${index}`));
+    for (let index = 1; index <= options.proxies; index += 1) this.join(memberName(`proxy-${index}`));
+    this.machine = this.#newMachine();
+    this.#feedMembers();
+  }
+
+  #newMachine(): Rollout {
+    return new Rollout({ app: APP, driver: DRIVER, wallOffsetMs: WALL_START_MS });
+  }
+
+  join(proxy: MemberName): void {
+    const table = this.committed;
+    this.proxies.set(proxy, {
+      registered: true,
+      connected: true,
+      known: true,
+      table,
+      inFlight: new Map(),
+      told: [],
+    });
+  }
+
+  /** The driver is killed and starts again: all that it knew is gone, a held swap with it. Answers must be told anew. */
+  restart(): void {
+    this.machine = this.#newMachine();
+    this.held = null;
+    this.dueAtMs = null;
+    this.#feedMembers();
+    for (const entry of this.entries.values()) this.#feedVm(entry.entry.vm);
+    if (this.committed !== null) this.feed({ kind: "committed", committed: this.committed });
+  }
+
+  membersChanged(): void {
+    this.#feedMembers();
+  }
+
+  #feedMembers(): void {
+    const hosts = [...this.hosts].map((host) => ({
+      host,
+      open: true,
+      vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
+    }));
+    this.feed({ kind: "hosts", hosts });
+    const known = [...this.proxies].filter(([, proxy]) => proxy.known);
+    const proxies = known.map(([proxy, { registered, connected }]) => ({ proxy, registered, connected }));
+    this.feed({ kind: "proxies", proxies });
+  }
+
+  submit(spec: AppSpec, specHash: string): Submission {
+    const apps = this.committed === null ? [] : [this.committed];
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitDeploy({ app: APP, spec, specHash, apps }, context));
+  }
+
+  stopVm(vm: VmName): Submission {
+    return this.#begin(submitStop(this.committed, vm, this.machine.context(this.nowMs)));
+  }
+
+  destroy(): Submission {
+    return this.#begin(submitDestroy(this.committed, APP, this.machine.context(this.nowMs)));
+  }
+
+  #begin(submission: Submission): Submission {
+    if (submission.code === "begin") this.#commit(submission.record);
+    return submission;
+  }
+
+  feed(input: RolloutInput): void {
+    for (const effect of this.machine.step(input, this.nowMs)) {
+      // When it is decided: what happens while the swap is on its way, no driver can know.
+      if (effect.kind === "swap") this.#judgeSuccess(effect.next);
+      if (effect.kind === "swap" && this.isHoldingSwaps) this.held = effect;
+      else if (effect.kind === "swap") this.carryOut(effect);
+      else if (effect.kind === "schedule") this.dueAtMs = effect.atMs;
+    }
+  }
+
+  carryOut({ expectedEpoch, next, why }: Extract<RolloutEffect, { kind: "swap" }>): void {
+    this.held = null;
+    if (expectedEpoch !== (this.committed?.epoch ?? 0)) {
+      if (this.committed !== null) this.feed({ kind: "committed", committed: this.committed });
+      return;
+    }
+    if (why !== "") this.lines.push(`  ${why}`);
+    this.#commit(next);
+  }
+
+  #commit(record: AppRecord): void {
+    const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
+    this.#judge(committed);
+    this.committed = committed;
+    this.lines.push(describeRecord(committed));
+    this.feed({ kind: "committed", committed });
+  }
+
+  #judge({ record }: CommittedApp): void {
+    const before = this.committed?.record;
+    for (const vm of record.vms) if (vm.phase === "serving") this.#served.add(vm.vm);
+    const removed = (before?.vms ?? []).filter((vm) => !record.vms.some((left) => left.vm === vm.vm));
+    for (const { vm } of removed) if (this.#served.has(vm)) this.#judgeRemoval(vm);
+    const served = before?.vms.some((vm) => vm.phase === "serving") === true;
+    // Nothing ran before: there is nothing that could serve instead.
+    const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
+    if (served && record.rollout?.kind === "deploy" && !isLaunchOver) {
+      const serving = record.vms.filter((vm) => vm.phase === "serving");
+      assert.ok(serving.length > 0, "no VM serves any more");
+    }
+  }
+
+  /** `no-early-stop`, from the truth: no proxy that did not leave routes to it or has a request on it. */
+  #judgeRemoval(vm: VmName): void {
+    for (const [name, proxy] of this.proxies) {
+      if (!proxy.registered) continue;
+      const routes = proxy.table?.record.vms.some((routed) => routed.vm === vm && routed.phase === "serving");
+      assert.ok(routes !== true, `${vm} was removed while ${name} routes to it`);
+      assert.equal(proxy.inFlight.get(vm) ?? 0, 0, `${vm} was removed with requests of ${name} in flight`);
+    }
+  }
+
+  /** `no-false-success` and `no-orphan`. */
+  #judgeSuccess(record: AppRecord): void {
+    const { rollout } = record;
+    if (rollout?.state !== "succeeded" || this.committed?.record.rollout?.state !== "running") return;
+    if (rollout.kind === "destroy") {
+      assert.equal(this.entries.size, 0, "destroyed, and a VM is left");
+      return;
+    }
+    if (rollout.kind !== "deploy") return;
+    const count = record.releases.find((release) => release.number === rollout.to)?.spec.count;
+    assert.equal(record.vms.length, count, "the record does not hold what was asked for");
+    for (const { vm, release, phase } of record.vms) {
+      assert.equal(release, rollout.to);
+      assert.equal(phase, "serving");
+      assert.equal(this.entries.get(vm)?.entry.health, "healthy", `${vm} is not healthy`);
+    }
+    for (const vm of rollout.targets) assert.ok(!this.entries.has(vm), `${vm} still runs`);
+  }
+
+  /** The host of a VM of the record says something of it. */
+  say(vm: VmName, change: Partial<VmEntry>): void {
+    const wanted = this.committed?.record.vms.find((candidate) => candidate.vm === vm);
+    const before = this.entries.get(vm)?.entry;
+    const base = before ?? (wanted === undefined ? undefined : entryOf(wanted, APP));
+    if (base === undefined) return;
+    this.#versions += 1;
+    const version = { incarnation: 1, startId: 1, counter: this.#versions };
+    this.entries.set(vm, { entry: { ...base, ...change }, version });
+    this.#feedVm(vm);
+  }
+
+  gone(vm: VmName): void {
+    const entry = this.entries.get(vm)?.entry;
+    this.entries.delete(vm);
+    if (entry !== undefined) this.feed({ kind: "vm", vm, host: entry.host, observed: null });
+  }
+
+  #feedVm(vm: VmName): void {
+    const observed = this.entries.get(vm);
+    if (observed !== undefined) this.feed({ kind: "vm", vm, host: observed.entry.host, observed });
+  }
+
+  /** The proxy takes the newest record as its table. */
+  apply(name: MemberName): void {
+    const proxy = this.proxies.get(name);
+    if (proxy !== undefined) proxy.table = this.committed;
+  }
+
+  /** A client's request through a proxy begins, on a VM that its table routes to. */
+  request(name: MemberName, pick: number): void {
+    const proxy = this.proxies.get(name);
+    const serving = proxy?.table?.record.vms.filter((vm) => vm.phase === "serving") ?? [];
+    const vm = serving[pick % Math.max(1, serving.length)]?.vm;
+    if (vm !== undefined) proxy?.inFlight.set(vm, (proxy.inFlight.get(vm) ?? 0) + 1);
+  }
+
+  finish(name: MemberName): void {
+    this.proxies.get(name)?.inFlight.clear();
+  }
+
+  /** The proxy answers where it stands; it arrives with `deliver`. */
+  answer(name: MemberName): void {
+    const proxy = this.proxies.get(name);
+    if (proxy?.table == null) return;
+    const { epoch, record } = proxy.table;
+    const routed = new Set(record.vms.filter((vm) => vm.phase === "serving").map((vm) => vm.vm));
+    const busy = [...proxy.inFlight].filter(([vm]) => !routed.has(vm));
+    const inFlight = busy.map(([vm, requests]) => ({ vm, requests }));
+    const ack = { app: APP, applied: epoch, verified: epoch, nack: null, inFlight, cut: [] };
+    proxy.told.push({ ...ack, applyMs: 1, lastDispatch: [] });
+  }
+
+  deliver(name: MemberName): void {
+    const ack = this.proxies.get(name)?.told.shift();
+    if (ack !== undefined) this.feed({ kind: "ack", proxy: name, ack });
+  }
+
+  /** Time passes; a deadline that comes up is told. */
+  pass(ms: number): void {
+    this.nowMs += ms;
+    if (this.dueAtMs !== null && this.nowMs >= this.dueAtMs) this.feed({ kind: "tick" });
+  }
+
+  /** Everyone does their part until nothing moves any more: VMs become healthy or go, proxies apply and answer. */
+  cooperate(): void {
+    this.isHoldingSwaps = false;
+    if (this.held !== null) this.carryOut(this.held);
+    for (let round = 0; round < 200; round += 1) {
+      const epoch = this.committed?.epoch;
+      this.#healRound();
+      if (this.committed?.epoch === epoch && this.committed?.record.rollout?.state !== "running") return;
+      if (this.committed?.epoch === epoch) this.pass(60_000);
+    }
+    throw new Error(`no end in sight: ${this.machine.describe()}`);
+  }
+
+  #healRound(): void {
+    for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
+    this.#feedMembers();
+    for (const name of this.proxies.keys()) {
+      this.apply(name);
+      this.finish(name);
+      this.answer(name);
+      while ((this.proxies.get(name)?.told.length ?? 0) > 0) this.deliver(name);
+    }
+    const wanted = new Set(this.committed?.record.vms.map((vm) => vm.vm));
+    for (const vm of wanted) {
+      if (this.entries.get(vm)?.entry.health !== "healthy") this.say(vm, HEALTHY);
+    }
+    for (const vm of [...this.entries.keys()]) if (!wanted.has(vm)) this.gone(vm);
+  }
+}
+
+export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };
+
+/** A record as it comes back from the register: whatever its shape does not allow is found here. */
+function decoded(record: AppRecord): AppRecord {
+  const result = decodeAppRecord(encodeAppRecord(record));
+  assert.ok(result.ok, result.ok ? "" : result.error);
+  return result.value;
+}

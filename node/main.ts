@@ -1,0 +1,77 @@
+// The host agent: puts its parts together in the order that keeps what it promises, and takes them apart again.
+
+import { accessSync, constants, mkdirSync } from "node:fs";
+import { type Logger, pino } from "pino";
+import { describeConfigErrors } from "../mesh/index.ts";
+import { Agent } from "./agent.ts";
+import { ListenError } from "./api/listen.ts";
+import { readAgentConfig } from "./config/agent-config.ts";
+import { StateLockedError } from "./state-lock.ts";
+
+export interface AgentArguments {
+  readonly config: string;
+  /** Stop, with our VMs, when stdin ends: the supervisor of a dev cluster is gone. */
+  readonly exitWithParent: boolean;
+}
+
+/** Runs until SIGTERM or SIGINT, which leave the VMs running, or the end of the parent. Resolves with the exit code. */
+export async function runAgent(args: AgentArguments): Promise<number> {
+  const config = readAgentConfig(args.config);
+  if (!config.ok) {
+    process.stderr.write(`${describeConfigErrors(config.error)}\n`);
+    return 2;
+  }
+  const logger = pino(
+    { level: config.value.logLevel, base: { member: config.value.name } },
+    pino.destination(2),
+  );
+  const end = endOfLife(args.exitWithParent);
+  try {
+    makeStateFolder(config.value.stateDir);
+    const agent = await Agent.start(config.value, logger);
+    const why = await end;
+    logger.info({ why }, "agent stops");
+    await agent.stop({ withVms: why === "parent" });
+    return 0;
+  } catch (error) {
+    return refuse(error, logger);
+  } finally {
+    // It would keep the process for as long as the parent lives.
+    if (args.exitWithParent) process.stdin.destroy();
+  }
+}
+
+/** The configuration names a folder that cannot be: its writer's mistake. */
+class StateFolderError extends Error {}
+
+function makeStateFolder(stateDir: string): void {
+  try {
+    mkdirSync(stateDir, { recursive: true });
+    accessSync(stateDir, constants.W_OK);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StateFolderError(`state_dir = "${stateDir}": cannot be used: ${message}`);
+  }
+}
+
+function refuse(error: unknown, logger: Logger): number {
+  const isOfConfig =
+    error instanceof ListenError || error instanceof StateLockedError || error instanceof StateFolderError;
+  if (isOfConfig) {
+    process.stderr.write(`grapevine agent: ${error.message}\n`);
+    return 2;
+  }
+  logger.fatal({ err: error }, "agent failed");
+  return 1;
+}
+
+function endOfLife(exitWithParent: boolean): Promise<"signal" | "parent"> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve("signal"));
+    if (!exitWithParent) return;
+    process.stdin.resume();
+    process.stdin.once("close", () => resolve("parent"));
+    process.stdin.once("end", () => resolve("parent"));
+    process.stdin.once("error", () => resolve("parent"));
+  });
+}

@@ -1,0 +1,136 @@
+// Reconciler: keeps this host's VMs what the records want of them. Level-triggered: an order lost is an order repeated.
+
+import type { Logger } from "pino";
+import {
+  APP_PREFIX,
+  type BundleHash,
+  type CommittedApp,
+  type MemberName,
+  type MemberView,
+  type Mesh,
+} from "../mesh/index.ts";
+import type { DesiredRecords } from "./desired.ts";
+import type { BundleStore } from "./releases/bundle-store.ts";
+import { unlessAborted } from "./unless-aborted.ts";
+import type { VmHost, WantedVm } from "./vms/vm-host.ts";
+
+/** One try to hold what a voter holds; repeated until it succeeds. */
+const FIRST_SYNC_TIMEOUT_MS = 3_000;
+/** Between two tries, unless a member comes meanwhile. */
+const FIRST_SYNC_PAUSE_MS = 250;
+/** Bundles that no record names are looked for this often: disk space is not urgent. */
+const UNUSED_BUNDLES_INTERVAL_MS = 10 * 60 * 1000;
+
+export interface ReconcilerDeps {
+  readonly mesh: Mesh;
+  readonly desired: DesiredRecords;
+  readonly vmHost: VmHost;
+  readonly bundles: BundleStore;
+  readonly logger: Logger;
+}
+
+export class Reconciler {
+  readonly #voters: readonly MemberName[];
+  readonly #deps: ReconcilerDeps;
+  readonly #stopping = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+  #unsubscribe: () => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(voters: readonly MemberName[], deps: ReconcilerDeps) {
+    this.#voters = voters;
+    this.#deps = deps;
+  }
+
+  /** Begins once a voter's records are held: before that, what no record wants is only what none was seen for. */
+  start(): void {
+    this.#running = this.#run().catch((error: unknown) => {
+      if (!this.#stopping.signal.aborted) throw error;
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#unsubscribe();
+    clearInterval(this.#timer);
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (!(await this.#holdsRecords())) await this.#pause();
+    const { mesh, desired } = this.#deps;
+    const look = (): void => {
+      if (desired.refresh()) this.#reconcile();
+    };
+    const unsubscribes = [
+      mesh.onChange(({ key }) => {
+        if (key.startsWith(APP_PREFIX)) look();
+      }),
+      // A record counts by its writer's name, which may come after it.
+      mesh.onMembers(look),
+    ];
+    this.#unsubscribe = () => {
+      for (const unsubscribe of unsubscribes) unsubscribe();
+    };
+    desired.refresh();
+    this.#reconcile();
+    this.#timer = setInterval(() => void this.#removeUnusedBundles(), UNUSED_BUNDLES_INTERVAL_MS);
+  }
+
+  /** A majority of the voters, ourselves perhaps, have told us all they hold. */
+  async #holdsRecords(): Promise<boolean> {
+    const voters = this.#deps.mesh.members().filter((member) => this.#isVoter(member) && member.connected);
+    if (2 * voters.length <= this.#voters.length) return false;
+    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(FIRST_SYNC_TIMEOUT_MS)]);
+    const others = voters.filter((voter) => !voter.self);
+    try {
+      await Promise.all(others.map((voter) => this.#deps.mesh.sync(voter.owner, signal)));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #isVoter(member: MemberView): boolean {
+    return member.role === "host" && this.#voters.includes(member.name);
+  }
+
+  /** Until a member comes or goes, or a little while has passed. Rejects when we stop. */
+  async #pause(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, FIRST_SYNC_PAUSE_MS);
+    const unsubscribe = this.#deps.mesh.onMembers(resolve);
+    try {
+      await unlessAborted(promise, this.#stopping.signal);
+    } finally {
+      clearTimeout(timer);
+      unsubscribe();
+    }
+  }
+
+  #reconcile(): void {
+    const { desired, mesh, vmHost } = this.#deps;
+    vmHost.reconcile(desired.all().flatMap((committed) => wantedHere(committed, mesh.self.name)));
+  }
+
+  async #removeUnusedBundles(): Promise<void> {
+    const records = this.#deps.desired.all().map((committed) => committed.record);
+    const releases = records.flatMap((record) => record.releases);
+    const used = new Set<BundleHash>(releases.map((release) => release.spec.bundle.hash));
+    try {
+      const removed = await this.#deps.bundles.removeUnused(used);
+      if (removed.length > 0) this.#deps.logger.info({ removed: removed.length }, "unused bundles removed");
+    } catch (error) {
+      this.#deps.logger.error({ err: error }, "unused bundles cannot be removed");
+    }
+  }
+}
+
+function wantedHere({ record }: CommittedApp, host: MemberName): readonly WantedVm[] {
+  return record.vms
+    .filter((vm) => vm.host === host)
+    .flatMap(({ vm, release: number, phase }) => {
+      const release = record.releases.find((candidate) => candidate.number === number);
+      return release === undefined ? [] : [{ vm, app: record.app, release, phase }];
+    });
+}

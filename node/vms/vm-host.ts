@@ -1,0 +1,192 @@
+// VM host: keeps this host's VMs what the records want, over restarts of the agent. Level-triggered: say it as often as you like.
+
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Logger } from "pino";
+import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase } from "../../mesh/index.ts";
+import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
+import { PortPool } from "./port-pool.ts";
+import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
+import type { VmDriver } from "./vm-driver.ts";
+import { VmLife } from "./vm-life.ts";
+import { planVms } from "./vm-plan.ts";
+import { type VmBundles, VmRun } from "./vm-run.ts";
+
+export { stopLeftoverVms } from "./restore-vms.ts";
+
+/** A writer at 100 MB/s is over its bound by 100 MB when it is seen. A look costs ~50 µs for each VM. */
+const OUTPUT_CHECK_INTERVAL_MS = 1_000;
+
+export interface VmHostOptions {
+  readonly host: MemberName;
+  /** `state_dir/vms`: one folder for each VM. Output of those that are gone is kept beside it, in `logs`. */
+  readonly folder: string;
+  /** Both included. */
+  readonly vmPorts: { readonly from: number; readonly to: number };
+  /** Address at which VMs listen and proxies dial them. */
+  readonly bindHost: string;
+}
+
+export interface VmHostDeps {
+  readonly driver: VmDriver;
+  readonly bundles: VmBundles;
+  /** Null: it is gone. */
+  readonly publish: (vm: VmName, entry: VmEntry | null) => void;
+  readonly logger: Pick<Logger, "info" | "warn" | "error">;
+  /** Milliseconds since 1970: grace periods and run times count over restarts of the agent. */
+  readonly nowMs: () => number;
+}
+
+/** What a record wants of this host. */
+export interface WantedVm {
+  readonly vm: VmName;
+  readonly app: AppName;
+  readonly release: Release;
+  readonly phase: VmPhase;
+}
+
+export interface VmStatus {
+  readonly entry: VmEntry;
+  /** As the records wanted it last; null: none wants it, or none was seen yet. */
+  readonly phase: VmPhase | null;
+}
+
+export class VmHost {
+  readonly #options: VmHostOptions;
+  readonly #deps: VmHostDeps;
+  readonly #logsFolder: string;
+  readonly #ports: PortPool;
+  readonly #runs = new Map<VmName, VmRun>();
+  readonly #leaving = new AbortController();
+  #wanted: readonly WantedVm[] = [];
+  #outputTimer: NodeJS.Timeout | undefined;
+  #checkingOutput: Promise<void> | null = null;
+
+  constructor(options: VmHostOptions, deps: VmHostDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    this.#logsFolder = join(dirname(options.folder), "logs");
+    const { vmPorts, bindHost } = options;
+    this.#ports = new PortPool({ ...vmPorts, host: bindHost, random: Math.random() });
+  }
+
+  /**
+   * Finds the VMs of an earlier agent and publishes them as they are now. Stops nothing that has a record: what is
+   * wanted is only known at the first `reconcile`. Call once, first.
+   */
+  async restore(): Promise<void> {
+    const { folder } = this.#options;
+    const broken = await removeBroken(folder, this.#deps.driver, this.#leaving.signal);
+    for (const { vm, reason } of broken)
+      this.#deps.logger.warn({ vm, reason }, "vm without a record removed");
+    const found = await findVms(folder, this.#deps.driver);
+    for (const one of found) this.#adopt(one);
+    this.#outputTimer = setInterval(() => this.#checkOutput(), OUTPUT_CHECK_INTERVAL_MS);
+    this.#outputTimer.unref();
+  }
+
+  /** Makes it so: `wanted` is all that the records want of this host. Returns at once; `publish` tells how it goes. */
+  reconcile(wanted: readonly WantedVm[]): void {
+    if (this.#leaving.signal.aborted) return;
+    this.#wanted = wanted;
+    const plan = planVms([...this.#runs.keys()], wanted);
+    for (const vm of plan.stop) this.#runs.get(vm)?.step({ type: "unwant" });
+    for (const one of plan.start) this.#runs.set(one.vm, this.#create(one));
+    for (const one of [...plan.start, ...plan.keep]) {
+      this.#runs.get(one.vm)?.step({ type: "want", phase: one.phase });
+    }
+  }
+
+  status(): readonly VmStatus[] {
+    return [...this.#runs.values()].map((run) => ({ entry: run.life.entry, phase: run.life.phase }));
+  }
+
+  /** Where a VM's output is, also of one that is gone, for a while; null: there is none here. */
+  logFile(vm: VmName): string | null {
+    const files = [this.#runs.get(vm)?.outputFile, keptLogFile(this.#logsFolder, vm)];
+    return files.find((file) => file !== undefined && existsSync(file)) ?? null;
+  }
+
+  /** Stops all VMs. A later agent finds them ended, and starts again those that are wanted. */
+  async stopAll(): Promise<void> {
+    this.#wanted = [];
+    const runs = [...this.#runs.values()];
+    for (const run of runs) run.step({ type: "end" });
+    await Promise.all(runs.map((run) => run.untilAtRest()));
+  }
+
+  /** Ends all waits, checks and timers; the VMs run on. Nothing is done or published after it. */
+  async leave(): Promise<void> {
+    this.#leaving.abort();
+    clearInterval(this.#outputTimer);
+    await Promise.all([...this.#runs.values()].map((run) => run.leave()));
+    await this.#checkingOutput;
+  }
+
+  #create(wanted: WantedVm): VmRun {
+    const { vm, app, release } = wanted;
+    const { host, bindHost } = this.#options;
+    const entry = newEntry({ vm, app, release: release.number, host });
+    return this.#run(new VmLife({ release, bindHost, entry, state: { state: "idle" } }));
+  }
+
+  #adopt(found: FoundVm): void {
+    const { vm, record, state } = found;
+    const { host, bindHost } = this.#options;
+    const entry = { ...found.entry, host };
+    if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
+    const run = this.#run(new VmLife({ release: record.release, bindHost, entry, state }));
+    this.#runs.set(vm, run);
+    this.#deps.logger.info({ vm, to: state.state, health: entry.health }, "vm found again");
+    run.resume();
+  }
+
+  #run(life: VmLife): VmRun {
+    const { host, folder } = this.#options;
+    const { vm } = life.entry;
+    const own = { host, folder: join(folder, vm), logsFolder: this.#logsFolder };
+    const onGone = () => this.#onGone(vm);
+    return new VmRun(life, own, { ...this.#deps, ports: this.#ports, onGone });
+  }
+
+  /** It may be wanted again meanwhile: then it begins anew. */
+  #onGone(vm: VmName): void {
+    this.#runs.delete(vm);
+    if (this.#wanted.some((one) => one.vm === vm)) this.reconcile(this.#wanted);
+  }
+
+  /** One look at a time: a disk that hangs must not pile them up. */
+  #checkOutput(): void {
+    this.#checkingOutput ??= this.#boundOutputs().finally(() => {
+      this.#checkingOutput = null;
+    });
+  }
+
+  async #boundOutputs(): Promise<void> {
+    for (const run of [...this.#runs.values()]) {
+      const { vm } = run.life.entry;
+      try {
+        const isCut = await boundOutput(run.outputFile, BOUND_WHILE_RUNNING);
+        if (isCut) this.#deps.logger.warn({ vm }, "vm output over its bound was cut");
+      } catch (error) {
+        this.#deps.logger.error({ vm, err: error }, "vm output cannot be cut");
+      }
+    }
+  }
+}
+
+function newEntry(of: Pick<VmEntry, "vm" | "app" | "release" | "host">): VmEntry {
+  return {
+    format: 1,
+    ...of,
+    state: "preparing",
+    health: "unknown",
+    address: null,
+    exit: null,
+    reason: null,
+    lastLines: [],
+    restarts: 0,
+    startedAtMs: null,
+    healthyAtMs: null,
+  };
+}

@@ -1,0 +1,301 @@
+// VM run: does what a VM's life says: files, process, checks, timers. One for each VM of this host.
+
+import { mkdirSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import type { Logger } from "pino";
+import type { BundleHash, MemberName, VmEntry, VmName } from "../../mesh/index.ts";
+import type { HealthChanged } from "../health/check-machine.ts";
+import type { ProbeAddress } from "../health/probe.ts";
+import { runChecks } from "../health/prober.ts";
+import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
+import { readEntryLines } from "./output-tail.ts";
+import type { PortPool } from "./port-pool.ts";
+import type { VmDriver, VmHandle } from "./vm-driver.ts";
+import type { LifeEffect, LifeInput, VmLife } from "./vm-life.ts";
+import { type VmRecord, writeVmRecord } from "./vm-record.ts";
+
+/** As the entry's shape has it. */
+const REASON_CHARS_MAX = 1_000;
+
+export interface VmRunOptions {
+  readonly host: MemberName;
+  /** The VM's own: app/, output.log, vm.json. */
+  readonly folder: string;
+  /** Where its output is kept when it is gone. */
+  readonly logsFolder: string;
+}
+
+/** Puts a release's files into a folder, from wherever they are. Rejects with a reason for people. */
+export interface VmBundles {
+  unpack(hash: BundleHash, folder: string, signal: AbortSignal): Promise<void>;
+}
+
+export interface VmRunDeps {
+  readonly driver: VmDriver;
+  readonly bundles: VmBundles;
+  readonly ports: PortPool;
+  readonly publish: (vm: VmName, entry: VmEntry | null) => void;
+  readonly logger: Pick<Logger, "info" | "warn" | "error">;
+  readonly nowMs: () => number;
+  /** It is gone: its folder is removed and its entry deleted. */
+  readonly onGone: (vm: VmName) => void;
+}
+
+export class VmRun {
+  readonly life: VmLife;
+  readonly folder: string;
+  readonly #options: VmRunOptions;
+  readonly #deps: VmRunDeps;
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #inputs: LifeInput[] = [];
+  readonly #leaving = new AbortController();
+  /** Ends what the state before began. */
+  #current = new AbortController();
+  #isStepping = false;
+  /** Why the record on disk is not the one in force; null: it is. */
+  #saveError: string | null = null;
+  #restWaiters: (() => void)[] = [];
+
+  constructor(life: VmLife, options: VmRunOptions, deps: VmRunDeps) {
+    this.life = life;
+    this.folder = options.folder;
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  get outputFile(): string {
+    return join(this.folder, "output.log");
+  }
+
+  resume(): void {
+    for (const effect of this.life.resume()) this.#perform(effect);
+  }
+
+  step(input: LifeInput): void {
+    this.#inputs.push(input);
+    // An effect may lead back here (publish → a listener → reconcile): one input after the other, in their order.
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        for (const effect of this.life.step(next, this.#deps.nowMs())) this.#perform(effect);
+      }
+    } finally {
+      this.#isStepping = false;
+    }
+    if (this.life.isAtRest) for (const wake of this.#restWaiters.splice(0)) wake();
+    if (this.life.state === "gone") this.#deps.onGone(this.life.entry.vm);
+  }
+
+  /** Resolves when nothing more happens without another wish. */
+  async untilAtRest(): Promise<void> {
+    if (!this.life.isAtRest) await new Promise<void>((wake) => this.#restWaiters.push(wake));
+  }
+
+  /** Ends all that is going on here, and leaves the VM as it is. */
+  async leave(): Promise<void> {
+    this.#leaving.abort();
+    this.#current.abort();
+    // What cannot be called back (a process that is being made) may begin more, which ends at once.
+    while (this.#tasks.size > 0) await Promise.allSettled(this.#tasks);
+  }
+
+  #perform(effect: LifeEffect): void {
+    switch (effect.type) {
+      case "cancel":
+        this.#current.abort();
+        this.#current = new AbortController();
+        break;
+      case "save":
+        this.#save(effect.record);
+        break;
+      case "publish":
+        this.#deps.publish(this.life.entry.vm, effect.entry);
+        break;
+      case "log":
+        this.#log(effect);
+        break;
+      default:
+        this.#begin(effect);
+    }
+  }
+
+  /** What takes time: each ends in an input with the effect's token. */
+  #begin(effect: Exclude<LifeEffect, { type: "cancel" | "save" | "publish" | "log" }>): void {
+    const { token } = effect;
+    switch (effect.type) {
+      case "prepare":
+        this.#do((signal) => this.#prepare(token, signal));
+        break;
+      case "place":
+        this.#do(() => this.#place(token, effect.preferred));
+        break;
+      case "start":
+        this.#do(() => this.#start(token, effect.address));
+        break;
+      case "watch":
+        this.#do((signal) => this.#watchExit(token, effect.handle, signal));
+        this.#do((signal) => this.#watchHealth(token, signal));
+        break;
+      case "schedule-restart":
+        this.#do((signal) => this.#restartLater(token, effect.delayMs, signal));
+        break;
+      case "stop":
+        this.#do(() => this.#stop(token, effect.handle));
+        break;
+      case "remove":
+        this.#do(() => this.#remove(token, [...this.#tasks]));
+        break;
+    }
+  }
+
+  /** Runs a task until it ends or its state is left. Each task answers for its own failures; what is left is a bug. */
+  #do(task: (signal: AbortSignal) => Promise<void>): void {
+    if (this.#leaving.signal.aborted) return;
+    const { signal } = this.#current;
+    const running = task(signal)
+      .catch((error: unknown) => {
+        if (signal.aborted || this.#leaving.signal.aborted) return;
+        this.#deps.logger.error({ err: error, vm: this.life.entry.vm }, "vm task failed");
+      })
+      .finally(() => this.#tasks.delete(running));
+    this.#tasks.add(running);
+  }
+
+  #save(record: VmRecord): void {
+    try {
+      mkdirSync(this.folder, { recursive: true });
+      writeVmRecord(this.folder, record);
+      this.#saveError = null;
+    } catch (error) {
+      this.#saveError = messageOf(error);
+      this.#deps.logger.error({ err: error, vm: record.entry.vm }, "vm record cannot be written");
+    }
+  }
+
+  #log(effect: LifeEffect & { type: "log" }): void {
+    const { vm, app, release } = this.life.entry;
+    const { what, from, to, reason } = effect;
+    const fields = { vm, app, release, from, to, ...(reason === null ? {} : { reason }) };
+    const level = ["exited", "failed", "unhealthy"].includes(to) ? "warn" : "info";
+    this.#deps.logger[level](fields, what === "state" ? "vm changes state" : "vm changes health");
+  }
+
+  async #prepare(token: number, signal: AbortSignal): Promise<void> {
+    const app = join(this.folder, "app");
+    await this.#orFail(token, "cannot get the release's files: ", async () => {
+      // What an earlier try left is no release.
+      await rm(app, { recursive: true, force: true });
+      await this.#deps.bundles.unpack(this.life.release.spec.bundle.hash, app, signal);
+      this.step({ type: "prepared", token });
+    });
+  }
+
+  async #place(token: number, preferred: number | null): Promise<void> {
+    await this.#orFail(token, "", async () => {
+      const port = await this.#deps.ports.take(this.life.entry.vm, preferred);
+      this.step({ type: "placed", token, port });
+    });
+  }
+
+  async #start(token: number, address: ProbeAddress): Promise<void> {
+    await this.#orFail(token, "", async () => {
+      // A start that is not written down could be lost, and its process would run unknown.
+      if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
+      await boundOutput(this.outputFile, BOUND_AT_START);
+      const { vm } = this.life.entry;
+      const { command } = this.life.release.spec;
+      const handle = await this.#deps.driver.start({
+        vm,
+        command,
+        env: this.#environment(address),
+        folder: this.folder,
+      });
+      this.step({ type: "started", token, handle });
+    });
+  }
+
+  /** Ours last: where a VM listens and who it is are no matter of its spec. */
+  #environment(address: ProbeAddress): Readonly<Record<string, string>> {
+    const { vm, app, release } = this.life.entry;
+    return {
+      ...this.life.release.spec.env,
+      HOST: address.host,
+      PORT: String(address.port),
+      GRAPEVINE_APP: app,
+      GRAPEVINE_VM: vm,
+      GRAPEVINE_RELEASE: `v${release}`,
+      GRAPEVINE_HOST: this.#options.host,
+    };
+  }
+
+  async #orFail(token: number, prefix: string, task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      const reason = `${prefix}${messageOf(error)}`.slice(0, REASON_CHARS_MAX);
+      this.step({ type: "start-failed", token, reason, lastLines: [] });
+    }
+  }
+
+  async #watchExit(token: number, handle: VmHandle, signal: AbortSignal): Promise<void> {
+    const exit = await this.#deps.driver.waitForExit(handle, signal);
+    // What it left behind would hold its port, and run beside its successor.
+    await this.#deps.driver.stop(handle, { stopSignal: "SIGKILL", timeoutMs: 0, signal });
+    this.step({ type: "exited", token, exit, lastLines: await readEntryLines(this.outputFile) });
+  }
+
+  async #watchHealth(token: number, signal: AbortSignal): Promise<void> {
+    const { address, startedAtMs, health, reason } = this.life.entry;
+    if (address === null) return;
+    // One after the other: reading the last lines of an unhealthy one must not let a later pass overtake it.
+    let told = Promise.resolve();
+    const onChange = (change: HealthChanged) => {
+      told = told.then(() => this.#tellHealth(token, change));
+    };
+    const { nowMs } = this.#deps;
+    const { checks } = this.life.release.spec;
+    const options = { checks, address, vmStartedAtMs: startedAtMs ?? nowMs(), before: { health, reason } };
+    await runChecks(options, { nowMs, onChange }, signal);
+    await told;
+  }
+
+  async #tellHealth(token: number, change: HealthChanged): Promise<void> {
+    const lastLines = change.health === "unhealthy" ? await readEntryLines(this.outputFile) : [];
+    const reason = change.reason?.slice(0, REASON_CHARS_MAX) ?? null;
+    this.step({ type: "health", token, health: change.health, reason, lastLines });
+  }
+
+  async #restartLater(token: number, delayMs: number, signal: AbortSignal): Promise<void> {
+    await delay(delayMs, undefined, { signal });
+    this.step({ type: "restart-due", token });
+  }
+
+  async #stop(token: number, handle: VmHandle): Promise<void> {
+    const { signal: stopSignal, timeoutMs } = this.life.release.spec.stop;
+    const { signal } = this.#leaving;
+    const exit = await this.#deps.driver.stop(handle, { stopSignal, timeoutMs, signal });
+    this.step({ type: "stopped", token, exit });
+  }
+
+  /** `before`: what was cancelled but may still write to the folder (an unpacking in its last file). */
+  async #remove(token: number, before: readonly Promise<void>[]): Promise<void> {
+    await Promise.allSettled(before);
+    const { vm } = this.life.entry;
+    try {
+      await keepOutput(this.outputFile, this.#options.logsFolder, vm);
+      await rm(this.folder, { recursive: true, force: true });
+    } catch (error) {
+      // It does not run any more, which is what counts; the next start of the agent tries again.
+      this.#deps.logger.error({ err: error, vm }, "vm folder cannot be removed");
+    }
+    this.#deps.ports.release(vm);
+    this.step({ type: "removed", token });
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
