@@ -1,0 +1,74 @@
+// App folder: an app as a user would have it, with its next release one edit away.
+
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+/** Serves, and answers /healthz with 200. /slow?ms=N takes its time; /pid tells who answers. */
+const SERVER = `
+const { createServer } = require("node:http");
+const { HOST, PORT, BEHAVIOUR, GRAPEVINE_VM } = process.env;
+if (BEHAVIOUR === "crash") {
+  console.log("about to crash");
+  console.error("fatal: no database");
+  process.exit(7);
+}
+const server = createServer((request, response) => {
+  const url = new URL(request.url, "http://vm");
+  if (url.pathname === "/healthz") {
+    response.statusCode = BEHAVIOUR === "unhealthy" ? 500 : 200;
+    return response.end();
+  }
+  if (url.pathname === "/slow") return setTimeout(() => response.end("slow"), Number(url.searchParams.get("ms")));
+  response.end(JSON.stringify({ vm: GRAPEVINE_VM, pid: process.pid, greeting: process.env.GREETING }));
+});
+server.listen(Number(PORT), HOST, () => console.log("listening"));
+process.on("SIGTERM", () => server.close(() => process.exit(0)));
+`;
+
+export interface AppSettings {
+  readonly name?: string;
+  readonly count?: number;
+  readonly greeting?: string;
+  readonly behaviour?: "good" | "crash" | "unhealthy";
+  readonly waitTimeout?: string;
+  readonly drainTimeout?: string;
+  readonly command?: readonly string[];
+}
+
+export class AppFolder {
+  readonly path: string = mkdtempSync(join(tmpdir(), "grapevine-app-"));
+  readonly file: string = join(this.path, "app.toml");
+
+  constructor(settings: AppSettings = {}) {
+    writeFileSync(join(this.path, "server.js"), SERVER);
+    this.change(settings);
+  }
+
+  /** Writes the app file anew: another release. */
+  change(settings: AppSettings): void {
+    const { name = "web", count = 1, greeting = "hi", behaviour = "good" } = settings;
+    const lines = [
+      `name = "${name}"`,
+      `count = ${count}`,
+      `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
+      "[env]",
+      `GREETING = "${greeting}"`,
+      `BEHAVIOUR = "${behaviour}"`,
+      "[[checks]]",
+      'type = "http"',
+      'path = "/healthz"',
+      'interval = "200ms"',
+      'timeout = "1s"',
+      'grace_period = "1s"',
+      "[deploy]",
+      `drain_timeout = "${settings.drainTimeout ?? "10s"}"`,
+      `wait_timeout = "${settings.waitTimeout ?? "1m"}"`,
+    ];
+    writeFileSync(this.file, `${lines.join("\n")}\n`);
+  }
+
+  remove(): void {
+    rmSync(this.path, { recursive: true, force: true });
+  }
+}

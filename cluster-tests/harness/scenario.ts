@@ -1,0 +1,95 @@
+// Scenario: a dev cluster, an app folder and a load client for one test file, all gone when the test is.
+
+import { hasFailed, LoadClient, type Sample } from "../../node/cli/demo/load-client.ts";
+import { DevCluster, type DevClusterView } from "../../node/cli/dev/dev-cluster.ts";
+import { AppFolder, type AppSettings } from "./app-folder.ts";
+import { type CliResult, type RunningCli, runCli, startCli } from "./cli.ts";
+import { runningVms } from "./running-vms.ts";
+
+export class Scenario {
+  readonly cluster: DevCluster;
+  readonly #folders: AppFolder[] = [];
+  readonly #clients: LoadClient[] = [];
+
+  static async start(options: { hosts?: number; proxies?: number } = {}): Promise<Scenario> {
+    const { hosts = 3, proxies = 2 } = options;
+    return new Scenario(await DevCluster.start({ hosts, proxies, stateDir: null }));
+  }
+
+  private constructor(cluster: DevCluster) {
+    this.cluster = cluster;
+  }
+
+  get view(): DevClusterView {
+    return this.cluster.view();
+  }
+
+  /** API of an agent; the first is the voter. */
+  api(host = "host-1"): string {
+    return found(this.view.agents, host).api;
+  }
+
+  proxy(name: string): { readonly http: string; readonly admin: string; readonly pid: number } {
+    return found(this.view.proxies, name);
+  }
+
+  pid(member: string): number {
+    return found<{ name: string; pid: number }>([...this.view.agents, ...this.view.proxies], member).pid;
+  }
+
+  app(settings: AppSettings = {}): AppFolder {
+    const folder = new AppFolder(settings);
+    this.#folders.push(folder);
+    return folder;
+  }
+
+  run(args: readonly string[], host = "host-1"): Promise<CliResult> {
+    return runCli(args, { GRAPEVINE_API: this.api(host) });
+  }
+
+  start(args: readonly string[], host = "host-1"): RunningCli {
+    return startCli(args, { GRAPEVINE_API: this.api(host) });
+  }
+
+  /** Steady traffic to the app through the proxies named, all of them by default. */
+  load(options: { ratePerSecond?: number; through?: readonly string[]; path?: string } = {}): LoadClient {
+    const names = options.through ?? this.view.proxies.map((proxy) => proxy.name);
+    const client = new LoadClient({
+      targets: names.map((name) => this.proxy(name).http),
+      host: "web.localhost",
+      path: options.path ?? "/",
+      ratePerSecond: options.ratePerSecond ?? 200,
+      connections: "both",
+    });
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** VMs of this cluster whose process runs, by name, from the machine's process table: the record is not asked. */
+  runningVms(): readonly string[] {
+    return runningVms(this.cluster.stateDir);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.#clients.map((client) => client.stop()));
+    await this.cluster.stop();
+    for (const folder of this.#folders) folder.remove();
+  }
+}
+
+/** The failed ones, as an assertion should show them: all facts of the first few. */
+export function failures(samples: readonly Sample[]): {
+  readonly count: number;
+  readonly first: readonly Sample[];
+} {
+  const failed = samples.filter(hasFailed);
+  return { count: failed.length, first: failed.slice(0, 5) };
+}
+
+export const NO_FAILURES: { readonly count: 0; readonly first: readonly Sample[] } = { count: 0, first: [] };
+
+function found<Member extends { readonly name: string }>(members: readonly Member[], name: string): Member {
+  const member = members.find((candidate) => candidate.name === name);
+  if (member === undefined) throw new Error(`the cluster has no ${name}`);
+  return member;
+}

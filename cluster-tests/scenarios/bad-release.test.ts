@@ -1,0 +1,56 @@
+// A release that crashes and one whose check never passes: exit 1, the reason, traffic never left old, nothing left over.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { getJson } from "../harness/observe.ts";
+import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
+
+let scenario: Scenario;
+beforeAll(async () => {
+  scenario = await Scenario.start({ hosts: 3, proxies: 2 });
+});
+afterAll(() => scenario.stop());
+
+test("a first launch that crashes is failed with exit 1 and leaves nothing", async () => {
+  const app = scenario.app({ name: "crasher", behaviour: "crash" });
+  const deploy = await scenario.run(["deploy", app.file]);
+  expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 1 });
+  expect(deploy.stdout + deploy.stderr).toMatch(/exited with code 7/);
+  expect(deploy.stdout + deploy.stderr).toMatch(/fatal: no database/);
+  expect(scenario.runningVms()).toEqual([]);
+});
+
+test.each([
+  { behaviour: "crash", says: [/exited with code 7/, /fatal: no database/] },
+  { behaviour: "unhealthy", says: [/500/, /\/healthz/] },
+] as const)(
+  "a release that is $behaviour rolls back with its reason; old serves all along",
+  async ({ behaviour, says }) => {
+    const app = scenario.app({ greeting: `before ${behaviour}` });
+    const first = await scenario.run(["deploy", app.file]);
+    expect(first, first.stdout + first.stderr).toMatchObject({ code: 0 });
+    const before = scenario.runningVms();
+    const { release } = await getJson<{ release: string }>(`${scenario.api()}/v1/apps/web`);
+    const client = scenario.load({ ratePerSecond: 100 });
+
+    app.change({ behaviour });
+    const deploy = await scenario.run(["deploy", app.file]);
+    expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 1 });
+    for (const pattern of says) expect(deploy.stdout + deploy.stderr).toMatch(pattern);
+
+    const samples = await client.stop();
+    expect(failures(samples)).toEqual(NO_FAILURES);
+    expect(new Set(samples.map((sample) => sample.release))).toEqual(new Set([release]));
+    expect(scenario.runningVms()).toEqual(before);
+    const view = await getJson<{ release: string; rollout: { state: string } }>(
+      `${scenario.api()}/v1/apps/web`,
+    );
+    expect(view).toMatchObject({ release, rollout: { state: "rolled-back" } });
+  },
+);
+
+test("a command that does not exist is named", async () => {
+  const app = scenario.app({ command: ["no-such-command", "x"] });
+  const deploy = await scenario.run(["deploy", app.file]);
+  expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 1 });
+  expect(deploy.stdout + deploy.stderr).toMatch(/no-such-command/);
+});

@@ -1,0 +1,49 @@
+// One VM, ten deploys in a row under load: no request fails, every deploy says done, nothing is left behind.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { getJson } from "../harness/observe.ts";
+import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
+
+const DEPLOYS = 10;
+
+let scenario: Scenario;
+beforeAll(async () => {
+  scenario = await Scenario.start({ hosts: 3, proxies: 2 });
+});
+afterAll(() => scenario.stop());
+
+test(`${DEPLOYS} deploys of one VM at 200 requests a second fail no request and leave one VM`, async () => {
+  const app = scenario.app({ greeting: "release 1" });
+  expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+
+  const client = scenario.load({ ratePerSecond: 200 });
+  for (let release = 2; release <= DEPLOYS + 1; release++) {
+    app.change({ greeting: `release ${release}` });
+    const host = `host-${(release % 3) + 1}`;
+    const deploy = await scenario.run(["deploy", app.file], host);
+    expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 0 });
+    expect(scenario.runningVms()).toEqual([`web-v${release}-1`]);
+  }
+  const samples = await client.stop();
+
+  expect(failures(samples)).toEqual(NO_FAILURES);
+  expect(samples.length).toBeGreaterThan(200);
+  const releases = new Set(samples.map((sample) => sample.release));
+  expect([...releases].sort()).toEqual(
+    Array.from({ length: DEPLOYS + 1 }, (_, index) => `v${index + 1}`).sort(),
+  );
+  const view = await getJson<{ release: string; vms: { vm: string }[] }>(`${scenario.api()}/v1/apps/web`);
+  expect(view.release).toBe(`v${DEPLOYS + 1}`);
+  expect(view.vms.map((vm) => vm.vm)).toEqual(scenario.runningVms());
+});
+
+test("an app of three VMs is rolled one by one without a failed request", async () => {
+  const app = scenario.app({ count: 3, greeting: "three" });
+  expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+  const client = scenario.load({ ratePerSecond: 200 });
+  app.change({ count: 3, greeting: "three again" });
+  const deploy = await scenario.run(["deploy", app.file]);
+  expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 0 });
+  expect(failures(await client.stop())).toEqual(NO_FAILURES);
+  expect(scenario.runningVms()).toHaveLength(3);
+});
