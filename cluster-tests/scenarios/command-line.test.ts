@@ -94,19 +94,29 @@ test("while a deploy runs another gets 4, the same file joins it, Ctrl-C detache
   expect(locked.stderr).toContain(rollout?.id);
   expect(locked.stderr).toMatch(/grapevine status web/);
 
-  const joined = scenario.start(["deploy", app.file, "--json"], "host-2");
+  const joined = scenario.start(["deploy", app.file], "host-2");
+  await joined.waitFor(/joined it/);
   deploy.process.kill("SIGINT");
   const detached = await deploy.result;
   expect(detached, text(detached)).toMatchObject({ code: 3 });
   expect(detached.stdout).toMatch(/detached; the rollout goes on/);
 
   proxy.thaw();
-  const { code, stdout } = await joined.result;
-  expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({
+  const ended = await joined.result;
+  expect(ended, text(ended)).toMatchObject({ code: 0 });
+  expect(ended.stdout).toContain(`${rollout?.id}: on its way already`);
+});
+
+test("with --json a deploy writes one value, its end, and nothing else on stdout", async () => {
+  app.change({ greeting: "told in JSON" });
+  const { code, stdout, stderr } = await scenario.run(["deploy", app.file, "--json"]);
+  expect({ code, stderr, ...(JSON.parse(stdout) as object) }).toMatchObject({
     code: 0,
+    stderr: "",
     app: "web",
-    rollout: rollout?.id,
     state: "succeeded",
+    exitCode: 0,
+    steps: expect.any(Array),
   });
 });
 
