@@ -14,6 +14,8 @@ export {
 export * from "./core/ids.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";
+export { logOutput } from "./io/log-output.ts";
+export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh.ts";
 export { publishCommits, serveRegister } from "./io/register-service.ts";
 export { SingleVoterRegister } from "./io/register-store.ts";

@@ -44,6 +44,8 @@ export const RAISE_INTERVAL_MS: number = 60_000;
 export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
 /** How fine the age of tombstones is known. */
 export const COMPACTION_INTERVAL_MS: number = 10 * 60 * 1_000;
+/** A cluster's id: the peer id of its root key has 52. */
+export const CLUSTER_ID_CHARS_MAX: number = 64;
 /** A member's name for a service or a topic. */
 export const SERVICE_NAME_CHARS_MAX: number = 64;
 /** The error text that a failed call carries back. */

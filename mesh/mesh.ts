@@ -99,7 +99,7 @@ export interface Mesh {
    */
   sync(target: OwnerId, signal: AbortSignal): Promise<void>;
 
-  /** Closes all streams and connections and leaves no timer behind. */
+  /** Closes all streams and connections and leaves no timer of ours behind; some of libp2p's run out within a second. */
   stop(): Promise<void>;
 }
 

@@ -1,5 +1,7 @@
 import fc from "fast-check";
+import { Packr } from "msgpackr";
 import { expect, test } from "vitest";
+import { COUNTER_MAX, DIGEST_ITEMS_MAX, INCARNATION_MAX } from "../limits.ts";
 import { decodeMessage, encodeMessage, gossipVersionBytes } from "./codec.ts";
 import { memberName, ownerId } from "./ids.ts";
 import type { DigestItem, HostDelta, Message } from "./message.ts";
@@ -103,6 +105,8 @@ test("what the store would assert is refused before", () => {
     { entries: [{ ...entry, value: new Uint8Array(64 * 1024 + 1) }] },
     { start: { incarnation: 2 ** 53, startId: 0 } },
     { owner: ownerId("") },
+    { owner: ownerId("o".repeat(65)) },
+    { owner: ownerId("é") },
   ];
   for (const part of broken) {
     const bytes = encodeMessage({
@@ -114,6 +118,25 @@ test("what the store would assert is refused before", () => {
     });
     expect(decodeMessage(bytes), JSON.stringify(part)).toMatchObject({ ok: false });
   }
+});
+
+test("a message that refers to itself is refused: it may stand for more than any memory holds", () => {
+  const entries = Array.from({ length: 1_000 }, (_, at) => [`${at}`, null, at + 1]);
+  const delta = ["o", 5, 6, 0, 1_000, 1_000, 0, 1, false, entries];
+  const deltas = new Array(200).fill(delta);
+  const body = new Packr({ useRecords: false, structuredClone: true }).pack([7, true, false, deltas]);
+  expect(body.length).toBeLessThan(20_000);
+  const decoded = decodeMessage(new Uint8Array([1, 5, ...body]));
+  expect(decoded).toEqual({ ok: false, error: "delta: not msgpack" });
+});
+
+test("the largest digest that members can be made to send fits a frame", () => {
+  const start = { incarnation: INCARNATION_MAX - 1, startId: 2 ** 48 - 1 };
+  const counters = { counter: COUNTER_MAX - 1, compacted: COUNTER_MAX - 1, checksum: 2 ** 53 - 1 };
+  const owner = ownerId("~".repeat(64));
+  const items = new Array(DIGEST_ITEMS_MAX).fill({ ...ITEM, owner, start, ...counters });
+  const digest: Message = { kind: "digest", round: COUNTER_MAX, items };
+  expect(decodeMessage(encodeMessage(digest))).toEqual({ ok: true, value: digest });
 });
 
 test("another format, an unknown kind and too many bytes are refused with a reason", () => {

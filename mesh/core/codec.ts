@@ -1,8 +1,8 @@
 // Codec: messages as bytes. Byte 0 is the format, byte 1 the kind, then msgpack of a list of fields; gossip has its version
 // in front of that, unpacked, so that a message id costs no decoding. The decoder is total: any bytes in, a result out.
 
-import { Packr } from "msgpackr";
 import {
+  CLUSTER_ID_CHARS_MAX,
   COUNTER_MAX,
   DIGEST_ITEMS_MAX,
   ENTRIES_PER_OWNER_MAX,
@@ -23,11 +23,9 @@ import {
   type HostDelta,
   type Message,
 } from "./message.ts";
+import { packValue, unpackValue } from "./msgpack.ts";
 import type { Start, Version } from "./version.ts";
 import { WireError, WireReader } from "./wire-reader.ts";
-
-// Plain lists: msgpackr's records would need a schema that a peer of another release does not have.
-const packr = new Packr({ useRecords: false });
 
 /** Byte 1. Numbers are never used again. */
 const KIND_BYTES = {
@@ -44,14 +42,14 @@ const KIND_BYTES = {
 /** Incarnation, start id and counter, 8 bytes each, big endian. */
 const GOSSIP_VERSION_BYTES = 24;
 const HEAD_BYTES = 2;
-/** A peer id in base58 has 52; room for other key types. */
-const OWNER_CHARS_MAX = 128;
-const CLUSTER_CHARS_MAX = 64;
+/** A peer id in base58 has 52; room for other key types. Ascii only: a digest of all owners must fit a frame. */
+const OWNER_ID = /^[!-~]+$/;
+const WORD_CHARS_MAX = 64;
 const START_ID_MAX = 2 ** 48 - 1;
 const CHECKSUM_MAX = 2 ** 53 - 1;
 
 export function encodeMessage(message: Message): Uint8Array {
-  const body = packr.pack(fieldsOf(message));
+  const body = packValue(fieldsOf(message));
   const headBytes = HEAD_BYTES + (message.kind === "gossip" ? GOSSIP_VERSION_BYTES : 0);
   const bytes = new Uint8Array(headBytes + body.length);
   bytes[0] = FORMAT;
@@ -70,9 +68,9 @@ export function decodeMessage(bytes: Uint8Array): Result<Message> {
   if (kind === undefined) return fail(`message: unknown kind ${bytes[1]}`);
   const headBytes = HEAD_BYTES + (kind === "gossip" ? GOSSIP_VERSION_BYTES : 0);
   try {
-    return ok(DECODERS[kind](packr.unpack(bytes.subarray(headBytes))));
+    return ok(DECODERS[kind](unpackValue(bytes.subarray(headBytes))));
   } catch (error) {
-    // Not ours: msgpackr's own errors on cut or mad bytes, among them RangeError and TypeError.
+    // Not a WireError: the bytes are no plain msgpack, or nested deeper than the stack.
     return fail(error instanceof WireError ? error.message : `${kind}: not msgpack`);
   }
 }
@@ -142,9 +140,9 @@ const KINDS = new Map<number, Message["kind"]>(
 
 function decodeHello(fields: unknown): HelloMessage {
   const reader = new WireReader(fields, "hello");
-  const cluster = reader.text("cluster", CLUSTER_CHARS_MAX);
-  const name = reader.text("name", CLUSTER_CHARS_MAX);
-  const role = reader.text("role", CLUSTER_CHARS_MAX);
+  const cluster = reader.text("cluster", CLUSTER_ID_CHARS_MAX);
+  const name = reader.text("name", WORD_CHARS_MAX);
+  const role = reader.text("role", WORD_CHARS_MAX);
   const incarnation = reader.int("incarnation", INCARNATION_MAX);
   reader.end();
   reader.require(isName(name), "name");
@@ -234,7 +232,9 @@ function decodeBare<Kind extends "ping" | "pong">(fields: unknown, kind: Kind): 
 }
 
 function readOwner(reader: WireReader): OwnerId {
-  return ownerId(reader.text("owner", OWNER_CHARS_MAX));
+  const text = reader.text("owner", WORD_CHARS_MAX);
+  reader.require(OWNER_ID.test(text), "owner");
+  return ownerId(text);
 }
 
 function readStart(reader: WireReader): Start {

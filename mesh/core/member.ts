@@ -1,9 +1,9 @@
 // The member entry: what every member writes about itself under the key "member", so that all learn names and addresses.
 
-import { Packr } from "msgpackr";
 import type { MemberRole } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { isName, type MemberName, memberName } from "./ids.ts";
+import { packValue, unpackValue } from "./msgpack.ts";
 
 /** The one key that the mesh itself writes. */
 export const MEMBER_KEY = "member";
@@ -20,17 +20,14 @@ export interface MemberRecord {
   readonly startedAtMs: number;
 }
 
-// Plain maps: records (msgpackr's schemas) would need state that a relay does not have.
-const packr = new Packr({ useRecords: false });
-
 export function encodeMember(record: MemberRecord): Uint8Array {
-  return new Uint8Array(packr.pack({ format: FORMAT, ...record }));
+  return packValue({ format: FORMAT, ...record });
 }
 
 export function decodeMember(bytes: Uint8Array): Result<MemberRecord> {
   let fields: unknown;
   try {
-    fields = packr.unpack(bytes);
+    fields = unpackValue(bytes);
   } catch {
     return fail("member: not msgpack");
   }

@@ -292,12 +292,19 @@ describe("sync", () => {
 
   test("fails when a frame to its peer was dropped: the answer that it counts on may be gone", () => {
     const replica = createReplica();
-    replica.step({ kind: "peer-connected", peer: PEER }, 0);
-    replica.step({ kind: "sync", peer: PEER, id: 1 }, 0);
-    expect(describeEffects(replica.step({ kind: "peer-overflowed", peer: PEER }, 1))).toEqual([
+    const connected = replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    replica.step({ kind: "timer", token: tokenOf(connected) }, SETTLE_SYNC_MS);
+    replica.step({ kind: "sync", peer: PEER, id: 1 }, SETTLE_SYNC_MS);
+    const overflow = { kind: "peer-overflowed", peer: PEER } as const;
+    const overflowed = replica.step(overflow, SETTLE_SYNC_MS + 1);
+    expect(describeEffects(overflowed)).toEqual([
       "sync 1 ended false",
       `schedule settle in ${SETTLE_SYNC_MS}`,
     ]);
+    // More that is dropped does not put off the digest that makes it good.
+    expect(replica.step(overflow, SETTLE_SYNC_MS + 100)).toEqual([]);
+    const settle = { kind: "timer", token: tokenOf(overflowed) } as const;
+    expect(describeEffects(replica.step(settle, 2 * SETTLE_SYNC_MS + 1))).toEqual(["send digest to peer"]);
   });
 
   test("that makes no progress ends, whatever the peer says of more", () => {

@@ -105,7 +105,7 @@ export class Replica {
       case "peer-overflowed":
         // A digest of ours may be gone, or the answer that a sync counts on.
         this.#failSyncs(this.#rounds.drop(input.peer));
-        this.#schedule({ purpose: "settle", peer: input.peer }, SETTLE_SYNC_MS);
+        this.#settle(input.peer);
         break;
       case "timer":
         this.#timer(input.token);
@@ -258,7 +258,13 @@ export class Replica {
   #connect(peer: OwnerId): void {
     this.#peers.add(peer);
     this.#beginRound(peer);
-    this.#schedule({ purpose: "settle", peer }, SETTLE_SYNC_MS);
+    this.#settle(peer);
+  }
+
+  /** A digest after a while. Not put off by a second call: frames may go on being dropped. */
+  #settle(peer: OwnerId): void {
+    const timer: Timer = { purpose: "settle", peer };
+    if (!this.#timers.isArmed(timer)) this.#schedule(timer, SETTLE_SYNC_MS);
   }
 
   #disconnect(peer: OwnerId): void {

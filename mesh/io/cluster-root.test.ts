@@ -25,6 +25,13 @@ describe("createClusterRoot()", () => {
     expect(privateKey.publicKey.equals(publicKey)).toBe(true);
   });
 
+  it("fails where no folder can be made", async () => {
+    await writeFile(path.join(folder, "file"), "");
+    for (const place of [path.join(folder, "file", "root"), "/proc/grapevine/root"]) {
+      expect((await createClusterRoot(place)).ok).toBe(false);
+    }
+  });
+
   it("overwrites nothing and leaves nothing half-made", async () => {
     const cluster = path.join(folder, "cluster.toml");
     await writeFile(cluster, "mine");

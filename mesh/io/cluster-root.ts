@@ -1,8 +1,10 @@
 // Cluster root: the key that makes a cluster. Its id is the peer id of the public key, so that the id alone proves the key.
 
-import { mkdir, open, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { fail, ok, type Result } from "../result.ts";
+import { writeDurably } from "./durable-file.ts";
+import { makeFolder } from "./make-folder.ts";
 
 interface ClusterRoot {
   /** What each member's configuration names: `cluster = "12D3KooW…"`. */
@@ -24,9 +26,9 @@ export async function createClusterRoot(folder: string): Promise<Result<ClusterR
   ];
   const made: string[] = [];
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     for (const { file, text, mode } of files) {
-      await writeNew(file, text, mode);
+      await writeDurably(file, text, { mode, isNew: true });
       made.push(file);
     }
   } catch (error) {
@@ -50,16 +52,6 @@ async function newRootKey(): Promise<{
     privateKey: Buffer.from(privateKeyToProtobuf(key)).toString("base64"),
     publicKey: Buffer.from(publicKeyToProtobuf(key.publicKey)).toString("base64"),
   };
-}
-
-async function writeNew(file: string, text: string, mode: number): Promise<void> {
-  const handle = await open(file, "wx", mode);
-  try {
-    await handle.writeFile(text);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function describeFailure(error: unknown): string {

@@ -32,8 +32,17 @@ test("the incarnation is on disk before it is returned, and the key is ours alon
   expect((await stat(join(folder, "mesh-key"))).mode & 0o777).toBe(0o600);
 });
 
-test("a broken key is an error, not another member", async () => {
+test("a broken key is an error that names the file, not another member", async () => {
   await openIdentity(folder, 5_000);
   await writeFile(join(folder, "mesh-key"), "garbage");
-  await expect(openIdentity(folder, 6_000)).rejects.toThrow();
+  await expect(openIdentity(folder, 6_000)).rejects.toThrow(/mesh-key is no key .*restore it from a copy/);
 });
+
+test.each(["", "garbage", "-1", "1e400", `${2 ** 52}`, `${2 ** 53 - 1}`])(
+  "an incarnation file with %j in it counts as lost: the clock goes on",
+  async (text) => {
+    await openIdentity(folder, 5_000);
+    await writeFile(join(folder, "mesh-incarnation"), text);
+    expect((await openIdentity(folder, 6_000)).start.incarnation).toBe(6_001);
+  },
+);

@@ -2,13 +2,17 @@
 // by the clock, and by peers that show us what we wrote before.
 
 import { randomInt } from "node:crypto";
-import { mkdir, open, readFile, rename } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { Start } from "../core/version.ts";
+import { INCARNATION_MAX } from "../limits.ts";
+import { writeDurably } from "./durable-file.ts";
+import { makeFolder } from "./make-folder.ts";
+import { messageOf } from "./run-handler.ts";
 
 /** libp2p's protobuf of an Ed25519 private key. */
 const KEY_FILE = "mesh-key";
@@ -25,7 +29,7 @@ export interface Identity {
 
 /** Reads or makes the key, and begins a new start: max(on disk, clock) + 1, synced before it is returned. */
 export async function openIdentity(stateDir: string, nowMs: number): Promise<Identity> {
-  await mkdir(stateDir, { recursive: true });
+  makeFolder(stateDir);
   const privateKey = await openKey(stateDir);
   const incarnation = Math.max(await readIncarnation(stateDir), Math.floor(nowMs)) + 1;
   await persistIncarnation(stateDir, incarnation);
@@ -39,23 +43,34 @@ export function newStartId(): number {
 }
 
 export async function persistIncarnation(stateDir: string, incarnation: number): Promise<void> {
-  await writeDurably(join(stateDir, INCARNATION_FILE), new TextEncoder().encode(`${incarnation}\n`));
+  await writeDurably(join(stateDir, INCARNATION_FILE), `${incarnation}\n`, { mode: 0o600 });
 }
 
 async function openKey(stateDir: string): Promise<PrivateKey> {
   const path = join(stateDir, KEY_FILE);
   const bytes = await readIfThere(path);
-  if (bytes !== undefined) return privateKeyFromProtobuf(bytes);
+  if (bytes !== undefined) return readKey(path, bytes);
   const key = await generateKeyPair("Ed25519");
-  await writeDurably(path, privateKeyToProtobuf(key));
+  await writeDurably(path, privateKeyToProtobuf(key), { mode: 0o600 });
   return key;
 }
 
-/** 0 when there is none, or none that can be read: the clock, and then peers, know better than a refusal to start. */
+/** Throws what to do: to make another key would make another member of us, which only a person may want. */
+function readKey(path: string, bytes: Uint8Array): PrivateKey {
+  try {
+    return privateKeyFromProtobuf(bytes);
+  } catch (error) {
+    throw new Error(
+      `${path} is no key (${messageOf(error)}): restore it from a copy, or remove it to join as another member`,
+    );
+  }
+}
+
+/** 0 when there is none, or none that can be: the clock, and then peers, know better than a refusal to start. */
 async function readIncarnation(stateDir: string): Promise<number> {
   const bytes = await readIfThere(join(stateDir, INCARNATION_FILE));
   const value = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
-  return Number.isSafeInteger(value) && value > 0 ? value : 0;
+  return Number.isSafeInteger(value) && value > 0 && value < INCARNATION_MAX ? value : 0;
 }
 
 async function readIfThere(path: string): Promise<Uint8Array | undefined> {
@@ -64,24 +79,5 @@ async function readIfThere(path: string): Promise<Uint8Array | undefined> {
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
-  }
-}
-
-/** Whole or not at all, also after a power cut: temp file, sync, rename, sync of the folder. Readable by us alone. */
-async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${path}.new`;
-  const file = await open(temporary, "w", 0o600);
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(temporary, path);
-  const folder = await open(join(path, ".."), "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
   }
 }

@@ -18,6 +18,8 @@ const OPEN_TIMEOUT_MS = 2_000;
 /** Ticks that a link may be without gossipsub's stream: it is set up in the first, and never again once lost (measured). */
 const GOSSIPLESS_TICKS_MAX = 6;
 const GOSSIP_PROTOCOLS = "/meshsub/";
+/** Foreigners that are remembered: who makes up more of them is not worth the memory, nor the lines. */
+const NAMED_MAX = 1_000;
 
 /** How the hello of one connection ended. `foreign`: a member of another cluster. */
 export type Admission = "accepted" | "foreign" | "failed";
@@ -185,8 +187,9 @@ export class Links {
 
   async #refuse(connection: Connection, stream: Stream, theirs: HelloMessage): Promise<void> {
     const fields = { peer: ownerOf(connection), name: theirs.name, theirs: theirs.cluster };
-    const isNew = !this.#named.has(`${fields.peer} ${fields.theirs}`) && this.#named.size < 1_000;
-    this.#named.add(`${fields.peer} ${fields.theirs}`);
+    const name = `${fields.peer} ${fields.theirs}`;
+    const isNew = !this.#named.has(name) && this.#named.size < NAMED_MAX;
+    if (isNew) this.#named.add(name);
     const level = isNew ? "warn" : "debug";
     this.#logger[level]({ ...fields, ours: this.#options.cluster }, "refused a member of another cluster");
     this.#events.count("foreign-cluster-refused");
@@ -228,12 +231,12 @@ export class Links {
     try {
       const signal = AbortSignal.timeout(OPEN_TIMEOUT_MS);
       const stream = await connection.newStream(this.#framesProtocol, { signal });
+      if (stream.status !== "open") throw new Error("standing stream lost");
       link.opening = undefined;
       stream.maxWriteBufferLength = PEER_QUEUE_BYTES_MAX + FRAME_BYTES_MAX;
-      link.outbound = { connection, stream };
       stream.addEventListener("close", () => this.#outboundLost(link, stream));
-      if (stream.status === "open") this.#up(link);
-      else this.#outboundLost(link, stream);
+      link.outbound = { connection, stream };
+      this.#up(link);
     } catch (error) {
       link.opening = undefined;
       abortConnection(connection, messageOf(error));

@@ -1,9 +1,12 @@
 // Members: who the store says there is, folded from the member entries, and who of them is connected.
 
 import type { MemberName, OwnerId } from "../core/ids.ts";
-import { decodeMember, MEMBER_KEY } from "../core/member.ts";
+import { decodeMember, MEMBER_KEY, type MemberRecord } from "../core/member.ts";
 import type { Store } from "../core/store.ts";
-import type { MemberView } from "../mesh.ts";
+import type { Entry, MemberView } from "../mesh.ts";
+
+/** An entry never changes, so it is decoded once: each member that joins makes all be looked at (measured: a third). */
+const records = new WeakMap<Entry, MemberRecord>();
 
 export interface MembersView {
   /** Ourselves first, then by name. */
@@ -36,12 +39,21 @@ function viewMember(
   { self, isConnected }: { self: OwnerId; isConnected: (owner: OwnerId) => boolean },
 ): MemberView | undefined {
   const entry = store.get(owner, MEMBER_KEY);
-  const record = entry === undefined || entry.value === null ? undefined : decodeMember(entry.value);
-  if (entry === undefined || record?.ok !== true) return undefined;
-  const { name, role, addresses } = record.value;
+  const record = entry && recordOf(entry);
+  if (entry === undefined || record === undefined) return undefined;
+  const { name, role, addresses } = record;
   const isSelf = owner === self;
   const { incarnation } = entry.version;
   return { owner, name, role, addresses, incarnation, self: isSelf, connected: isSelf || isConnected(owner) };
+}
+
+function recordOf(entry: Entry): MemberRecord | undefined {
+  const known = records.get(entry);
+  if (known !== undefined || entry.value === null) return known;
+  const record = decodeMember(entry.value);
+  if (!record.ok) return undefined;
+  records.set(entry, record.value);
+  return record.value;
 }
 
 function compareMembers(left: MemberView, right: MemberView): number {

@@ -82,6 +82,27 @@ test("three members that know one seed all connect to each other", async () => {
   expect(meshes[2]?.members().every((member) => member.addresses.length > 0)).toBe(true);
 });
 
+/** A port that was free a moment ago: only of a fixed one can a member's seeds name itself. */
+async function freeAddress(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return `/ip4/127.0.0.1/tcp/${port}`;
+}
+
+test("a seed that is the member itself is recognised, and never dialed again", async () => {
+  const address = await freeAddress();
+  const recognised = Promise.withResolvers<void>();
+  const write = (line: string): void => {
+    if (JSON.parse(line).msg === "target is this member") recognised.resolve();
+  };
+  const logger = pino({ level: "debug" }, { write });
+  const alone = await cluster.join("host-1", "host", { listen: [address], seeds: [address], logger });
+  await recognised.promise;
+  expect(alone.metrics()).toMatchObject({ "dials-failed": 1 });
+});
+
 /** Port 9, discard: nobody listens there. */
 const UNREACHABLE = "/ip4/127.0.0.1/tcp/9";
 
@@ -162,6 +183,10 @@ test("a start that fails leaves nothing running", async () => {
   } finally {
     vi.useRealTimers();
   }
+});
+
+test("a cluster id that no hello can carry is refused at the start, not by every peer", async () => {
+  await expect(cluster.join("host-1", "host", { cluster: "c".repeat(65) })).rejects.toThrow(/bad cluster id/);
 });
 
 test("a member of another cluster is refused, counted, and named in the log once", async () => {

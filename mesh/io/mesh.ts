@@ -14,6 +14,7 @@ import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
 import {
   CALL_REQUEST_BYTES_MAX,
+  CLUSTER_ID_CHARS_MAX,
   DIAL_TIMEOUT_MS,
   FRAME_BYTES_MAX,
   SERVICE_NAME_CHARS_MAX,
@@ -58,13 +59,13 @@ export interface RunningMesh extends Mesh {
 }
 
 /** It becomes part of protocol ids and of the topic: nothing that splits them. */
-const CLUSTER_ID = /^[A-Za-z0-9-]{1,128}$/;
+const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
 
 /** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
 export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  if (!CLUSTER_ID.test(options.cluster))
-    throw new Error(`mesh: bad cluster id ${JSON.stringify(options.cluster)}`);
-  if (!isName(options.name)) throw new Error(`mesh: bad member name ${JSON.stringify(options.name)}`);
+  const { cluster, name } = options;
+  if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
+  if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
   const identity = await openIdentity(options.stateDir, Date.now());
   const mesh = new Libp2pMesh(options, identity, deps);
   try {
@@ -90,7 +91,7 @@ class Libp2pMesh implements RunningMesh {
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #memberListeners = new Set<() => void>();
   readonly #tellHandlers = new Map<string, TellHandler>();
-  /** Names of which two owners were seen: each pair is logged once. */
+  /** Owners that another of their name hides: each is logged once. */
   readonly #conflicts = new Set<string>();
   // Set in start, which is awaited before anybody gets the mesh.
   #node: MeshNode | undefined;
@@ -365,10 +366,8 @@ class Libp2pMesh implements RunningMesh {
 
   #writeMember(): void {
     const { name, role, advertise } = this.#options;
-    const addresses = (advertise.length > 0 ? advertise : this.listenAddresses).slice(
-      0,
-      MEMBER_ADDRESSES_MAX,
-    );
+    const all = advertise.length > 0 ? advertise : this.listenAddresses;
+    const addresses = all.slice(0, MEMBER_ADDRESSES_MAX);
     this.write(MEMBER_KEY, encodeMember({ name, role, addresses, startedAtMs: Date.now() }));
   }
 

@@ -16,12 +16,15 @@ interface Dial {
 }
 
 let dials: Dial[];
+/** How many of them `acceptAll` answered. */
+let answered: number;
 let connected: Set<OwnerId>;
 let peers: Peers;
 
 beforeEach(() => {
   vi.useFakeTimers();
   dials = [];
+  answered = 0;
   connected = new Set();
   peers = new Peers(SELF, {
     dial: (addresses, owner) =>
@@ -61,6 +64,55 @@ test("a dial that hung until its time-out is followed by the next at once: it wa
   dials.at(-1)?.end({ kind: "failed" });
   await vi.advanceTimersByTimeAsync(1);
   expect(dials).toHaveLength(before + 1);
+});
+
+/** Answers each dial of a while as accepted. Returns how many there were. */
+async function acceptAll(whileMs: number, onDial: () => void = () => undefined): Promise<number> {
+  const before = answered;
+  for (let passedMs = 0; passedMs < whileMs; passedMs += 10) {
+    for (const dial of dials.slice(answered)) {
+      dial.end({ kind: "connected", owner: LATER });
+      onDial();
+    }
+    answered = dials.length;
+    await vi.advanceTimersByTimeAsync(10);
+  }
+  return answered - before;
+}
+
+test("a peer that accepts connections and never gets a link is dialed with backoff too", async () => {
+  peers.addSeeds(["/ip4/127.0.0.1/tcp/1"]);
+  await vi.advanceTimersByTimeAsync(0);
+  expect(await acceptAll(30_000)).toBeLessThan(50);
+});
+
+test("a link that goes as soon as it is up is dialed with backoff, until it lasts", async () => {
+  peers.setMembers(new Map([[LATER, ["/ip4/127.0.0.1/tcp/1"]]]));
+  const flap = (): void => {
+    connected.add(LATER);
+    setTimeout(() => {
+      connected.delete(LATER);
+      peers.lost(LATER);
+    }, 5);
+  };
+  expect(await acceptAll(30_000, flap)).toBeLessThan(50);
+  await acceptAll(1_000, () => connected.add(LATER));
+  await vi.advanceTimersByTimeAsync(REDIAL_LAST_MS);
+  const before = dials.length;
+  connected.delete(LATER);
+  peers.lost(LATER);
+  await vi.advanceTimersByTimeAsync(50);
+  expect(dials).toHaveLength(before + 1);
+});
+
+test("a new address of a member is dialed soon, whatever answered at the one before", async () => {
+  peers.setMembers(new Map([[LATER, ["/ip4/127.0.0.1/tcp/1"]]]));
+  await vi.advanceTimersByTimeAsync(200);
+  dials[0]?.end({ kind: "foreign" });
+  await vi.advanceTimersByTimeAsync(1_000);
+  peers.setMembers(new Map([[LATER, ["/ip4/127.0.0.1/tcp/2"]]]));
+  await vi.advanceTimersByTimeAsync(200);
+  expect(dials.map((dial) => dial.address)).toEqual(["/ip4/127.0.0.1/tcp/1", "/ip4/127.0.0.1/tcp/2"]);
 });
 
 test("a seed that answered is left alone while its member is connected, and dialed at once when lost", async () => {

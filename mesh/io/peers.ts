@@ -35,7 +35,10 @@ interface Target {
   addresses: readonly string[];
   /** Of a seed: who answered there last. */
   owner: OwnerId | undefined;
+  /** In a row: dials that brought no link, and links that did not last. */
   failures: number;
+  /** When a dial of ours last brought a connection that was accepted. */
+  metAtMs: number;
   isDialing: boolean;
   timer: NodeJS.Timeout | undefined;
 }
@@ -63,22 +66,25 @@ export class Peers {
   /** The members that should be connected, with their addresses; one that is no longer among them is let go. */
   setMembers(members: ReadonlyMap<OwnerId, readonly string[]>): void {
     for (const [owner, addresses] of members) {
-      const known = this.#targets.get(owner);
-      if (known !== undefined) known.addresses = addresses;
-      else this.lost(this.#add(owner, addresses, owner).id as OwnerId);
+      const target = this.#targets.get(owner) ?? this.#add(owner, [], owner);
+      const isNews = target.addresses.join(" ") !== addresses.join(" ");
+      target.addresses = addresses;
+      if (isNews) this.lost(owner);
     }
     for (const target of this.#targets.values()) {
       if (target.id === target.owner && !members.has(target.owner)) this.#remove(target);
     }
   }
 
-  /** The link to a peer went down, or it was just learnt: dial it soon. */
+  /** The link to a peer went down, or it or its address was just learnt: dial it soon. */
   lost(owner: OwnerId): void {
     for (const target of this.#targets.values()) {
       if (target.owner !== owner) continue;
-      target.failures = 0;
+      // A link that goes as soon as it is there is worth no more than a dial that failed.
+      const hasLasted = performance.now() - target.metAtMs >= REDIAL_LAST_MS;
+      target.failures = hasLasted ? 0 : target.failures + 1;
       const delayMs = this.#self < owner ? 0 : SECOND_DIALER_DELAY_MS;
-      this.#schedule(target, delayMs + this.#deps.random() * REDIAL_FIRST_MS);
+      this.#schedule(target, delayMs + this.#backoffMs(target));
     }
   }
 
@@ -90,7 +96,8 @@ export class Peers {
   }
 
   #add(id: string, addresses: readonly string[], owner: OwnerId | undefined): Target {
-    const target = { id, addresses, owner, failures: 0, isDialing: false, timer: undefined };
+    const metAtMs = Number.NEGATIVE_INFINITY;
+    const target = { id, addresses, owner, failures: 0, metAtMs, isDialing: false, timer: undefined };
     this.#targets.set(id, target);
     return target;
   }
@@ -141,14 +148,13 @@ export class Peers {
     switch (outcome.kind) {
       case "connected":
         target.owner = outcome.owner;
-        target.failures = 0;
-        // Lost again while we looked away: its `lost` found the target dialing.
-        if (!this.#isSatisfied(target)) this.#schedule(target, this.#backoffMs(target));
+        target.metAtMs = performance.now();
+        // The link is up a moment later, or never is, or is lost already: its `lost` found the target dialing.
+        if (!this.#isSatisfied(target)) this.#retry(target, 0);
         break;
       case "failed":
-        target.failures += 1;
         // From one dial's begin to the next: in a black hole the time-out is all the wait that there is.
-        this.#schedule(target, Math.max(0, this.#backoffMs(target) - tookMs));
+        this.#retry(target, tookMs);
         break;
       case "foreign":
         this.#schedule(target, FOREIGN_RETRY_MS * (0.5 + this.#deps.random()));
@@ -160,6 +166,11 @@ export class Peers {
       default:
         outcome satisfies never;
     }
+  }
+
+  #retry(target: Target, waitedMs: number): void {
+    target.failures += 1;
+    this.#schedule(target, Math.max(0, this.#backoffMs(target) - waitedMs));
   }
 
   /** Doubles from first to last; jittered down to half, so that two do not meet in step for ever. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { appName } from "../core/ids.ts";
+import { appName, bundleHash } from "../core/ids.ts";
 import { type AppRecord, type CommittedApp, decodeCommittedApp } from "../records/app.ts";
 import { decodeRecord, encodeRecord } from "../records/record-codec.ts";
 import { REGISTER_READ_SERVICE } from "../register/register.ts";
@@ -27,6 +27,15 @@ function record(overrides: Partial<AppRecord> = {}): AppRecord {
     rollout: null,
     ...overrides,
   };
+}
+
+function release(env: Readonly<Record<string, string>>): AppRecord["releases"][number] {
+  const stop = { signal: "SIGTERM", timeoutMs: 1 };
+  const deploy = { strategy: "rolling", drainTimeoutMs: 1, waitTimeoutMs: 1 } as const;
+  const bundle = { hash: bundleHash("0".repeat(64)), bytes: 1 };
+  const shape = { name: "hello", hostnames: [], count: 1, command: ["true"], checks: [] };
+  const spec = { ...shape, env, stop, deploy, bundle };
+  return { number: 1, specHash: "1", spec, vmsNamed: 0, submittedAtMs: 0 };
 }
 
 let folder: string;
@@ -113,10 +122,22 @@ describe("SingleVoterRegister", () => {
 
   it("rejects a record that no entry can carry before it is on disk", async () => {
     const register = open();
-    const hostnames = Array.from({ length: 32 }, (_, index) => `${index}`.repeat(120));
-    const vms = Array.from({ length: 200 }, () => ({ hostnames })) as unknown as AppRecord["vms"];
-    await expect(register.swap(hello, 0, record({ vms }))).rejects.toThrow(/an entry at most 65536/);
+    const env = Object.fromEntries(Array.from({ length: 9 }, (_, at) => [`key-${at}`, "x".repeat(8_000)]));
+    await expect(register.swap(hello, 0, record({ releases: [release(env)] }))).rejects.toThrow(
+      /an entry at most 65536/,
+    );
     expect(await register.read(hello)).toBeNull();
+  });
+
+  it("rejects a record that its readers would refuse: on disk it would keep the voter from starting", async () => {
+    const register = open();
+    await register.swap(hello, 0, record());
+    await expect(register.swap(hello, 1, record({ lastRelease: -1 }))).rejects.toThrow(
+      /the record of hello is not valid: lastRelease: /,
+    );
+    expect(await register.read(hello)).toMatchObject({ epoch: 1, record: { lastRelease: 0 } });
+    register.stop();
+    expect(await open().read(hello)).toMatchObject({ epoch: 1 });
   });
 });
 

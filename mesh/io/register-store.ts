@@ -76,6 +76,7 @@ export class SingleVoterRegister implements Register {
   async swap(app: AppName, expectedEpoch: number, record: AppRecord): Promise<SwapResult> {
     const current = this.#rows.get(app)?.committed ?? null;
     const bytes = encodeAppRecord(record);
+    assertReadable(app, bytes);
     const decision = decideSwap(current?.epoch ?? 0, {
       app,
       expectedEpoch,
@@ -95,6 +96,12 @@ export class SingleVoterRegister implements Register {
   stop(): void {
     if (this.#database.isOpen) this.#database.close();
   }
+}
+
+/** What nobody can decode every reader would refuse, and this voter at its next start. */
+function assertReadable(app: AppName, bytes: Uint8Array): void {
+  const decoded = decodeAppRecord(bytes);
+  if (!decoded.ok) throw new RangeError(`register: the record of ${app} is not valid: ${decoded.error}`);
 }
 
 function open(path: string): { readonly database: DatabaseSync; readonly rows: Map<AppName, Row> } {

@@ -1,28 +1,81 @@
 import { pino } from "pino";
 import { expect, test } from "vitest";
 import { ownerId } from "../core/ids.ts";
+import type { HostDelta } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
-import { ReplicaLoop } from "./replica-loop.ts";
+import { ENTRIES_PER_OWNER_MAX } from "../limits.ts";
+import { ReplicaLoop, type ReplicaLoopDeps } from "./replica-loop.ts";
 
 const SELF = ownerId("self");
 const PEER = ownerId("peer");
 
-test("a lower incarnation never reaches the disk after a higher one, and stop waits for what is being written", async () => {
+function createLoop(deps: Partial<ReplicaLoopDeps>): ReplicaLoop {
   const replica = new Replica({ self: SELF, start: { incarnation: 1, startId: 1 } }, { random: () => 0.5 });
-  const writes: { readonly incarnation: number; end(): void }[] = [];
-  const written: number[] = [];
-  const loop = new ReplicaLoop(replica, {
+  return new ReplicaLoop(replica, {
     nowMs: () => 0,
     newStartId: () => 2,
     publish: () => undefined,
     send: () => undefined,
+    persist: async () => undefined,
+    onChange: () => undefined,
+    count: () => undefined,
+    logger: pino({ level: "silent" }),
+    ...deps,
+  });
+}
+
+/** A whole state of so many entries; it may be put in force only by `completeAt`. */
+function stateOf(name: string, size: number, completeAt: number): HostDelta {
+  const [owner, start] = [ownerId(name), { incarnation: 1, startId: 1 }];
+  const counters = { from: 0, to: size, head: size, compacted: 0, completeAt, isRepair: false };
+  const entries = Array.from({ length: size }, (_, at) => {
+    return { owner, key: `${at}`, value: new Uint8Array(1), version: { ...start, counter: at + 1 } };
+  });
+  return { owner, start, ...counters, entries };
+}
+
+test("one message may put very many entries in force, and all are told in order", async () => {
+  const names = Array.from({ length: 10 }, (_, at) => `owner-${at}`);
+  const told: string[] = [];
+  const loop = createLoop({ onChange: ({ owner, key }) => told.push(`${owner} ${key}`) });
+  loop.step({ kind: "peer-connected", peer: PEER });
+  const say = (deltas: readonly HostDelta[]): void => {
+    const message = { kind: "delta", round: 0, hasMore: false, isLacking: false, deltas } as const;
+    loop.step({ kind: "message", from: PEER, message });
+  };
+  for (const name of names) say([stateOf(name, ENTRIES_PER_OWNER_MAX, 0)]);
+  expect(told).toEqual([]);
+  say(names.map((name) => ({ ...stateOf(name, 0, 1), from: 1, to: 1, head: 1 })));
+  expect(told.length).toBe(10 * ENTRIES_PER_OWNER_MAX);
+  expect(told.slice(0, 2)).toEqual(["owner-0 0", "owner-0 1"]);
+  expect(told.at(-1)).toBe(`owner-9 ${ENTRIES_PER_OWNER_MAX - 1}`);
+  await loop.stop();
+});
+
+test("a listener's write is performed after what was before it, and one that throws loses nothing else", async () => {
+  const told: string[] = [];
+  const loop: ReplicaLoop = createLoop({
+    onChange: ({ key }) => {
+      told.push(key);
+      if (key === "a") loop.step({ kind: "write", key: "b", value: new Uint8Array(1) });
+      if (key === "a") throw new Error("bug: of a listener");
+    },
+  });
+  expect(() => loop.step({ kind: "write", key: "a", value: new Uint8Array(1) })).toThrow("of a listener");
+  expect(told).toEqual(["a"]);
+  loop.step({ kind: "write", key: "c", value: new Uint8Array(1) });
+  expect(told).toEqual(["a", "b", "c"]);
+  await loop.stop();
+});
+
+test("a lower incarnation never reaches the disk after a higher one, and stop waits for what is being written", async () => {
+  const writes: { readonly incarnation: number; end(): void }[] = [];
+  const written: number[] = [];
+  const loop = createLoop({
     persist: async (incarnation) => {
       await new Promise<void>((end) => writes.push({ incarnation, end }));
       written.push(incarnation);
     },
-    onChange: () => undefined,
-    count: () => undefined,
-    logger: pino({ level: "silent" }),
   });
   const show = (incarnation: number): void => {
     const start = { incarnation, startId: 9 };

@@ -47,16 +47,9 @@ export class ReplicaLoop {
 
   step(input: ReplicaInput): void {
     if (this.#isStopped) return;
-    this.#effects.push(...this.#replica.step(input, this.#deps.nowMs()));
-    if (this.#isPerforming) return;
-    this.#isPerforming = true;
-    try {
-      for (let next = this.#effects.shift(); next !== undefined; next = this.#effects.shift()) {
-        this.#perform(next);
-      }
-    } finally {
-      this.#isPerforming = false;
-    }
+    // One by one: arguments are bounded by the stack, and a state put in force is as many changes as it has entries.
+    for (const effect of this.#replica.step(input, this.#deps.nowMs())) this.#effects.push(effect);
+    if (!this.#isPerforming) this.#performAll();
   }
 
   async sync(peer: OwnerId, signal: AbortSignal): Promise<void> {
@@ -84,6 +77,21 @@ export class ReplicaLoop {
     for (const timer of this.#timers) clearTimeout(timer);
     for (const sync of this.#syncs.values()) sync.reject(new MeshCallError("aborted", "mesh stopped"));
     await this.#persisting;
+  }
+
+  /** Those too that are added meanwhile. Taken off together: shift() moves all the rest (measured: 6 s for 100,000). */
+  #performAll(): void {
+    let performed = 0;
+    this.#isPerforming = true;
+    try {
+      for (const effect of this.#effects) {
+        performed += 1;
+        this.#perform(effect);
+      }
+    } finally {
+      this.#isPerforming = false;
+      this.#effects.splice(0, performed);
+    }
   }
 
   #perform(effect: Effect): void {
@@ -141,7 +149,7 @@ export class ReplicaLoop {
     try {
       await this.#deps.persist(incarnation);
     } catch (error) {
-      this.#deps.logger.error({ error, incarnation }, "cannot write the incarnation, will retry");
+      this.#deps.logger.error({ err: error, incarnation }, "cannot write the incarnation, will retry");
       if (!this.#isStopped) this.#after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation, false));
       return;
     }

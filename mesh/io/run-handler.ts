@@ -17,26 +17,36 @@ export interface HandlerRun {
 export async function* runHandler(handler: CallHandler, run: HandlerRun): AsyncGenerator<Uint8Array> {
   if (run.signal.aborted) throw abortError(run.signal);
   const ended = new AbortController();
-  const aborted = Promise.withResolvers<never>();
-  // Unobserved when the run ends well: an abort that comes later is nobody's error.
-  aborted.promise.catch(() => undefined);
-  const abort = () => aborted.reject(abortError(run.signal));
-  run.signal.addEventListener("abort", abort, { once: true });
   let iterator: AsyncIterator<Uint8Array> | undefined;
   try {
     iterator = handler(run.request, run.from, ended.signal)[Symbol.asyncIterator]();
     for (;;) {
-      const next = await Promise.race([iterator.next(), aborted.promise]);
+      const next = await nextUnlessAborted(iterator, run.signal);
       if (next.done === true) return;
       yield next.value;
     }
   } catch (error) {
     throw run.signal.aborted ? abortError(run.signal) : new MeshCallError("failed", messageOf(error));
   } finally {
-    run.signal.removeEventListener("abort", abort);
     ended.abort();
     // Not awaited: a handler that is stuck must not hold its caller.
     iterator?.return?.().catch(() => undefined);
+  }
+}
+
+/** A promise of its own for each chunk: what is raced against one that lives as long as the call is kept as long as it. */
+async function nextUnlessAborted(
+  iterator: AsyncIterator<Uint8Array>,
+  signal: AbortSignal,
+): Promise<IteratorResult<Uint8Array>> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(abortError(signal));
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await Promise.race([iterator.next(), aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
   }
 }
 

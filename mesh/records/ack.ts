@@ -1,4 +1,4 @@
-// Ack: a proxy's answer to an epoch, told to every voter over the standing stream and repeated until the step closes.
+// Ack: a proxy's answer to an epoch, told to every voter over the standing stream and repeated for good.
 
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
@@ -16,13 +16,16 @@ export interface Ack {
   readonly app: AppName;
   /** This epoch's table is in force here: every later dispatch uses it or a newer one. 0: none yet. */
   readonly applied: number;
-  /** All serving endpoints of this epoch were dialled from here. Never above `applied`; 0: none yet. */
+  /**
+   * This epoch is applied, and the serving VMs that it is about were dialled from here, now or earlier: of a `serve` step its
+   * VMs, of a deploy's other steps those of the release that shall stay, else all. 0: none yet.
+   */
   readonly verified: number;
   /** The newest epoch seen, when it is not applied or verified yet, and why: "cannot dial hello-v3-1 at …: timed out". */
   readonly nack: { readonly epoch: number; readonly reason: string } | null;
   /** VMs that the table in force does not route to, with requests still in flight here. A VM not named here is drained. */
   readonly inFlight: readonly { readonly vm: VmName; readonly requests: number }[];
-  /** Requests that were cut at the drain deadline, by VM, since this proxy started. */
+  /** Requests that were cut at the drain deadline, by VM, since this proxy started; of VMs that left long ago not told. */
   readonly cut: readonly { readonly vm: VmName; readonly requests: number }[];
   /** From the first sight of the epoch here to the table in force, milliseconds; for people. */
   readonly applyMs: number;

@@ -36,7 +36,10 @@ export interface DesiredVm {
 export interface RolloutStep {
   /** 1, 2, …, over both directions. */
   readonly number: number;
-  /** `start` ⇢ healthy · `serve` ⇢ verified · `cordon` ⇢ applied and drained · `stop` ⇢ gone. */
+  /**
+   * `start` ⇢ healthy · `serve` ⇢ verified · `cordon` ⇢ applied and drained, of a deploy on its way forward verified too ·
+   * `stop` ⇢ gone.
+   */
   readonly kind: "start" | "serve" | "cordon" | "stop";
   readonly vms: readonly VmName[];
   /** Hosts of `vms`, by index: of a `stop` the record names its VMs no longer, and "gone" is their hosts' to say. */

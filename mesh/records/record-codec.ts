@@ -1,21 +1,18 @@
 // Record codec: values of entries as msgpack maps with a format number. Decoding is total: bytes in, a record or a reason out.
 
-import { Packr } from "msgpackr";
 import type { ZodType } from "zod";
+import { packValue, unpackValue } from "../core/msgpack.ts";
 import { fail, ok, type Result } from "../result.ts";
 
-/** Plain maps, no shared structures and no extensions: a relay on another release reads the same bytes the same way. */
-const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true });
-
 export function encodeRecord(record: object): Uint8Array {
-  return Uint8Array.from(packr.pack(record));
+  return packValue(record);
 }
 
 /** `schema` must be strict: a field it does not know is refused with its name, never guessed. */
 export function decodeRecord<Value>(schema: ZodType<Value>, bytes: Uint8Array): Result<Value> {
   let raw: unknown;
   try {
-    raw = packr.unpack(bytes);
+    raw = unpackValue(bytes);
   } catch {
     return fail("not msgpack");
   }

@@ -1,6 +1,6 @@
 // Decides one compare-and-swap: the epoch is what is compared, and it grows by one with each commit.
 
-/** `bad-record` and `too-large` are bugs of the proposer, caught before anything is on disk. */
+/** `refused`: no epoch could make it right. A bug of the proposer, caught before anything is on disk. */
 export type SwapDecision =
   | { readonly code: "commit"; readonly epoch: number }
   | { readonly code: "conflict" }

@@ -1,0 +1,27 @@
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { describe, expect, it } from "vitest";
+import { logOutput } from "./log-output.ts";
+
+describe("logOutput()", () => {
+  it("has written a line, whole, when the logger's call returns", () => {
+    const folder = mkdtempSync(join(tmpdir(), "log-output-"));
+    const file = join(folder, "log");
+    const fd = openSync(file, "a");
+    const text = "ä".repeat(100_000);
+    pino({}, logOutput(fd)).info(text);
+    expect(JSON.parse(readFileSync(file, "utf8"))).toMatchObject({ msg: text });
+    closeSync(fd);
+    rmSync(folder, { recursive: true });
+  });
+
+  it.runIf(process.platform === "linux")("drops what cannot be written, a fatal line too", () => {
+    const fd = openSync("/dev/full", "w");
+    const logger = pino({}, logOutput(fd));
+    logger.info("a");
+    logger.fatal("b");
+    closeSync(fd);
+  });
+});
