@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { existsSync, watch } from "node:fs";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
@@ -24,10 +23,12 @@ import { ask } from "./testing/client.ts";
 import { appRecord, desiredVm, HOST_1, silent, startUpstream, vmEntry } from "./testing/cluster.ts";
 
 let folder: string;
+const children: ChildProcess[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "grapevine-proxy-"));
 });
 afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -43,6 +44,7 @@ function run(...argv: readonly string[]): Run {
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {
     stdio: ["pipe", "pipe", "pipe"],
   });
+  children.push(child);
   let output = "";
   let errors = "";
   child.stdout.on("data", (chunk) => {
@@ -76,6 +78,14 @@ function createClusterId(): { readonly cluster: string } {
   return { cluster: `12D3KooW${"A".repeat(44)}` };
 }
 
+/** Resolves once the file is there. */
+async function untilThere(file: string): Promise<void> {
+  await mkdir(path.dirname(file), { recursive: true });
+  const watcher = watch(path.dirname(file));
+  while (!existsSync(file)) await once(watcher, "change");
+  watcher.close();
+}
+
 describe("grapevine proxy", () => {
   test("prints its help and ends with 0", async () => {
     const { code, output } = await run("--help").ended;
@@ -103,6 +113,13 @@ describe("grapevine proxy", () => {
     taken.close();
   });
 
+  test("whose state folder cannot be made ends with 2 and says so", async () => {
+    const file = await writeConfig({ state_dir: "/dev/null/state" });
+    const { code, errors } = await run("--config", file).ended;
+    expect(code).toBe(2);
+    expect(errors).toMatch(/^grapevine proxy: state_dir = "\/dev\/null\/state": cannot be used: .*\n$/);
+  });
+
   test("that cannot reach a voter says so, and ends on SIGTERM", async () => {
     const { child, ended } = run("--config", await writeConfig({ http: "127.0.0.1:0" }));
     const { promise: said, resolve } = Promise.withResolvers<void>();
@@ -115,7 +132,7 @@ describe("grapevine proxy", () => {
     child.kill("SIGTERM");
     expect(await ended).toMatchObject({ code: 0 });
     await said;
-  }, 20_000);
+  });
 
   test("serves over the real mesh, says where, and ends with its parent", async () => {
     const host = await startHost();
@@ -131,7 +148,7 @@ describe("grapevine proxy", () => {
     const config = await writeConfig({ http: "127.0.0.1:0", seeds });
     const { child, ended } = run("--config", config, "--exit-with-parent");
     const ready = path.join(folder, "state", "proxy.json");
-    while (!existsSync(ready) && child.exitCode === null) await sleep(20);
+    await Promise.race([untilThere(ready), ended.then(({ errors }) => Promise.reject(new Error(errors)))]);
     const { name, http, pid } = JSON.parse(await readFile(ready, "utf8"));
     expect({ name, pid }).toEqual({ name: "proxy-1", pid: child.pid });
     expect(await ask({ port: Number(new URL(http).port) })).toMatchObject({
@@ -145,7 +162,7 @@ describe("grapevine proxy", () => {
     expect(existsSync(ready)).toBe(false);
     await vm.close();
     await host.stop();
-  }, 30_000);
+  });
 
   async function startHost(): Promise<RunningMesh> {
     const { cluster } = createClusterId();

@@ -1,10 +1,19 @@
 // Main: `grapevine proxy --config FILE`, from the file to a proxy that serves, until a signal ends it.
 
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { accessSync, constants } from "node:fs";
+import { rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
-import { describeConfigErrors, type HostPort, parseHostPort, startMesh, toMultiaddr } from "../mesh/index.ts";
+import {
+  describeConfigErrors,
+  type HostPort,
+  logOutput,
+  makeFolder,
+  parseHostPort,
+  startMesh,
+  toMultiaddr,
+} from "../mesh/index.ts";
 import { type ProxyConfig, readProxyConfig } from "./config.ts";
 import { ListenError, PROXY_TIMING, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
 
@@ -47,17 +56,14 @@ function proxyCommand(): Command {
 }
 
 async function untilEnded(config: ProxyConfig, exitsWithParent: boolean): Promise<number> {
-  const logger = pino(
-    { level: config.logLevel, base: { proxy: config.name } },
-    pino.destination({ dest: 2, sync: true }),
-  );
+  const logger = pino({ level: config.logLevel, base: { proxy: config.name } }, logOutput());
   const ending = listenForEnd(exitsWithParent);
   try {
     await serve(config, logger, ending.signal);
     return 0;
   } catch (error) {
     if (ending.signal.aborted && error === ending.signal.reason) return 0;
-    if (error instanceof ListenError) {
+    if (error instanceof ListenError || error instanceof StateFolderError) {
       process.stderr.write(`grapevine proxy: ${error.message}\n`);
       return EXIT_USAGE;
     }
@@ -68,9 +74,22 @@ async function untilEnded(config: ProxyConfig, exitsWithParent: boolean): Promis
   }
 }
 
+/** The configuration names a folder that cannot be: its writer's mistake. */
+class StateFolderError extends Error {}
+
+function makeStateFolder(stateDir: string): void {
+  try {
+    makeFolder(stateDir, 0o700);
+    accessSync(stateDir, constants.W_OK);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StateFolderError(`state_dir = "${stateDir}": cannot be used: ${message}`);
+  }
+}
+
 async function serve(config: ProxyConfig, logger: Logger, signal: AbortSignal): Promise<void> {
   const { cluster, name, stateDir } = config;
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  makeStateFolder(stateDir);
   const readyFile = path.join(stateDir, READY_FILE);
   await rm(readyFile, { force: true });
   // Before anything meets the cluster: a second start of a proxy that runs must not disturb it.
@@ -113,14 +132,14 @@ interface Ending {
   stop(): void;
 }
 
-/** Aborted at the first SIGTERM or SIGINT, or when the parent is gone. */
+/** Aborted at the first SIGTERM, SIGINT or SIGHUP (its terminal closed), or when the parent is gone. */
 function listenForEnd(exitsWithParent: boolean): Ending {
   const ending = new AbortController();
   const end = () => ending.abort();
-  process.on("SIGTERM", end).on("SIGINT", end);
+  process.on("SIGTERM", end).on("SIGINT", end).on("SIGHUP", end);
   if (exitsWithParent) process.stdin.on("end", end).on("close", end).on("error", end).resume();
   const stop = () => {
-    process.removeListener("SIGTERM", end).removeListener("SIGINT", end);
+    process.off("SIGTERM", end).off("SIGINT", end).off("SIGHUP", end);
     if (exitsWithParent) process.stdin.destroy();
   };
   return { signal: ending.signal, stop };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { appName, memberName, vmName } from "../../mesh/index.ts";
+import { APP_VMS_MAX, appName, memberName, vmName } from "../../mesh/index.ts";
 import { LEFT_VMS_PER_APP_MAX } from "../limits.ts";
 import { Drain } from "./drain.ts";
 import { type AppRoute, EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "./route-table.ts";
@@ -97,6 +97,29 @@ describe("Drain", () => {
     drain.recordCut(one);
     expect(drain.release(one)).toBe(true);
     expect(drain.report(app)).toEqual({ inFlight: [], cut: [{ vm: one.vm, requests: 1 }], lastDispatch: [] });
+  });
+
+  test("tells of no more VMs than one ack may name, though all of a large app left while busy", () => {
+    const drain = new Drain();
+    const all = Array.from({ length: 2 * APP_VMS_MAX }, (_, index) => endpoint(index + 1));
+    const [before, now] = [all.slice(0, APP_VMS_MAX), all.slice(APP_VMS_MAX)];
+    const first = table(EMPTY_TABLE, ...before);
+    const second = table(first, ...now);
+    for (const [at, endpoints] of [[first, before] as const, [second, now] as const]) {
+      drain.adopt(at, 0);
+      for (const each of endpoints) {
+        drain.claim(each);
+        drain.dispatched(each, 1);
+        drain.recordCut(each);
+      }
+      if (at === first) for (const each of endpoints) drain.release(each);
+    }
+    drain.adopt(table(second), 2);
+    const { inFlight, cut, lastDispatch } = drain.report(app);
+    const names = now.map(({ vm }) => vm);
+    expect(inFlight.map(({ vm }) => vm)).toEqual(names);
+    expect(cut.map(({ vm }) => vm)).toEqual(names);
+    expect(lastDispatch.map(({ vm }) => vm)).toEqual(names);
   });
 
   test("remembers a bounded number of VMs that left, and every one that is still busy", () => {

@@ -1,7 +1,7 @@
 // Drain: the requests in flight on each VM, and what becomes of them when it leaves the table. A request is counted in the
 // same breath that picks its endpoint, so that no drain can miss it.
 
-import type { Ack, AppName, VmName } from "../../mesh/index.ts";
+import { type Ack, APP_VMS_MAX, type AppName, type VmName } from "../../mesh/index.ts";
 import { LEFT_VMS_PER_APP_MAX } from "../limits.ts";
 import type { Endpoint, RouteTable } from "./route-table.ts";
 
@@ -105,17 +105,21 @@ export class Drain {
     return [...this.#apps.values()].flatMap((loads) => [...loads.values()].flatMap(drainingOf));
   }
 
+  /**
+   * Lists within what an ack may name (`APP_VMS_MAX`). `inFlight` is never cut short, since who is not in it counts as drained:
+   * a VM leaves its record only once it is drained, and a record has no more.
+   */
   report(app: AppName): DrainReport {
-    const gone = [...(this.#apps.get(app)?.values() ?? [])].filter(
-      ({ standing }) => standing.kind !== "routed",
-    );
     const all = [...(this.#apps.get(app)?.values() ?? [])];
+    const gone = all.filter(({ standing }) => standing.kind !== "routed");
+    const cut = all.filter((load) => load.cut > 0);
+    const lastDispatch = gone.flatMap(({ endpoint: { vm }, lastDispatchMs: atMs }) =>
+      atMs === null ? [] : [{ vm, atMs }],
+    );
     return {
       inFlight: gone.filter(isBusy).map((load) => ({ vm: load.endpoint.vm, requests: load.inFlight })),
-      cut: all.filter(({ cut }) => cut > 0).map((load) => ({ vm: load.endpoint.vm, requests: load.cut })),
-      lastDispatch: gone.flatMap(({ endpoint, lastDispatchMs }) =>
-        lastDispatchMs === null ? [] : [{ vm: endpoint.vm, atMs: lastDispatchMs }],
-      ),
+      cut: cut.slice(-APP_VMS_MAX).map((load) => ({ vm: load.endpoint.vm, requests: load.cut })),
+      lastDispatch: lastDispatch.slice(-APP_VMS_MAX),
     };
   }
 

@@ -1,12 +1,16 @@
 // Header rules: what passes the proxy and what it adds. Headers are flat lists (name, value, name, value, …) as they were on
 // the wire: case, order and repeats stay.
 
-/** Meant for one connection, not for the request (RFC 9110 section 7.6.1). `expect` is answered here. */
+/**
+ * Meant for one connection, not for the request (RFC 9110 section 7.6.1). `expect` is answered here. `trailer` goes with the
+ * framing: where ours is not chunked (HEAD, HTTP/1.0) nothing may be announced, and trailers need no announcement.
+ */
 const HOP_BY_HOP = new Set([
   "connection",
   "keep-alive",
   "proxy-connection",
   "te",
+  "trailer",
   "transfer-encoding",
   "upgrade",
   "expect",
@@ -25,8 +29,7 @@ export function requestHeaders(raw: readonly string[], client: ClientFacts): str
   const named = namedInConnection(raw);
   const passed: string[] = [];
   const forwarded: string[] = [];
-  let hasHost = false;
-  let hasProto = false;
+  const seen = new Set<string>();
   for (let index = 0; index + 1 < raw.length; index += 2) {
     const name = raw[index] ?? "";
     const value = raw[index + 1] ?? "";
@@ -37,14 +40,13 @@ export function requestHeaders(raw: readonly string[], client: ClientFacts): str
     }
     if (HOP_BY_HOP.has(lower) || isTaken(lower, named)) continue;
     // Of an absolute-form target the host counts that it names (RFC 9112 section 3.2.2).
-    if (lower === "host") passed.push(name, client.host);
-    else passed.push(name, value);
-    if (lower === "x-forwarded-host") hasHost = true;
-    if (lower === "x-forwarded-proto") hasProto = true;
+    passed.push(name, lower === "host" ? client.host : value);
+    seen.add(lower);
   }
+  if (!seen.has("host")) passed.push("Host", client.host);
   passed.push("X-Forwarded-For", [...forwarded, client.address].join(", "));
-  if (!hasProto) passed.push("X-Forwarded-Proto", "http");
-  if (!hasHost) passed.push("X-Forwarded-Host", client.host);
+  if (!seen.has("x-forwarded-proto")) passed.push("X-Forwarded-Proto", "http");
+  if (!seen.has("x-forwarded-host")) passed.push("X-Forwarded-Host", client.host);
   if (client.isUpgrade) passed.push("Connection", "Upgrade", "Upgrade", "websocket");
   return passed;
 }

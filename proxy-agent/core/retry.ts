@@ -5,6 +5,8 @@ export interface Failure {
   readonly sent: boolean;
   /** Bytes of its answer came. */
   readonly responded: boolean;
+  /** It was given all the time that an answer may take: whoever has it may still be at it. */
+  readonly timedOut: boolean;
 }
 
 export interface RetryRequest {
@@ -18,7 +20,7 @@ const REPEATABLE = new Set(["GET", "HEAD", "OPTIONS"]);
 /**
  * - `again`: nothing was sent, so that nothing can run twice.
  * - `once-more`: it may have run and may run again; a second break is told to the client.
- * - `give-up`: it may have run and must not run twice, or its answer has begun.
+ * - `give-up`: it may have run and must not run twice, its answer has begun, or its time is over.
  */
 export function decideRetry(
   failure: Failure,
@@ -27,6 +29,7 @@ export function decideRetry(
 ): "again" | "once-more" | "give-up" {
   if (failure.responded) return "give-up";
   if (!failure.sent) return "again";
+  if (failure.timedOut) return "give-up";
   return isRepeatable(request) && brokenBefore === 0 ? "once-more" : "give-up";
 }
 

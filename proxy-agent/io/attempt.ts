@@ -53,6 +53,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#flight = flight;
     this.#deps = deps;
     flight.onCut = () => this.#abort({ kind: "cut" });
+    flight.onRecall = () => this.#abort({ kind: "stale" });
     exchange.response.once("close", this.#leave);
     if (exchange.isGone) this.#leave();
   }
@@ -142,8 +143,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #fail(reason: string, status: 502 | 503 | 504 = 502): void {
+    const progress = { sent: this.#sent, responded: this.#responded, timedOut: status === 504 };
     if (this.#exchange.response.headersSent) this.#end({ kind: "broken", status: this.#status, reason });
-    else this.#end({ kind: "failed", status, reason, sent: this.#sent, responded: this.#responded });
+    else this.#end({ kind: "failed", status, reason, ...progress });
   }
 
   /** Ends the attempt first, so that what undici says of the abort is not taken for a failure. */

@@ -2,11 +2,10 @@
 
 import { once } from "node:events";
 import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
 import { ask, sendRaw } from "../testing/client.ts";
-import { desiredVm, freePort, startUpstream, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import { answering, desiredVm, freePort, startUpstream, TestCluster } from "../testing/cluster.ts";
 
 let cluster: TestCluster;
 beforeEach(() => {
@@ -16,29 +15,9 @@ afterEach(async () => {
   await cluster.close();
 });
 
-const hello = (name: string) => (_request: IncomingMessage, response: ServerResponse) => {
-  response.end(name);
-};
-
-interface Served extends Partial<ProxyOptions> {
-  readonly drainTimeoutMs?: number;
-}
-
-async function serve(
-  vm: string,
-  port: number,
-  { drainTimeoutMs = 30_000, ...options }: Served = {},
-): Promise<TestProxy> {
-  const proxy = await cluster.proxy(options);
-  cluster.writeVm(vm, port);
-  const epoch = cluster.commit({ vms: [desiredVm(vm)], drainTimeoutMs });
-  await cluster.waitForAck((ack) => ack.verified === epoch);
-  return proxy;
-}
-
 describe("a table that changes under load", () => {
   test("fails no request, and after its ack nothing is sent to the VM that left, even if that stops at once", async () => {
-    const { port } = await serve("hello-v1-1", (await cluster.upstream(hello("v1"))).port);
+    const { port } = await cluster.serve({ "hello-v1-1": (await cluster.upstream(answering("v1"))).port });
     const agent = new Agent({ keepAlive: true, maxSockets: 8 });
     let isOver = false;
     const statuses = new Map<number, number>();
@@ -51,9 +30,9 @@ describe("a table that changes under load", () => {
         statuses.set(status, (statuses.get(status) ?? 0) + 1);
       }
     });
-    let old = await startUpstream(hello("unused"));
+    let old = await startUpstream(answering("unused"));
     for (let number = 2; number <= 12; number += 1) {
-      const vm = await startUpstream(hello(`v${number}`));
+      const vm = await startUpstream(answering(`v${number}`));
       const [oldName, newName] = [`hello-v${number - 1}-1`, `hello-v${number}-1`];
       const requires = cluster.writeVm(newName, vm.port);
       const added = cluster.commit({ vms: [desiredVm(oldName), desiredVm(newName, "serving", requires)] });
@@ -73,7 +52,7 @@ describe("a table that changes under load", () => {
     expect(statuses.get(200)).toBeGreaterThan(100);
     agent.destroy();
     await old.close();
-  }, 30_000);
+  });
 });
 
 describe("a drain", () => {
@@ -95,7 +74,7 @@ describe("a drain", () => {
 
   test("tells what still runs on a VM that left, and when that is over", async () => {
     const vm = await slowVm();
-    const { port } = await serve("hello-v1-1", vm.port);
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
     const answer = ask({ port });
     await vm.began();
     const epoch = cluster.commit({ vms: [desiredVm("hello-v1-1", "cordoned")] });
@@ -110,7 +89,7 @@ describe("a drain", () => {
 
   test("cuts what still runs at its deadline, and tells how many", async () => {
     const vm = await slowVm();
-    const { port } = await serve("hello-v1-1", vm.port, { drainTimeoutMs: 50 });
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port }, { drainTimeoutMs: 50 });
     const answer = ask({ port });
     await vm.began();
     cluster.commit({ vms: [desiredVm("hello-v1-1", "cordoned")], drainTimeoutMs: 50 });
@@ -121,30 +100,30 @@ describe("a drain", () => {
 
   test("ends when its VM is routed to again: what runs is not cut", async () => {
     const vm = await slowVm();
-    const { port } = await serve("hello-v1-1", vm.port, { drainTimeoutMs: 200 });
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port }, { drainTimeoutMs: 1_000 });
     const answer = ask({ port });
     await vm.began();
-    const gone = cluster.commit({ vms: [desiredVm("hello-v1-1", "cordoned")], drainTimeoutMs: 200 });
+    const gone = cluster.commit({ vms: [desiredVm("hello-v1-1", "cordoned")], drainTimeoutMs: 1_000 });
     await cluster.waitForAck((ack) => ack.applied === gone && ack.inFlight.length === 1);
-    const back = cluster.commit({ vms: [desiredVm("hello-v1-1")], drainTimeoutMs: 200 });
+    const back = cluster.commit({ vms: [desiredVm("hello-v1-1")], drainTimeoutMs: 1_000 });
     await cluster.waitForAck((ack) => ack.applied === back && ack.inFlight.length === 0);
     // Another VM that left later, and as patient, is cut by now: so would this one have been.
     const other = await cluster.upstream((_request, response) => response.writeHead(200).write("for ever"));
     cluster.writeVm("other-v1-1", other.port);
     const vms = [desiredVm("other-v1-1")];
-    const served = cluster.commit({ app: "other", vms, drainTimeoutMs: 200 });
+    const served = cluster.commit({ app: "other", vms, drainTimeoutMs: 1_000 });
     await cluster.waitForAck((ack) => ack.applied === served, "other");
     const cut = ask({ port, host: "other.localhost" });
     await once(other.server, "request");
-    cluster.commit({ app: "other", vms: [desiredVm("other-v1-1", "cordoned")], drainTimeoutMs: 200 });
+    cluster.commit({ app: "other", vms: [desiredVm("other-v1-1", "cordoned")], drainTimeoutMs: 1_000 });
     await expect(cut).rejects.toThrow();
     vm.end();
     expect(await answer).toMatchObject({ body: "begin end" });
   });
 
   test("closes the idle connections to its VM once nothing runs there", async () => {
-    const vm = await cluster.upstream(hello("one"));
-    const { port } = await serve("hello-v1-1", vm.port);
+    const vm = await cluster.upstream(answering("one"));
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
     await ask({ port });
     const [connection] = [...vm.connections];
     expect(connection?.destroyed).toBe(false);
@@ -187,7 +166,7 @@ describe("a WebSocket", () => {
   }
 
   test("is one pipe through the proxy, both ways", async () => {
-    const { port } = await serve("hello-v1-1", await echoVm());
+    const { port } = await cluster.serve({ "hello-v1-1": await echoVm() });
     const { response, socket } = await upgrade(port);
     expect(response.headers).toMatchObject({
       "x-echo": "yes",
@@ -201,7 +180,7 @@ describe("a WebSocket", () => {
   });
 
   test("whose first data comes with its handshake loses none of it", async () => {
-    const { port } = await serve("hello-v1-1", await echoVm());
+    const { port } = await cluster.serve({ "hello-v1-1": await echoVm() });
     const head =
       "GET / HTTP/1.1\r\nHost: hello.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
     const answer = await sendRaw(port, `${head}early`, (text) => text.endsWith("early"));
@@ -209,9 +188,32 @@ describe("a WebSocket", () => {
   });
 
   test("that the VM refuses gets the VM's answer", async () => {
-    const { port } = await serve("hello-v1-1", await echoVm());
+    const { port } = await cluster.serve({ "hello-v1-1": await echoVm() });
     const headers = { connection: "Upgrade", upgrade: "websocket" };
     expect(await ask({ port, path: "/no", headers })).toMatchObject({ status: 403, body: "no" });
+  });
+
+  test("that nobody wants ends its connection, also if its client does not close it", async () => {
+    const { port } = await cluster.serve({ "hello-v1-1": await echoVm() });
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    socket.write("GET / HTTP/1.1\r\nHost: nobody\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    socket.resume();
+    await once(socket, "end");
+    const reset = new Promise((resolve) => socket.on("error", resolve));
+    const write = () => socket.write("more", (error) => error ?? setImmediate(write));
+    write();
+    await reset;
+  });
+
+  test("that is asked for behind a request that runs is not granted; that request is answered", async () => {
+    const { promise: came, resolve: come } = Promise.withResolvers<ServerResponse>();
+    const vm = await cluster.upstream((_request, response) => come(response));
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
+    const head = "GET / HTTP/1.1\r\nHost: hello.localhost\r\n";
+    const answer = sendRaw(port, `${head}\r\n${head}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n`);
+    (await came).end("first");
+    expect(await answer).toMatch(/^HTTP\/1.1 200 .*\r\n\r\nfirst$/s);
+    expect(vm.seen).toBe(1);
   });
 
   test("is dialled elsewhere when an endpoint refuses the connection", async () => {
@@ -228,7 +230,7 @@ describe("a WebSocket", () => {
   });
 
   test("is in flight, and is cut at the drain deadline", async () => {
-    const { port } = await serve("hello-v1-1", await echoVm(), { drainTimeoutMs: 100 });
+    const { port } = await cluster.serve({ "hello-v1-1": await echoVm() }, { drainTimeoutMs: 100 });
     const { socket } = await upgrade(port);
     const epoch = cluster.commit({ vms: [desiredVm("hello-v1-1", "cordoned")], drainTimeoutMs: 100 });
     await cluster.waitForAck((ack) => ack.applied === epoch && ack.inFlight[0]?.requests === 1);
@@ -239,7 +241,7 @@ describe("a WebSocket", () => {
 
   test("works with a browser's client", async () => {
     const { createHash } = await import("node:crypto");
-    const vm = await cluster.upstream(hello("plain"));
+    const vm = await cluster.upstream(answering("plain"));
     vm.server.on("upgrade", (request: IncomingMessage, socket: Socket) => {
       const key = `${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`;
       const accept = createHash("sha1").update(key).digest("base64");
@@ -248,7 +250,7 @@ describe("a WebSocket", () => {
       // One unmasked text frame, "hi".
       socket.write(Buffer.from([0x81, 2, 0x68, 0x69]));
     });
-    const { port } = await serve("hello-v1-1", vm.port);
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
     cluster.commit({ vms: [desiredVm("hello-v1-1")], hostnames: ["127.0.0.1"] });
     await cluster.waitForAck((ack) => ack.applied === 2);
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
@@ -263,7 +265,7 @@ describe("a WebSocket", () => {
 
 describe("an ack", () => {
   test("waits for what the record requires, then says applied, then verified", async () => {
-    const vm = await cluster.upstream(hello("one"));
+    const vm = await cluster.upstream(answering("one"));
     await cluster.proxy();
     const { incarnation, startId, counter } = cluster.writeVm("hello-v1-1", vm.port, { health: "unknown" });
     const requires = { incarnation, startId, counter: counter + 2 };
@@ -284,21 +286,21 @@ describe("an ack", () => {
     const nack = await cluster.waitForAck((ack) => ack.nack !== null);
     expect(nack).toMatchObject({ applied: epoch, verified: 0 });
     expect(nack.nack?.reason).toContain(`cannot dial hello-v1-1 at 127.0.0.1:${port}: `);
-    const late = await startUpstream(hello("late"), port);
+    const late = await startUpstream(answering("late"), port);
     expect(await cluster.waitForAck((ack) => ack.verified === epoch)).toMatchObject({ nack: null });
     await late.close();
   });
 
   test("is repeated, so that a voter that lost it has it again", async () => {
-    const { port } = await cluster.upstream(hello("one"));
-    await serve("hello-v1-1", port, { timing: { ...PROXY_TIMING, ackSettledMs: 20 } });
+    const { port } = await cluster.upstream(answering("one"));
+    await cluster.serve({ "hello-v1-1": port }, { timing: { ackSettledMs: 20 } });
     cluster.messages.length = 0;
     expect(await cluster.waitForAck((ack) => ack.verified === 1)).toMatchObject({ applied: 1 });
   });
 
   test("is repeated in time although other answers change all the while", async () => {
-    const { port } = await cluster.upstream(hello("one"));
-    await serve("hello-v1-1", port, { timing: { ...PROXY_TIMING, ackSettledMs: 50 } });
+    const { port } = await cluster.upstream(answering("one"));
+    await cluster.serve({ "hello-v1-1": port }, { timing: { ackSettledMs: 50 } });
     cluster.messages.length = 0;
     let isOver = false;
     const repeated = cluster
@@ -314,7 +316,7 @@ describe("an ack", () => {
   });
 
   test("of a destroyed app says that its epoch is in force, and its hostname is unknown then", async () => {
-    const { port } = await serve("hello-v1-1", (await cluster.upstream(hello("one"))).port);
+    const { port } = await cluster.serve({ "hello-v1-1": (await cluster.upstream(answering("one"))).port });
     const epoch = cluster.commit({ vms: [], deleted: true });
     expect(await cluster.waitForAck((ack) => ack.verified === epoch)).toMatchObject({ nack: null });
     expect(await ask({ port })).toMatchObject({ status: 404 });

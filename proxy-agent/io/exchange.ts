@@ -85,7 +85,7 @@ export class Exchange {
     if (retryAfterSeconds !== undefined) headers.push("Retry-After", String(retryAfterSeconds));
     // A client that was never told to go on may send its body or not: nothing after it could be told apart.
     if (this.#awaitsContinue) this.response.shouldKeepAlive = false;
-    this.response.writeHead(status, headers);
+    this.response.writeHead(status, STATUS_CODES[status], headers);
     this.response.end(text);
   }
 

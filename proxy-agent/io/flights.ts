@@ -11,6 +11,9 @@ export interface Flight {
   readonly endpoint: Endpoint;
   /** Ends it now, by leading to `release`. Set by who flies it. */
   onCut: () => void;
+  /** Its endpoint left the table and nothing was sent there: it leads to `release` and to another try. Set by who flies it. */
+  onRecall: () => void;
+  readonly isDispatched: boolean;
   /** Its bytes go out now. */
   dispatched(): void;
   /** It is over. Only the first call counts. */
@@ -36,6 +39,7 @@ export class Flights {
 
   adopt(table: RouteTable): void {
     this.#drain.adopt(table, monotonicUnixMs());
+    this.#recall();
     this.#schedule();
   }
 
@@ -43,10 +47,18 @@ export class Flights {
   claim(endpoint: Endpoint): Flight {
     this.#drain.claim(endpoint);
     let isOver = false;
+    let isDispatched = false;
     const flight: Flight = {
       endpoint,
       onCut: () => flight.release(),
-      dispatched: () => this.#drain.dispatched(endpoint, monotonicUnixMs()),
+      onRecall: () => undefined,
+      get isDispatched() {
+        return isDispatched;
+      },
+      dispatched: () => {
+        isDispatched = true;
+        this.#drain.dispatched(endpoint, monotonicUnixMs());
+      },
       release: () => {
         if (isOver) return;
         isOver = true;
@@ -96,6 +108,15 @@ export class Flights {
   stop(): void {
     clearTimeout(this.#timer);
     for (const flights of this.#byVm.values()) for (const flight of [...flights]) flight.onCut();
+  }
+
+  /** Who waits for a connection to a VM that left would wait for nothing: a VM that hangs gives none. */
+  #recall(): void {
+    for (const flights of this.#byVm.values()) {
+      for (const flight of [...flights]) {
+        if (!flight.isDispatched && !this.isRouted(flight.endpoint)) flight.onRecall();
+      }
+    }
   }
 
   #release(flight: Flight): void {

@@ -1,8 +1,8 @@
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
-import type { Dispatcher } from "undici";
+import { type Dispatcher, errors } from "undici";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { appName, memberName, vmName } from "../../mesh/index.ts";
 import {
@@ -12,9 +12,8 @@ import {
   nextTable,
   type RouteTable,
 } from "../core/route-table.ts";
-import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
 import { ask } from "../testing/client.ts";
-import { desiredVm, freePort, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import { answering, desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
 import { Exchange } from "./exchange.ts";
 import { Flights } from "./flights.ts";
 import { Forwarder } from "./forward.ts";
@@ -29,32 +28,16 @@ afterEach(async () => {
   await cluster.close();
 });
 
-/** One app "hello" with these VMs serving, and a proxy that serves it. */
-async function serve(
-  vms: Readonly<Record<string, number>>,
-  timing: Partial<ProxyOptions["timing"]> = {},
-): Promise<TestProxy> {
-  const proxy = await cluster.proxy({ timing: { ...PROXY_TIMING, ...timing } });
-  for (const [vm, port] of Object.entries(vms)) cluster.writeVm(vm, port);
-  const epoch = cluster.commit({ vms: Object.keys(vms).map((vm) => desiredVm(vm)) });
-  await cluster.waitForAck((ack) => ack.applied === epoch);
-  return proxy;
-}
-
-const hello = (name: string) => (_request: IncomingMessage, response: ServerResponse) => {
-  response.end(name);
-};
-
 describe("a VM that breaks", () => {
   test("off half-way through its answer breaks the client's connection, so that nobody takes it for complete", async () => {
     const vm = await cluster.upstream((_request, response) => {
       response.writeHead(200);
       response.write("half", () => response.destroy());
     });
-    const { port } = await serve({ "hello-v1-1": vm.port });
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
     await expect(ask({ port })).rejects.toThrow();
     vm.server.removeAllListeners("request");
-    vm.server.on("request", hello("again"));
+    vm.server.on("request", answering("again"));
     expect(await ask({ port })).toMatchObject({ status: 200, body: "again" });
   });
 
@@ -65,7 +48,7 @@ describe("a VM that breaks", () => {
       if (broken === 1) request.socket.destroy();
       else response.end("second time");
     });
-    const { port } = await serve({ "hello-v1-1": vm.port });
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
     expect(await ask({ port })).toMatchObject({ status: 200, body: "second time" });
   });
 
@@ -73,7 +56,7 @@ describe("a VM that breaks", () => {
     const breaking = await cluster.upstream((request) => {
       request.resume().once("end", () => request.socket.destroy());
     });
-    const { port } = await serve({ "hello-v1-1": breaking.port });
+    const { port } = await cluster.serve({ "hello-v1-1": breaking.port });
     const answer = await ask({ port, method: "POST", body: "order" });
     expect(answer.status).toBe(502);
     expect(answer.body).toContain("hello-v1-1");
@@ -82,7 +65,7 @@ describe("a VM that breaks", () => {
 
   test("twice before it answers a GET is told to the client", async () => {
     const breaking = await cluster.upstream((request) => request.socket.destroy());
-    const { port } = await serve({ "hello-v1-1": breaking.port });
+    const { port } = await cluster.serve({ "hello-v1-1": breaking.port });
     expect(await ask({ port })).toMatchObject({ status: 502 });
     expect(breaking.seen).toBe(2);
   });
@@ -94,7 +77,7 @@ describe("a VM that breaks", () => {
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
-    const { port } = await serve({ "hello-v1-1": (server.address() as AddressInfo).port });
+    const { port } = await cluster.serve({ "hello-v1-1": (server.address() as AddressInfo).port });
     expect(await ask({ port })).toMatchObject({ status: 502 });
     server.close();
   });
@@ -103,7 +86,7 @@ describe("a VM that breaks", () => {
 describe("an endpoint that refuses connections", () => {
   test("is passed over for another one, a POST with its body included", async () => {
     const vm = await cluster.upstream((request, response) => request.pipe(response));
-    const { port } = await serve({ "hello-v1-1": await freePort(), "hello-v1-2": vm.port });
+    const { port } = await cluster.serve({ "hello-v1-1": await freePort(), "hello-v1-2": vm.port });
     for (let count = 0; count < 20; count += 1) {
       expect(await ask({ port, method: "POST", body: `order ${count}` })).toMatchObject({
         status: 200,
@@ -115,7 +98,7 @@ describe("an endpoint that refuses connections", () => {
 
   test("is asked again when a newer table names its successor, the body kept until then", async () => {
     const vm = await cluster.upstream((request, response) => request.pipe(response));
-    const { port } = await serve({ "hello-v1-1": await freePort() });
+    const { port } = await cluster.serve({ "hello-v1-1": await freePort() });
     const answer = ask({ port, method: "PUT", body: "kept" });
     await cluster.waitForAck((ack) => ack.nack !== null);
     cluster.writeVm("hello-v2-1", vm.port);
@@ -125,14 +108,14 @@ describe("an endpoint that refuses connections", () => {
 
   test("and is the only one is a 502 that names it, after a bounded time", async () => {
     const dead = await freePort();
-    const { port } = await serve({ "hello-v1-1": dead }, { retryTimeMs: 60 });
+    const { port } = await cluster.serve({ "hello-v1-1": dead }, { timing: { retryTimeMs: 60 } });
     const answer = await ask({ port });
     expect(answer.status).toBe(502);
     expect(answer.body).toContain(`hello-v1-1 at 127.0.0.1:${dead}`);
   });
 
   test("is not tried more often because the routes of other apps change", async () => {
-    const { port } = await serve({ "hello-v1-1": await freePort() }, { retryTimeMs: 60 });
+    const { port } = await cluster.serve({ "hello-v1-1": await freePort() }, { timing: { retryTimeMs: 60 } });
     let isOver = false;
     const answer = ask({ port }).finally(() => {
       isOver = true;
@@ -145,8 +128,8 @@ describe("an endpoint that refuses connections", () => {
   });
 
   test("is tried although its host calls it unhealthy, if all are", async () => {
-    const vm = await cluster.upstream(hello("alive"));
-    const { port } = await serve({ "hello-v1-1": vm.port });
+    const vm = await cluster.upstream(answering("alive"));
+    const { port } = await cluster.serve({ "hello-v1-1": vm.port });
     cluster.writeVm("hello-v1-1", vm.port, { health: "unhealthy" });
     cluster.writeVm("hello-v1-1", null, { state: "exited", health: "unhealthy" });
     await turn();
@@ -240,7 +223,7 @@ describe("a request that waits for its connection", () => {
       feed.table = table;
       flights.adopt(table);
     };
-    return { answer, next, adopt, flights, close: () => server.close() };
+    return { answer, next, adopt, flights, dispatches, close: () => server.close() };
   }
 
   test.each(["GET", "POST"])(
@@ -269,6 +252,43 @@ describe("a request that waits for its connection", () => {
       close();
     },
   );
+
+  test.each(["GET", "POST"])(
+    "leaves for the successor when its endpoint leaves the table, though no connection comes: %s",
+    async (method) => {
+      const [old, successor] = [endpoint("hello-v1-1"), endpoint("hello-v2-1")];
+      const first = tableTo(EMPTY_TABLE, 1, old);
+      const { answer, next, adopt, flights, close } = await waitingRequest(first, method);
+      await next();
+      adopt(tableTo(first, 2, successor));
+      expect(flights.inFlight(old.vm)).toBe(0);
+      const { endpoint: now, handler } = await next();
+      expect(now.vm).toBe("hello-v2-1");
+      const controller = new FakeController();
+      handler.onRequestStart?.(controller, null);
+      // Once it was sent, a table that has its endpoint no more does not call it back.
+      adopt(tableTo(tableTo(first, 2, successor), 3, old));
+      expect(flights.inFlight(successor.vm)).toBe(1);
+      handler.onResponseStart?.(controller, 204, {}, "");
+      handler.onResponseEnd?.(controller, {});
+      expect(await answer).toMatchObject({ status: 204 });
+      close();
+    },
+  );
+
+  test("is told to its client, not asked again, when its VM took it and did not answer in time", async () => {
+    const { answer, next, dispatches, close } = await waitingRequest(
+      tableTo(EMPTY_TABLE, 1, endpoint("hello-v1-1")),
+      "GET",
+    );
+    const { handler } = await next();
+    const controller = new FakeController();
+    handler.onRequestStart?.(controller, null);
+    handler.onResponseError?.(controller, new errors.HeadersTimeoutError());
+    expect(await answer).toMatchObject({ status: 504 });
+    expect(dispatches.length).toBe(1);
+    close();
+  });
 
   test("is never started a second time once it may have been sent", async () => {
     const { answer, next, close } = await waitingRequest(

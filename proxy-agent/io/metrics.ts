@@ -1,8 +1,8 @@
-// Metrics: counters in the text format of Prometheus. Labels are bounded by the apps that the cluster has.
+// Metrics: counters in the text format of Prometheus.
 
 import type { ExchangeEnd } from "./exchange.ts";
 
-/** Series of one metric; above it, which no honest cluster reaches, they are added up under "other". */
+/** Series of one metric. Each deploy brings new ones: above this, those make room that were counted longest ago. */
 const SERIES_MAX = 5_000;
 
 export interface Gauges {
@@ -16,6 +16,7 @@ export interface Gauges {
 }
 
 export class Metrics {
+  /** In the order in which they were counted last. */
   readonly #requests = new Map<string, number>();
   #retries = 0;
   #cut = 0;
@@ -23,8 +24,14 @@ export class Metrics {
 
   requestEnded({ app, release, status }: ExchangeEnd): void {
     const labels = `app="${app ?? ""}",release="${release === null ? "" : `v${release}`}",class="${statusClass(status)}"`;
-    const key = this.#requests.has(labels) || this.#requests.size < SERIES_MAX ? labels : 'app="other"';
-    this.#requests.set(key, (this.#requests.get(key) ?? 0) + 1);
+    const count = (this.#requests.get(labels) ?? 0) + 1;
+    this.#requests.delete(labels);
+    this.#requests.set(labels, count);
+    if (this.#requests.size <= SERIES_MAX) return;
+    for (const oldest of this.#requests.keys()) {
+      this.#requests.delete(oldest);
+      return;
+    }
   }
 
   retried(): void {

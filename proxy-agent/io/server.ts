@@ -33,7 +33,9 @@ export class Server {
   /** Answers that are not complete yet; of an upgrade: until its pipe ends. */
   readonly #answering = new Set<ServerResponse>();
   /** Of each connection: a client that sends request after request must not hold all that a VM may have. */
-  readonly #unanswered = new WeakMap<Socket, number>();
+  readonly #unanswered = new WeakMap<Socket, Set<IncomingMessage>>();
+  /** Nothing more is read from them: what waits on them is answered, then they end. */
+  readonly #ending = new WeakSet<Socket>();
   readonly #allClosed: (() => void)[] = [];
   readonly #sockets = new Set<Socket>();
 
@@ -101,8 +103,8 @@ export class Server {
 
   #take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     this.#answering.add(response);
-    this.#unanswered.set(request.socket, (this.#unanswered.get(request.socket) ?? 0) + 1);
-    response.once("close", () => this.#answered(response, request.socket));
+    this.#unanswered.set(request.socket, this.#waiting(request.socket).add(request));
+    response.once("close", () => this.#answered(response, request));
     if (this.#isStopping) response.shouldKeepAlive = false;
     const exchange = new Exchange({ request, response, expectsContinue });
     const refusal = this.#refusalOf(request);
@@ -120,8 +122,7 @@ export class Server {
 
   /** What ends the connection too. */
   #refusalOf(request: IncomingMessage): Pick<Refusal, "status" | "reason"> | null {
-    const waiting = this.#unanswered.get(request.socket) ?? 0;
-    if (waiting > CLIENT_PIPELINED_MAX) {
+    if (this.#waiting(request.socket).size > CLIENT_PIPELINED_MAX) {
       return { status: 503, reason: `more than ${CLIENT_PIPELINED_MAX} requests wait on this connection` };
     }
     const fault = framingFault(request);
@@ -130,10 +131,17 @@ export class Server {
 
   #takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
     socket.on("error", () => undefined);
+    // Its answer would have to wait for those before it, and node reads no more requests here: the client asks again.
+    if (this.#waiting(socket).size > 0) {
+      this.#ending.add(socket);
+      socket.resume();
+      return;
+    }
     const response = new ServerResponse(request);
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
-    response.once("finish", () => socket.end());
+    // Node does not watch this connection any more: a client that does not close its side would keep it for ever.
+    response.once("finish", () => socket.destroySoon());
     this.#answering.add(response);
     const exchange = new Exchange({ request, response, expectsContinue: false });
     const target = targetOf(request);
@@ -171,10 +179,17 @@ export class Server {
   }
 
   /** All of the answer left. One that promised to keep its connection cannot keep it now. */
-  #answered(response: ServerResponse, socket: Socket): void {
+  #answered(response: ServerResponse, request: IncomingMessage): void {
+    const { socket } = request;
     this.#answering.delete(response);
-    this.#unanswered.set(socket, (this.#unanswered.get(socket) ?? 1) - 1);
+    this.#waiting(socket).delete(request);
     if (this.#isStopping) socket.end();
+    if (this.#ending.has(socket) && this.#waiting(socket).size === 0) socket.destroySoon();
+  }
+
+  /** Requests of that connection that are not answered yet, those included that came ahead of their turn. */
+  #waiting(socket: Socket): Set<IncomingMessage> {
+    return this.#unanswered.get(socket) ?? new Set();
   }
 
   #socketClosed(socket: Socket): void {
@@ -195,7 +210,9 @@ export class Server {
   #refuseConnection(error: Error & { code?: string }, socket: Socket): void {
     this.#deps.metrics.connectionRefused();
     this.#deps.logger.debug({ error: error.message, code: error.code }, "bad connection");
-    if (!socket.writable || socket.bytesWritten > 0 || error.code === "ECONNRESET") {
+    // Where another request waits for its answer, or one was begun, ours would be taken for it.
+    const isTaken = socket.bytesWritten > 0 || [...this.#waiting(socket)].some(({ complete }) => complete);
+    if (!socket.writable || isTaken || error.code === "ECONNRESET") {
       socket.destroy();
       return;
     }

@@ -45,6 +45,7 @@ class UpgradeAttempt {
     this.#resolve = resolve;
     this.#flight = options.flight;
     this.#flight.onCut = () => this.#end({ kind: "cut" });
+    this.#flight.onRecall = () => this.#end({ kind: "stale" });
     this.#client = options.exchange.request.socket;
     this.#upstream = httpRequest(requestOptions(options));
   }
@@ -75,9 +76,7 @@ class UpgradeAttempt {
     }
     this.#flight.dispatched();
     this.#sent = true;
-    this.#upstream.setTimeout(ANSWER_TIMEOUT_MS, () =>
-      this.#upstream.destroy(new Error("it did not answer in time")),
-    );
+    this.#upstream.setTimeout(ANSWER_TIMEOUT_MS, () => this.#fail("it did not answer in time", 504));
     this.#upstream.end();
   }
 
@@ -129,9 +128,10 @@ class UpgradeAttempt {
     else this.#client.setTimeout(LINGER_MS, () => this.#client.destroy());
   }
 
-  #fail(reason: string): void {
+  #fail(reason: string, status: 502 | 504 = 502): void {
+    const progress = { sent: this.#sent, responded: this.#responded, timedOut: status === 504 };
     if (this.#options.exchange.response.headersSent) this.#end({ kind: "broken", status: 0, reason });
-    else this.#end({ kind: "failed", status: 502, reason, sent: this.#sent, responded: this.#responded });
+    else this.#end({ kind: "failed", status, reason, ...progress });
   }
 
   #end(outcome: Outcome): void {

@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ask } from "../testing/client.ts";
-import { desiredVm, TestCluster } from "../testing/cluster.ts";
+import { TestCluster } from "../testing/cluster.ts";
 
 let cluster: TestCluster;
 const servers: Server[] = [];
@@ -44,14 +44,6 @@ async function startApp(answer: (count: number) => string | null): Promise<App> 
   return { port: (server.address() as AddressInfo).port, requests };
 }
 
-async function serve({ port }: App): Promise<number> {
-  const proxy = await cluster.proxy();
-  cluster.writeVm("hello-v1-1", port);
-  const epoch = cluster.commit({ vms: [desiredVm("hello-v1-1")] });
-  await cluster.waitForAck((ack) => ack.verified === epoch);
-  return proxy.port;
-}
-
 const LENGTH = { "content-length": "5" };
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n";
 
@@ -61,7 +53,7 @@ describe("a request that must not run twice", () => {
     async (method) => {
       // Closes each connection in the moment in which its second request comes.
       const app = await startApp((count) => (count === 1 ? `${OK}\r\nok` : null));
-      const port = await serve(app);
+      const { port } = await cluster.serve({ "hello-v1-1": app.port });
       for (let round = 0; round < 5; round += 1) {
         expect(await ask({ port })).toMatchObject({ status: 200 });
         const last = [...app.requests.keys()].at(-1);
@@ -76,7 +68,7 @@ describe("a request that must not run twice", () => {
 
   test("shares connections of a server that promises to keep them", async () => {
     const app = await startApp(() => `${OK}Keep-Alive: timeout=5\r\n\r\nok`);
-    const port = await serve(app);
+    const { port } = await cluster.serve({ "hello-v1-1": app.port });
     for (let round = 0; round < 5; round += 1) await ask({ port, method: "POST", body: "order" });
     expect([...app.requests.values()].map((all) => all.length)).toEqual([5]);
   });
@@ -84,7 +76,7 @@ describe("a request that must not run twice", () => {
 
 test("a GET that met a closing connection is asked again on a new one, though others are idle", async () => {
   const app = await startApp((count) => (count === 1 ? `${OK}\r\nok` : null));
-  const port = await serve(app);
+  const { port } = await cluster.serve({ "hello-v1-1": app.port });
   await Promise.all([ask({ port }), ask({ port }), ask({ port })]);
   expect(await ask({ port })).toMatchObject({ status: 200 });
 });

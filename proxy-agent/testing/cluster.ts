@@ -149,6 +149,16 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** Answers every request with `text`. */
+export function answering(text: string): RequestListener {
+  return (_request, response) => response.end(text);
+}
+
+export interface ServeOptions {
+  readonly drainTimeoutMs?: number;
+  readonly timing?: Partial<ProxyOptions["timing"]>;
+}
+
 export class TestCluster {
   readonly hub: MemoryHub = new MemoryHub();
   readonly host: Mesh;
@@ -222,6 +232,18 @@ export class TestCluster {
     };
     this.#closes.unshift(stopOnce);
     return { ...proxy, mesh, stop: stopOnce, port: Number(new URL(proxy.http).port) };
+  }
+
+  /** A proxy that serves the app "hello" by these VMs, their ports by their names. It has dialled them all, or failed to. */
+  async serve(vms: Readonly<Record<string, number>>, options: ServeOptions = {}): Promise<TestProxy> {
+    const { drainTimeoutMs = 30_000, timing } = options;
+    const proxy = await this.proxy({ timing: { ...PROXY_TIMING, ...timing } });
+    for (const [vm, port] of Object.entries(vms)) this.writeVm(vm, port);
+    const epoch = this.commit({ vms: Object.keys(vms).map((vm) => desiredVm(vm)), drainTimeoutMs });
+    await this.waitForAck(({ applied, verified, nack }) => {
+      return applied === epoch && (verified === epoch || nack !== null);
+    });
+    return proxy;
   }
 
   /** The latest answer of the proxy for `app`. */
