@@ -43,6 +43,9 @@ function startAgent(keys: Record<string, string>): { status: number | null; stde
   writeFileSync(file, `${[...lines, 'voters = ["host-1"]'].join("\n")}\n`);
   const { status, stderr } = spawnSync(process.execPath, [MAIN, "agent", "--config", file], {
     encoding: "utf8",
+    // One that does not end by itself does not heed SIGTERM either. Before the test's own timeout.
+    timeout: 30_000,
+    killSignal: "SIGKILL",
   });
   return { status, stderr };
 }
@@ -70,6 +73,13 @@ describe("grapevine agent", () => {
     lock.release();
     expect(stderr).toMatch(/^grapevine agent: .* is in use by another process.*\n$/);
     expect(status).toBe(2);
+  });
+
+  it("leaves no member of the mesh behind when its register cannot be read", () => {
+    writeFileSync(join(folder, "register.sqlite"), "this is no database");
+    const { status, stderr } = startAgent({});
+    expect(stderr).toContain("register.sqlite cannot be used");
+    expect(status).toBe(1);
   });
 
   it("refuses a state folder that cannot be made", () => {

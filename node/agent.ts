@@ -85,12 +85,15 @@ export class Agent {
       },
       { logger },
     );
-    const agent = new Agent({ config, logger, mesh, bundles, lock });
+    let agent: Agent | null = null;
     try {
+      agent = new Agent({ config, logger, mesh, bundles, lock });
       await agent.#start();
       return agent;
     } catch (error) {
-      await agent.stop({ withVms: false });
+      // A register that cannot be read: nothing was put together, and the mesh must not stay a member without an agent.
+      if (agent === null) await mesh.stop();
+      else await agent.stop({ withVms: false });
       throw error;
     }
   }
@@ -195,10 +198,6 @@ export class Agent {
       logger: this.#logger,
       nowMs: () => performance.now(),
       wallMs: Date.now,
-      ensureBundle: async (hash, signal) => {
-        const fetched = await this.#fetcher.fetch(hash, signal);
-        if (!fetched.ok) throw new Error(fetched.error);
-      },
     });
   }
 

@@ -3,6 +3,7 @@
 import {
   APP_PREFIX,
   type AppName,
+  appKey,
   type CommittedApp,
   compareVersions,
   decodeCommittedApp,
@@ -19,16 +20,22 @@ export class DesiredRecords {
   readonly #records = new Map<AppName, CommittedApp>();
   /** By owner and key: what was judged once is not decoded again. Bounded by the mesh's store. */
   readonly #judged = new Map<string, Version>();
-  #refused = 0;
+  /** A voter's newest record under it could not be decoded: the voter is of another release, or it is a bug. */
+  readonly #unreadable = new Set<string>();
 
   constructor(mesh: Mesh, voters: readonly MemberName[]) {
     this.#mesh = mesh;
     this.#voters = new Set(voters);
   }
 
-  /** Records that could not be decoded, since the start: a voter of another release, or a bug. */
-  get refused(): number {
-    return this.#refused;
+  /** Keys of records that we cannot read: what they want, and which bundles, is not known. */
+  get unreadable(): ReadonlySet<string> {
+    return this.#unreadable;
+  }
+
+  /** It has a record, but none that we can read: what it wants is not known, which is not that it wants nothing. */
+  isUnknown(app: AppName): boolean {
+    return this.#unreadable.has(appKey(app)) && !this.#records.has(app);
   }
 
   /** Deleted ones included. */
@@ -63,9 +70,10 @@ export class DesiredRecords {
     if (entry.value === null) return false;
     const decoded = decodeCommittedApp(entry.value);
     if (!decoded.ok) {
-      this.#refused++;
+      this.#unreadable.add(entry.key);
       return false;
     }
+    this.#unreadable.delete(entry.key);
     const { app } = decoded.value.record;
     if ((this.#records.get(app)?.epoch ?? 0) >= decoded.value.epoch) return false;
     this.#records.set(app, decoded.value);

@@ -1,8 +1,8 @@
 // The host agent: puts its parts together in the order that keeps what it promises, and takes them apart again.
 
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants } from "node:fs";
 import { type Logger, pino } from "pino";
-import { describeConfigErrors } from "../mesh/index.ts";
+import { describeConfigErrors, logOutput, makeFolder } from "../mesh/index.ts";
 import { Agent } from "./agent.ts";
 import { ListenError } from "./api/listen.ts";
 import { readAgentConfig } from "./config/agent-config.ts";
@@ -14,17 +14,14 @@ export interface AgentArguments {
   readonly exitWithParent: boolean;
 }
 
-/** Runs until SIGTERM or SIGINT, which leave the VMs running, or the end of the parent. Resolves with the exit code. */
+/** Runs until SIGTERM, SIGINT or SIGHUP, which leave the VMs running, or the end of the parent. Resolves with the exit code. */
 export async function runAgent(args: AgentArguments): Promise<number> {
   const config = readAgentConfig(args.config);
   if (!config.ok) {
     process.stderr.write(`${describeConfigErrors(config.error)}\n`);
     return 2;
   }
-  const logger = pino(
-    { level: config.value.logLevel, base: { member: config.value.name } },
-    pino.destination(2),
-  );
+  const logger = pino({ level: config.value.logLevel, base: { member: config.value.name } }, logOutput());
   const end = endOfLife(args.exitWithParent);
   try {
     makeStateFolder(config.value.stateDir);
@@ -46,7 +43,7 @@ class StateFolderError extends Error {}
 
 function makeStateFolder(stateDir: string): void {
   try {
-    mkdirSync(stateDir, { recursive: true });
+    makeFolder(stateDir);
     accessSync(stateDir, constants.W_OK);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -67,7 +64,8 @@ function refuse(error: unknown, logger: Logger): number {
 
 function endOfLife(exitWithParent: boolean): Promise<"signal" | "parent"> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve("signal"));
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.on(signal, () => resolve("signal"));
     if (!exitWithParent) return;
     process.stdin.resume();
     process.stdin.once("close", () => resolve("parent"));

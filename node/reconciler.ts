@@ -24,9 +24,9 @@ const UNUSED_BUNDLES_INTERVAL_MS = 10 * 60 * 1000;
 export interface ReconcilerDeps {
   readonly mesh: Mesh;
   readonly desired: DesiredRecords;
-  readonly vmHost: VmHost;
-  readonly bundles: BundleStore;
-  readonly logger: Logger;
+  readonly vmHost: Pick<VmHost, "reconcile">;
+  readonly bundles: Pick<BundleStore, "removeUnused">;
+  readonly logger: Pick<Logger, "info" | "error">;
 }
 
 export class Reconciler {
@@ -36,6 +36,9 @@ export class Reconciler {
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
+  /** Unreadable records that were logged. */
+  readonly #told = new Set<string>();
+  #removing: Promise<void> = Promise.resolve();
 
   constructor(voters: readonly MemberName[], deps: ReconcilerDeps) {
     this.#voters = voters;
@@ -51,16 +54,21 @@ export class Reconciler {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
+    // First: it may be about to subscribe.
+    await this.#running;
     this.#unsubscribe();
     clearInterval(this.#timer);
-    await this.#running;
+    await this.#removing;
   }
 
   async #run(): Promise<void> {
     while (!(await this.#holdsRecords())) await this.#pause();
+    this.#stopping.signal.throwIfAborted();
     const { mesh, desired } = this.#deps;
     const look = (): void => {
-      if (desired.refresh()) this.#reconcile();
+      const isChanged = desired.refresh();
+      this.#tellUnreadable();
+      if (isChanged) this.#reconcile();
     };
     const unsubscribes = [
       mesh.onChange(({ key }) => {
@@ -73,8 +81,11 @@ export class Reconciler {
       for (const unsubscribe of unsubscribes) unsubscribe();
     };
     desired.refresh();
+    this.#tellUnreadable();
     this.#reconcile();
-    this.#timer = setInterval(() => void this.#removeUnusedBundles(), UNUSED_BUNDLES_INTERVAL_MS);
+    this.#timer = setInterval(() => {
+      this.#removing = this.#removeUnusedBundles();
+    }, UNUSED_BUNDLES_INTERVAL_MS);
   }
 
   /** A majority of the voters, ourselves perhaps, have told us all they hold. */
@@ -110,10 +121,20 @@ export class Reconciler {
 
   #reconcile(): void {
     const { desired, mesh, vmHost } = this.#deps;
-    vmHost.reconcile(desired.all().flatMap((committed) => wantedHere(committed, mesh.self.name)));
+    const wanted = desired.all().flatMap((committed) => wantedHere(committed, mesh.self.name));
+    vmHost.reconcile(wanted, (app) => desired.isUnknown(app));
+  }
+
+  #tellUnreadable(): void {
+    for (const key of this.#deps.desired.unreadable) {
+      if (this.#told.has(key)) continue;
+      this.#told.add(key);
+      this.#deps.logger.error({ key }, "record cannot be read: its VMs are left as they are");
+    }
   }
 
   async #removeUnusedBundles(): Promise<void> {
+    if (this.#deps.desired.unreadable.size > 0) return;
     const records = this.#deps.desired.all().map((committed) => committed.record);
     const releases = records.flatMap((record) => record.releases);
     const used = new Set<BundleHash>(releases.map((release) => release.spec.bundle.hash));

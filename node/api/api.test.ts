@@ -2,75 +2,29 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import fc from "fast-check";
-import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { encodeRecord, type Mesh, memberName, vmName } from "../../mesh/index.ts";
+import { encodeRecord, memberName, vmName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { BundleStore } from "../releases/bundle-store.ts";
 import { createApi } from "./api.ts";
-import {
-  type FakeAgent,
-  FakeDeploys,
-  fakeAgent,
-  fakeView,
-  fakeVmEntry,
-  hashOf,
-  writeVm,
-} from "./fake-agent.ts";
-import type { ApiEnv } from "./ports.ts";
+import { type Api, ApiHarness, errorOf, get, nextLine } from "./api-harness.ts";
+import { fakeView, fakeVmEntry, hashOf, writeVm } from "./fake-agent.ts";
 
-type Api = Hono<ApiEnv>;
-
+let { voterMesh, otherMesh, voter, other, voterApi, otherApi, deploys } = {} as ApiHarness;
+let harness: ApiHarness;
 let hub: MemoryHub;
-let voterMesh: Mesh;
-let otherMesh: Mesh;
-let voter: FakeAgent;
-let other: FakeAgent;
-/** Of host-1, which drives, and of host-2, which does not. */
-let voterApi: Api;
-let otherApi: Api;
-let deploys: FakeDeploys;
 let folder: string;
 
 beforeEach(() => {
   hub = new MemoryHub();
-  voterMesh = hub.join({ name: "host-1", role: "host" });
-  otherMesh = hub.join({ name: "host-2", role: "host" });
-  deploys = new FakeDeploys();
-  voter = fakeAgent(voterMesh, deploys);
-  other = fakeAgent(otherMesh, null);
-  voterApi = createApi(voter.deps);
-  otherApi = createApi(other.deps);
-  voterMesh.announce();
-  otherMesh.announce();
+  harness = new ApiHarness(hub);
+  ({ voterMesh, otherMesh, voter, other, voterApi, otherApi, deploys } = harness);
   folder = mkdtempSync(path.join(tmpdir(), "grapevine-api-"));
 });
-
 afterEach(async () => {
-  await voterMesh.stop();
-  await otherMesh.stop();
+  await harness.stop();
   rmSync(folder, { recursive: true });
 });
-
-async function get(api: Api, address: string): Promise<{ status: number; json: unknown }> {
-  const response = await api.request(address);
-  return { status: response.status, json: await response.json() };
-}
-
-async function errorOf(response: Response | Promise<Response>): Promise<string> {
-  const answer = await response;
-  const { error } = (await answer.json()) as { error: { code: string; message: string } };
-  return `${answer.status} ${error.code}: ${error.message}`;
-}
-
-/** The next line with something on it. */
-async function nextLine(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<unknown> {
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return "end";
-    const text = new TextDecoder().decode(value).trim();
-    if (text !== "") return JSON.parse(text);
-  }
-}
 
 describe("what every agent answers itself", () => {
   it("lists the members as they say of themselves", async () => {
@@ -148,6 +102,17 @@ describe("bundles", () => {
     expect((await voterApi.request(address, { method: "HEAD" })).status).toBe(404);
     expect((await voterApi.request(address, { method: "PUT", body: bundle })).status).toBe(201);
     expect((await voterApi.request(address, { method: "HEAD" })).status).toBe(200);
+  });
+
+  it("that someone asked for are there still when the deploy comes", async () => {
+    let nowMs = Date.now();
+    const store = await BundleStore.open({ folder }, { nowMs: () => nowMs });
+    const api = createApi({ ...voter.deps, bundles: store });
+    const address = `/v1/bundles/${hashOf(bundle)}`;
+    await api.request(address, { method: "PUT", body: bundle });
+    nowMs += 60 * 60 * 1_000;
+    expect((await api.request(address)).status).toBe(200);
+    expect(await store.removeUnused(new Set())).toEqual([]);
   });
 
   it.each([

@@ -49,7 +49,7 @@ function addBundleRoutes(app: Hono<ApiEnv>, { bundles }: ApiDeps): void {
   app.get("/v1/bundles/:hash", async ({ req }) => {
     const hash = req.param("hash");
     if (!isBundleHash(hash)) return badHash();
-    return (await bundles.has(hash)) ? Response.json({ hash }) : apiError("not-found", "not on this host");
+    return (await bundles.touch(hash)) ? Response.json({ hash }) : apiError("not-found", "not on this host");
   });
   app.put("/v1/bundles/:hash", async ({ req }) => {
     const hash = req.param("hash");

@@ -1,70 +1,25 @@
-import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Mesh, memberName } from "../../mesh/index.ts";
+import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { createApi } from "./api.ts";
-import {
-  type FakeAgent,
-  FakeDeploys,
-  fakeAgent,
-  fakeRollout,
-  fakeSpec,
-  fakeView,
-  hashOf,
-} from "./fake-agent.ts";
-import type { ApiEnv } from "./ports.ts";
+import { type Api, ApiHarness, errorOf, get, nextLine } from "./api-harness.ts";
+import { fakeRollout, fakeSpec, fakeView, hashOf } from "./fake-agent.ts";
 
-type Api = Hono<ApiEnv>;
-
+let { voterMesh, otherMesh, voter, voterApi, otherApi, deploys } = {} as ApiHarness;
+let harness: ApiHarness;
 let hub: MemoryHub;
-let voterMesh: Mesh;
-let otherMesh: Mesh;
-let voter: FakeAgent;
-/** Of host-1, which drives, and of host-2, which does not. */
-let voterApi: Api;
-let otherApi: Api;
-let deploys: FakeDeploys;
 
 beforeEach(() => {
   hub = new MemoryHub();
-  voterMesh = hub.join({ name: "host-1", role: "host" });
-  otherMesh = hub.join({ name: "host-2", role: "host" });
-  deploys = new FakeDeploys();
-  voter = fakeAgent(voterMesh, deploys);
-  voterApi = createApi(voter.deps);
-  otherApi = createApi(fakeAgent(otherMesh, null).deps);
-  voterMesh.announce();
-  otherMesh.announce();
+  harness = new ApiHarness(hub);
+  ({ voterMesh, otherMesh, voter, voterApi, otherApi, deploys } = harness);
 });
-
 afterEach(async () => {
-  await voterMesh.stop();
-  await otherMesh.stop();
+  await harness.stop();
 });
-
-async function get(api: Api, address: string): Promise<{ status: number; json: unknown }> {
-  const response = await api.request(address);
-  return { status: response.status, json: await response.json() };
-}
 
 function post(api: Api, address: string, body: unknown): Promise<Response> {
   return Promise.resolve(api.request(address, { method: "POST", body: JSON.stringify(body) }));
-}
-
-async function errorOf(response: Response | Promise<Response>): Promise<string> {
-  const answer = await response;
-  const { error } = (await answer.json()) as { error: { code: string; message: string } };
-  return `${answer.status} ${error.code}: ${error.message}`;
-}
-
-/** The next line with something on it. */
-async function nextLine(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<unknown> {
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return "end";
-    const text = new TextDecoder().decode(value).trim();
-    if (text !== "") return JSON.parse(text);
-  }
 }
 
 describe("apps", () => {
@@ -185,6 +140,20 @@ describe("deploys", () => {
     ],
     ["a variable of ours", fakeSpec(bundle, { env: { PORT: "1" } }), "env must be"],
     ["a NUL", fakeSpec(bundle, { command: ["a\0"] }), "command must be"],
+    [
+      "a time that no timer takes",
+      fakeSpec(bundle, {
+        checks: [{ type: "tcp", path: "/", intervalMs: 2 ** 31, timeoutMs: 100, gracePeriodMs: 0 }],
+      }),
+      "checks.intervalMs must be from 50 to 3600000; found 2147483648",
+    ],
+    [
+      "no time to wait",
+      fakeSpec(bundle, {
+        deploy: { strategy: "rolling", drainTimeoutMs: 30_000, waitTimeoutMs: 0 },
+      }),
+      "deploy.waitTimeoutMs must be from 1000 to 86400000; found 0",
+    ],
     ["too many settings", fakeSpec(bundle, { env: { A: "x".repeat(8_192) } }), "bytes of settings"],
   ])("refuse a spec with %s", async (_name, body, expected) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);

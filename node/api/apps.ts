@@ -17,6 +17,7 @@ import { specProblem } from "../config/app-file.ts";
 import type { AppView } from "../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
 import { apiError, endedBy, LINES_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
+import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
 
@@ -93,38 +94,14 @@ function viewOf(deploys: Deploys, name: AppName): Response {
 function watchView(deploys: Deploys, name: AppName, context: Context<ApiEnv>): Response {
   if (deploys.view(name) === null) return unknownApp(name);
   const ended = endedBy(context.req.raw.signal);
-  const lines = viewLines(deploys.watch(name, ended.signal), ended.signal);
+  const lines = viewLines(deploys.watch(name, ended.signal));
   return new Response(streamed(lines, ended), { headers: { "content-type": LINES_TYPE } });
 }
 
-async function* viewLines(views: AsyncIterable<AppView>, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* viewLines(views: AsyncIterable<AppView>): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
-  const iterator = views[Symbol.asyncIterator]();
-  let next = iterator.next();
-  try {
-    while (!signal.aborted) {
-      const winner = await winnerWithin(next, WATCH_HEARTBEAT_MS);
-      if (winner === "silent") {
-        yield encoder.encode("\n");
-        continue;
-      }
-      if (winner.done === true) return;
-      yield encoder.encode(`${JSON.stringify(winner.value)}\n`);
-      next = iterator.next();
-    }
-  } finally {
-    next.catch(() => undefined);
-    await iterator.return?.();
-  }
-}
-
-async function winnerWithin<Value>(pending: Promise<Value>, waitMs: number): Promise<Value | "silent"> {
-  const silence = Promise.withResolvers<"silent">();
-  const timer = setTimeout(() => silence.resolve("silent"), waitMs);
-  try {
-    return await Promise.race([pending, silence.promise]);
-  } finally {
-    clearTimeout(timer);
+  for await (const view of withHeartbeat(views, WATCH_HEARTBEAT_MS)) {
+    yield encoder.encode(view === null ? "\n" : `${JSON.stringify(view)}\n`);
   }
 }
 
@@ -138,10 +115,8 @@ async function submit(
   if (bytes === null) return bodyTooLarge();
   const spec = parseSpec(name, bytes);
   if (typeof spec === "string") return apiError("invalid", spec);
-  if (!(await deps.bundles.has(spec.bundle.hash))) {
-    const fetched = await deps.fetchBundle(spec.bundle.hash, context.req.raw.signal);
-    if (!fetched.ok) return apiError("unavailable", `the bundle is not to be had: ${fetched.error}`);
-  }
+  const fetched = await deps.fetchBundle(spec.bundle.hash, context.req.raw.signal);
+  if (!fetched.ok) return apiError("unavailable", `the bundle is not to be had: ${fetched.error}`);
   return submitted(await deploys.submit(spec));
 }
 

@@ -22,7 +22,8 @@ import {
 } from "../../mesh/index.ts";
 import type { AppView, RolloutView } from "../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
-import type { ApiBundles, ApiDeps, BundlePut } from "./ports.ts";
+import type { BundlePut } from "../releases/bundle-store.ts";
+import type { ApiBundles, ApiDeps } from "./ports.ts";
 
 const HELLO: AppName = appName("hello");
 const FAKE_BUNDLE_BYTES_MAX = 100_000;
@@ -126,7 +127,7 @@ export class FakeDeploys implements Deploys {
 class FakeBundles implements ApiBundles {
   readonly held: Map<BundleHash, Uint8Array> = new Map();
 
-  async has(hash: BundleHash): Promise<boolean> {
+  async touch(hash: BundleHash): Promise<boolean> {
     return this.held.has(hash);
   }
 

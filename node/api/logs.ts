@@ -24,8 +24,10 @@ export async function* readLog(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   const handle = await open(file, "r");
-  const changes = options.follow ? new FileChanges(file, signal) : null;
+  let changes: FileChanges | null = null;
   try {
+    // It throws when the file is gone by now, or nothing more can be watched on this system.
+    if (options.follow) changes = new FileChanges(file, signal);
     let offset = await tailStart(handle, options.lines);
     do {
       changes?.arm();

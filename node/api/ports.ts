@@ -3,17 +3,10 @@
 import type { Logger } from "pino";
 import type { BundleHash, HostEntry, MemberName, Mesh, Result, VmName } from "../../mesh/index.ts";
 import type { Deploys } from "../deploy/deploys.ts";
+import type { BundleStore } from "../releases/bundle-store.ts";
 
-/** `too-large` and `mismatch` blame the sender, `no-space` this host; nothing was stored. */
-export type BundlePut =
-  | { readonly code: "stored" }
-  | { readonly code: "too-large" | "mismatch" | "no-space"; readonly message: string };
-
-export interface ApiBundles {
-  has(hash: BundleHash): Promise<boolean>;
-  /** Stores what `chunks` yield if it is within the bound and hashes to `hash`. */
-  put(hash: BundleHash, chunks: AsyncIterable<Uint8Array>): Promise<BundlePut>;
-}
+/** Asking for a bundle keeps it: the deploy that names it comes later. */
+export type ApiBundles = Pick<BundleStore, "touch" | "put">;
 
 interface ApiVms {
   /** The file that the output of a VM of this host is appended to; null: no such VM here. */
@@ -28,7 +21,7 @@ export interface ApiDeps {
   /** null: this agent is no voter. */
   readonly deploys: Deploys | null;
   readonly bundles: ApiBundles;
-  /** Gets a bundle from whichever member has it, so that `bundles.has` it. */
+  /** Ok once this host holds the bundle, from whichever member had it, and keeps it for a while. */
   readonly fetchBundle: (hash: BundleHash, signal: AbortSignal) => Promise<Result<null>>;
   readonly vms: ApiVms;
   /** Further lines for /metrics, in Prometheus' text format. */

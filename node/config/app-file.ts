@@ -44,11 +44,17 @@ export function parseAppFile(file: string, text: string): Result<AppFile, readon
   return named(parseToml(file, text, appFileShape), file);
 }
 
+interface TimeRange {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
+const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
+/** Of what a person may also wish not to wait at all. */
+const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
-export const waitTimeoutRange: { readonly minMs: number; readonly maxMs: number } = {
-  minMs: 1_000,
-  maxMs: 24 * HOUR_MS,
-};
+export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
 
 type AppFileKeys = Omit<AppFile, "hostnames"> & { readonly hostnames?: readonly string[] | undefined };
 
@@ -61,7 +67,25 @@ export function specProblem(spec: AppSpec): string | null {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
     if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
   }
-  return null;
+  return timeProblem(spec);
+}
+
+/** A timer that is set for more than 24 days fires at once: a check would be asked without a pause. */
+function timeProblem({ checks, stop, deploy }: AppSpec): string | null {
+  const times: readonly (readonly [string, number, TimeRange])[] = [
+    ...checks.flatMap((check): (readonly [string, number, TimeRange])[] => [
+      ["checks.intervalMs", check.intervalMs, intervalRange],
+      ["checks.timeoutMs", check.timeoutMs, timeoutRange],
+      ["checks.gracePeriodMs", check.gracePeriodMs, upToAnHour],
+    ]),
+    ["stop.timeoutMs", stop.timeoutMs, upToAnHour],
+    ["deploy.drainTimeoutMs", deploy.drainTimeoutMs, upToAnHour],
+    ["deploy.waitTimeoutMs", deploy.waitTimeoutMs, waitTimeoutRange],
+  ];
+  const wrong = times.find(([, ms, { minMs, maxMs }]) => ms < minMs || ms > maxMs);
+  if (wrong === undefined) return null;
+  const [key, ms, { minMs, maxMs }] = wrong;
+  return `${key} must be from ${minMs} to ${maxMs}; found ${ms}`;
 }
 
 function specBytes(spec: AppFile): number {
@@ -127,11 +151,9 @@ const checkShape: ZodType<Check> = z
     {
       type: z.enum(["http", "tcp"], checkTypeText),
       path: z.string(checkPathText).regex(CHECK_PATH, checkPathText).optional(),
-      interval: durationShape({ minMs: 50, maxMs: HOUR_MS, example: 'interval = "500ms"' }).default(1_000),
-      timeout: durationShape({ minMs: 10, maxMs: 60_000, example: 'timeout = "300ms"' }).default(1_000),
-      grace_period: durationShape({ minMs: 0, maxMs: HOUR_MS, example: 'grace_period = "5s"' }).default(
-        10_000,
-      ),
+      interval: durationShape({ ...intervalRange, example: 'interval = "500ms"' }).default(1_000),
+      timeout: durationShape({ ...timeoutRange, example: 'timeout = "300ms"' }).default(1_000),
+      grace_period: durationShape({ ...upToAnHour, example: 'grace_period = "5s"' }).default(10_000),
     },
     { error: notTable('[[checks]] and below it type = "http"') },
   )
@@ -153,7 +175,7 @@ const stopShape: ZodType<StopSpec> = z
   .strictObject(
     {
       signal: z.enum(SIGNALS, signalText).default("SIGTERM"),
-      timeout: durationShape({ minMs: 0, maxMs: HOUR_MS, example: 'timeout = "10s"' }).default(10_000),
+      timeout: durationShape({ ...upToAnHour, example: 'timeout = "10s"' }).default(10_000),
     },
     { error: notTable('[stop] and below it signal = "SIGTERM"') },
   )
@@ -165,9 +187,7 @@ const deployShape: ZodType<DeploySpec> = z
   .strictObject(
     {
       strategy: z.enum(STRATEGIES, strategyText).default("rolling"),
-      drain_timeout: durationShape({ minMs: 0, maxMs: HOUR_MS, example: 'drain_timeout = "30s"' }).default(
-        30_000,
-      ),
+      drain_timeout: durationShape({ ...upToAnHour, example: 'drain_timeout = "30s"' }).default(30_000),
       wait_timeout: durationShape({ ...waitTimeoutRange, example: 'wait_timeout = "5m"' }).default(300_000),
     },
     { error: notTable('[deploy] and below it strategy = "rolling"') },

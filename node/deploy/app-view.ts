@@ -3,9 +3,8 @@
 import type {
   AppName,
   MemberName,
-  RolloutState,
+  Rollout,
   RolloutStep,
-  RolloutStepReport,
   VmHealth,
   VmName,
   VmPhase,
@@ -43,23 +42,16 @@ export interface CutoverView {
   readonly oldLastRequestAtMs: number | null;
 }
 
-export interface RolloutView {
-  readonly id: string;
-  readonly kind: "deploy" | "stop" | "destroy";
-  readonly from: number | null;
-  readonly to: number | null;
-  readonly state: RolloutState;
-  readonly direction: "forward" | "back";
-  readonly driver: MemberName;
+/** The record's rollout, with its step as far as it is. */
+export interface RolloutView extends Omit<Rollout, "step" | "reason" | "targets" | "proxies"> {
+  /** Null when it does not run. */
   readonly step: StepView | null;
-  readonly history: readonly RolloutStepReport[];
+  /** `code` is open to whoever reads a view: an agent of another release may know more. */
   readonly reason: {
     readonly code: string;
     readonly message: string;
     readonly lastLines: readonly string[];
   } | null;
-  readonly startedAtMs: number;
-  readonly endedAtMs: number | null;
   /** Known to the driver that saw it, until the next rollout begins. */
   readonly cutover?: CutoverView | null;
 }

@@ -201,11 +201,6 @@ describe("Coordinator", () => {
       code: "invalid",
       message: expect.stringContaining("[env]"),
     });
-    cluster.bundleError = "no host has it";
-    expect(await coordinator.submit(specOf("hello"))).toMatchObject({
-      code: "invalid",
-      message: expect.stringContaining("no host has it"),
-    });
     expect(await coordinator.stopVm(vmName("hello-v1-1"))).toMatchObject({ code: "invalid" });
     expect(await coordinator.destroy(appName("hello"))).toMatchObject({ code: "invalid" });
     expect(await cluster.register.list()).toEqual([]);

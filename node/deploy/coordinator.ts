@@ -1,13 +1,13 @@
 // Coordinator: the shell around the machines, on a voter's agent. It feeds them what the mesh and the register say,
 // carries out their effects, and answers the API. It keeps no state: all of it is read again at its start.
 
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import {
   ACK_TOPIC,
   type AppName,
   type AppSpec,
   appName,
-  type BundleHash,
   type CommittedApp,
   type EntryChange,
   isName,
@@ -33,8 +33,6 @@ export interface CoordinatorDeps {
   readonly nowMs: () => number;
   /** Since 1970: for people. */
   readonly wallMs: () => number;
-  /** Resolves when this host holds the bundle. Rejects with a message for the person who deploys. */
-  readonly ensureBundle: (hash: BundleHash, signal: AbortSignal) => Promise<void>;
 }
 
 /** One app: its machine and the timer that it asked for. */
@@ -49,8 +47,6 @@ const REREAD_MS = 250;
 const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Swaps of one submission that may lose against our own machine before it is given up. */
 const SUBMIT_TRIES_MAX = 10;
-/** A bundle comes from a host that is there, or not at all. */
-const BUNDLE_TIMEOUT_MS = 60_000;
 
 export class Coordinator implements Deploys {
   readonly #deps: CoordinatorDeps;
@@ -101,8 +97,6 @@ export class Coordinator implements Deploys {
 
   async submit(spec: AppSpec): Promise<SubmitResult> {
     if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
-    const fault = await this.#bundleFault(spec.bundle.hash);
-    if (fault !== null) return { code: "invalid", message: fault };
     const app = appName(spec.name);
     const hash = specHash(spec);
     return this.#submitted(app, (apps, context) =>
@@ -154,16 +148,6 @@ export class Coordinator implements Deploys {
       ended.removeEventListener("abort", listener);
       listeners.delete(listener);
       if (listeners.size === 0 && this.#watchers.get(app) === listeners) this.#watchers.delete(app);
-    }
-  }
-
-  async #bundleFault(hash: BundleHash): Promise<string | null> {
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(BUNDLE_TIMEOUT_MS)]);
-    try {
-      await this.#deps.ensureBundle(hash, signal);
-      return null;
-    } catch (error) {
-      return `the app's folder cannot be had: ${error instanceof Error ? error.message : String(error)}`;
     }
   }
 
@@ -274,7 +258,7 @@ export class Coordinator implements Deploys {
   async #reread(app: AppName): Promise<CommittedApp | null> {
     const { signal } = this.#stopping;
     for (;;) {
-      await pause(REREAD_MS, signal);
+      await delay(REREAD_MS, undefined, { signal }).catch(() => undefined);
       if (signal.aborted) return null;
       try {
         const committed = await this.#deps.register.read(app);
@@ -354,16 +338,4 @@ function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" 
   if (submission.code === "joined") return { ...accepted(app, rollout), joined: true };
   const message = `app ${app}: rollout ${rollout.id} runs, driven by ${rollout.driver}: wait for its end`;
   return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
-}
-
-function pause(waitMs: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) return Promise.resolve();
-  const timer = setTimeout(resolve, waitMs);
-  const abort = () => {
-    clearTimeout(timer);
-    resolve();
-  };
-  signal.addEventListener("abort", abort, { once: true });
-  return promise.finally(() => signal.removeEventListener("abort", abort));
 }

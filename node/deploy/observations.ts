@@ -1,6 +1,7 @@
 // Observations: what the mesh holds of VMs, hosts and proxies, as facts for the machines. An entry counts only from the member it names.
 
 import {
+  compareVersions,
   decodeRecord,
   type Entry,
   HOST_PREFIX,
@@ -57,12 +58,13 @@ export class Observations {
       this.#vms.delete(slot(change));
       return before === undefined ? null : { entry: before.entry, observed: null };
     }
+    const { version } = change;
+    // Before it is decoded: at each change of the members every VM's entry is looked at.
+    if (before !== undefined && compareVersions(before.version, version) === 0) return null;
     const decoded = decodeRecord(vmEntryShape, change.value);
     if (!decoded.ok || !this.#isBelieved(change)) return null;
-    const { version } = change;
     const entry = decoded.value;
     if (vmKey(entry.vm) !== change.key || entry.host !== this.nameOf(change.owner)) return null;
-    if (before !== undefined && isSameVersion(before, { entry, version })) return null;
     this.#vms.set(slot(change), { entry, version });
     return { entry, observed: { entry, version } };
   }
@@ -109,9 +111,4 @@ export function isRegistration(key: string): boolean {
 
 function slot({ owner, key }: Pick<Entry, "owner" | "key">): string {
   return `${owner} ${key}`;
-}
-
-function isSameVersion(left: ObservedVm, right: ObservedVm): boolean {
-  const [a, b] = [left.version, right.version];
-  return a.incarnation === b.incarnation && a.startId === b.startId && a.counter === b.counter;
 }

@@ -44,19 +44,12 @@ export class BundleStore {
     return new BundleStore(options, deps);
   }
 
-  /** The file of a bundle; it is there when `has` says so. */
+  /** The file of a bundle; it is there when `touch` says so. */
   fileOf(hash: BundleHash): string {
     return join(this.#folder, `${hash}${SUFFIX}`);
   }
 
-  async has(hash: BundleHash): Promise<boolean> {
-    return await stat(this.fileOf(hash)).then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** Like `has`, and `removeUnused` spares it for a while. */
+  /** Is it here? If it is, `removeUnused` spares it for a while. */
   async touch(hash: BundleHash): Promise<boolean> {
     const now = new Date(this.#nowMs());
     return await utimes(this.fileOf(hash), now, now).then(

@@ -10,7 +10,6 @@ import {
   encodeRecord,
   fail,
   isBundleHash,
-  type MemberName,
   type MemberView,
   type Mesh,
   ok,
@@ -62,16 +61,12 @@ export class BundleFetcher {
   }
 
   /**
-   * Ok once the store holds the bundle. Asks connected hosts one after another, those in `prefer` first.
+   * Ok once the store holds the bundle. Asks connected hosts one after another, by name.
    * Never rejects; an abort is a failure like another, and the fetch itself ends when nobody waits for it any more.
    */
-  async fetch(
-    hash: BundleHash,
-    signal: AbortSignal,
-    prefer: readonly MemberName[] = [],
-  ): Promise<Result<null>> {
+  async fetch(hash: BundleHash, signal: AbortSignal): Promise<Result<null>> {
     if (await this.#store.touch(hash)) return ok(null);
-    const fetching = this.#fetching.get(hash) ?? this.#begin(hash, prefer);
+    const fetching = this.#fetching.get(hash) ?? this.#begin(hash);
     fetching.waiting += 1;
     try {
       return await unlessAborted(fetching.result, signal);
@@ -91,9 +86,9 @@ export class BundleFetcher {
     yield* this.#store.read(hash, CALL_CHUNK_BYTES_MAX);
   }
 
-  #begin(hash: BundleHash, prefer: readonly MemberName[]): Fetching {
+  #begin(hash: BundleHash): Fetching {
     const cancel = new AbortController();
-    const result = this.#askAll(hash, prefer, cancel.signal)
+    const result = this.#askAll(hash, cancel.signal)
       .catch((error: unknown) => fail(cancel.signal.aborted ? "aborted" : messageOf(error)))
       .finally(() => {
         if (this.#fetching.get(hash) === fetching) this.#fetching.delete(hash);
@@ -107,11 +102,11 @@ export class BundleFetcher {
     return fetching;
   }
 
-  async #askAll(hash: BundleHash, prefer: readonly MemberName[], signal: AbortSignal): Promise<Result<null>> {
+  async #askAll(hash: BundleHash, signal: AbortSignal): Promise<Result<null>> {
     const deadlineMs = performance.now() + this.#options.retryForMs;
     for (;;) {
       const refusals: string[] = [];
-      for (const member of this.#hosts(prefer)) {
+      for (const member of this.#hosts()) {
         const put = await this.#askOne(member, hash, signal);
         signal.throwIfAborted();
         if (put.code === "stored") return ok(null);
@@ -124,11 +119,8 @@ export class BundleFetcher {
     }
   }
 
-  #hosts(prefer: readonly MemberName[]): readonly MemberView[] {
-    const rank = (member: MemberView) =>
-      (prefer.indexOf(member.name) + prefer.length + 1) % (prefer.length + 1);
-    const hosts = this.#mesh.members().filter((one) => one.role === "host" && one.connected && !one.self);
-    return hosts.sort((a, b) => rank(a) - rank(b));
+  #hosts(): readonly MemberView[] {
+    return this.#mesh.members().filter((one) => one.role === "host" && one.connected && !one.self);
   }
 
   async #askOne(

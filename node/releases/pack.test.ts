@@ -230,6 +230,15 @@ describe("unpackBundle()", () => {
     await expect(unpackBundle(tar, join(root, "out"))).rejects.toMatchObject({ name: "BundleRefused" });
   });
 
+  it("refuses a compressed tar file: what it may unpack to has no bound", async () => {
+    const folder = await folderOf("app", { a: "a" });
+    await create({ file: tar, cwd: folder, portable: true, gzip: true }, ["a"]);
+    await expect(unpackBundle(tar, join(root, "out"))).rejects.toThrow(
+      "the bundle is refused: it is compressed",
+    );
+    await expect(stat(join(root, "out"))).rejects.toThrow("ENOENT");
+  });
+
   it("does not write through a link of the bundle", async () => {
     const folder = await folderOf("app", { "sub/a": "a" });
     await symlink("sub", join(folder, "link"));

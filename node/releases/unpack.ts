@@ -1,6 +1,6 @@
 // Unpack: a bundle's files into a VM's folder. The bundle came from someone else: all of it is judged before any is written.
 
-import { mkdir } from "node:fs/promises";
+import { mkdir, open } from "node:fs/promises";
 import { dirname, isAbsolute, join, normalize } from "node:path";
 import { extract, list, type ReadEntry } from "tar";
 import { BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX } from "./bundle-limits.ts";
@@ -19,7 +19,11 @@ export async function unpackBundle(tarFile: string, folder: string): Promise<voi
   await extract({ file: tarFile, cwd: folder, strict: true, noMtime: true, preserveOwner: false });
 }
 
+/** RFC 1952 and RFC 8878: what `tar` would unpack by itself, to more than it has bytes. */
+const COMPRESSED = [Buffer.from([0x1f, 0x8b]), Buffer.from([0x28, 0xb5, 0x2f, 0xfd])];
+
 async function judge(tarFile: string): Promise<void> {
+  if (await isCompressed(tarFile)) throw new BundleRefused("the bundle is refused: it is compressed");
   let entries = 0;
   let bytes = 0;
   let refusal: string | null = null;
@@ -35,6 +39,17 @@ async function judge(tarFile: string): Promise<void> {
     throw new BundleRefused(`the bundle is no tar file: ${(error as Error).message}`);
   }
   if (refusal !== null) throw new BundleRefused(`the bundle is refused: ${refusal}`);
+}
+
+async function isCompressed(tarFile: string): Promise<boolean> {
+  const handle = await open(tarFile, "r");
+  try {
+    const start = Buffer.alloc(4);
+    await handle.read(start, 0, start.length, 0);
+    return COMPRESSED.some((magic) => start.subarray(0, magic.length).equals(magic));
+  } finally {
+    await handle.close();
+  }
 }
 
 function refusalOf(entry: ReadEntry): string | null {

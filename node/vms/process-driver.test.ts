@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -125,6 +125,31 @@ describe("ProcessDriver", () => {
       expect(await driver.inspect(other as VmHandle)).toMatchObject({ running: false });
       await driver.stop(other as VmHandle, { stopSignal: "SIGKILL", timeoutMs: 0, signal: never });
     }
+    expect(await driver.inspect(handle)).toEqual({ running: true });
+  });
+
+  it("a VM runs on while its agent cannot read /proc for want of file descriptors", async () => {
+    const handle = await start(["node", "-e", runs]);
+    const blind = `
+      import { openSync, closeSync } from "node:fs";
+      import { ProcessDriver } from ${JSON.stringify(join(import.meta.dirname, "process-driver.ts"))};
+      const driver = new ProcessDriver();
+      const handle = ${JSON.stringify(handle)};
+      const open = [];
+      try { for (;;) open.push(openSync("/dev/null")); } catch {}
+      const looked = await driver.inspect(handle).catch((error) => error.code);
+      const gone = new AbortController();
+      const waited = driver.waitForExit(handle, gone.signal).catch((error) => error.message);
+      // Ours are open again when it looks next.
+      open.forEach(closeSync);
+      gone.abort(new Error("it runs still"));
+      console.log(JSON.stringify([looked, await waited]));`;
+    const { stdout } = spawnSync(
+      "sh",
+      ["-c", 'ulimit -n 64; exec "$0" --input-type=module -e "$1"', process.execPath, blind],
+      { encoding: "utf8" },
+    );
+    expect(JSON.parse(stdout)).toEqual(["EMFILE", "The operation was aborted"]);
     expect(await driver.inspect(handle)).toEqual({ running: true });
   });
 

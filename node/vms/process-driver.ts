@@ -14,6 +14,7 @@ import type { VmName } from "../../mesh/index.ts";
 import { unlessAborted } from "../unless-aborted.ts";
 import {
   hasEnvironmentLine,
+  isBlind,
   listProcesses,
   type ProcessRow,
   readBootId,
@@ -31,8 +32,10 @@ import {
 
 /** How late the end of a VM that is no child of ours is seen; /proc has no event for it. One read costs ~20 µs. */
 const EXIT_POLL_MS = 100;
-/** A stop is waited for by a rollout: poll finely. */
+/** A stop is waited for by a rollout: poll finely, */
 const STOP_POLL_MS = 10;
+/** and less and less when its first process has gone: who is left is found by reading all of /proc, 3 ms for 100 processes. */
+const STOP_POLL_MS_MAX = 200;
 /** How many ended children are remembered. Their exit is asked for within seconds, if at all. */
 const ENDED_CHILDREN_MAX = 500;
 const UNKNOWN_EXIT: VmExit = { code: null, signal: null };
@@ -79,7 +82,7 @@ export class ProcessDriver implements VmDriver {
     });
     const ready = spawned(child, command);
     // At once: an unreaped child is in the table even if it has ended already.
-    const handle = child.pid === undefined ? null : this.#handleOf(spec.vm, spec.folder, child.pid);
+    const handle = this.#handleOrKill(spec, child);
     if (handle !== null) this.#adoptChild(handle, child);
     await ready;
     if (handle === null)
@@ -105,7 +108,7 @@ export class ProcessDriver implements VmDriver {
     if (child !== undefined) return await unlessAborted(child.exited, signal);
     for (;;) {
       signal.throwIfAborted();
-      const exit = this.#exitOf(handle);
+      const exit = unlessBlind(() => this.#exitOf(handle));
       if (exit !== null) return exit;
       await delay(EXIT_POLL_MS, undefined, { signal });
     }
@@ -113,10 +116,19 @@ export class ProcessDriver implements VmDriver {
 
   async stop(handle: VmHandle, options: VmStopOptions): Promise<VmExit> {
     const deadlineMs = performance.now() + options.timeoutMs;
-    this.#signalAll(handle, options.timeoutMs > 0 ? options.stopSignal : "SIGKILL");
-    while (this.#isAnyLeft(handle)) {
-      if (performance.now() >= deadlineMs) this.#signalAll(handle, "SIGKILL");
-      await delay(STOP_POLL_MS, undefined, { signal: options.signal });
+    let isAsked = false;
+    let pollMs = STOP_POLL_MS;
+    for (;;) {
+      const isLate = performance.now() >= deadlineMs;
+      const left = unlessBlind(() => {
+        if (isLate || !isAsked) this.#signalAll(handle, isLate ? "SIGKILL" : options.stopSignal);
+        isAsked = true;
+        return this.#left(handle);
+      });
+      if (left === "nobody") break;
+      if (left === "others") pollMs = Math.min(STOP_POLL_MS_MAX, pollMs * 1.5);
+      const waitMs = isLate ? pollMs : Math.min(pollMs, Math.max(1, deadlineMs - performance.now()));
+      await delay(waitMs, undefined, { signal: options.signal });
     }
     const child = this.#children.get(keyOf(handle));
     return child === undefined ? (this.#exitOf(handle) ?? UNKNOWN_EXIT) : await child.exited;
@@ -127,7 +139,8 @@ export class ProcessDriver implements VmDriver {
     const known: Child = { exited: promise, exit: null, survivors: [] };
     child.once("exit", (code, signal) => {
       known.exit = { code, signal };
-      known.survivors = listProcesses().filter((row) => row.session === child.pid && !row.ended);
+      const rows = unlessBlind(listProcesses) ?? [];
+      known.survivors = rows.filter((row) => row.session === child.pid && !row.ended);
       this.#forgetOldChildren();
       resolve(known.exit);
     });
@@ -144,6 +157,17 @@ export class ProcessDriver implements VmDriver {
     if (row === null) return null;
     const identity = { pid, startTime: row.startTime, bootId: this.#bootId, marker: markerOf(folder) };
     return { driver: this.kind, vm, identity };
+  }
+
+  /** A process that we cannot name must not run: nobody would find it again. */
+  #handleOrKill({ vm, folder, command }: VmSpec, { pid }: ChildProcess): VmHandle | null {
+    if (pid === undefined) return null;
+    try {
+      return this.#handleOf(vm, folder, pid);
+    } catch (error) {
+      send(-pid, "SIGKILL");
+      throw startError(command[0] ?? "", error);
+    }
   }
 
   /** Null while it runs. */
@@ -163,10 +187,10 @@ export class ProcessDriver implements VmDriver {
   }
 
   /** The leader alone is asked while it runs: the whole table is read only when it has ended. */
-  #isAnyLeft(handle: VmHandle): boolean {
+  #left(handle: VmHandle): "leader" | "others" | "nobody" {
     const leader = this.#leaderOf(identityOf(handle));
-    if (leader !== null && !leader.ended) return true;
-    return this.#members(handle).length > 0;
+    if (leader !== null && !leader.ended) return "leader";
+    return this.#members(handle).length > 0 ? "others" : "nobody";
   }
 
   #members(handle: VmHandle): readonly ProcessRow[] {
@@ -193,6 +217,16 @@ export class ProcessDriver implements VmDriver {
       const now = readProcess(row.pid);
       if (now !== null && isSame(now, row)) send(row.pid, signal);
     }
+  }
+}
+
+/** Null when we cannot look: the caller asks again. */
+function unlessBlind<Value>(look: () => Value): Value | null {
+  try {
+    return look();
+  } catch (error) {
+    if (!isBlind(error)) throw error;
+    return null;
   }
 }
 

@@ -18,7 +18,10 @@ export interface ProcessRow {
 /** Fields after the command's name, counted from 0: state is field 3 of the manual. */
 const FIELD = { state: 0, group: 2, session: 3, startTime: 19, waitStatus: 49 } as const;
 
-/** The row of one process, or null if there is none. Synchronous: /proc answers from memory, in microseconds. */
+/**
+ * The row of one process, or null if there is none. Throws when we cannot look (`isBlind`), which says nothing of the process.
+ * Synchronous: /proc answers from memory, in microseconds.
+ */
 export function readProcess(pid: number): ProcessRow | null {
   const text = readProcFile(`/proc/${pid}/stat`);
   return text === null ? null : parseStat(text);
@@ -58,11 +61,17 @@ export function parseStat(text: string): ProcessRow | null {
   };
 }
 
-/** Null when the process ended meanwhile (ENOENT, ESRCH) or is not ours to read (EACCES). */
+/** Null when the process ended meanwhile (ENOENT, ESRCH) or is not ours to read (EACCES). Throws when we cannot look. */
 function readProcFile(path: string): string | null {
   try {
     return readFileSync(path, "utf8");
-  } catch {
+  } catch (error) {
+    if (isBlind(error)) throw error;
     return null;
   }
+}
+
+/** We are out of file descriptors or memory: what /proc says cannot be known now. Ask again. */
+export function isBlind(error: unknown): boolean {
+  return ["EMFILE", "ENFILE", "ENOMEM"].includes((error as NodeJS.ErrnoException).code ?? "");
 }

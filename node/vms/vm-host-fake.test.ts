@@ -26,6 +26,19 @@ describe("VmHost with a fake driver", () => {
     expect(harness.published.get(vm)?.state).toBe("running");
   });
 
+  it("leaves the VMs of an app alone whose record cannot be read", async () => {
+    const first = await harness.startAgent();
+    first.reconcile([wanted("serving", run)]);
+    await harness.entry({ state: "running" });
+    await first.leave();
+    const host = await harness.startAgent();
+    host.reconcile([], (app) => app === "hello");
+    expect(harness.published.get(vm)?.state).toBe("running");
+    expect(machine.running).toEqual([vm]);
+    host.reconcile([], () => false);
+    await harness.gone();
+  });
+
   it("removes one that was never started when it is not wanted any more, and ends its preparing", async () => {
     const begun = Promise.withResolvers<void>();
     harness.unpack = async (_folder, signal) => {

@@ -59,6 +59,7 @@ export class VmHost {
   readonly #runs = new Map<VmName, VmRun>();
   readonly #leaving = new AbortController();
   #wanted: readonly WantedVm[] = [];
+  #isUnknown: (app: AppName) => boolean = () => false;
   #outputTimer: NodeJS.Timeout | undefined;
   #checkingOutput: Promise<void> | null = null;
 
@@ -85,11 +86,19 @@ export class VmHost {
     this.#outputTimer.unref();
   }
 
-  /** Makes it so: `wanted` is all that the records want of this host. Returns at once; `publish` tells how it goes. */
-  reconcile(wanted: readonly WantedVm[]): void {
+  /**
+   * Makes it so: `wanted` is all that the records want of this host. VMs of an app whose record `isUnknown` are left as they
+   * are. Returns at once; `publish` tells how it goes.
+   */
+  reconcile(wanted: readonly WantedVm[], isUnknown: (app: AppName) => boolean = () => false): void {
     if (this.#leaving.signal.aborted) return;
     this.#wanted = wanted;
-    const plan = planVms([...this.#runs.keys()], wanted);
+    this.#isUnknown = isUnknown;
+    const judged = [...this.#runs].filter(([, run]) => !isUnknown(run.life.entry.app));
+    const plan = planVms(
+      judged.map(([vm]) => vm),
+      wanted,
+    );
     for (const vm of plan.stop) this.#runs.get(vm)?.step({ type: "unwant" });
     for (const one of plan.start) this.#runs.set(one.vm, this.#create(one));
     for (const one of [...plan.start, ...plan.keep]) {
@@ -152,7 +161,7 @@ export class VmHost {
   /** It may be wanted again meanwhile: then it begins anew. */
   #onGone(vm: VmName): void {
     this.#runs.delete(vm);
-    if (this.#wanted.some((one) => one.vm === vm)) this.reconcile(this.#wanted);
+    if (this.#wanted.some((one) => one.vm === vm)) this.reconcile(this.#wanted, this.#isUnknown);
   }
 
   /** One look at a time: a disk that hangs must not pile them up. */

@@ -13,6 +13,7 @@ import {
   vmEntryShape,
   vmName,
 } from "../../mesh/index.ts";
+import { isBlind } from "./process-table.ts";
 import type { VmHandle } from "./vm-driver.ts";
 
 export interface VmRecord {
@@ -60,11 +61,13 @@ export function writeVmRecord(folder: string, record: VmRecord): void {
   renameSync(`${file}.new`, file);
 }
 
+/** Fails for a record that is not there or is none. Throws when we cannot look (`isBlind`): it may be as good as ever. */
 export function readVmRecord(folder: string): Result<VmRecord> {
   try {
     const parsed = recordShape.safeParse(JSON.parse(readFileSync(join(folder, FILE), "utf8")));
     return parsed.success ? ok(parsed.data) : fail(z.prettifyError(parsed.error));
   } catch (error) {
+    if (isBlind(error)) throw error;
     return fail((error as Error).message);
   }
 }

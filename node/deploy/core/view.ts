@@ -55,24 +55,9 @@ function weightsOf(record: AppRecord): Readonly<Record<string, number>> {
 function rolloutView(input: ViewInput): RolloutView | null {
   const { rollout } = input.committed.record;
   if (rollout === null) return null;
-  const { id, kind, from, to, state, direction, driver, history, reason, startedAtMs, endedAtMs } = rollout;
-  const step = state === "running" ? stepView(input) : null;
-  const { cutover } = input.clock;
-  return {
-    id,
-    kind,
-    from,
-    to,
-    state,
-    direction,
-    driver,
-    step,
-    history,
-    reason,
-    startedAtMs,
-    endedAtMs,
-    cutover,
-  };
+  const { targets: _targets, proxies: _proxies, ...shown } = rollout;
+  const step = rollout.state === "running" ? stepView(input) : null;
+  return { ...shown, step, cutover: input.clock.cutover };
 }
 
 function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): StepView | null {

@@ -17,8 +17,6 @@ export class Cluster {
   readonly proxies: readonly FakeProxy[];
   readonly register: SingleVoterRegister;
   readonly logged: { readonly fields: unknown; readonly message: string }[] = [];
-  /** Why no bundle can be had; null: each can. */
-  bundleError: string | null = null;
   coordinator: Coordinator;
   readonly #folder = mkdtempSync(join(tmpdir(), "coordinator-"));
 
@@ -41,9 +39,6 @@ export class Cluster {
       logger: { info: log, warn: log, error: log } as never,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
-      ensureBundle: async () => {
-        if (this.bundleError !== null) throw new Error(this.bundleError);
-      },
     });
   }
 
