@@ -9,6 +9,9 @@ export default defineConfig({
           name: "unit",
           include: ["{mesh,node,proxy-agent,cluster-tests}/**/*.test.ts"],
           exclude: ["cluster-tests/scenarios/**"],
+          // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

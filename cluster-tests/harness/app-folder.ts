@@ -4,8 +4,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Serves, and answers /healthz with 200. /slow?ms=N takes its time; /pid tells who answers. */
+/** Tells who answers, and answers /healthz with 200. /held?until=FILE is answered once that file is there. */
 const SERVER = `
+const { existsSync } = require("node:fs");
 const { createServer } = require("node:http");
 const { HOST, PORT, BEHAVIOUR, GRAPEVINE_VM } = process.env;
 if (BEHAVIOUR === "crash") {
@@ -19,9 +20,13 @@ const server = createServer((request, response) => {
     response.statusCode = BEHAVIOUR === "unhealthy" ? 500 : 200;
     return response.end();
   }
-  if (url.pathname === "/slow") return setTimeout(() => response.end("slow"), Number(url.searchParams.get("ms")));
+  if (url.pathname === "/held") return answerOnce(url.searchParams.get("until"), response);
   response.end(JSON.stringify({ vm: GRAPEVINE_VM, pid: process.pid, greeting: process.env.GREETING }));
 });
+function answerOnce(file, response) {
+  if (existsSync(file)) response.end("held");
+  else setTimeout(answerOnce, 20, file, response);
+}
 server.listen(Number(PORT), HOST, () => console.log("listening"));
 process.on("SIGTERM", () => server.close(() => process.exit(0)));
 `;

@@ -1,8 +1,8 @@
 // Observe: waits for what agents and proxies say of themselves. Event-driven where they stream, a bounded poll where they do not.
 
-import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import type { AppView } from "../../node/deploy/app-view.ts";
+import { get } from "./get.ts";
 
 /** What a healthy cluster needs milliseconds for gets this long before a wait is called lost. */
 export const PATIENCE_MS = 60_000;
@@ -15,19 +15,14 @@ export async function getJson<Value>(url: string): Promise<Value> {
   return (await response.json()) as Value;
 }
 
-/** One GET of `/` by that Host, on a connection of its own. */
-export function getThroughProxy(
+/** One GET of `/` by that Host, on a connection of its own. Rejects when no whole answer came. */
+export async function getThroughProxy(
   proxyUrl: string,
   host: string,
 ): Promise<{ readonly status: number; readonly body: string }> {
-  return new Promise((resolve, reject) => {
-    const outgoing = request(proxyUrl, { headers: { host }, agent: false }, (response) => {
-      let body = "";
-      response.on("data", (chunk: Buffer) => (body += chunk.toString()));
-      response.once("end", () => resolve({ status: response.statusCode ?? 0, body })).once("error", reject);
-    });
-    outgoing.once("error", reject).end();
-  });
+  const { status, text } = await get(proxyUrl, host);
+  if (status === null) throw new Error(`GET ${host} through ${proxyUrl}: ${text}`);
+  return { status, body: text };
 }
 
 /** The first view of the app, from `api`, that passes. Rejects with the last one seen when none does in time. */

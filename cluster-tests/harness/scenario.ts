@@ -1,15 +1,16 @@
 // Scenario: a dev cluster, an app folder and a load client for one test file, all gone when the test is.
 
-import { hasFailed, LoadClient, type Sample } from "../../node/cli/demo/load-client.ts";
+import { LoadClient, type Sample } from "../../node/cli/demo/load-client.ts";
 import { DevCluster, type DevClusterView } from "../../node/cli/dev/dev-cluster.ts";
 import { AppFolder, type AppSettings } from "./app-folder.ts";
 import { type CliResult, type RunningCli, runCli, startCli } from "./cli.ts";
-import { runningVms } from "./running-vms.ts";
+import { processesOf, runningVms } from "./running-vms.ts";
 
 export class Scenario {
   readonly cluster: DevCluster;
   readonly #folders: AppFolder[] = [];
   readonly #clients: LoadClient[] = [];
+  readonly #commands: RunningCli[] = [];
 
   static async start(options: { hosts?: number; proxies?: number } = {}): Promise<Scenario> {
     const { hosts = 3, proxies = 2 } = options;
@@ -48,7 +49,9 @@ export class Scenario {
   }
 
   start(args: readonly string[], host = "host-1"): RunningCli {
-    return startCli(args, { GRAPEVINE_API: this.api(host) });
+    const command = startCli(args, { GRAPEVINE_API: this.api(host) });
+    this.#commands.push(command);
+    return command;
   }
 
   /** Steady traffic to the app through the proxies named, all of them by default. */
@@ -70,23 +73,33 @@ export class Scenario {
     return runningVms(this.cluster.stateDir);
   }
 
+  /** Rejects when something of the cluster still runs afterwards. */
   async stop(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.stop()));
+    // Of a test that failed: it would follow a cluster that is gone.
+    for (const { process: command } of this.#commands) if (command.exitCode === null) command.kill("SIGKILL");
     await this.cluster.stop();
     for (const folder of this.#folders) folder.remove();
+    const left = processesOf(this.cluster.stateDir);
+    if (left.length > 0) throw new Error(`still runs after the stop:\n${left.join("\n")}`);
   }
 }
 
-/** The failed ones, as an assertion should show them: all facts of the first few. */
-export function failures(samples: readonly Sample[]): {
+/** What became of the load, as an assertion should show it: all facts of the first few that failed. */
+export interface Failures {
+  /** No load, no failure: that proves nothing. */
+  readonly isEmpty: boolean;
   readonly count: number;
   readonly first: readonly Sample[];
-} {
-  const failed = samples.filter(hasFailed);
-  return { count: failed.length, first: failed.slice(0, 5) };
 }
 
-export const NO_FAILURES: { readonly count: 0; readonly first: readonly Sample[] } = { count: 0, first: [] };
+/** Failed is what is not a whole 200: the test's app gives no other answer. */
+export function failures(samples: readonly Sample[]): Failures {
+  const failed = samples.filter(({ status }) => status !== 200);
+  return { isEmpty: samples.length === 0, count: failed.length, first: failed.slice(0, 5) };
+}
+
+export const NO_FAILURES: Failures = { isEmpty: false, count: 0, first: [] };
 
 function found<Member extends { readonly name: string }>(members: readonly Member[], name: string): Member {
   const member = members.find((candidate) => candidate.name === name);

@@ -48,9 +48,11 @@ test.each([
   },
 );
 
-test("a command that does not exist is named", async () => {
+test("a command that does not exist is named, and what ran goes on", async () => {
   const app = scenario.app({ command: ["no-such-command", "x"] });
+  const before = scenario.runningVms();
   const deploy = await scenario.run(["deploy", app.file]);
   expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 1 });
   expect(deploy.stdout + deploy.stderr).toMatch(/no-such-command/);
+  expect(scenario.runningVms()).toEqual(before);
 });

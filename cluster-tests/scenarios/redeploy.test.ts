@@ -27,7 +27,6 @@ test(`${DEPLOYS} deploys of one VM at 200 requests a second fail no request and 
   const samples = await client.stop();
 
   expect(failures(samples)).toEqual(NO_FAILURES);
-  expect(samples.length).toBeGreaterThan(200);
   const releases = new Set(samples.map((sample) => sample.release));
   expect([...releases].sort()).toEqual(
     Array.from({ length: DEPLOYS + 1 }, (_, index) => `v${index + 1}`).sort(),
@@ -45,5 +44,7 @@ test("an app of three VMs is rolled one by one without a failed request", async 
   const deploy = await scenario.run(["deploy", app.file]);
   expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 0 });
   expect(failures(await client.stop())).toEqual(NO_FAILURES);
-  expect(scenario.runningVms()).toHaveLength(3);
+  const { release } = await getJson<{ release: string }>(`${scenario.api()}/v1/apps/web`);
+  const releases = scenario.runningVms().map((vm) => /^web-(v\d+)-\d+$/.exec(vm)?.[1]);
+  expect(releases).toEqual([release, release, release]);
 });

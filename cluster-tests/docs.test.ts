@@ -1,0 +1,21 @@
+// What the pages name is there: a file that moves takes their sentences along.
+
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const FOLDERS = "{mesh,node,proxy-agent,cluster-tests,docs}";
+const PATHS: readonly string[] = [...globSync([`${FOLDERS}/**`, "*.*"], { cwd: ROOT })].map(
+  (path) => `/${path}`,
+);
+
+test.each(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "mesh/README.md"])(
+  "%s names only files and folders that are there",
+  (page) => {
+    const spans = readFileSync(join(ROOT, page), "utf8").matchAll(/`([\w./-]+(?:\.ts|\/))`/g);
+    const named = [...spans].map(([, name = ""]) => name.replace(/\/$/, ""));
+    expect(named.filter((name) => !PATHS.some((path) => path.endsWith(`/${name}`)))).toEqual([]);
+  },
+);
