@@ -1,10 +1,15 @@
 // dev: a cluster that comes back member by member while it runs, and leaves no process behind however it ends.
 
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AppFolder } from "../harness/app-folder.ts";
 import { DevMachine, pressCtrlC } from "../harness/dev-process.ts";
 import { getThroughProxy, until } from "../harness/observe.ts";
+
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
 
 let machine: DevMachine;
 let app: AppFolder;
@@ -49,6 +54,17 @@ test("kill -9 of dev: members and VMs end by themselves", async () => {
   const { dev } = await machine.dev(["--hosts", "2", "--proxies", "1"]);
   expect(await machine.run(["deploy", app.file])).toMatchObject({ code: 0 });
   dev.process.kill("SIGKILL");
+  await until("an end of all processes", noProcess);
+});
+
+// npm hands it to its shell, which hands it to nobody.
+test("SIGTERM of the npm that runs it ends all", async () => {
+  const args = ["run", "--silent", "grapevine", "--", "dev", "--json", "--hosts", "1", "--proxies", "1"];
+  const env = { ...process.env, TMPDIR: machine.folder };
+  const npm = spawn("npm", args, { cwd: REPOSITORY, env, stdio: ["ignore", "pipe", "ignore"] });
+  await once(npm.stdout, "data");
+  expect(machine.processes()).not.toEqual([]);
+  npm.kill("SIGTERM");
   await until("an end of all processes", noProcess);
 });
 

@@ -3,14 +3,17 @@
 // is, the Node that was installed beside us runs us again.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const NODE_MAJOR_MIN = 24;
 const FORWARDED = /** @type {const} */ (["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]);
+const NPM_LOOK_MS = 250;
 const here = fileURLToPath(import.meta.url);
+
+endWithNpm();
 
 if (Number(process.versions.node.split(".")[0]) >= NODE_MAJOR_MIN) {
   endWithWrapper();
@@ -46,6 +49,35 @@ function endWithWrapper() {
   if (process.channel === undefined) return;
   process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
   process.channel.unref();
+}
+
+/** npm starts us by a shell, and hands SIGTERM to that alone: `npx grapevine dev` would leave its cluster behind. */
+function endWithNpm() {
+  const npm = [process.ppid, parentOf(process.ppid)].find(isNpm);
+  if (npm === undefined) return;
+  const timer = setInterval(() => {
+    if (isNpm(npm)) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, NPM_LOOK_MS);
+  timer.unref();
+}
+
+/** npm gives its process a title: "npm exec grapevine dev". Where there is no /proc, nobody is. */
+function isNpm(/** @type {number} */ pid) {
+  return readProc(pid, "cmdline").startsWith("npm ");
+}
+
+function parentOf(/** @type {number} */ pid) {
+  return Number(/^PPid:\s*(\d+)$/m.exec(readProc(pid, "status"))?.[1] ?? 0);
+}
+
+function readProc(/** @type {number} */ pid, /** @type {string} */ file) {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
 }
 
 /** npm puts it into the node_modules of this package, or of the one that depends on it. */

@@ -165,6 +165,17 @@ describe("grapevine", () => {
     ]);
   });
 
+  it.each([
+    ["deploy", "missing required argument 'file'"],
+    ["status --nope", "unknown option '--nope'"],
+    ["dev --hosts 0", "--hosts must be a whole number from 1 to 16"],
+  ])("says in JSON too what is wrong with the usage: %s", async (args, message) => {
+    const { code, stdout, stderr } = await start(...args.split(" "), "--json").ended;
+    expect(code).toBe(2);
+    expect(JSON.parse(stdout)).toEqual({ error: { code: "invalid", message }, exitCode: 2 });
+    expect(stderr).toContain(message);
+  });
+
   it("prints its help with 0, and without a command with 2", async () => {
     expect(await start("--help").ended).toMatchObject({ code: 0, stderr: "" });
     expect((await start().ended).code).toBe(2);

@@ -35,8 +35,16 @@ export async function main(argv: readonly string[]): Promise<number> {
     return exitCode;
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    if (error.exitCode === 0) return EXIT.done;
+    if (argv.includes("--json")) printUsageError(error.message);
+    return EXIT.usage;
   }
+}
+
+/** Commander has told it on standard error already. */
+function printUsageError(told: string): void {
+  const error = { code: "invalid", message: told.replace(/^error: /, "") };
+  process.stdout.write(`${JSON.stringify({ error, exitCode: EXIT.usage })}\n`);
 }
 
 type SetExitCode = (code: number) => void;

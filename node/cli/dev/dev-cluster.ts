@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createClusterRoot } from "../../../mesh/index.ts";
+import { createClusterRoot, makeFolder } from "../../../mesh/index.ts";
 import { lockState, type StateLock, StateLockedError } from "../../state-lock.ts";
 import { ProcessDriver } from "../../vms/process-driver.ts";
 import { stopLeftoverVms } from "../../vms/vm-host.ts";
@@ -70,7 +70,7 @@ export class DevCluster {
   static async start(options: DevOptions, signal?: AbortSignal): Promise<DevCluster> {
     const isTemporary = options.stateDir === null;
     const stateDir = resolve(options.stateDir ?? mkdtempSync(join(tmpdir(), "grapevine-")));
-    mkdirSync(stateDir, { recursive: true });
+    makeFolder(stateDir);
     const lock = lockState(stateDir);
     const ports = await takePortBlock().catch((error: unknown) => {
       lock.release();

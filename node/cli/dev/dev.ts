@@ -7,14 +7,14 @@ import { endOfSession } from "./end-of-session.ts";
 /** Resolves with the exit code. */
 export async function runDev(options: DevOptions & { readonly json: boolean }): Promise<number> {
   const refused = refuseDevOptions(options);
-  if (refused !== null) return complain(refused);
+  if (refused !== null) return complain(refused, options);
   const ended = endOfSession();
   let cluster: DevCluster;
   try {
     cluster = await DevCluster.start({ ...options, isFindable: true }, ended);
   } catch (error) {
     if (ended.aborted) return 0;
-    return complain(error instanceof Error ? error.message : String(error));
+    return complain(error instanceof Error ? error.message : String(error), options);
   }
   process.stdout.write(options.json ? `${JSON.stringify(cluster.view())}\n` : describe(cluster));
   if (!ended.aborted) await once(ended, "abort");
@@ -23,8 +23,9 @@ export async function runDev(options: DevOptions & { readonly json: boolean }): 
   return 0;
 }
 
-function complain(message: string): number {
+function complain(message: string, { json }: { readonly json: boolean }): number {
   process.stderr.write(`grapevine dev: ${message}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code: "invalid", message }, exitCode: 2 })}\n`);
   return 2;
 }
 
