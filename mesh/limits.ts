@@ -8,6 +8,12 @@ export const ENTRY_VALUE_BYTES_MAX: number = 64 * 1024;
 export const ENTRIES_PER_OWNER_MAX: number = 20_000;
 /** Owners whose state is held. */
 export const OWNERS_MAX: number = 2_000;
+/** Owners that were forgotten and are remembered as such, so that no straggler brings them back; the oldest go first. */
+export const FORGOTTEN_OWNERS_MAX: number = 4_000;
+/** A state built aside that does not grow for this long is dropped: nobody is left who could complete it. */
+export const ASIDE_IDLE_MS: number = 10_000;
+/** Digest rounds of ours under way at once, so that many peers that come together are not all answered at once. */
+export const ROUNDS_AT_ONCE_MAX: number = 8;
 /** One delta on the wire; over it a delta is cut at a valid prefix and the rest is asked for. */
 export const DELTA_BYTES_MAX: number = 512 * 1024;
 /** One gossip message; larger changes travel by pull. Must stay far below gossipsub's 4 MiB. */

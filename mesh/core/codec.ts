@@ -1,5 +1,4 @@
-// Codec: messages as bytes. Byte 0 is the format, byte 1 the kind, then msgpack of a list of fields; gossip has its version
-// in front of that, unpacked, so that a message id costs no decoding. The decoder is total: any bytes in, a result out.
+// Codec: messages as bytes. Byte 0 is the format, byte 1 the kind, then msgpack of a list of fields. The decoder is total: any bytes in, a result out.
 
 import {
   CLUSTER_ID_CHARS_MAX,
@@ -14,6 +13,7 @@ import {
 } from "../limits.ts";
 import type { Entry } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
+import { type Head, ROOT_BYTES, SIGNATURE_BYTES } from "./head.ts";
 import { isName, memberName, type OwnerId, ownerId } from "./ids.ts";
 import {
   type DigestItem,
@@ -39,8 +39,6 @@ const KIND_BYTES = {
   pong: 8,
 } as const satisfies Record<Message["kind"], number>;
 
-/** Incarnation, start id and counter, 8 bytes each, big endian. */
-const GOSSIP_VERSION_BYTES = 24;
 const HEAD_BYTES = 2;
 /** A peer id in base58 has 52; room for other key types. Ascii only: a digest of all owners must fit a frame. */
 const OWNER_ID = /^[!-~]+$/;
@@ -50,12 +48,10 @@ const CHECKSUM_MAX = 2 ** 53 - 1;
 
 export function encodeMessage(message: Message): Uint8Array {
   const body = packValue(fieldsOf(message));
-  const headBytes = HEAD_BYTES + (message.kind === "gossip" ? GOSSIP_VERSION_BYTES : 0);
-  const bytes = new Uint8Array(headBytes + body.length);
+  const bytes = new Uint8Array(HEAD_BYTES + body.length);
   bytes[0] = FORMAT;
   bytes[1] = KIND_BYTES[message.kind];
-  if (message.kind === "gossip") writeGossipVersion(bytes, message.delta);
-  bytes.set(body, headBytes);
+  bytes.set(body, HEAD_BYTES);
   if (bytes.length > FRAME_BYTES_MAX) throw new Error(`bug: a ${message.kind} of ${bytes.length} bytes`);
   return bytes;
 }
@@ -66,26 +62,12 @@ export function decodeMessage(bytes: Uint8Array): Result<Message> {
   if (bytes[0] !== FORMAT) return fail(`message: format ${bytes[0]}, we speak ${FORMAT}`);
   const kind = KINDS.get(bytes[1] ?? 0);
   if (kind === undefined) return fail(`message: unknown kind ${bytes[1]}`);
-  const headBytes = HEAD_BYTES + (kind === "gossip" ? GOSSIP_VERSION_BYTES : 0);
   try {
-    return ok(DECODERS[kind](unpackValue(bytes.subarray(headBytes))));
+    return ok(DECODERS[kind](unpackValue(bytes.subarray(HEAD_BYTES))));
   } catch (error) {
     // Not a WireError: the bytes are no plain msgpack, or nested deeper than the stack.
     return fail(error instanceof WireError ? error.message : `${kind}: not msgpack`);
   }
-}
-
-/** The bytes that tell one gossip message of an owner from all its others; undefined if it is none. */
-export function gossipVersionBytes(bytes: Uint8Array): Uint8Array | undefined {
-  const isGossip = bytes[1] === KIND_BYTES.gossip && bytes.length >= HEAD_BYTES + GOSSIP_VERSION_BYTES;
-  return isGossip ? bytes.subarray(HEAD_BYTES, HEAD_BYTES + GOSSIP_VERSION_BYTES) : undefined;
-}
-
-function writeGossipVersion(bytes: Uint8Array, { start, to }: HostDelta): void {
-  const view = new DataView(bytes.buffer, bytes.byteOffset + HEAD_BYTES, GOSSIP_VERSION_BYTES);
-  view.setFloat64(0, start.incarnation);
-  view.setFloat64(8, start.startId);
-  view.setFloat64(16, to);
 }
 
 // --- to fields
@@ -110,15 +92,19 @@ function fieldsOf(message: Message): readonly unknown[] {
 }
 
 function itemFields(item: DigestItem): readonly unknown[] {
-  const { owner, start, counter, compacted, checksum, isExact, isInForce, wantsRepair } = item;
+  const { owner, start, counter, compacted, checksum, isInForce, wantsRepair } = item;
   const { incarnation, startId } = start;
-  return [owner, incarnation, startId, counter, compacted, checksum, isExact, isInForce, wantsRepair];
+  return [owner, incarnation, startId, counter, compacted, checksum, isInForce, wantsRepair];
 }
 
 function deltaFields(delta: HostDelta): readonly unknown[] {
-  const { owner, start, from, to, head, compacted, completeAt, isRepair } = delta;
+  const { owner, start, from, to, head, compacted, isRepair } = delta;
   const entries = delta.entries.map(({ key, value, version }) => [key, value, version.counter]);
-  return [owner, start.incarnation, start.startId, from, to, head, compacted, completeAt, isRepair, entries];
+  return [owner, start.incarnation, start.startId, from, to, compacted, isRepair, headFields(head), entries];
+}
+
+function headFields({ counter, completeAt, born, raisedAbove, root, signature }: Head): readonly unknown[] {
+  return [counter, completeAt, born.incarnation, born.startId, raisedAbove, root, signature];
 }
 
 // --- from fields
@@ -165,11 +151,10 @@ function decodeItem(fields: unknown): DigestItem {
   const counter = reader.int("counter", COUNTER_MAX);
   const compacted = reader.int("compacted", COUNTER_MAX);
   const checksum = reader.int("checksum", CHECKSUM_MAX);
-  const isExact = reader.flag("exact");
   const isInForce = reader.flag("in force");
   const wantsRepair = reader.flag("wants repair");
   reader.end();
-  return { owner, start, counter, compacted, checksum, isExact, isInForce, wantsRepair };
+  return { owner, start, counter, compacted, checksum, isInForce, wantsRepair };
 }
 
 function decodeDeltas(fields: unknown): Message {
@@ -188,15 +173,27 @@ function decodeDelta(fields: unknown): HostDelta {
   const start = readStart(reader);
   const from = reader.int("from", COUNTER_MAX);
   const to = reader.int("to", COUNTER_MAX);
-  const head = reader.int("head", COUNTER_MAX);
   const compacted = reader.int("compacted", COUNTER_MAX);
-  const completeAt = reader.int("complete at", COUNTER_MAX);
   const isRepair = reader.flag("repair");
+  const head = decodeHead(reader.next());
   const entries = reader.list("entries", ENTRIES_PER_OWNER_MAX, (entry) => decodeEntry(entry, owner, start));
   reader.end();
-  reader.require(from <= to && to <= head && !(isRepair && from > 0), "range");
+  reader.require(from <= to && to <= head.counter && !(isRepair && from > 0), "range");
   reader.require(isAscending(entries, from, to), "order of entries");
-  return { owner, start, from, to, head, compacted, completeAt, isRepair, entries };
+  return { owner, start, from, to, head, compacted, isRepair, entries };
+}
+
+function decodeHead(fields: unknown): Head {
+  const reader = new WireReader(fields, "head");
+  const counter = reader.int("counter", COUNTER_MAX);
+  const completeAt = reader.int("complete at", COUNTER_MAX);
+  const born = readStart(reader);
+  const raisedAbove = reader.int("raised above", START_ID_MAX);
+  const root = reader.bytes("root", ROOT_BYTES);
+  const signature = reader.bytes("signature", SIGNATURE_BYTES);
+  reader.end();
+  reader.require(root.length === ROOT_BYTES && signature.length === SIGNATURE_BYTES, "length");
+  return { counter, completeAt, born, raisedAbove, root, signature };
 }
 
 function decodeEntry(fields: unknown, owner: OwnerId, start: Start): Entry {

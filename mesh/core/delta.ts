@@ -2,6 +2,7 @@
 
 import type { Entry } from "../mesh.ts";
 import { entryBytesMax } from "./entry.ts";
+import type { Head } from "./head.ts";
 import type { HostState } from "./host-state.ts";
 import type { OwnerId } from "./ids.ts";
 import type { DigestItem, HostDelta } from "./message.ts";
@@ -13,8 +14,8 @@ import { compareStarts } from "./version.ts";
  * (chitchat issue 119: the largest backlog first starves the small).
  */
 const QUANTUM_BYTES = 8 * 1024;
-/** Owner id, start and counters of one host delta, as an upper bound. */
-const HOST_DELTA_HEAD_BYTES = 192;
+/** Owner id, start, counters and signed head of one host delta, as an upper bound. */
+const HOST_DELTA_HEAD_BYTES = 384;
 
 export interface DeltaRequest {
   readonly items: readonly DigestItem[];
@@ -33,6 +34,7 @@ export interface DeltaAnswer {
 /** An owner's stretch while it is being filled. */
 interface Cursor {
   readonly state: HostState;
+  readonly head: Head;
   readonly from: number;
   readonly isRepair: boolean;
   readonly rest: Iterator<Entry>;
@@ -41,7 +43,7 @@ interface Cursor {
 }
 
 export function answerDigest(store: Store, request: DeltaRequest): DeltaAnswer {
-  const waiting = rotate(lackedStates(store, request), request.turn);
+  const waiting = controlFirst(store, rotate(lackedStates(store, request), request.turn));
   const cursors: Cursor[] = [];
   let bytesLeft = request.bytesMax;
   for (const lacked of waiting) {
@@ -83,7 +85,7 @@ function fillQuantum(cursor: Cursor, quantum: number, bytesLeft: number): number
   return spent;
 }
 
-type Lacked = Pick<Cursor, "state" | "from" | "isRepair">;
+type Lacked = Pick<Cursor, "state" | "head" | "from" | "isRepair">;
 
 function openCursor(lacked: Lacked): Cursor {
   const rest = lacked.state.entriesAfter(lacked.from);
@@ -100,16 +102,15 @@ function hasNews(cursor: Cursor): boolean {
   return cursor.next === undefined || cursor.taken.length > 0;
 }
 
-function toDelta({ state, from, isRepair, taken, next }: Cursor): HostDelta {
+function toDelta({ state, head, from, isRepair, taken, next }: Cursor): HostDelta {
   const to = next === undefined ? state.counter : (taken.at(-1)?.version.counter ?? from);
   return {
     owner: state.owner,
     start: state.start,
     from,
     to,
-    head: Math.max(state.counter, state.exactFrom),
+    head,
     compacted: state.compacted,
-    completeAt: state.completeAt,
     isRepair,
     entries: taken,
   };
@@ -118,30 +119,44 @@ function toDelta({ state, from, isRepair, taken, next }: Cursor): HostDelta {
 function lackedStates(store: Store, request: DeltaRequest): readonly Lacked[] {
   const items = Map.groupBy(request.items, (item) => item.owner);
   const owners: Iterable<OwnerId> = request.scope === "all" ? store.owners() : items.keys();
-  return [...owners].flatMap((owner) => {
-    const { inForce, aside } = store.held(owner);
-    const theirs = items.get(owner) ?? [];
-    // In force first: a receiver drops an earlier start that comes after a later one.
-    return [inForce, aside].flatMap((state) => (state === undefined ? [] : lackedOf(state, theirs)));
-  });
+  return [...owners].flatMap((owner) => lackedOf(store.held(owner).inForce, items.get(owner) ?? []));
 }
 
-/** Of one state of ours, what `theirs` lacks: nothing, a continuation, or the whole. */
-function lackedOf(state: HostState, theirs: readonly DigestItem[]): readonly Lacked[] {
-  const same = theirs.find((item) => compareStarts(item.start, state.start) === 0);
-  if (same === undefined) {
-    // A later start that is not in force there may never be: until then ours, if complete, is what they lack.
-    const isOutdated = theirs.some(
-      (item) => compareStarts(item.start, state.start) > 0 && (item.isInForce || !state.isComplete),
-    );
-    return isOutdated ? [] : [{ state, from: 0, isRepair: false }];
+/** Of the state of ours in force, what `theirs` lacks: nothing, a continuation, or the whole. */
+function lackedOf(state: HostState | undefined, theirs: readonly DigestItem[]): readonly Lacked[] {
+  // Nothing is passed on that its owner has not signed.
+  const head = state?.signed;
+  if (state === undefined || head === undefined || state.isDraft) return [];
+  const same = theirs.filter((item) => compareStarts(item.start, state.start) === 0);
+  const best = same.reduce<DigestItem | undefined>(furtherOf, undefined);
+  if (best === undefined) {
+    // A later start that is built aside there may never be: until then ours is what they lack.
+    const isOutdated = theirs.some((item) => compareStarts(item.start, state.start) > 0 && item.isInForce);
+    return isOutdated ? [] : [{ state, head, from: 0, isRepair: false }];
   }
-  if (same.wantsRepair) return [{ state, from: 0, isRepair: true }];
-  // At one counter the news may be that the owner declared it complete.
-  const isNews = same.counter < state.counter + Number(state.isComplete && !same.isInForce);
-  if (!isNews) return [];
-  const canContinue = same.counter >= state.compacted || same.compacted >= state.compacted;
-  return [{ state, from: canContinue ? same.counter : 0, isRepair: false }];
+  if (best.wantsRepair) return [{ state, head, from: 0, isRepair: true }];
+  // At one counter the head alone is news to who has the entries aside.
+  if (best.counter < state.counter + Number(!best.isInForce)) return [continuation(state, head, best)];
+  // Aside they are further than we are, in force they are not.
+  const inForce = same.find((item) => item.isInForce);
+  if (inForce === undefined) return [{ state, head, from: 0, isRepair: false }];
+  return inForce.counter < state.counter ? [continuation(state, head, inForce)] : [];
+}
+
+function continuation(state: HostState, head: Head, { counter, compacted }: DigestItem): Lacked {
+  const canContinue = counter >= state.compacted || compacted >= state.compacted;
+  return { state, head, from: canContinue ? counter : 0, isRepair: false };
+}
+
+function furtherOf(left: DigestItem | undefined, right: DigestItem): DigestItem {
+  return left === undefined || right.counter > left.counter ? right : left;
+}
+
+/** Those that write control records, what everybody waits for, have the first turn. */
+function controlFirst(store: Store, waiting: readonly Lacked[]): readonly Lacked[] {
+  const [first, others] = [[] as Lacked[], [] as Lacked[]];
+  for (const lacked of waiting) (store.writesControl(lacked.state.owner) ? first : others).push(lacked);
+  return [...first, ...others];
 }
 
 function rotate<Item>(list: readonly Item[], turn: number): readonly Item[] {

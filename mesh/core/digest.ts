@@ -12,14 +12,18 @@ export function digestOf(store: Store): readonly DigestItem[] {
 }
 
 /**
- * A state that is built anew aside, of the start in force, stands for both: only from its counter can it be continued.
+ * A state that is built anew aside, of the start in force, stands for both while it is behind: only from its counter can it
+ * be continued.
  */
 export function digestOfOwner(store: Store, owner: OwnerId): readonly DigestItem[] {
   const { inForce, aside } = store.held(owner);
   const isReplaced =
-    inForce !== undefined && aside !== undefined && compareStarts(inForce.start, aside.start) === 0;
+    inForce !== undefined &&
+    aside !== undefined &&
+    compareStarts(inForce.start, aside.start) === 0 &&
+    aside.counter < inForce.counter;
   const items: DigestItem[] = [];
-  if (inForce !== undefined && !isReplaced) items.push(itemOf(inForce, true));
+  if (inForce !== undefined && !isReplaced && !inForce.isDraft) items.push(itemOf(inForce, true));
   if (aside !== undefined) items.push(itemOf(aside, false));
   return items;
 }
@@ -37,12 +41,12 @@ export function digestForGap(
 /** An item that asks for the whole of a start of which nothing is held. */
 function emptyItem(owner: OwnerId, start: Start): DigestItem {
   const nothing = { counter: 0, compacted: 0, checksum: 0 };
-  return { owner, start, ...nothing, isExact: true, isInForce: false, wantsRepair: false };
+  return { owner, start, ...nothing, isInForce: false, wantsRepair: false };
 }
 
 function itemOf(state: HostState, isInForce: boolean): DigestItem {
-  const { owner, start, counter, compacted, checksum, isExact } = state;
-  return { owner, start, counter, compacted, checksum, isExact, isInForce, wantsRepair: false };
+  const { owner, start, counter, compacted, checksum } = state;
+  return { owner, start, counter, compacted, checksum, isInForce, wantsRepair: false };
 }
 
 export interface DigestFindings {
@@ -50,26 +54,24 @@ export interface DigestFindings {
   readonly isLacking: boolean;
   /** States with the other's version but other values. */
   readonly mismatched: readonly OwnerId[];
-  /** The highest start of our own that we did not begin, or writes of this one that we did not do. */
-  readonly ownConflict: Start | undefined;
+  /** The other holds writes of ours that we did not do. */
+  readonly isOwnAhead: boolean;
 }
 
 /** Reads the other's digest against our store. `self` is judged apart: nobody knows our state better. */
 export function compareDigest(store: Store, items: readonly DigestItem[], self: OwnerId): DigestFindings {
   const mismatched: OwnerId[] = [];
-  let isLacking = false;
-  let ownConflict: Start | undefined;
+  let [isLacking, isOwnAhead] = [false, false];
   for (const item of items) {
-    const { inForce, aside } = store.held(item.owner);
-    if (item.owner === self) {
-      if (inForce !== undefined && isAhead(item, inForce)) ownConflict = laterStart(ownConflict, item.start);
-    } else {
-      // What the other has in force counts against what we have in force: a later start aside may never be announced.
-      isLacking ||= isAhead(item, aside ?? inForce) || (item.isInForce && isAhead(item, inForce));
-    }
+    const { inForce } = store.held(item.owner);
+    // Only what is in force there can be given to us: the rest is not checked.
+    const isNews =
+      item.isInForce && isAhead(item, inForce) && !store.forgotten.covers(item.owner, item.start);
+    if (item.owner === self) isOwnAhead ||= isNews;
+    else isLacking ||= isNews;
     if (inForce !== undefined && isMismatch(item, inForce)) mismatched.push(item.owner);
   }
-  return { isLacking, mismatched, ownConflict };
+  return { isLacking, mismatched, isOwnAhead };
 }
 
 function isAhead(item: DigestItem, state: HostState | undefined): boolean {
@@ -78,10 +80,6 @@ function isAhead(item: DigestItem, state: HostState | undefined): boolean {
 }
 
 function isMismatch(item: DigestItem, state: HostState): boolean {
-  const isComparable = item.isInForce && item.isExact && state.isExact && item.counter === state.counter;
+  const isComparable = item.isInForce && !state.isDraft && item.counter === state.counter;
   return isComparable && compareStarts(item.start, state.start) === 0 && item.checksum !== state.checksum;
-}
-
-function laterStart(left: Start | undefined, right: Start): Start {
-  return left !== undefined && compareStarts(left, right) > 0 ? left : right;
 }

@@ -1,6 +1,6 @@
 // Inputs and effects of the replica: values, so that a transcript prints them and the simulator drops and reorders them.
 
-import type { EntryChange } from "../mesh.ts";
+import type { Entry, EntryChange } from "../mesh.ts";
 import type { OwnerId } from "./ids.ts";
 import type { GossipMessage, HostDelta, ReplicaMessage } from "./message.ts";
 import type { Raise } from "./raises.ts";
@@ -12,7 +12,7 @@ export type ReplicaInput =
   | { readonly kind: "begin" }
   | { readonly kind: "write"; readonly key: string; readonly value: Uint8Array | null }
   | { readonly kind: "announce" }
-  /** Gossip of `delta.owner`, handed on by `from`. Who signed it is checked before. */
+  /** Gossip of `delta.owner`, handed on by `from`. */
   | { readonly kind: "gossip"; readonly from: OwnerId; readonly delta: HostDelta }
   | { readonly kind: "message"; readonly from: OwnerId; readonly message: ReplicaMessage }
   /** Its hello was accepted and the standing stream is open. */
@@ -21,6 +21,8 @@ export type ReplicaInput =
   /** Frames to this peer were dropped: what they said must be said by a sync. */
   | { readonly kind: "peer-overflowed"; readonly peer: OwnerId }
   | { readonly kind: "timer"; readonly token: TimerToken }
+  /** An operator removed this owner for good: nothing up to its present start comes back. */
+  | { readonly kind: "forget"; readonly owner: OwnerId }
   | { readonly kind: "sync"; readonly peer: OwnerId; readonly id: SyncId }
   /** The answer to `persist-incarnation`: it is on disk. `startId` is random. */
   | { readonly kind: "incarnation-persisted"; readonly incarnation: number; readonly startId: number };
@@ -42,7 +44,11 @@ export type Counter =
   | "tombstones-collected"
   | "refused-owners-max"
   | "refused-entries-max"
-  | "refused-not-own";
+  | "refused-signature"
+  | "refused-root"
+  | "forgotten"
+  | "twins"
+  | "asides-dropped";
 
 export type Effect =
   | { readonly kind: "publish"; readonly message: GossipMessage }
@@ -52,5 +58,7 @@ export type Effect =
   | { readonly kind: "changed"; readonly change: EntryChange }
   /** Must be on disk before `incarnation-persisted` comes back; until then the old start goes on. */
   | ({ readonly kind: "persist-incarnation" } & Raise)
+  /** Another process runs with our key; `entries` are what it wrote. The younger, if it is us, is silent from now on. */
+  | { readonly kind: "twin"; readonly isYounger: boolean; readonly entries: readonly Entry[] }
   | { readonly kind: "sync-ended"; readonly id: SyncId; readonly isReached: boolean }
   | { readonly kind: "count"; readonly counter: Counter; readonly by: number };

@@ -3,6 +3,7 @@
 
 import type { Entry } from "../mesh.ts";
 import { hashEntry, xorHashes } from "./entry.ts";
+import type { Head } from "./head.ts";
 import type { OwnerId } from "./ids.ts";
 import { compareVersions, type Start, type Version } from "./version.ts";
 
@@ -13,10 +14,11 @@ export class HostState {
   readonly #entries = new Map<string, Entry>();
   #counter = 0;
   #compacted = 0;
-  #completeAt = 0;
-  #exactFrom = 0;
+  #signed: Head | undefined;
   #checksum = 0;
   #liveCount = 0;
+  /** Our own, not announced yet: nobody hears of it. */
+  isDraft: boolean = false;
 
   constructor(owner: OwnerId, start: Start) {
     this.owner = owner;
@@ -31,24 +33,16 @@ export class HostState {
   get compacted(): number {
     return this.#compacted;
   }
-  /** The owner declared this start complete at this counter; 0: not yet, as far as we know. */
-  get completeAt(): number {
-    return this.#completeAt;
+  /** Signed by the owner at this very counter, and its root is that of our entries; undefined: not checked here yet. */
+  get signed(): Head | undefined {
+    return this.#signed?.counter === this.#counter ? this.#signed : undefined;
   }
-  /**
-   * Below this counter values may be missing: a cut delta leaves out what its sender had replaced later, beyond the cut.
-   */
-  get exactFrom(): number {
-    return this.#exactFrom;
-  }
-  get isExact(): boolean {
-    return this.#counter >= this.#exactFrom;
-  }
-  /** May be in force: its owner declared it complete, and we hold all of that (`no-empty-table`). */
+  /** May be in force: its owner declared it complete, and all that it says of it is checked (`no-empty-table`). */
   get isComplete(): boolean {
-    return this.#completeAt > 0 && this.#counter >= this.#completeAt && this.isExact;
+    const { signed } = this;
+    return signed !== undefined && this.#counter >= signed.completeAt;
   }
-  /** Exclusive or of all live entries' hashes; tombstones do not count. Comparable between exact states only. */
+  /** Exclusive or of all live entries' hashes; tombstones do not count. */
   get checksum(): number {
     return this.#checksum;
   }
@@ -93,12 +87,19 @@ export class HostState {
     this.#counter = Math.max(this.#counter, counter);
   }
 
-  learnCompleteAt(counter: number): void {
-    this.#completeAt = Math.max(this.#completeAt, counter);
+  /** The owner's word on this state as it stands; it is void with the next write. */
+  sign(head: Head): void {
+    if (head.counter !== this.#counter) throw new Error("bug: head of another version");
+    this.#signed = head;
   }
 
-  learnExactFrom(counter: number): void {
-    this.#exactFrom = Math.max(this.#exactFrom, counter);
+  /** A copy that goes on apart; entries are shared. Its head is not: it is to be checked anew. */
+  fork(): HostState {
+    const copy = new HostState(this.owner, this.start);
+    for (const entry of this.#entries.values()) copy.put(entry);
+    copy.#counter = this.#counter;
+    copy.#compacted = this.#compacted;
+    return copy;
   }
 
   /** For a state that is built from a compacted one: it lacks the same tombstones. */
@@ -106,21 +107,21 @@ export class HostState {
     this.#compacted = Math.max(this.#compacted, counter);
   }
 
-  /** Collects tombstones up to `counter`; raises the compacted version to the last one that went. */
-  compact(counter: number): number {
+  /** Collects tombstones up to `counter`; raises the compacted version to the last one that went, if that `isSafe`. */
+  compact(counter: number, isSafe = true): number {
     let collected = 0;
     for (const entry of this.#entries.values()) {
       if (entry.version.counter > counter) break;
       if (entry.value !== null) continue;
       this.#entries.delete(entry.key);
-      this.#compacted = Math.max(this.#compacted, entry.version.counter);
+      if (isSafe) this.#compacted = Math.max(this.#compacted, entry.version.counter);
       collected += 1;
     }
     return collected;
   }
 
   describe(): string {
-    const complete = this.#completeAt === 0 ? "incomplete" : `complete@${this.#completeAt}`;
+    const complete = this.#signed === undefined ? "unsigned" : `complete@${this.#signed.completeAt}`;
     return `${this.start.incarnation}.${this.#counter} ${complete} live=${this.#liveCount} compacted=${this.#compacted}`;
   }
 

@@ -1,6 +1,7 @@
 // Message: what members say to each other, one union. Never change a shipped variant; add one (and its golden bytes).
 
 import type { Entry, MemberRole } from "../mesh.ts";
+import type { Head } from "./head.ts";
 import type { MemberName, OwnerId } from "./ids.ts";
 import type { Start } from "./version.ts";
 
@@ -16,12 +17,10 @@ export interface HostDelta {
   readonly start: Start;
   readonly from: number;
   readonly to: number;
-  /** The counter up to which the sender's own state reaches; above `to`: this delta was cut, ask again. */
-  readonly head: number;
+  /** Signed by the owner: its state at `head.counter`. Above `to`: this delta was cut, ask again. */
+  readonly head: Head;
   /** The sender's compacted version: who is below it and continues would miss deletions. */
   readonly compacted: number;
-  /** The counter at which the owner declared this start complete; 0: not yet, as far as the sender knows. */
-  readonly completeAt: number;
   /** The answer to `wantsRepair`: the receiver builds this aside though it holds all of it. `from` is 0. */
   readonly isRepair: boolean;
   /** In version order, all newer than `from`. */
@@ -34,9 +33,8 @@ export interface DigestItem {
   readonly start: Start;
   readonly counter: number;
   readonly compacted: number;
-  /** Of the live values; compared only when both sides are in force, exact and at the same counter. */
+  /** Of the live values; compared only when both sides are in force and at the same counter. */
   readonly checksum: number;
-  readonly isExact: boolean;
   readonly isInForce: boolean;
   /** In a pull: send all of it from the beginning, our copy has other values than yours. */
   readonly wantsRepair: boolean;
@@ -48,6 +46,7 @@ export interface HelloMessage {
   readonly cluster: string;
   readonly name: MemberName;
   readonly role: MemberRole;
+  /** That the sender's process was born with: it tells one process of a member from another. */
   readonly incarnation: number;
 }
 

@@ -4,11 +4,12 @@
 import { GOSSIP_BYTES_MAX } from "../limits.ts";
 import type { Entry } from "../mesh.ts";
 import { entryBytesMax } from "./entry.ts";
+import type { Head } from "./head.ts";
 import type { HostState } from "./host-state.ts";
 import type { HostDelta } from "./message.ts";
 
-/** Left in a gossip message for owner id, version and counters. */
-const GOSSIP_HEAD_BYTES = 256;
+/** Left in a gossip message for owner id, versions, root and signature. */
+const GOSSIP_HEAD_BYTES = 512;
 
 export class Outbox {
   readonly #pending = new Map<string, Entry>();
@@ -27,16 +28,15 @@ export class Outbox {
   }
 
   /** All pending as one stretch of `own`; afterwards nothing is pending. */
-  take(own: HostState): HostDelta {
+  take(own: HostState, head: Head): HostDelta {
     const fits = this.#bytes <= GOSSIP_BYTES_MAX - GOSSIP_HEAD_BYTES;
     const delta = {
       owner: own.owner,
       start: own.start,
       from: fits ? this.#from : own.counter,
       to: own.counter,
-      head: own.counter,
+      head,
       compacted: own.compacted,
-      completeAt: own.completeAt,
       isRepair: false,
       entries: fits ? [...this.#pending.values()] : [],
     };

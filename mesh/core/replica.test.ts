@@ -4,78 +4,26 @@ import {
   GOSSIP_BYTES_MAX,
   GOSSIP_COALESCE_MS,
   OWNERS_MAX,
-  RAISE_INTERVAL_MS,
-  RAISES_AT_ONCE_MAX,
   ROUND_TIMEOUT_MS,
+  ROUNDS_AT_ONCE_MAX,
   SETTLE_SYNC_MS,
 } from "../limits.ts";
+import {
+  countersOf,
+  createReplica,
+  deltaOf,
+  depsOf,
+  describeEffects,
+  OTHER,
+  PEER,
+  SELF,
+  tokenOf,
+  VALUE,
+} from "../sim/replica-harness.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
-import { type OwnerId, ownerId } from "./ids.ts";
+import { ownerId } from "./ids.ts";
 import type { HostDelta } from "./message.ts";
 import { Replica } from "./replica.ts";
-
-const SELF = ownerId("self");
-const PEER = ownerId("peer");
-const OTHER = ownerId("other");
-const VALUE = new Uint8Array([1]);
-
-function createReplica(): Replica {
-  return new Replica({ self: SELF, start: { incarnation: 10, startId: 1 } }, { random: () => 0.5 });
-}
-
-/** One line an effect, as a transcript has it. Counters are left out. */
-function describeEffects(effects: readonly Effect[]): readonly string[] {
-  return effects.filter((effect) => effect.kind !== "count").map(describeEffect);
-}
-
-function describeEffect(effect: Effect): string {
-  switch (effect.kind) {
-    case "publish": {
-      const { from, to, completeAt, entries } = effect.message.delta;
-      return `publish (${from},${to}] complete@${completeAt} entries=${entries.length}`;
-    }
-    case "send":
-      return `send ${effect.message.kind} to ${effect.to}`;
-    case "schedule":
-      return `schedule ${effect.token.purpose} in ${effect.delayMs}`;
-    case "changed":
-      return `changed ${effect.change.owner}/${effect.change.key} by ${effect.change.path}`;
-    case "persist-incarnation":
-      return `persist ${effect.incarnation}`;
-    case "sync-ended":
-      return `sync ${effect.id} ended ${effect.isReached}`;
-    case "count":
-      return `count ${effect.counter}`;
-  }
-}
-
-function countersOf(effects: readonly Effect[]): readonly string[] {
-  return effects.filter((effect) => effect.kind === "count").map((effect) => effect.counter);
-}
-
-function deltaOf(owner: OwnerId, part: Partial<HostDelta> = {}): HostDelta {
-  const start = { incarnation: 5, startId: 5 };
-  const delta = {
-    owner,
-    start,
-    from: 0,
-    to: 1,
-    head: 1,
-    compacted: 0,
-    completeAt: 1,
-    isRepair: false,
-    ...part,
-  };
-  const version = { ...delta.start, counter: delta.to };
-  const entries = delta.to > delta.from ? [{ owner, key: "a", value: VALUE, version }] : [];
-  return { entries, ...delta };
-}
-
-function tokenOf(effects: readonly Effect[]) {
-  const schedule = effects.find((effect) => effect.kind === "schedule");
-  if (schedule === undefined) throw new Error("nothing scheduled");
-  return schedule.token;
-}
 
 describe("own changes", () => {
   test("are only collected before announce, and then go out together", () => {
@@ -156,66 +104,11 @@ describe("gossip", () => {
   });
 });
 
-describe("our own entries at a version that we did not write", () => {
-  test("make us raise our incarnation, on disk first, and write all again", () => {
-    const replica = createReplica();
-    replica.step({ kind: "write", key: "a", value: VALUE }, 0);
-    replica.step({ kind: "announce" }, 0);
-    replica.step({ kind: "peer-connected", peer: PEER }, 0);
-    const foreign = deltaOf(SELF, { start: { incarnation: 12, startId: 3 } });
-    const message = {
-      kind: "delta",
-      round: 99,
-      deltas: [foreign],
-      hasMore: false,
-      isLacking: false,
-    } as const;
-    expect(describeEffects(replica.step({ kind: "message", from: PEER, message }, 1))).toEqual([
-      "persist 13",
-    ]);
-    expect(replica.step({ kind: "message", from: PEER, message }, 2)).toEqual([]);
-    expect(replica.ownVersion("a")?.incarnation).toBe(10);
-    const persisted = { kind: "incarnation-persisted", incarnation: 13, startId: 4 } as const;
-    expect(describeEffects(replica.step(persisted, 3))).toEqual([
-      "changed self/a by own",
-      "publish (0,1] complete@1 entries=1",
-    ]);
-    expect(replica.ownVersion("a")).toEqual({ incarnation: 13, startId: 4, counter: 1 });
-  });
-
-  test("by a second process with our key do not make us raise it for ever", () => {
-    const replica = createReplica();
-    replica.step({ kind: "peer-connected", peer: PEER }, 0);
-    let incarnation = 10;
-    const conflict = (nowMs: number): readonly string[] => {
-      const foreign = deltaOf(SELF, { start: { incarnation: incarnation + 1, startId: 3 } });
-      const message = {
-        kind: "delta",
-        round: 99,
-        deltas: [foreign],
-        hasMore: false,
-        isLacking: false,
-      } as const;
-      const effects = replica.step({ kind: "message", from: PEER, message }, nowMs);
-      const persist = effects.find((effect) => effect.kind === "persist-incarnation");
-      if (persist === undefined) return [];
-      incarnation = persist.incarnation;
-      replica.step({ kind: "incarnation-persisted", incarnation, startId: 4 }, nowMs);
-      return [persist.isRepeated ? "repeated" : "raised"];
-    };
-    const atOnce = Array.from({ length: 100 }, () => conflict(0)).flat();
-    expect(atOnce).toEqual(Array.from({ length: RAISES_AT_ONCE_MAX }, () => "raised"));
-    expect(conflict(RAISE_INTERVAL_MS - 1)).toEqual([]);
-    expect(conflict(RAISE_INTERVAL_MS)).toEqual(["repeated"]);
-    expect(conflict(RAISE_INTERVAL_MS + 1)).toEqual([]);
-  });
-});
-
 describe("two that refuse what the other holds", () => {
   test("do not send digests to and fro for ever", () => {
     const owners = Array.from({ length: 2 * OWNERS_MAX }, (_, at) => ownerId(`owner-${at}`));
     const replicas = [SELF, PEER].map((self, side) => {
-      const replica = new Replica({ self, start: { incarnation: 10, startId: 1 } }, { random: () => 0.5 });
+      const replica = new Replica({ self, start: { incarnation: 10, startId: 1 } }, depsOf(self));
       const known = owners.slice(side * OWNERS_MAX, (side + 1) * OWNERS_MAX);
       for (const owner of known) replica.step({ kind: "gossip", from: OTHER, delta: deltaOf(owner) }, 0);
       return replica;
@@ -329,5 +222,31 @@ describe("sync", () => {
     expect(
       describeEffects(replica.step({ kind: "peer-disconnected", peer: PEER }, ROUND_TIMEOUT_MS)),
     ).toEqual(["sync 3 ended false"]);
+  });
+});
+
+describe("many peers that come at once", () => {
+  test("are asked a few at a time, each when one before has answered", () => {
+    const replica = createReplica();
+    const peers = Array.from({ length: 3 * ROUNDS_AT_ONCE_MAX }, (_, at) => ownerId(`peer-${at}`));
+    const asked = (effects: readonly Effect[]): readonly string[] =>
+      effects.flatMap((effect) => (effect.kind === "send" ? [effect.to] : []));
+    const first = peers.flatMap((peer) => asked(replica.step({ kind: "peer-connected", peer }, 0)));
+    expect(first).toEqual(peers.slice(0, ROUNDS_AT_ONCE_MAX));
+    for (const [at, peer] of peers.entries()) {
+      const message = { kind: "delta", round: at + 1, deltas: [], hasMore: false, isLacking: false } as const;
+      const next = peers.slice(at + ROUNDS_AT_ONCE_MAX, at + ROUNDS_AT_ONCE_MAX + 1);
+      expect(asked(replica.step({ kind: "message", from: peer, message }, 1))).toEqual(next);
+    }
+  });
+
+  test("do not keep waiting who asked for a sync", () => {
+    const replica = createReplica();
+    const peers = Array.from({ length: ROUNDS_AT_ONCE_MAX + 1 }, (_, at) => ownerId(`peer-${at}`));
+    for (const peer of peers) replica.step({ kind: "peer-connected", peer }, 0);
+    const last = peers.at(-1) ?? PEER;
+    expect(describeEffects(replica.step({ kind: "sync", peer: last, id: 1 }, 0))).toEqual([
+      `send digest to ${last}`,
+    ]);
   });
 });

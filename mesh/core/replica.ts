@@ -1,19 +1,26 @@
 // Replica: one member's share of the truth. Gossip is the fast path: own changes go out at once. Anti-entropy is the sure
-// path: digest -> delta on connect, on a gap, on a checksum mismatch and periodically, both ways, chunk by chunk. The
-// answering side keeps no state: each chunk is asked for with a fresh digest, so nothing is lost when a link is.
+// path: digest -> delta on connect, on a gap, on a checksum mismatch and periodically, both ways.
 // A pure machine: time, randomness and all that it does to the world are arguments and effects.
 
-import { ANTI_ENTROPY_INTERVAL_MS, DELTA_BYTES_MAX, GOSSIP_COALESCE_MS, SETTLE_SYNC_MS } from "../limits.ts";
+import {
+  ANTI_ENTROPY_INTERVAL_MS,
+  DELTA_BYTES_MAX,
+  GOSSIP_COALESCE_MS,
+  SETTLE_SYNC_MS,
+  TOMBSTONE_GRACE_MS,
+} from "../limits.ts";
 import type { Entry, EntryChange } from "../mesh.ts";
+import { AntiEntropy } from "./anti-entropy.ts";
 import { Compaction } from "./compaction.ts";
 import { answerDigest } from "./delta.ts";
-import { compareDigest, digestForGap, digestOf, digestOfOwner } from "./digest.ts";
+import { compareDigest } from "./digest.ts";
 import type { Counter, Effect, ReplicaInput } from "./effect.ts";
+import { type HeadCrypto, headBytes } from "./head.ts";
 import type { OwnerId } from "./ids.ts";
-import type { DeltaMessage, DigestItem, DigestMessage, HostDelta, PullMessage } from "./message.ts";
+import type { DeltaMessage, DigestMessage, HostDelta, PullMessage } from "./message.ts";
 import { OwnState } from "./own-state.ts";
+import { ALL_PROTECTIONS, type Protections } from "./protections.ts";
 import { Raises } from "./raises.ts";
-import { type Lost, type Round, Rounds, type SyncId, type Waiter } from "./rounds.ts";
 import { type Outcome, Store } from "./store.ts";
 import { type Timer, Timers, type TimerToken } from "./timers.ts";
 import { compareStarts, type Start, type Version } from "./version.ts";
@@ -27,22 +34,27 @@ export interface ReplicaOptions {
   readonly self: OwnerId;
   /** On disk already; higher than every one before. */
   readonly start: Start;
+  /** Prefixes of keys of records that everybody waits for: who writes them is served first. */
+  readonly controlPrefixes?: readonly string[];
+  /** Tombstones older than this are collected. Default `TOMBSTONE_GRACE_MS`. */
+  readonly tombstoneGraceMs?: number;
+  /** All, but in a simulation. */
+  readonly protections?: Protections;
 }
 
-export interface ReplicaDeps {
+export interface ReplicaDeps extends HeadCrypto {
   /** In [0, 1). */
   readonly random: () => number;
 }
 
 export class Replica {
   readonly #self: OwnerId;
-  readonly #random: () => number;
-  readonly #store = new Store();
+  readonly #deps: ReplicaDeps;
+  readonly #store: Store;
   readonly #own: OwnState;
-  readonly #peers = new Set<OwnerId>();
-  readonly #rounds = new Rounds();
+  readonly #antiEntropy: AntiEntropy;
   readonly #raises = new Raises();
-  readonly #compaction = new Compaction();
+  readonly #compaction: Compaction;
   readonly #timers = new Timers();
   #effects: Effect[] = [];
   #nowMs = 0;
@@ -51,9 +63,22 @@ export class Replica {
 
   constructor(options: ReplicaOptions, deps: ReplicaDeps) {
     this.#self = options.self;
-    this.#random = deps.random;
-    this.#own = new OwnState(options.self, options.start);
+    this.#deps = deps;
+    const { self, start, protections = ALL_PROTECTIONS, controlPrefixes: prefixes = [] } = options;
+    const isControl = (key: string) => prefixes.some((prefix) => key.startsWith(prefix));
+    this.#store = new Store(deps, { protections, isControl });
+    this.#own = new OwnState(self, start, deps);
     this.#store.install(this.#own.state);
+    this.#antiEntropy = new AntiEntropy({
+      self,
+      store: this.#store,
+      protections,
+      nowMs: () => this.#nowMs,
+      emit: (effect) => this.#effects.push(effect),
+      count: (counter, by) => this.#count(counter, by),
+    });
+    const graceMs = protections.tombstoneGrace ? (options.tombstoneGraceMs ?? TOMBSTONE_GRACE_MS) : 0;
+    this.#compaction = new Compaction(graceMs, protections.tombstoneGrace);
   }
 
   get store(): Store {
@@ -70,13 +95,14 @@ export class Replica {
     this.#nowMs = nowMs;
     this.#effects = [];
     this.#handle(input);
+    this.#antiEntropy.beginWaiting();
     return this.#effects;
   }
 
   describe(): string {
     const announced = this.#own.isAnnounced ? "announced" : "not announced";
     const owners = this.#store.owners().size;
-    return `${announced} own=[${this.#own.state.describe()}] owners=${owners} peers=${this.#peers.size} rounds=${this.#rounds.size}`;
+    return `${announced} own=[${this.#own.state.describe()}] owners=${owners} peers=${this.#antiEntropy.peers.size} rounds=${this.#antiEntropy.size}`;
   }
 
   #handle(input: ReplicaInput): void {
@@ -103,15 +129,17 @@ export class Replica {
         this.#disconnect(input.peer);
         break;
       case "peer-overflowed":
-        // A digest of ours may be gone, or the answer that a sync counts on.
-        this.#failSyncs(this.#rounds.drop(input.peer));
+        this.#antiEntropy.failRounds(input.peer);
         this.#settle(input.peer);
         break;
       case "timer":
         this.#timer(input.token);
         break;
       case "sync":
-        this.#sync(input.peer, input.id);
+        this.#antiEntropy.sync(input.peer, input.id);
+        break;
+      case "forget":
+        this.#forget(input.owner);
         break;
       case "incarnation-persisted":
         this.#restart(input);
@@ -148,40 +176,64 @@ export class Replica {
   #flush(): void {
     this.#timers.disarm(FLUSH);
     this.#lastFlushAtMs = this.#nowMs;
+    const delta = this.#own.takeGossip();
+    if (delta === undefined) return;
     this.#count("gossip-published");
-    this.#effects.push({ kind: "publish", message: { kind: "gossip", delta: this.#own.takeGossip() } });
+    this.#effects.push({ kind: "publish", message: { kind: "gossip", delta } });
   }
 
-  /** Somebody holds writes of ours that we did not do: only a higher incarnation supersedes them. Disk first. */
+  /** Signed by our key, and not by us: only a higher incarnation supersedes it. Of two that live, the younger yields. */
+  #judgeOwn({ owner, start, head, entries }: HostDelta): void {
+    const own = this.#own.state;
+    if ((compareStarts(start, own.start) || head.counter - own.counter) <= 0) return;
+    if (!this.#deps.verify(owner, headBytes(owner, start, head), head.signature)) {
+      this.#count("refused-signature");
+      return;
+    }
+    const writer = this.#own.writerOf(head);
+    if (writer !== "past") {
+      this.#count("twins");
+      this.#effects.push({ kind: "twin", isYounger: writer === "elder", entries });
+    }
+    if (writer === "elder") this.#own.silence();
+    else this.#raise(start);
+  }
+
+  /** Disk first. */
   #raise(seen: Start): void {
-    const highest = Math.max(seen.incarnation, this.#own.state.start.incarnation);
-    const raise = this.#raises.above(highest, this.#nowMs);
+    const incarnation = Math.max(seen.incarnation, this.#own.state.start.incarnation);
+    const raise = this.#raises.above({ incarnation, startId: seen.startId }, this.#nowMs);
     if (raise === undefined) return;
     this.#count("own-conflicts");
     this.#effects.push({ kind: "persist-incarnation", ...raise });
   }
 
+  #forget(owner: OwnerId): void {
+    if (owner !== this.#self) this.#tell(this.#store.forget(owner), "own");
+  }
+
   #restart(start: Start): void {
     if (!this.#raises.end(start.incarnation)) return;
-    const entries = this.#own.restart(start);
+    const entries = this.#own.restart(start, this.#raises.seen);
     this.#store.install(this.#own.state);
     this.#tell(entries, "own");
     if (this.#own.isAnnounced) this.#flush();
   }
 
   #gossip(from: OwnerId, delta: HostDelta): void {
-    if (delta.owner === this.#self) return;
-    const outcome = this.#apply(delta, "gossip");
+    if (delta.owner === this.#self) {
+      this.#judgeOwn(delta);
+      return;
+    }
+    const outcome = this.#apply(from, delta, "gossip");
     if (outcome.kind === "applied") this.#count(outcome.isProgress ? "gossip-applied" : "duplicates");
     if (outcome.kind !== "ignored") return;
-    // The owner surely has its own range; who handed it on may not have applied it yet.
-    const source = this.#peers.has(delta.owner) ? delta.owner : from;
-    if (outcome.reason === "gap") this.#pull(source, delta);
-    if (outcome.reason === "stale") this.#beginRound(source);
+    if (outcome.reason === "gap") this.#antiEntropy.pullGap(from, delta);
+    if (outcome.reason === "stale") this.#antiEntropy.correct(from, delta.owner);
   }
 
   #message(from: OwnerId, message: DigestMessage | PullMessage | DeltaMessage): void {
-    if (!this.#peers.has(from)) return;
+    if (!this.#antiEntropy.peers.has(from)) return;
     switch (message.kind) {
       case "digest":
         this.#digest(from, message);
@@ -198,13 +250,13 @@ export class Replica {
   }
 
   #digest(from: OwnerId, message: DigestMessage): void {
-    const { isLacking, mismatched, ownConflict } = compareDigest(this.#store, message.items, this.#self);
+    const { isLacking, mismatched, isOwnAhead } = compareDigest(this.#store, message.items, this.#self);
     const hasMore = this.#answer(from, message, { scope: "all", isLacking });
-    if (ownConflict !== undefined) this.#raise(ownConflict);
-    for (const owner of mismatched) this.#repair(owner, from);
-    if (isLacking && this.#rounds.mayAskBack(from, this.#store.revision)) this.#beginRound(from);
-    // It has all of ours once it read this answer, so before it answers the next digest.
-    if (!hasMore) this.#confirm(from, this.#rounds.told(from));
+    // A digest is anybody's word: what is signed is asked for.
+    if (isOwnAhead) this.#antiEntropy.pull(from, this.#self);
+    for (const owner of mismatched) this.#antiEntropy.repair(owner, from);
+    if (isLacking) this.#antiEntropy.askBack(from);
+    if (!hasMore) this.#antiEntropy.told(from);
   }
 
   /** Returns whether something did not fit. */
@@ -214,6 +266,7 @@ export class Replica {
     { scope, isLacking }: { readonly scope: "all" | "listed"; readonly isLacking: boolean },
   ): boolean {
     this.#turn += 1;
+    this.#own.seal();
     const bytesMax = DELTA_BYTES_MAX - DELTA_HEAD_BYTES;
     const answer = answerDigest(this.#store, { items, scope, bytesMax, turn: this.#turn });
     if (answer.deltas.length > 0) this.#count("deltas-sent", answer.deltas.length);
@@ -226,38 +279,28 @@ export class Replica {
       if (delta.owner === this.#self) this.#judgeOwn(delta);
       else this.#takeDelta(from, delta);
     }
-    const round = this.#rounds.end(message.round, from);
-    if (round === undefined) return;
-    // Without progress "more" would go round for ever. Whoever brought it: another may have answered the same meanwhile.
-    const { revision } = round;
-    const isProgress = message.deltas.some(({ owner }) => this.#store.hasProgressed(owner, revision));
-    if (message.hasMore && isProgress) this.#continueRound(round);
-    else this.#endRound(round, message);
+    this.#antiEntropy.answered(from, message);
   }
 
   #takeDelta(from: OwnerId, delta: HostDelta): void {
-    const outcome = this.#apply(delta, "sync");
+    const outcome = this.#apply(from, delta, "sync");
     if (outcome.kind === "applied") this.#count("deltas-applied");
-    if (outcome.kind === "ignored" && outcome.reason === "stale") this.#beginRound(from);
-  }
-
-  #judgeOwn(delta: HostDelta): void {
-    const own = this.#own.state;
-    if ((compareStarts(delta.start, own.start) || delta.to - own.counter) > 0) this.#raise(delta.start);
+    if (outcome.kind === "ignored" && outcome.reason === "stale") this.#antiEntropy.ask(from);
   }
 
   /** Applies, tells the changes, counts what was refused. */
-  #apply(delta: HostDelta, path: EntryChange["path"]): Outcome {
+  #apply(from: OwnerId, delta: HostDelta, path: EntryChange["path"]): Outcome {
     const outcome = this.#store.apply(delta);
     if (outcome.kind === "applied") this.#tell(outcome.changes, path);
     if (outcome.kind === "refused") this.#count(`refused-${outcome.reason}`);
     if (outcome.kind === "ignored") this.#count(IGNORED_COUNTERS[outcome.reason]);
+    // Who handed it on changed it, or our own copy is wrong: the whole, from its owner, settles both.
+    if (outcome.kind === "refused" && outcome.reason === "root") this.#antiEntropy.repair(delta.owner, from);
     return outcome;
   }
 
   #connect(peer: OwnerId): void {
-    this.#peers.add(peer);
-    this.#beginRound(peer);
+    this.#antiEntropy.connect(peer);
     this.#settle(peer);
   }
 
@@ -268,84 +311,8 @@ export class Replica {
   }
 
   #disconnect(peer: OwnerId): void {
-    this.#peers.delete(peer);
     this.#timers.disarm({ purpose: "settle", peer });
-    this.#failSyncs(this.#rounds.drop(peer));
-  }
-
-  #sync(peer: OwnerId, id: number): void {
-    if (this.#peers.has(peer)) this.#beginRound(peer, [{ id, isTold: false }]);
-    else this.#effects.push({ kind: "sync-ended", id, isReached: false });
-  }
-
-  #pull(peer: OwnerId, delta: HostDelta): void {
-    this.#beginPull(peer, delta.owner, digestForGap(this.#store, delta));
-  }
-
-  /** Same version, other values: the owner's copy is right; without the owner, the peer's is as good as ours. */
-  #repair(owner: OwnerId, from: OwnerId): void {
-    this.#count("repairs");
-    // Ours is right by definition: the peer finds out when it reads our digest.
-    if (owner === this.#self) {
-      this.#beginRound(from);
-      return;
-    }
-    const items = digestOfOwner(this.#store, owner).map((item) => ({ ...item, wantsRepair: true }));
-    this.#beginPull(this.#peers.has(owner) ? owner : from, owner, items);
-  }
-
-  #beginPull(peer: OwnerId, owner: OwnerId, items: readonly DigestItem[]): void {
-    if (!this.#peers.has(peer)) return;
-    const { revision } = this.#store;
-    const round = this.#rounds.begin({ peer, pulled: owner, revision, waiters: [] }, this.#nowMs);
-    if (round === undefined) return;
-    this.#count("pulls");
-    this.#effects.push({ kind: "send", to: peer, message: { kind: "pull", round: round.round, items } });
-  }
-
-  #beginRound(peer: OwnerId, waiters: readonly Waiter[] = []): void {
-    if (!this.#peers.has(peer)) return;
-    const round = this.#rounds.begin({ peer, revision: this.#store.revision, waiters }, this.#nowMs);
-    if (round === undefined) return;
-    this.#count("rounds");
-    const message = { kind: "digest", round: round.round, items: digestOf(this.#store) } as const;
-    this.#effects.push({ kind: "send", to: peer, message });
-  }
-
-  /** Asks for the next chunk with what is held now. */
-  #continueRound(round: Round): void {
-    this.#askAgain(round, round.waiters);
-    if (round.again) this.#askAgain(round, round.nextWaiters);
-  }
-
-  #askAgain({ peer, pulled }: Round, waiters: readonly Waiter[]): void {
-    if (pulled === undefined) this.#beginRound(peer, waiters);
-    else this.#beginPull(peer, pulled, digestOfOwner(this.#store, pulled));
-  }
-
-  #endRound(round: Round, { hasMore, isLacking }: DeltaMessage): void {
-    const { peer, waiters, wasTold } = round;
-    for (const { id, isTold } of waiters) {
-      // We hold what it held. What it lacked of ours it asked for while this ran, or with a digest that is on its way.
-      if (hasMore || isTold || !isLacking)
-        this.#effects.push({ kind: "sync-ended", id, isReached: !hasMore });
-      else if (wasTold) this.#confirm(peer, [id]);
-      else this.#rounds.park(peer, id, this.#nowMs);
-    }
-    if (round.again) this.#askAgain(round, round.nextWaiters);
-  }
-
-  /** One more round: its answer shows that the peer has read what we sent. */
-  #confirm(peer: OwnerId, syncs: readonly SyncId[]): void {
-    if (syncs.length > 0)
-      this.#beginRound(
-        peer,
-        syncs.map((id) => ({ id, isTold: true })),
-      );
-  }
-
-  #failSyncs({ syncs }: Lost): void {
-    for (const id of syncs) this.#effects.push({ kind: "sync-ended", id, isReached: false });
+    this.#antiEntropy.disconnect(peer);
   }
 
   #timer(token: TimerToken): void {
@@ -358,7 +325,7 @@ export class Replica {
         this.#tick();
         break;
       case "settle":
-        if (token.peer !== undefined) this.#beginRound(token.peer);
+        if (token.peer !== undefined) this.#antiEntropy.ask(token.peer);
         break;
       default:
         token.purpose satisfies never;
@@ -366,20 +333,20 @@ export class Replica {
   }
 
   #tick(): void {
-    const expired = this.#rounds.expire(this.#nowMs);
-    if (expired.rounds > 0) this.#count("rounds-expired", expired.rounds);
-    this.#failSyncs(expired);
-    const peers = [...this.#peers];
-    const peer = peers[Math.floor(this.#random() * peers.length)];
-    if (peer !== undefined) this.#beginRound(peer);
+    this.#antiEntropy.expire();
+    const peers = [...this.#antiEntropy.peers];
+    const peer = peers[Math.floor(this.#deps.random() * peers.length)];
+    if (peer !== undefined) this.#antiEntropy.ask(peer);
     const collected = this.#compaction.run(this.#store.states(), this.#nowMs);
     if (collected > 0) this.#count("tombstones-collected", collected);
+    const dropped = this.#store.expireAsides(this.#nowMs);
+    if (dropped > 0) this.#count("asides-dropped", dropped);
     this.#schedule(TICK, this.#tickDelayMs());
   }
 
   /** Half to one and a half intervals, so that members do not fall into step. */
   #tickDelayMs(): number {
-    return ANTI_ENTROPY_INTERVAL_MS * (0.5 + this.#random());
+    return ANTI_ENTROPY_INTERVAL_MS * (0.5 + this.#deps.random());
   }
 
   #schedule(timer: Timer, delayMs: number): void {
@@ -395,4 +362,4 @@ export class Replica {
   }
 }
 
-const IGNORED_COUNTERS = { old: "duplicates", stale: "stale", gap: "gaps" } as const;
+const IGNORED_COUNTERS = { old: "duplicates", stale: "stale", gap: "gaps", forgotten: "forgotten" } as const;

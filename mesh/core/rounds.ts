@@ -1,8 +1,8 @@
 // Rounds: the digests and pulls that wait for their answer. At most one for a peer, and one pull for an owner: what comes
-// up meanwhile is remembered as "again". A round number is a token: an answer to a round that is over decides nothing.
+// up meanwhile is remembered as "again". Of digests at most a few at once: peers beyond that wait for their turn. A round number is a token: an answer to a round that is over decides nothing.
 // A sync that still has to be answered by the peer's own digest is parked until that came.
 
-import { ROUND_TIMEOUT_MS } from "../limits.ts";
+import { ROUND_TIMEOUT_MS, ROUNDS_AT_ONCE_MAX } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
 
 /** A `Mesh.sync`; chosen by the shell. */
@@ -54,10 +54,12 @@ interface Parked {
 export class Rounds {
   readonly #open = new Map<number, Round>();
   readonly #askedBackAt = new Map<OwnerId, number>();
+  /** Peers that are to be asked when a round of another ends. */
+  readonly #waiting = new Set<OwnerId>();
   #parked: readonly Parked[] = [];
   #last = 0;
 
-  /** The new round, or undefined when one like it is open: that one is followed by another. */
+  /** The new round, or undefined when one like it is open, which is followed by another, or too many of others are. */
   begin(request: RoundRequest, nowMs: number): Round | undefined {
     const running = this.#running(request);
     if (running !== undefined) {
@@ -65,6 +67,12 @@ export class Rounds {
       running.nextWaiters.push(...request.waiters);
       return undefined;
     }
+    // A sync that somebody waits for goes at once.
+    if (request.pulled === undefined && request.waiters.length === 0 && this.#isFull()) {
+      this.#waiting.add(request.peer);
+      return undefined;
+    }
+    this.#waiting.delete(request.peer);
     this.#last += 1;
     const round: Round = {
       round: this.#last,
@@ -79,6 +87,14 @@ export class Rounds {
     };
     this.#open.set(round.round, round);
     return round;
+  }
+
+  /** Takes the next peer that waited for its turn, if there is room for it. */
+  takeWaiting(): OwnerId | undefined {
+    const [next] = this.#waiting;
+    if (next === undefined || this.#isFull()) return undefined;
+    this.#waiting.delete(next);
+    return next;
   }
 
   /** Takes the round that `peer` answered; undefined if it is over, or was somebody else's. */
@@ -119,11 +135,18 @@ export class Rounds {
   /** Takes all that is with a peer that was lost. */
   drop(lost: OwnerId): Lost {
     this.#askedBackAt.delete(lost);
+    this.#waiting.delete(lost);
     return this.#takeAll(({ peer }) => peer === lost);
   }
 
   get size(): number {
     return this.#open.size;
+  }
+
+  #isFull(): boolean {
+    let digests = 0;
+    for (const { pulled } of this.#open.values()) digests += Number(pulled === undefined);
+    return digests >= ROUNDS_AT_ONCE_MAX;
   }
 
   #running({ peer, pulled }: Pick<RoundRequest, "peer" | "pulled">): Round | undefined {

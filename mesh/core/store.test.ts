@@ -1,24 +1,41 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ENTRIES_PER_OWNER_MAX } from "../limits.ts";
+import { ASIDE_IDLE_MS, ENTRIES_PER_OWNER_MAX } from "../limits.ts";
+import { standInCrypto } from "../sim/stand-in-crypto.ts";
 import { answerDigest } from "./delta.ts";
 import { compareDigest, digestOf } from "./digest.ts";
 import { ownerId } from "./ids.ts";
 import type { HostDelta } from "./message.ts";
 import { OwnState } from "./own-state.ts";
+import { ALL_PROTECTIONS } from "./protections.ts";
 import { Store } from "./store.ts";
 
 const OWNER = ownerId("owner");
+const CRYPTO = standInCrypto(OWNER);
+const SMALL = ownerId("small");
 const READER = ownerId("reader");
 
-function ownerStore(incarnation = 1): { own: OwnState; store: Store } {
-  const own = new OwnState(OWNER, { incarnation, startId: 1 });
-  const store = new Store();
+function newStore(): Store {
+  return new Store(CRYPTO, { protections: ALL_PROTECTIONS, isControl: (key) => key.startsWith("app/") });
+}
+
+/** Whose states a store shows: sealed before it answers, as the replica does. */
+const shown = new WeakMap<Store, OwnState[]>();
+
+function show(store: Store, own: OwnState): void {
   store.install(own.state);
+  shown.set(store, [...(shown.get(store) ?? []), own]);
+}
+
+function ownerStore(incarnation = 1): { own: OwnState; store: Store } {
+  const own = new OwnState(OWNER, { incarnation, startId: 1 }, CRYPTO);
+  const store = newStore();
+  show(store, own);
   return { own, store };
 }
 
 function answer(from: Store, to: Store, bytesMax = 100_000, turn = 0): readonly HostDelta[] {
+  for (const own of shown.get(from) ?? []) own.seal();
   return answerDigest(from, { items: digestOf(to), scope: "all", bytesMax, turn }).deltas;
 }
 
@@ -35,6 +52,17 @@ function sync(from: Store, to: Store, bytesMax = 100_000): number {
     if (rounds > 1_000) throw new Error("sync does not end");
   }
   return rounds;
+}
+
+function gossipOf(own: OwnState): HostDelta {
+  const delta = own.takeGossip();
+  if (delta === undefined) throw new Error("not announced");
+  return delta;
+}
+
+/** As a relay that lies: the owner's head, other values. */
+function tamper(delta: HostDelta): HostDelta {
+  return { ...delta, entries: delta.entries.map((entry) => ({ ...entry, value: new Uint8Array([9]) })) };
 }
 
 function contents(store: Store): readonly (readonly [string, string, readonly number[]])[] {
@@ -54,9 +82,9 @@ describe("any order, loss and doubling of the same messages", () => {
         own.announce();
         const gossip = list.map(([key, value]) => {
           own.write(key, value);
-          return own.takeGossip();
+          return gossipOf(own);
         });
-        const reader = new Store();
+        const reader = newStore();
         let last = 0;
         for (const at of order) {
           const delta = gossip[at % gossip.length];
@@ -77,11 +105,11 @@ describe("any order, loss and doubling of the same messages", () => {
 describe("a delta that is cut", () => {
   test("leaves a valid prefix: what was asked for again completes it, entry by entry", () => {
     fc.assert(
-      fc.property(writes, fc.integer({ min: 300, max: 700 }), (list, bytesMax) => {
+      fc.property(writes, fc.integer({ min: 492, max: 892 }), (list, bytesMax) => {
         const { own, store } = ownerStore();
         for (const [key, value] of list) own.write(key, value);
         own.announce();
-        const reader = new Store();
+        const reader = newStore();
         sync(store, reader, bytesMax);
         expect(contents(reader)).toEqual(contents(store));
       }),
@@ -94,9 +122,9 @@ describe("a delta that is cut", () => {
     own.announce();
     own.write("large", new Uint8Array(5_000));
     own.write("kept", new Uint8Array([2]));
-    const reader = new Store();
-    const [first] = answer(store, reader, 5_250);
-    expect(first).toMatchObject({ from: 0, to: 2, head: 3, completeAt: 1 });
+    const reader = newStore();
+    const [first] = answer(store, reader, 5_442);
+    expect(first).toMatchObject({ from: 0, to: 2, head: { counter: 3, completeAt: 1 } });
     if (first !== undefined) reader.apply(first);
     expect(reader.held(OWNER)).toMatchObject({ inForce: undefined, aside: { counter: 2 } });
     sync(store, reader);
@@ -104,28 +132,29 @@ describe("a delta that is cut", () => {
   });
 
   test("gives every owner its turn: a small state is not starved by a large one", () => {
-    const large = new Store();
+    const large = newStore();
     const { own, store } = ownerStore();
     for (let at = 0; at < 100; at += 1) own.write(`key-${at}`, new Uint8Array(10_000));
     own.announce();
-    const small = new OwnState(ownerId("small"), { incarnation: 1, startId: 1 });
+    const small = new OwnState(SMALL, { incarnation: 1, startId: 1 }, standInCrypto(SMALL));
     small.write("a", new Uint8Array([1]));
     small.announce();
-    store.install(small.state);
+    show(store, small);
     for (const delta of answer(store, large, 100_000)) large.apply(delta);
-    expect(large.get(ownerId("small"), "a")).toBeDefined();
+    expect(large.get(SMALL, "a")).toBeDefined();
   });
 
   test("is not all heads when very many owners are lacked: each answer brings some entries", () => {
-    const store = new Store();
+    const store = newStore();
     for (let at = 0; at < 40; at += 1) {
-      const own = new OwnState(ownerId(`owner-${at}`), { incarnation: 1, startId: 1 });
+      const owner = ownerId(`owner-${at}`);
+      const own = new OwnState(owner, { incarnation: 1, startId: 1 }, standInCrypto(owner));
       own.write("a", new Uint8Array(100));
       own.announce();
-      store.install(own.state);
+      show(store, own);
     }
-    const reader = new Store();
-    sync(store, reader, 10 * 192);
+    const reader = newStore();
+    sync(store, reader, 10 * 384);
     expect(contents(reader)).toEqual(contents(store));
   });
 });
@@ -135,7 +164,7 @@ describe("a stretch that is over the bound on entries", () => {
     const { own, store } = ownerStore();
     for (let at = 0; at < ENTRIES_PER_OWNER_MAX - 1; at += 1) own.write(`${at}`, null);
     own.announce();
-    const reader = new Store();
+    const reader = newStore();
     sync(store, reader, 10_000_000);
     // The owner has collected its tombstones, the reader has not.
     own.state.compact(1_000);
@@ -153,7 +182,7 @@ describe("a restart of the owner", () => {
     before.own.write("kept", new Uint8Array([1]));
     before.own.write("gone", new Uint8Array([1]));
     before.own.announce();
-    const reader = new Store();
+    const reader = newStore();
     sync(before.store, reader);
     const after = ownerStore(2);
     after.own.write("other", new Uint8Array([2]));
@@ -178,11 +207,11 @@ describe("a restart of the owner", () => {
     const before = ownerStore(1);
     before.own.write("a", new Uint8Array([1]));
     before.own.announce();
-    const relay = new Store();
+    const relay = newStore();
     sync(before.store, relay);
     const after = ownerStore(2);
     after.own.write("b", new Uint8Array([2]));
-    const reader = new Store();
+    const reader = newStore();
     sync(after.store, reader);
     expect(compareDigest(reader, digestOf(relay), READER).isLacking).toBe(true);
     sync(relay, reader);
@@ -196,11 +225,11 @@ describe("a restart of the owner", () => {
     const before = ownerStore(1);
     before.own.announce();
     before.own.write("a", new Uint8Array([1]));
-    const late = before.own.takeGossip();
+    const late = gossipOf(before.own);
     const after = ownerStore(2);
     after.own.write("a", new Uint8Array([2]));
     after.own.announce();
-    const reader = new Store();
+    const reader = newStore();
     sync(after.store, reader);
     expect(reader.apply(late)).toEqual({ kind: "ignored", reason: "stale" });
     expect(reader.get(OWNER, "a")?.value).toEqual(new Uint8Array([2]));
@@ -213,14 +242,14 @@ describe("collected tombstones", () => {
     own.write("kept", new Uint8Array([1]));
     own.write("gone", new Uint8Array([1]));
     own.announce();
-    const reader = new Store();
+    const reader = newStore();
     sync(store, reader);
     own.write("gone", null);
     own.write("big", new Uint8Array(400));
     own.write("more", new Uint8Array(400));
     expect(own.state.compact(3)).toBe(1);
     const seen: number[] = [];
-    for (let deltas = answer(store, reader, 700); deltas.length > 0; deltas = answer(store, reader, 700)) {
+    for (let deltas = answer(store, reader, 892); deltas.length > 0; deltas = answer(store, reader, 892)) {
       for (const delta of deltas) reader.apply(delta);
       seen.push(reader.list("").length);
       expect(reader.get(OWNER, "kept")).toBeDefined();
@@ -230,20 +259,113 @@ describe("collected tombstones", () => {
   });
 });
 
-describe("values that differ at one version", () => {
-  test("are found by the checksum and repaired from the owner", () => {
+describe("values that are not what their owner signed", () => {
+  test("are refused from the first entry on, and after a part too", () => {
     const { own, store } = ownerStore();
     own.write("a", new Uint8Array([1]));
     own.announce();
-    const good = own.takeGossip();
-    const bad = { ...good, entries: good.entries.map((entry) => ({ ...entry, value: new Uint8Array([9]) })) };
-    const reader = new Store();
-    reader.apply(bad);
+    const first = gossipOf(own);
+    own.write("b", new Uint8Array([2]));
+    const second = gossipOf(own);
+    const reader = newStore();
+    expect(reader.apply(tamper(first))).toEqual({ kind: "refused", reason: "root" });
+    reader.apply(first);
+    expect(reader.apply(tamper(second))).toEqual({ kind: "refused", reason: "root" });
+    expect(reader.apply({ ...second, entries: [] })).toEqual({ kind: "refused", reason: "root" });
+    expect(contents(reader)).toEqual([[OWNER, "a", [1]]]);
+    reader.apply(second);
+    expect(digestOf(reader)).toEqual(digestOf(store));
+  });
+
+  test("are refused under a head that somebody else signed", () => {
+    const { own } = ownerStore();
+    own.write("a", new Uint8Array([1]));
+    own.announce();
+    const { owner: _, ...delta } = gossipOf(own);
+    expect(newStore().apply({ ...delta, owner: SMALL })).toEqual({ kind: "refused", reason: "signature" });
+  });
+
+  test("do not come in force with a part that is cut before they could be checked", () => {
+    const { own, store } = ownerStore();
+    own.write("a", new Uint8Array([1]));
+    own.announce();
+    const reader = newStore();
+    sync(store, reader);
+    for (const key of ["b", "c"]) own.write(key, new Uint8Array(600));
+    const [part] = answer(store, reader, 1_100);
+    expect(part).toMatchObject({ from: 1, to: 2, head: { counter: 3 } });
+    if (part !== undefined) reader.apply(tamper(part));
+    expect(reader.list("").map(({ key }) => key)).toEqual(["a"]);
+    const [rest] = answer(store, reader);
+    expect(rest).toMatchObject({ from: 2, to: 3 });
+    if (rest !== undefined) expect(reader.apply(rest)).toEqual({ kind: "refused", reason: "root" });
+    sync(store, reader);
+    expect(digestOf(reader)).toEqual(digestOf(store));
+  });
+
+  test("that got in are found by the checksum, and repaired from the owner", () => {
+    const { own, store } = ownerStore();
+    own.write("a", new Uint8Array([1]));
+    own.announce();
+    const unchecked = { ...ALL_PROTECTIONS, rootCheck: false };
+    const reader = new Store(CRYPTO, { protections: unchecked, isControl: () => false });
+    reader.apply(tamper(gossipOf(own)));
     expect(compareDigest(reader, digestOf(store), READER).mismatched).toEqual([OWNER]);
     const items = digestOf(reader).map((item) => ({ ...item, wantsRepair: true }));
     const { deltas } = answerDigest(store, { items, scope: "listed", bytesMax: 10_000, turn: 0 });
     const outcome = deltas.map((delta) => reader.apply(delta));
     expect(outcome).toMatchObject([{ changes: [{ key: "a", value: new Uint8Array([1]) }] }]);
     expect(digestOf(reader)).toEqual(digestOf(store));
+  });
+});
+
+describe("owners that write control records", () => {
+  test("come first in each answer", () => {
+    const store = newStore();
+    const control = ownerId("owner-7");
+    for (let at = 0; at < 20; at += 1) {
+      const owner = ownerId(`owner-${at}`);
+      const own = new OwnState(owner, { incarnation: 1, startId: 1 }, standInCrypto(owner));
+      own.write(owner === control ? "app/web" : "vm/1", new Uint8Array(100));
+      own.announce();
+      store.apply(gossipOf(own));
+    }
+    for (let turn = 0; turn < 20; turn += 1)
+      expect(answer(store, newStore(), 4 * 384, turn)[0]?.owner).toBe(control);
+  });
+});
+
+describe("a state of which a part came and nobody is left to complete it", () => {
+  function startedTwice(bytes: number): { before: Store; reader: Store } {
+    const before = ownerStore(1);
+    const after = ownerStore(2);
+    for (const { own } of [before, after]) {
+      own.write("a", new Uint8Array([1]));
+      own.write("b", new Uint8Array(bytes));
+      own.announce();
+    }
+    after.own.write("c", new Uint8Array(2_000));
+    const reader = newStore();
+    const [part] = answer(after.store, reader, 2_400);
+    if (part !== undefined) reader.apply(part);
+    expect(reader.held(OWNER)).toMatchObject({ inForce: undefined, aside: { start: { incarnation: 2 } } });
+    return { before: before.store, reader };
+  }
+
+  test("does not keep out an earlier one that is whole", () => {
+    const { before, reader } = startedTwice(1);
+    sync(before, reader);
+    expect(contents(reader)).toEqual(contents(before));
+  });
+
+  test("is dropped after a while, so that an earlier one can come part by part", () => {
+    const { before, reader } = startedTwice(600);
+    const [part] = answer(before, reader, 900);
+    expect(part && reader.apply(part)).toEqual({ kind: "ignored", reason: "old" });
+    reader.expireAsides(0);
+    expect(reader.expireAsides(ASIDE_IDLE_MS - 1)).toBe(0);
+    expect(reader.expireAsides(ASIDE_IDLE_MS)).toBe(1);
+    sync(before, reader, 1_050);
+    expect(contents(reader)).toEqual(contents(before));
   });
 });

@@ -1,11 +1,14 @@
 // Store: every host state in force, and those built aside until they may take the place of one (`no-empty-table`).
 
-import { ENTRIES_PER_OWNER_MAX, OWNERS_MAX } from "../limits.ts";
+import { ASIDE_IDLE_MS, ENTRIES_PER_OWNER_MAX, OWNERS_MAX } from "../limits.ts";
 import type { Entry, StoreView } from "../mesh.ts";
 import { isSameValue } from "./entry.ts";
+import { Forgotten } from "./forgotten.ts";
+import { type Head, type HeadCrypto, headBytes } from "./head.ts";
 import { HostState } from "./host-state.ts";
 import type { OwnerId } from "./ids.ts";
 import type { HostDelta } from "./message.ts";
+import type { Protections } from "./protections.ts";
 import { type HeldStates, type IgnoreReason, judge } from "./verdict.ts";
 import { compareStarts, compareVersions } from "./version.ts";
 
@@ -13,13 +16,30 @@ import { compareStarts, compareVersions } from "./version.ts";
 export type Outcome =
   | { readonly kind: "applied"; readonly changes: readonly Entry[]; readonly isProgress: boolean }
   | { readonly kind: "ignored"; readonly reason: IgnoreReason }
-  | { readonly kind: "refused"; readonly reason: "owners-max" | "entries-max" };
+  /** `signature`: the owner did not sign this head. `root`: it did, but our entries with these are not what it signed. */
+  | { readonly kind: "refused"; readonly reason: "owners-max" | "entries-max" | "signature" | "root" };
+
+export interface StoreOptions {
+  readonly protections: Protections;
+  /** Keys of records that everybody waits for: who writes them is served first. */
+  readonly isControl: (key: string) => boolean;
+}
 
 export class Store implements StoreView {
+  readonly #crypto: Pick<HeadCrypto, "roots" | "verify">;
+  readonly #options: StoreOptions;
   readonly #inForce = new Map<OwnerId, HostState>();
   readonly #aside = new Map<OwnerId, HostState>();
   readonly #progressedAt = new Map<OwnerId, number>();
+  readonly #idleAsides = new Map<OwnerId, { readonly revision: number; readonly sinceMs: number }>();
+  readonly #controlOwners = new Set<OwnerId>();
+  readonly forgotten: Forgotten = new Forgotten();
   #revision = 0;
+
+  constructor(crypto: Pick<HeadCrypto, "roots" | "verify">, options: StoreOptions) {
+    this.#crypto = crypto;
+    this.#options = options;
+  }
 
   /** How often something came to be held that was not before. */
   get revision(): number {
@@ -29,6 +49,11 @@ export class Store implements StoreView {
   /** More of `owner` is held than at `revision`: to ask again would be another question. */
   hasProgressed(owner: OwnerId, revision: number): boolean {
     return (this.#progressedAt.get(owner) ?? 0) > revision;
+  }
+
+  /** Control records were seen of it. */
+  writesControl(owner: OwnerId): boolean {
+    return this.#controlOwners.has(owner);
   }
 
   get(owner: OwnerId, key: string): Entry | undefined {
@@ -70,36 +95,147 @@ export class Store implements StoreView {
   }
 
   apply(delta: HostDelta): Outcome {
-    const held = this.held(delta.owner);
+    const { owner, start } = delta;
+    if (this.forgotten.covers(owner, start)) return { kind: "ignored", reason: "forgotten" };
+    const held = this.held(owner);
     const verdict = judge(held, delta);
     if (verdict.kind === "ignore") return { kind: "ignored", reason: verdict.reason };
+    const isNews = verdict.kind !== "apply" || verdict.states.some((state) => tellsMore(state, delta));
+    if (!isNews) return { kind: "applied", changes: [], isProgress: false };
+    if (!this.#isSigned(delta)) return { kind: "refused", reason: "signature" };
     if (verdict.kind === "apply") return this.#continueAll(verdict.states, delta);
     const isNew = held.inForce === undefined && held.aside === undefined;
     if (isNew && this.owners().size >= OWNERS_MAX) return { kind: "refused", reason: "owners-max" };
+    if (verdict.kind === "install") return this.#install(delta);
+    return this.#reset(held.inForce, delta);
+  }
+
+  /** Removes all of an owner, and takes nothing more of it up to the start that it had. Returns what that changed. */
+  forget(owner: OwnerId): readonly Entry[] {
+    const { inForce, aside } = this.held(owner);
+    const states = [inForce, aside].filter((state) => state !== undefined);
+    const [latest] = states.map(({ start }) => start).sort((left, right) => compareStarts(right, left));
+    if (latest === undefined) return [];
+    this.forgotten.add(owner, latest);
+    for (const held of [this.#inForce, this.#aside, this.#progressedAt, this.#idleAsides]) held.delete(owner);
+    this.#controlOwners.delete(owner);
+    const live = inForce === undefined ? [] : [...inForce.entries()].filter((entry) => entry.value !== null);
+    return live.map((entry) => ({ ...entry, value: null }));
+  }
+
+  /** Drops what is built aside and did not grow for `ASIDE_IDLE_MS`. Returns how many. */
+  expireAsides(nowMs: number): number {
+    let dropped = 0;
+    for (const owner of this.#idleAsides.keys()) if (!this.#aside.has(owner)) this.#idleAsides.delete(owner);
+    for (const owner of this.#aside.keys()) {
+      const revision = this.#progressedAt.get(owner) ?? 0;
+      const idle = this.#idleAsides.get(owner);
+      if (idle?.revision !== revision) this.#idleAsides.set(owner, { revision, sinceMs: nowMs });
+      else if (nowMs - idle.sinceMs >= ASIDE_IDLE_MS) dropped += Number(this.#aside.delete(owner));
+    }
+    return dropped;
+  }
+
+  /** Builds it anew from nothing. */
+  #reset(before: HostState | undefined, delta: HostDelta): Outcome {
     const state = new HostState(delta.owner, delta.start);
     state.inheritCompacted(delta.compacted);
-    this.#aside.set(delta.owner, state);
-    return this.#continueAll([state], delta);
+    if (this.#options.protections.buildAside) {
+      this.#aside.set(delta.owner, state);
+      return this.#continueAll([state], delta);
+    }
+    this.#inForce.set(delta.owner, state);
+    const outcome = this.#continueAll([state], delta);
+    if (outcome.kind !== "applied") return outcome;
+    return { ...outcome, changes: [...vanished(before, state), ...outcome.changes] };
+  }
+
+  /** In the place of nothing, beside what is built aside. */
+  #install(delta: HostDelta): Outcome {
+    const state = new HostState(delta.owner, delta.start);
+    state.inheritCompacted(delta.compacted);
+    if (isOverBound(state, delta)) return { kind: "refused", reason: "entries-max" };
+    take(state, delta.entries, delta);
+    if (!this.#hasRoot(state, [], delta.head)) return { kind: "refused", reason: "root" };
+    state.sign(delta.head);
+    if (!state.isComplete) return { kind: "ignored", reason: "old" };
+    this.#inForce.set(delta.owner, state);
+    if (this.#isOvertaken(state)) this.#aside.delete(delta.owner);
+    this.forgotten.remove(delta.owner);
+    this.#noteControl(delta.owner, state.entries());
+    this.#progressed(delta.owner);
+    return { kind: "applied", changes: differences(undefined, state), isProgress: true };
   }
 
   /** In force first: what a state built aside then changes is told against it. */
   #continueAll(states: readonly HostState[], delta: HostDelta): Outcome {
     // Before any: what was taken of a stretch that is refused would never be told.
     if (states.some((state) => isOverBound(state, delta))) return { kind: "refused", reason: "entries-max" };
-    const before = states.map(describeProgress);
-    const changes = states.flatMap((state) => this.#continue(state, delta));
-    const isProgress = states.some((state, at) => describeProgress(state) !== before[at]);
-    if (isProgress) this.#progressed(delta.owner);
-    return { kind: "applied", changes, isProgress };
+    const results = states.map((state) => this.#continue(state, delta));
+    const taken = results.filter((changes) => changes !== undefined);
+    if (taken.length === 0) return { kind: "refused", reason: "root" };
+    this.#progressed(delta.owner);
+    return { kind: "applied", changes: taken.flat(), isProgress: true };
   }
 
-  #continue(state: HostState, delta: HostDelta): readonly Entry[] {
+  /** What that changed in force; undefined if the result is not what the owner signed. */
+  #continue(state: HostState, delta: HostDelta): readonly Entry[] | undefined {
     const added = delta.entries.filter((entry) => entry.version.counter > state.counter);
-    for (const entry of added) state.put(entry);
-    state.advance(delta.to);
-    state.learnCompleteAt(delta.completeAt);
-    state.learnExactFrom(delta.head);
-    return this.#aside.get(state.owner) === state ? this.#promote(state) : added;
+    const isWhole = delta.to === delta.head.counter;
+    if (this.#inForce.get(state.owner) !== state) return this.#continueAside(state, added, delta);
+    // Of a part nobody can say that the owner signed it: it goes on beside, until its end is reached.
+    if (!isWhole && this.#options.protections.rootCheck) return this.#fork(state, added, delta);
+    if (isWhole && !this.#hasRoot(state, added, delta.head)) return undefined;
+    take(state, added, delta);
+    if (isWhole) state.sign(delta.head);
+    if (this.#isOvertaken(state)) this.#aside.delete(state.owner);
+    this.#noteControl(state.owner, added);
+    return added;
+  }
+
+  #fork(state: HostState, added: readonly Entry[], delta: HostDelta): readonly Entry[] | undefined {
+    if (this.#aside.has(state.owner)) return [];
+    const fork = state.fork();
+    this.#aside.set(state.owner, fork);
+    return this.#continueAside(fork, added, delta);
+  }
+
+  #continueAside(state: HostState, added: readonly Entry[], delta: HostDelta): readonly Entry[] | undefined {
+    take(state, added, delta);
+    if (delta.to !== delta.head.counter) return [];
+    if (!this.#hasRoot(state, [], delta.head)) {
+      this.#aside.delete(state.owner);
+      return undefined;
+    }
+    state.sign(delta.head);
+    return this.#promote(state);
+  }
+
+  #isOvertaken(inForce: HostState): boolean {
+    const aside = this.#aside.get(inForce.owner);
+    return (
+      aside !== undefined &&
+      compareStarts(aside.start, inForce.start) === 0 &&
+      aside.counter <= inForce.counter
+    );
+  }
+
+  #isSigned({ owner, start, head }: HostDelta): boolean {
+    if (!this.#options.protections.rootCheck) return true;
+    return this.#crypto.verify(owner, headBytes(owner, start, head), head.signature);
+  }
+
+  /** Whether `state` with `added` is what the owner signed. */
+  #hasRoot(state: HostState, added: readonly Entry[], head: Head): boolean {
+    if (!this.#options.protections.rootCheck) return true;
+    const replaced = new Set(added.map((entry) => entry.key));
+    const kept = [...state.entries()].filter((entry) => !replaced.has(entry.key));
+    return isSameValue(this.#crypto.roots.rootOf([...kept, ...added]), head.root);
+  }
+
+  #noteControl(owner: OwnerId, entries: Iterable<Entry>): void {
+    if (this.#controlOwners.has(owner)) return;
+    for (const { key } of entries) if (this.#options.isControl(key)) this.#controlOwners.add(owner);
   }
 
   #progressed(owner: OwnerId): void {
@@ -114,8 +250,20 @@ export class Store implements StoreView {
     if (!state.isComplete || (isSameStart && state.counter < before.counter)) return [];
     this.#aside.delete(state.owner);
     this.#inForce.set(state.owner, state);
+    this.forgotten.remove(state.owner);
+    this.#noteControl(state.owner, state.entries());
     return [...differences(before, state), ...vanished(before, state)];
   }
+}
+
+/** False for what is held already. */
+function tellsMore(state: HostState, delta: HostDelta): boolean {
+  return delta.to > state.counter || (state.signed === undefined && delta.head.counter === state.counter);
+}
+
+function take(state: HostState, added: readonly Entry[], delta: HostDelta): void {
+  for (const entry of added) state.put(entry);
+  state.advance(delta.to);
 }
 
 function isOverBound(state: HostState, delta: HostDelta): boolean {
@@ -124,10 +272,6 @@ function isOverBound(state: HostState, delta: HostDelta): boolean {
     ({ key, version }) => version.counter > state.counter && state.get(key) === undefined,
   );
   return state.size + new Set(added.map((entry) => entry.key)).size > ENTRIES_PER_OWNER_MAX;
-}
-
-function describeProgress(state: HostState): string {
-  return `${state.counter} ${state.completeAt}`;
 }
 
 /** Entries of the new state that the old one did not have, in version order. */

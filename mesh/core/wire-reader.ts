@@ -25,6 +25,11 @@ export class WireReader {
     return value as number;
   }
 
+  /** Fields of a part that another reader reads. */
+  next(): unknown {
+    return this.#take();
+  }
+
   flag(name: string): boolean {
     const value = this.#take();
     if (typeof value !== "boolean") this.#refuse(name);

@@ -17,11 +17,13 @@ export type GossipCounter =
   | "gossip-publish-failed"
   | "refused-gossip-stranger"
   | "refused-gossip-bytes"
-  | "refused-gossip-owner";
+  | "refused-gossip-signature";
 
 export interface GossipEvents {
   /** True for a peer whose hello was accepted: others are not heard. */
   isMember(peer: OwnerId): boolean;
+  /** True if its owner signed the head that it carries. */
+  isSigned(delta: HostDelta): boolean;
   onGossip(from: OwnerId, delta: HostDelta): void;
   count(counter: GossipCounter): void;
 }
@@ -78,8 +80,8 @@ export class Gossip {
     }
     // reject: members relay, they do not speak for each other.
     const { delta } = decoded.value;
-    if (message.type !== "signed" || message.from.toString() !== delta.owner) {
-      return this.#refuse("refused-gossip-owner", TopicValidatorResult.Reject);
+    if (!this.#events.isSigned(delta)) {
+      return this.#refuse("refused-gossip-signature", TopicValidatorResult.Reject);
     }
     this.#decoded.set(message.data, delta);
     return TopicValidatorResult.Accept;

@@ -1,5 +1,6 @@
 // The libp2p node: TCP, Noise, Yamux, and gossipsub with the settings that its defaults get wrong for one trusted cluster.
 
+import { hash } from "node:crypto";
 // package.json aliases this name to @libp2p/gossipsub: the package of the name stopped at libp2p 2, where development
 // went on under the other; the old one installs beside libp2p 3, starts, and silently exchanges nothing (measured).
 import {
@@ -15,7 +16,6 @@ import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
-import { gossipVersionBytes } from "../core/codec.ts";
 import { CONNECTIONS_MAX, DIAL_TIMEOUT_MS, DIALS_MAX, GOSSIP_BYTES_MAX } from "../limits.ts";
 
 /** What waits for a slow peer in gossipsub; beyond it the stream is aborted, and our watchdog takes the connection. */
@@ -23,6 +23,8 @@ const GOSSIP_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
 /** Must stay below the 4 MiB that a paused stream may buffer, or pausing would reset it. */
 const STREAM_WINDOW_BYTES_MAX = 2 * 1024 * 1024;
 const GOSSIP_ENVELOPE_BYTES = 1024;
+/** Enough against accidents and second preimages; each is repeated to many peers in gossipsub's IHAVE. */
+const MESSAGE_ID_BYTES = 20;
 /** Far above what a cluster needs; far below what fills a heap. */
 const DECODE_LIMITS = {
   maxSubscriptions: 16,
@@ -110,16 +112,12 @@ function gossipOptions({ topic }: NodeOptions): Parameters<typeof gossipsub>[0] 
     decodeRpcLimits: DECODE_LIMITS,
     // Scores are against strangers. Ten members behind one IP collapse the mesh otherwise (measured).
     scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0 },
-    // StrictSign is the default, and kept until heads are signed: the owner of a message is who signed it.
+    // Heads are signed (core/head.ts), once for all ways that they go; signing the envelope too would say nothing more.
+    globalSignaturePolicy: "StrictNoSign",
   };
 }
 
-/** Owner and version: a message is the same one by whatever way it comes. What is not ours is told apart by its bytes. */
+/** A message is the same one by whatever way it comes; a relay that changes a byte makes another, which hides nothing. */
 function messageId(message: PubsubMessage): Uint8Array {
-  const author = message.type === "signed" ? message.from.toMultihash().bytes : new Uint8Array(0);
-  const version = gossipVersionBytes(message.data) ?? message.data;
-  const id = new Uint8Array(author.length + version.length);
-  id.set(author);
-  id.set(version, author.length);
-  return id;
+  return hash("sha256", message.data, "buffer").subarray(0, MESSAGE_ID_BYTES);
 }

@@ -56,6 +56,8 @@ export interface LinksDeps {
 /** One peer with at least one accepted connection. */
 interface Link {
   readonly peer: OwnerId;
+  /** That its process was born with. */
+  readonly incarnation: number;
   readonly connections: Set<Connection>;
   /** Ours to it; undefined while none is open. The link is up while it is there. */
   outbound: { readonly connection: Connection; readonly stream: Stream } | undefined;
@@ -168,21 +170,34 @@ export class Links {
     }
     // Flushes ours, so that a foreigner learns our name before the connection goes.
     await stream.close().catch((error: Error) => stream.abort(error));
-    if (theirs.value.cluster === this.#options.cluster) this.#accept(connection);
+    if (theirs.value.cluster === this.#options.cluster) this.#accept(connection, theirs.value.incarnation);
     else await this.#refuse(connection, stream, theirs.value);
   }
 
-  #accept(connection: Connection): void {
+  #accept(connection: Connection, incarnation: number): void {
     if (this.#isStopped || connection.status !== "open") {
       this.#fail(connection, "connection lost");
       return;
     }
     const peer = ownerOf(connection);
-    const link = this.#links.get(peer) ?? newLink(peer);
+    this.#cutOtherProcess(peer, incarnation);
+    const link = this.#links.get(peer) ?? newLink(peer, incarnation);
     this.#links.set(peer, link);
     link.connections.add(connection);
     this.#admissionOf(connection).resolve("accepted");
     this.#openOutbound(link);
+  }
+
+  /**
+   * Who speaks now lives: what another process with this key left open is of one that died without a word, or of a twin.
+   * Answers to the one must not go to the other.
+   */
+  #cutOtherProcess(peer: OwnerId, incarnation: number): void {
+    const link = this.#links.get(peer);
+    if (link === undefined || link.incarnation === incarnation) return;
+    this.#links.delete(peer);
+    this.#cut(link, "another process of this member came");
+    if (link.outbound !== undefined) this.#outboundLost(link, link.outbound.stream);
   }
 
   async #refuse(connection: Connection, stream: Stream, theirs: HelloMessage): Promise<void> {
@@ -350,10 +365,11 @@ function hasGossipStream(connection: Connection): boolean {
   );
 }
 
-function newLink(peer: OwnerId): Link {
+function newLink(peer: OwnerId, incarnation: number): Link {
   const counters = { wasHeard: false, missedPings: 0, gossiplessTicks: 0 };
   return {
     peer,
+    incarnation,
     connections: new Set(),
     outbound: undefined,
     opening: undefined,

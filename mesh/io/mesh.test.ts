@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { cp, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -9,6 +9,7 @@ import { memberName, ownerId } from "../core/ids.ts";
 import { OwnState } from "../core/own-state.ts";
 import { Libp2pCluster } from "../sim/libp2p-cluster.ts";
 import { meshCompliance } from "../sim/mesh-compliance.ts";
+import { standInCrypto } from "../sim/stand-in-crypto.ts";
 import { until, untilFull, untilSeen } from "../sim/until.ts";
 import { frame } from "./frames.ts";
 import { gossipTopic } from "./gossip.ts";
@@ -219,6 +220,33 @@ test("a lost incarnation file is made good by the clock or by what peers hold", 
   expect(left.store.head(again.self.owner)?.incarnation).toBeGreaterThan(ahead);
 });
 
+test("of two processes with one key the younger is named and stops publishing, and the elder is heard", async () => {
+  const lines: string[] = [];
+  const logger = pino({ level: "error" }, { write: (line: string) => lines.push(line) });
+  const relay = await cluster.join("relay", "host");
+  const elder = await cluster.join("host-1", "host");
+  for (const mesh of [relay, elder]) mesh.announce();
+  elder.write("vm/elder", new Uint8Array([1]));
+  await untilSeen(relay, () => relay.store.get(elder.self.owner, "vm/elder") !== undefined);
+  await cp(cluster.stateDir("host-1"), cluster.stateDir("host-2"), { recursive: true });
+  const younger = await cluster.join("host-2", "host", { logger });
+  expect(younger.self.owner).toBe(elder.self.owner);
+  younger.write("vm/younger", new Uint8Array([1]));
+  younger.announce();
+  await untilCounted(younger, "twins");
+  expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+    {
+      name: "host-1",
+      addresses: elder.listenAddresses,
+      msg: expect.stringMatching(/this one is the younger/),
+    },
+  ]);
+  younger.write("vm/younger", new Uint8Array([2]));
+  elder.write("vm/elder", new Uint8Array([2]));
+  await untilSeen(relay, () => relay.store.get(elder.self.owner, "vm/elder")?.value?.[0] === 2);
+  expect(relay.store.list("vm/").map((entry) => entry.key)).toEqual(["vm/elder"]);
+});
+
 const GARBAGE: readonly Uint8Array[] = [
   new Uint8Array([255, 255, 255, 255]),
   frame(new Uint8Array(300).fill(0xc1)),
@@ -292,10 +320,12 @@ test("gossip of a stranger is neither applied nor handed on", async () => {
     },
   );
   const owner = ownerId(stranger.peerId.toString());
-  const delta = new OwnState(owner, { incarnation: 1, startId: 1 });
-  delta.write("vm/evil", new Uint8Array([1]));
-  delta.announce();
-  await pubsub.publish(topic, encodeMessage({ kind: "gossip", delta: delta.takeGossip() }));
+  const own = new OwnState(owner, { incarnation: 1, startId: 1 }, standInCrypto(owner));
+  own.write("vm/evil", new Uint8Array([1]));
+  own.announce();
+  const delta = own.takeGossip();
+  if (delta === undefined) throw new Error("not announced");
+  await pubsub.publish(topic, encodeMessage({ kind: "gossip", delta }));
   await untilCounted(left, "refused-gossip-stranger");
   await expectWorks(left, right);
   expect([left, right].map((mesh) => mesh.store.head(owner))).toEqual([undefined, undefined]);

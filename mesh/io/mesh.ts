@@ -1,34 +1,33 @@
 // The libp2p mesh: puts the parts together. Events go into the replica as inputs, its effects go out; nothing about the
 // shared truth is decided here.
 
-import type { Connection } from "@libp2p/interface";
-import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "pino";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
-import { isName, type MemberName, type OwnerId, ownerId } from "../core/ids.ts";
+import { type HeadCrypto, headBytes } from "../core/head.ts";
+import { isName, type MemberName, type OwnerId } from "../core/ids.ts";
 import { encodeMember, MEMBER_ADDRESSES_MAX, MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import {
-  CALL_REQUEST_BYTES_MAX,
-  CLUSTER_ID_CHARS_MAX,
-  DIAL_TIMEOUT_MS,
-  FRAME_BYTES_MAX,
-  SERVICE_NAME_CHARS_MAX,
-} from "../limits.ts";
-import type { CallHandler, EntryChange, MemberRole, MemberView, Mesh, TellHandler } from "../mesh.ts";
+import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX } from "../limits.ts";
+import type { CallHandler, Entry, EntryChange, MemberRole, MemberView, Mesh, TellHandler } from "../mesh.ts";
+import { APP_PREFIX } from "../records/app.ts";
 import { Calls } from "./calls.ts";
+import { dial } from "./dial.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
+import { createHeadCrypto } from "./head-crypto.ts";
 import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
 import { createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
 import { viewMembers } from "./members.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
+import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
-import { messageOf } from "./run-handler.ts";
+import { assertServiceName, assertTell, Tells } from "./tells.ts";
+import { describeTwin } from "./twin.ts";
 
 export interface MeshOptions {
   /** Members of one cluster meet; all others are refused. The peer id of the cluster's root key. */
@@ -47,6 +46,8 @@ export interface MeshOptions {
 
 export interface MeshDeps {
   readonly logger: Logger;
+  /** Of heads. Default: Ed25519 with our own key; another one only to measure what that costs. */
+  readonly crypto?: HeadCrypto;
 }
 
 export interface RunningMesh extends Mesh {
@@ -87,10 +88,14 @@ class Libp2pMesh implements RunningMesh {
   readonly #loop: ReplicaLoop;
   readonly #gossip: Gossip;
   readonly #peers: Peers;
+  readonly #questions = new Questions(
+    (from, message) => this.#step({ kind: "message", from, message }),
+    () => this.#count("pulls-dropped"),
+  );
   readonly #counters = new Map<string, number>();
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #memberListeners = new Set<() => void>();
-  readonly #tellHandlers = new Map<string, TellHandler>();
+  readonly #tells = new Tells();
   /** Owners that another of their name hides: each is logged once. */
   readonly #conflicts = new Set<string>();
   // Set in start, which is awaited before anybody gets the mesh.
@@ -100,12 +105,16 @@ class Libp2pMesh implements RunningMesh {
   #stopping: Promise<void> | undefined;
   listenAddresses: readonly string[] = [];
 
-  constructor(options: MeshOptions, identity: Identity, { logger }: MeshDeps) {
+  constructor(options: MeshOptions, identity: Identity, deps: MeshDeps) {
+    const { logger, crypto = createHeadCrypto(identity.privateKey) } = deps;
     this.#options = options;
     this.#identity = identity;
     this.#logger = logger;
     this.self = { owner: identity.owner, name: options.name, role: options.role };
-    this.#replica = new Replica({ self: identity.owner, start: identity.start }, { random: Math.random });
+    this.#replica = new Replica(
+      { self: identity.owner, start: identity.start, controlPrefixes: CONTROL_PREFIXES },
+      { ...crypto, random: Math.random },
+    );
     this.store = this.#replica.store;
     this.#loop = new ReplicaLoop(this.#replica, {
       nowMs: () => performance.now(),
@@ -114,11 +123,14 @@ class Libp2pMesh implements RunningMesh {
       send: (to, message) => void this.#sendMessage(to, message),
       persist: (incarnation) => persistIncarnation(options.stateDir, incarnation),
       onChange: (change) => this.#changed(change),
+      onTwin: (isYounger, entries) => this.#foundTwin(isYounger, entries),
       count: (counter, by) => this.#count(counter, by),
       logger,
     });
     this.#gossip = new Gossip(options.cluster, {
       isMember: (peer) => this.#links?.isUp(peer) === true,
+      isSigned: ({ owner, start, head }) =>
+        crypto.verify(owner, headBytes(owner, start, head), head.signature),
       onGossip: (from, delta) => this.#step({ kind: "gossip", from, delta }),
       count: (counter) => this.#count(counter),
     });
@@ -159,7 +171,7 @@ class Libp2pMesh implements RunningMesh {
   #createLinks(node: MeshNode): Links {
     const { cluster, name, role } = this.#options;
     const hello = () =>
-      ({ kind: "hello", cluster, name, role, incarnation: this.#ownIncarnation() }) as const;
+      ({ kind: "hello", cluster, name, role, incarnation: this.#identity.start.incarnation }) as const;
     return new Links(
       { cluster, hello },
       {
@@ -222,17 +234,14 @@ class Libp2pMesh implements RunningMesh {
   }
 
   tell(target: OwnerId, topic: string, message: Uint8Array): boolean {
-    assertServiceName(topic);
-    if (message.length > FRAME_BYTES_MAX - TELL_HEAD_BYTES) throw new Error("bug: message over its bound");
+    assertTell(topic, message);
     if (target !== this.self.owner) return this.#sendMessage(target, { kind: "tell", topic, body: message });
-    const copy = new Uint8Array(message);
-    queueMicrotask(() => this.#tellHandlers.get(topic)?.(copy, target));
+    this.#tells.toSelf(topic, message, target);
     return true;
   }
 
   onTell(topic: string, handler: TellHandler): void {
-    assertServiceName(topic);
-    this.#tellHandlers.set(topic, handler);
+    this.#tells.on(topic, handler);
   }
 
   async sync(target: OwnerId, signal: AbortSignal): Promise<void> {
@@ -245,14 +254,20 @@ class Libp2pMesh implements RunningMesh {
   }
 
   async #stop(): Promise<void> {
+    const written = this.#loop.stop();
+    this.#changeListeners.clear();
+    this.#memberListeners.clear();
+    await Promise.all([written, this.#leave()]);
+  }
+
+  /** Nobody hears us any more; what we hold can still be read, and own writes are kept. */
+  async #leave(): Promise<void> {
     this.#peers.stop();
     this.#calls?.stop();
     this.#gossip.stop();
-    const written = this.#loop.stop();
+    this.#questions.stop();
     this.#links?.stop();
-    this.#changeListeners.clear();
-    this.#memberListeners.clear();
-    await Promise.all([written, this.#node?.stop()]);
+    await this.#node?.stop();
   }
 
   metrics(): Record<string, number> {
@@ -283,15 +298,17 @@ class Libp2pMesh implements RunningMesh {
     switch (message.kind) {
       case "digest":
       case "pull":
+        this.#questions.add(from, message);
+        break;
       case "delta":
         this.#step({ kind: "message", from, message });
         break;
       case "gossip":
-        // Only over gossipsub, where its owner signs it.
+        // Only over gossipsub.
         this.#count("refused-frame-gossip");
         break;
       case "tell":
-        this.#tellHandlers.get(message.topic)?.(message.body, from);
+        this.#tells.receive(message.topic, message.body, from);
         break;
       case "ping":
         this.#sendMessage(from, { kind: "pong" });
@@ -307,28 +324,18 @@ class Libp2pMesh implements RunningMesh {
   #linkChanged(input: ReplicaInput & { readonly peer: OwnerId }): void {
     this.#logger.debug({ peer: input.peer, to: input.kind }, "link changed");
     this.#step(input);
-    if (input.kind === "peer-disconnected") this.#peers.lost(input.peer);
+    if (input.kind === "peer-disconnected") {
+      this.#questions.drop(input.peer);
+      this.#peers.lost(input.peer);
+    }
     this.#tellMembers();
   }
 
   async #dial(addresses: readonly string[], owner: OwnerId | undefined): Promise<DialOutcome> {
     const [node, links] = [this.#node, this.#links];
     if (node === undefined || links === undefined) return { kind: "failed" };
-    let connection: Connection;
-    try {
-      const targets = addresses.map((address) => withPeerId(address, owner));
-      // Jittered down to half, so that two that dial each other through a black hole do not both wait when it ends.
-      const timeoutMs = Math.round(DIAL_TIMEOUT_MS * (0.5 + 0.5 * Math.random()));
-      connection = await node.dial(targets, { signal: AbortSignal.timeout(timeoutMs) });
-    } catch (error) {
-      const isSelf = error instanceof Error && SELF_DIAL.test(error.message);
-      this.#count("dials-failed");
-      this.#logger.debug({ addresses, reason: messageOf(error) }, "dial failed");
-      return { kind: isSelf ? "self" : "failed" };
-    }
-    const admission = await links.admission(connection);
-    if (admission !== "accepted") return { kind: admission };
-    return { kind: "connected", owner: ownerId(connection.remotePeer.toString()) };
+    const deps = { node, links, logger: this.#logger, count: (counter: string) => this.#count(counter) };
+    return dial(deps, addresses, owner);
   }
 
   // --- effects
@@ -342,6 +349,12 @@ class Libp2pMesh implements RunningMesh {
     if (change.key !== MEMBER_KEY) return;
     this.#learnMembers();
     this.#tellMembers();
+  }
+
+  /** Of two processes with one key the younger leaves: its peers would take its answers for the other's. */
+  #foundTwin(isYounger: boolean, entries: readonly Entry[]): void {
+    this.#logger.error(...describeTwin(isYounger, entries));
+    if (isYounger) void this.#leave();
   }
 
   #learnMembers(): void {
@@ -371,28 +384,13 @@ class Libp2pMesh implements RunningMesh {
     this.write(MEMBER_KEY, encodeMember({ name, role, addresses, startedAtMs: Date.now() }));
   }
 
-  #ownIncarnation(): number {
-    return this.store.head(this.self.owner)?.incarnation ?? this.#identity.start.incarnation;
-  }
-
   #count(counter: string, by = 1): void {
     this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + by);
   }
 }
 
-/** Topic, kind and lengths around the body of a tell. */
-const TELL_HEAD_BYTES = 256;
-/** libp2p tells it by the text alone. */
-const SELF_DIAL = /dial(?:ed)? self/i;
-
-function assertServiceName(name: string): void {
-  const isGood = name.length > 0 && name.length <= SERVICE_NAME_CHARS_MAX;
-  if (!isGood) throw new Error(`bug: bad service or topic name ${JSON.stringify(name)}`);
-}
-
-function withPeerId(address: string, owner: OwnerId | undefined): Multiaddr {
-  return multiaddr(owner === undefined ? address : `${address}/p2p/${owner}`);
-}
+/** Desired records: everybody waits for them. */
+const CONTROL_PREFIXES = [APP_PREFIX];
 
 function withoutPeerId(address: Multiaddr): string {
   return address.toString().replace(/\/p2p\/[^/]+$/, "");

@@ -1,17 +1,35 @@
 import { pino } from "pino";
 import { expect, test } from "vitest";
+import { headBytes } from "../core/head.ts";
 import { ownerId } from "../core/ids.ts";
 import type { HostDelta } from "../core/message.ts";
+import { OwnState } from "../core/own-state.ts";
 import { Replica } from "../core/replica.ts";
 import { ENTRIES_PER_OWNER_MAX } from "../limits.ts";
+import { standInCrypto } from "../sim/stand-in-crypto.ts";
 import { ReplicaLoop, type ReplicaLoopDeps } from "./replica-loop.ts";
 
 const SELF = ownerId("self");
 const PEER = ownerId("peer");
+const CRYPTO = standInCrypto(SELF);
+
+/** Signed by our key, and not by us. */
+function foreignDelta(incarnation: number): HostDelta {
+  const own = new OwnState(SELF, { incarnation, startId: 9 }, CRYPTO);
+  own.write("a", new Uint8Array([1]));
+  own.announce();
+  const delta = own.takeGossip();
+  if (delta === undefined) throw new Error("not announced");
+  return delta;
+}
 
 function createLoop(deps: Partial<ReplicaLoopDeps>): ReplicaLoop {
-  const replica = new Replica({ self: SELF, start: { incarnation: 1, startId: 1 } }, { random: () => 0.5 });
+  const replica = new Replica(
+    { self: SELF, start: { incarnation: 1, startId: 1 } },
+    { random: () => 0.5, ...CRYPTO },
+  );
   return new ReplicaLoop(replica, {
+    onTwin: () => undefined,
     nowMs: () => 0,
     newStartId: () => 2,
     publish: () => undefined,
@@ -24,14 +42,17 @@ function createLoop(deps: Partial<ReplicaLoopDeps>): ReplicaLoop {
   });
 }
 
-/** A whole state of so many entries; it may be put in force only by `completeAt`. */
-function stateOf(name: string, size: number, completeAt: number): HostDelta {
+/** A whole state of so many entries, as its owner gives it. */
+function stateOf(name: string, size: number): HostDelta {
   const [owner, start] = [ownerId(name), { incarnation: 1, startId: 1 }];
-  const counters = { from: 0, to: size, head: size, compacted: 0, completeAt, isRepair: false };
+  const { roots, sign } = standInCrypto(owner);
   const entries = Array.from({ length: size }, (_, at) => {
     return { owner, key: `${at}`, value: new Uint8Array(1), version: { ...start, counter: at + 1 } };
   });
-  return { owner, start, ...counters, entries };
+  const root = roots.rootOf(entries);
+  const claim = { counter: size, completeAt: size, born: start, raisedAbove: 0, root };
+  const head = { ...claim, signature: sign(headBytes(owner, start, claim)) };
+  return { owner, start, from: 0, to: size, head, compacted: 0, isRepair: false, entries };
 }
 
 test("one message may put very many entries in force, and all are told in order", async () => {
@@ -39,13 +60,9 @@ test("one message may put very many entries in force, and all are told in order"
   const told: string[] = [];
   const loop = createLoop({ onChange: ({ owner, key }) => told.push(`${owner} ${key}`) });
   loop.step({ kind: "peer-connected", peer: PEER });
-  const say = (deltas: readonly HostDelta[]): void => {
-    const message = { kind: "delta", round: 0, hasMore: false, isLacking: false, deltas } as const;
-    loop.step({ kind: "message", from: PEER, message });
-  };
-  for (const name of names) say([stateOf(name, ENTRIES_PER_OWNER_MAX, 0)]);
-  expect(told).toEqual([]);
-  say(names.map((name) => ({ ...stateOf(name, 0, 1), from: 1, to: 1, head: 1 })));
+  const deltas = names.map((name) => stateOf(name, ENTRIES_PER_OWNER_MAX));
+  const message = { kind: "delta", round: 0, hasMore: false, isLacking: false, deltas } as const;
+  loop.step({ kind: "message", from: PEER, message });
   expect(told.length).toBe(10 * ENTRIES_PER_OWNER_MAX);
   expect(told.slice(0, 2)).toEqual(["owner-0 0", "owner-0 1"]);
   expect(told.at(-1)).toBe(`owner-9 ${ENTRIES_PER_OWNER_MAX - 1}`);
@@ -78,9 +95,7 @@ test("a lower incarnation never reaches the disk after a higher one, and stop wa
     },
   });
   const show = (incarnation: number): void => {
-    const start = { incarnation, startId: 9 };
-    const counters = { from: 0, to: 0, head: 0, compacted: 0, completeAt: 0, isRepair: false };
-    const deltas = [{ owner: SELF, start, ...counters, entries: [] }];
+    const deltas = [foreignDelta(incarnation)];
     const message = { kind: "delta", round: 0, hasMore: false, isLacking: false, deltas } as const;
     loop.step({ kind: "message", from: PEER, message });
   };

@@ -8,7 +8,7 @@ import type { GossipMessage, ReplicaMessage } from "../core/message.ts";
 import type { Replica } from "../core/replica.ts";
 import type { SyncId } from "../core/rounds.ts";
 import type { TimerToken } from "../core/timers.ts";
-import { type EntryChange, MeshCallError } from "../mesh.ts";
+import { type Entry, type EntryChange, MeshCallError } from "../mesh.ts";
 import { abortError } from "./run-handler.ts";
 
 /** A disk that fails once may work again; until then the old start goes on. */
@@ -23,6 +23,8 @@ export interface ReplicaLoopDeps {
   /** Resolves once the incarnation is on disk. */
   readonly persist: (incarnation: number) => Promise<void>;
   readonly onChange: (change: EntryChange) => void;
+  /** Another process runs with our key; `entries` are what it wrote. `isYounger`: we yield, and are silent from now on. */
+  readonly onTwin: (isYounger: boolean, entries: readonly Entry[]) => void;
   readonly count: (counter: string, by: number) => void;
   readonly logger: Logger;
 }
@@ -109,7 +111,10 @@ export class ReplicaLoop {
         this.#deps.onChange(effect.change);
         break;
       case "persist-incarnation":
-        this.#startPersist(effect.incarnation, effect.isRepeated);
+        this.#startPersist(effect.incarnation);
+        break;
+      case "twin":
+        this.#deps.onTwin(effect.isYounger, effect.entries);
         break;
       case "sync-ended":
         this.#endSync(effect.id, effect.isReached);
@@ -134,13 +139,7 @@ export class ReplicaLoop {
     this.#timers.add(timer);
   }
 
-  #startPersist(incarnation: number, isRepeated: boolean): void {
-    if (isRepeated) {
-      this.#deps.logger.error(
-        { incarnation },
-        "another process seems to run with our key: give it its own state folder",
-      );
-    }
+  #startPersist(incarnation: number): void {
     this.#persisting = this.#persisting.then(() => this.#persist(incarnation));
   }
 
@@ -150,7 +149,7 @@ export class ReplicaLoop {
       await this.#deps.persist(incarnation);
     } catch (error) {
       this.#deps.logger.error({ err: error, incarnation }, "cannot write the incarnation, will retry");
-      if (!this.#isStopped) this.#after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation, false));
+      if (!this.#isStopped) this.#after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation));
       return;
     }
     this.#persisted = incarnation;

@@ -4,12 +4,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Logger, pino } from "pino";
+import type { HeadCrypto } from "../core/head.ts";
 import { memberName } from "../core/ids.ts";
 import { type MeshOptions, type RunningMesh, startMesh } from "../io/mesh.ts";
 import type { MemberRole } from "../mesh.ts";
 
 export type JoinOverrides = Partial<Pick<MeshOptions, "cluster" | "seeds" | "listen" | "advertise">> & {
   readonly logger?: Logger;
+  readonly crypto?: HeadCrypto;
 };
 
 export class Libp2pCluster {
@@ -27,7 +29,7 @@ export class Libp2pCluster {
 
   /** A member with its own state folder; again after its `stop()`: its restart. Seeds: all that joined before. */
   async join(name: string, role: MemberRole, overrides: JoinOverrides = {}): Promise<RunningMesh> {
-    const { logger = pino({ level: "silent" }), ...rest } = overrides;
+    const { logger = pino({ level: "silent" }), crypto, ...rest } = overrides;
     const options: MeshOptions = {
       cluster: "test",
       name: memberName(name),
@@ -38,7 +40,7 @@ export class Libp2pCluster {
       seeds: [...this.#seeds],
       ...rest,
     };
-    const mesh = await startMesh(options, { logger });
+    const mesh = await startMesh(options, crypto === undefined ? { logger } : { logger, crypto });
     this.#running.push(mesh);
     for (const address of mesh.listenAddresses) this.#seeds.add(address);
     return mesh;

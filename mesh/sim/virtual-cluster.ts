@@ -9,6 +9,7 @@ import { Replica } from "../core/replica.ts";
 import { compareVersions, type Version } from "../core/version.ts";
 import type { EntryChange } from "../mesh.ts";
 import { seededRandom } from "./seeded-random.ts";
+import { standInCrypto } from "./stand-in-crypto.ts";
 
 export interface VirtualClusterOptions {
   readonly seed: number;
@@ -94,7 +95,10 @@ export class VirtualCluster {
     member.life += 1;
     member.incarnationOnDisk += 1;
     const start = { incarnation: member.incarnationOnDisk, startId: Math.floor(this.random() * 2 ** 40) };
-    member.replica = new Replica({ self: member.owner, start }, { random: this.random });
+    member.replica = new Replica(
+      { self: member.owner, start },
+      { random: this.random, ...standInCrypto(member.owner) },
+    );
     this.step(member, { kind: "begin" });
     for (const [key, value] of member.wanted) {
       if (key !== KEPT_KEY) this.step(member, { kind: "write", key, value });
@@ -195,6 +199,9 @@ export class VirtualCluster {
         break;
       case "sync-ended":
         if (effect.isReached) this.#checkSync(member, effect.id);
+        break;
+      case "twin":
+        this.violations.push(`twin: ${member.owner} found another`);
         break;
       default:
         effect satisfies never;

@@ -1,0 +1,105 @@
+// Head: what an owner signs. Not each entry but the version and the root hash of its whole state: one signature a batch,
+// checked once, also for what a relay passes on (DESIGN section 3). Members relay, they do not speak for each other.
+
+import type { Entry } from "../mesh.ts";
+import type { OwnerId } from "./ids.ts";
+import type { Start } from "./version.ts";
+
+/** Bytes of a root (SHA-256) and of a signature (Ed25519, RFC 8032). */
+export const ROOT_BYTES = 32;
+export const SIGNATURE_BYTES = 64;
+
+/** What its owner says of one state of its own at one version. */
+export interface HeadClaim {
+  /** The counter of the last write that it covers. */
+  readonly counter: number;
+  /** The counter at which the owner declared this start complete; more than `counter`: it is not yet. */
+  readonly completeAt: number;
+  /** The first start of the process that owns it: of two processes with one key the later born is the younger. */
+  readonly born: Start;
+  /**
+   * The start id above which this start was raised, because a peer held it and this process had not written it; 0: none.
+   * A process that finds its own here knows that another one with its key runs: nobody else could answer to it.
+   */
+  readonly raisedAbove: number;
+  /** Of all live entries at `counter`. */
+  readonly root: Uint8Array;
+}
+
+export interface Head extends HeadClaim {
+  readonly signature: Uint8Array;
+}
+
+/**
+ * The cryptography of heads: functions of their arguments alone. The shell's are node:crypto's, the simulator has a
+ * stand-in.
+ */
+export interface HeadCrypto {
+  readonly roots: Roots;
+  /** With our own key. */
+  sign(bytes: Uint8Array): Uint8Array;
+  /** Whether `owner` signed these bytes. Total: a key that cannot be read is a no. */
+  verify(owner: OwnerId, bytes: Uint8Array, signature: Uint8Array): boolean;
+}
+
+const DOMAIN = "grapevine head 1";
+const COUNTER_BYTES = 8;
+
+/** The bytes that are signed: fixed layout, so that no encoder's choice is part of them. */
+export function headBytes(owner: OwnerId, start: Start, claim: HeadClaim): Uint8Array {
+  const name = new TextEncoder().encode(`${DOMAIN} ${owner}\n`);
+  const numbers = [
+    start.incarnation,
+    start.startId,
+    claim.counter,
+    claim.completeAt,
+    claim.born.incarnation,
+    claim.born.startId,
+    claim.raisedAbove,
+  ];
+  const bytes = new Uint8Array(name.length + numbers.length * COUNTER_BYTES + claim.root.length);
+  bytes.set(name);
+  const view = new DataView(bytes.buffer, name.length);
+  for (const [at, number] of numbers.entries()) view.setFloat64(at * COUNTER_BYTES, number);
+  bytes.set(claim.root, name.length + numbers.length * COUNTER_BYTES);
+  return bytes;
+}
+
+/** Roots of states. The hash of an entry is computed once and kept as long as the entry. */
+export class Roots {
+  readonly #hash: (bytes: Uint8Array) => Uint8Array;
+  readonly #leaves = new WeakMap<Entry, Uint8Array>();
+
+  /** `hash`: collision resistant, `ROOT_BYTES` long. */
+  constructor(hash: (bytes: Uint8Array) => Uint8Array) {
+    this.#hash = hash;
+  }
+
+  /** Hash of the hashes of all live entries, in the order given: version order. Tombstones do not count. */
+  rootOf(entries: readonly Entry[]): Uint8Array {
+    const live = entries.filter((entry) => entry.value !== null);
+    const leaves = new Uint8Array(live.length * ROOT_BYTES);
+    for (const [at, entry] of live.entries()) leaves.set(this.#leafOf(entry), at * ROOT_BYTES);
+    return this.#hash(leaves);
+  }
+
+  #leafOf(entry: Entry): Uint8Array {
+    const known = this.#leaves.get(entry);
+    if (known !== undefined) return known;
+    const leaf = this.#hash(leafBytes(entry));
+    this.#leaves.set(entry, leaf);
+    return leaf;
+  }
+}
+
+/** Length of the key, key, counter, value: no two entries share them. */
+function leafBytes({ key, value, version }: Entry): Uint8Array {
+  const name = new TextEncoder().encode(key);
+  const bytes = new Uint8Array(4 + name.length + COUNTER_BYTES + (value?.length ?? 0));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, name.length);
+  bytes.set(name, 4);
+  view.setFloat64(4 + name.length, version.counter);
+  if (value !== null) bytes.set(value, 4 + name.length + COUNTER_BYTES);
+  return bytes;
+}

@@ -1,0 +1,48 @@
+// Dial: one attempt to reach a member, up to its accepted hello.
+
+import type { Connection } from "@libp2p/interface";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import type { Logger } from "pino";
+import { type OwnerId, ownerId } from "../core/ids.ts";
+import { DIAL_TIMEOUT_MS } from "../limits.ts";
+import type { MeshNode } from "./libp2p.ts";
+import type { Links } from "./links.ts";
+import type { DialOutcome } from "./peers.ts";
+import { messageOf } from "./run-handler.ts";
+
+export interface DialDeps {
+  readonly node: MeshNode;
+  readonly links: Links;
+  readonly count: (counter: string) => void;
+  readonly logger: Logger;
+}
+
+/** libp2p tells it by the text alone. */
+const SELF_DIAL = /dial(?:ed)? self/i;
+
+/** `owner` undefined: whoever answers there, as of a seed. Never rejects. */
+export async function dial(
+  { node, links, count, logger }: DialDeps,
+  addresses: readonly string[],
+  owner: OwnerId | undefined,
+): Promise<DialOutcome> {
+  let connection: Connection;
+  try {
+    const targets = addresses.map((address) => withPeerId(address, owner));
+    // Jittered down to half, so that two that dial each other through a black hole do not both wait when it ends.
+    const timeoutMs = Math.round(DIAL_TIMEOUT_MS * (0.5 + 0.5 * Math.random()));
+    connection = await node.dial(targets, { signal: AbortSignal.timeout(timeoutMs) });
+  } catch (error) {
+    const isSelf = error instanceof Error && SELF_DIAL.test(error.message);
+    count("dials-failed");
+    logger.debug({ addresses, reason: messageOf(error) }, "dial failed");
+    return { kind: isSelf ? "self" : "failed" };
+  }
+  const admission = await links.admission(connection);
+  if (admission !== "accepted") return { kind: admission };
+  return { kind: "connected", owner: ownerId(connection.remotePeer.toString()) };
+}
+
+function withPeerId(address: string, owner: OwnerId | undefined): Multiaddr {
+  return multiaddr(owner === undefined ? address : `${address}/p2p/${owner}`);
+}
