@@ -11,7 +11,7 @@ const PATHS: readonly string[] = [...globSync([`${FOLDERS}/**`, "*.*"], { cwd: R
   (path) => `/${path}`,
 );
 
-test.each(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "mesh/README.md"])(
+test.each(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "mesh/README.md", "docs/scars.md"])(
   "%s names only files and folders that are there",
   (page) => {
     const spans = readFileSync(join(ROOT, page), "utf8").matchAll(/`([\w./-]+(?:\.ts|\/))`/g);
@@ -19,3 +19,14 @@ test.each(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "mesh/README.md"])
     expect(named.filter((name) => !PATHS.some((path) => path.endsWith(`/${name}`)))).toEqual([]);
   },
 );
+
+test("docs/scars.md names only tests that are there", () => {
+  const page = readFileSync(join(ROOT, "docs/scars.md"), "utf8");
+  const named = [...page.matchAll(/"([^"]{12,})"/g)].map(([, name = ""]) => name);
+  const tests = globSync(`${FOLDERS}/**/*.test.ts`, { cwd: ROOT }).map((path) =>
+    readFileSync(join(ROOT, path), "utf8"),
+  );
+  const all = tests.join("\n");
+  expect(named.length).toBeGreaterThan(20);
+  expect(named.filter((name) => !all.includes(name))).toEqual([]);
+});
