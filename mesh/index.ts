@@ -14,22 +14,24 @@ export {
 export * from "./core/ids.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";
+export { writeDurably } from "./io/durable-file.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
-export type { RunningMesh } from "./io/mesh.ts";
+export type { RunningMesh } from "./io/mesh-options.ts";
 export { publishCommits, serveRegister } from "./io/register-service.ts";
 export { SingleVoterRegister } from "./io/register-store.ts";
 export { startMesh } from "./io/start-mesh.ts";
 export {
   type ConfigError,
   describeConfigErrors,
+  describeDuration,
   durationShape,
   nearestWord,
   parseDuration,
   parseToml,
   readTomlFile,
 } from "./io/toml-file.ts";
-export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "./limits.ts";
+export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from "./limits.ts";
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";

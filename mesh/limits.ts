@@ -56,6 +56,10 @@ export const CLUSTER_ID_CHARS_MAX: number = 64;
 export const SERVICE_NAME_CHARS_MAX: number = 64;
 /** The error text that a failed call carries back. */
 export const CALL_ERROR_CHARS_MAX: number = 1_024;
+/** Writes that are waited for at once; over it a wait ends at once and names everybody. */
+export const APPLIED_WAITS_MAX: number = 1_024;
+/** How often who has not answered is asked again: only a full queue loses a question, so it need not be fast. */
+export const APPLIED_REPEAT_MS: number = 1_000;
 /** Calls that one peer may have running here; over it the stream is reset. */
 export const CALLS_PER_PEER_MAX: number = 64;
 /** Peers connected at once. libp2p's own default; a full mesh beyond it is not promised. */

@@ -47,10 +47,30 @@ export type CallHandler = (
   signal: AbortSignal,
 ) => AsyncIterable<Uint8Array>;
 
+/** A member that a write is waited for at. */
+export interface AppliedMember {
+  readonly owner: OwnerId;
+  readonly name: MemberName;
+  readonly role: MemberRole;
+}
+
+export interface AppliedAck extends AppliedMember {
+  /** From the write to its answer, milliseconds on our monotonic clock: an upper bound that needs no clock sync. */
+  readonly ms: number;
+}
+
+/** Who has a write in force. Together the set that was frozen at the write. */
+export interface AppliedReport {
+  /** In the order of their answers. */
+  readonly acks: readonly AppliedAck[];
+  /** `why`, for people: "not connected", "has not answered". */
+  readonly missing: readonly (AppliedMember & { readonly why: string })[];
+}
+
 export type TellHandler = (message: Uint8Array, from: OwnerId) => void;
 
 /**
- * A member's place in the mesh. All methods but `call`, `sync` and `stop` are synchronous and never block.
+ * A member's place in the mesh. All methods but `whenApplied`, `call`, `sync` and `stop` are synchronous and never block.
  * What peers send is decoded before a handler of ours sees it; a handler's bytes are the caller's to decode.
  */
 export interface Mesh {
@@ -63,6 +83,19 @@ export interface Mesh {
    * Throws (a bug) when key or value is over its bound.
    */
   write(key: string, value: Uint8Array | null): Version;
+
+  /**
+   * Resolves when every member of the ack set has `version` of our own state, as `write` returned it, in force; on abort
+   * with who has not. Never rejects, and the write stands either way. Call it in the same breath as the write: the set (every
+   * registered proxy, a silent one too, and all others that are connected) and the clock are frozen then. Who is lost stays
+   * in the set, and is asked again when it is back, restarted or not.
+   */
+  whenApplied(version: Version, signal: AbortSignal): Promise<AppliedReport>;
+  /**
+   * `settle` is called before we tell an owner what of it is in force here. When it returns, all that `onChange` told must
+   * be: a proxy builds its route table. Without one the store itself is what counts.
+   */
+  beforeApplied(settle: () => void): void;
 
   /**
    * Declares our new incarnation complete: from here on peers may let it take the place of the one before.
@@ -88,7 +121,8 @@ export interface Mesh {
 
   /**
    * One-way message over the standing stream to `target`: at most once, in order, bounded queue. Lost when the target
-   * is not connected: who needs it to arrive repeats it. Returns false when it was not queued.
+   * is not connected: who needs it to arrive repeats it. Returns false when it was not queued. The topics "applied" and
+   * "applied-ask" are the mesh's own.
    */
   tell(target: OwnerId, topic: string, message: Uint8Array): boolean;
   onTell(topic: string, handler: TellHandler): void;

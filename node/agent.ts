@@ -25,6 +25,8 @@ import {
   listenApi,
 } from "./api/listen.ts";
 import type { AgentConfig } from "./config/agent-config.ts";
+import { CustomEntries } from "./custom-entries.ts";
+import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
 import { DesiredRecords } from "./desired.ts";
 import { Publisher } from "./publisher.ts";
@@ -39,6 +41,8 @@ import { VmHost } from "./vms/vm-host.ts";
 /** What a supervisor or a test reads to find the agent: written once it is ready, gone once it is not. */
 const READY_FILE = "agent.json";
 const SOCKET_FILE = "agent.sock";
+/** Entries that people put under `custom/`. */
+const CUSTOM_FILE = "custom-entries";
 
 export class Agent {
   readonly #config: AgentConfig;
@@ -50,6 +54,7 @@ export class Agent {
   readonly #fetcher: BundleFetcher;
   readonly #vmHost: VmHost;
   readonly #reconciler: Reconciler;
+  readonly #custom: CustomEntries;
   readonly #register: SingleVoterRegister | null;
   readonly #coordinator: Coordinator | null;
   #api: ApiListener | null = null;
@@ -112,6 +117,8 @@ export class Agent {
     this.#mesh = mesh;
     this.#bundles = bundles;
     this.#publisher = new Publisher({ mesh });
+    const file = customFileAt(join(config.stateDir, CUSTOM_FILE));
+    this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
     this.#vmHost = this.#createVmHost();
     const desired = new DesiredRecords(mesh, config.voters);
@@ -130,6 +137,7 @@ export class Agent {
   async stop({ withVms }: { readonly withVms: boolean }): Promise<void> {
     rmSync(join(this.#config.stateDir, READY_FILE), { force: true });
     await this.#api?.close();
+    await this.#custom.stop();
     await this.#reconciler.stop();
     await this.#coordinator?.stop();
     if (withVms) await this.#vmHost.stopAll();
@@ -142,6 +150,7 @@ export class Agent {
   async #start(): Promise<void> {
     const apiOptions = apiOptionsOf(this.#config);
     await this.#vmHost.restore();
+    await this.#custom.restore();
     this.#register?.start();
     if (this.#register !== null) serveRegister(this.#mesh, this.#register);
     // Its port may be one that the system chose: it is known only once it listens.
@@ -210,6 +219,7 @@ export class Agent {
       bundles: this.#bundles,
       fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
       vms: this.#vmHost,
+      entries: this.#custom,
       metrics: () => this.#metrics(),
       log: this.#logger,
     };
@@ -222,9 +232,10 @@ export class Agent {
 
   #metrics(): string {
     const counters = Object.entries(this.#mesh.metrics());
-    return counters
-      .map(([name, value]) => `grapevine_mesh_${name.replaceAll("-", "_")}_total ${value}`)
-      .join("\n");
+    const lines = counters.map(
+      ([name, value]) => `grapevine_mesh_${name.replaceAll("-", "_")}_total ${value}`,
+    );
+    return [...lines, this.#custom.metrics()].join("\n");
   }
 
   #writeReady(api: string): void {

@@ -184,6 +184,8 @@ class Parts {
       this.#deps.logger.debug({ serial: table.serial }, "route table changed");
     });
     this.#feed.start();
+    // What a writer waits for is the table in force, not the store: it may be one turn behind.
+    this.#deps.mesh.beforeApplied(() => this.#feed.flush());
   }
 
   /** Of port 0 the free one that was found may be taken meanwhile: any other does. */

@@ -4,7 +4,7 @@
 import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import { type HeadCrypto, ROOT_BYTES, Roots, SIGNATURE_BYTES } from "../../mesh/core/head.ts";
-import type { RunningMesh } from "../../mesh/io/mesh.ts";
+import type { RunningMesh } from "../../mesh/io/mesh-options.ts";
 import { Libp2pCluster } from "../../mesh/sim/libp2p-cluster.ts";
 import { untilFull } from "../../mesh/sim/until.ts";
 

@@ -1,5 +1,6 @@
 // Members: who the store says there is, folded from the member entries, and who of them is connected.
 
+import type { Logger } from "pino";
 import type { MemberName, OwnerId } from "../core/ids.ts";
 import { decodeMember, MEMBER_KEY, type MemberRecord } from "../core/member.ts";
 import type { Store } from "../core/store.ts";
@@ -31,6 +32,19 @@ export function viewMembers(
     if (other !== undefined) superseded.push(isNewer ? other : member);
   }
   return { shown: [...shown.values()].sort(compareMembers), superseded };
+}
+
+/** Owners that another of their name hides: each is logged once. */
+export class HiddenMembers {
+  readonly #logged = new Set<OwnerId>();
+
+  log(superseded: readonly MemberView[], logger: Logger): void {
+    for (const { name, owner, incarnation } of superseded) {
+      if (this.#logged.has(owner)) continue;
+      this.#logged.add(owner);
+      logger.warn({ name, owner, incarnation }, "two members have one name, the older is not shown");
+    }
+  }
 }
 
 function viewMember(

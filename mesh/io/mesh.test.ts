@@ -16,7 +16,7 @@ import { gossipTopic } from "./gossip.ts";
 import { exchangeHello, HELLO_PROTOCOL } from "./hello.ts";
 import { openIdentity } from "./identity.ts";
 import { createNode, type MeshNode } from "./libp2p.ts";
-import type { RunningMesh } from "./mesh.ts";
+import type { RunningMesh } from "./mesh-options.ts";
 
 meshCompliance("libp2p mesh", () => Libp2pCluster.create());
 

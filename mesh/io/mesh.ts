@@ -5,16 +5,25 @@ import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "pino";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
-import { type HeadCrypto, headBytes } from "../core/head.ts";
-import { isName, type MemberName, type OwnerId } from "../core/ids.ts";
+import { headBytes } from "../core/head.ts";
+import { isName, type OwnerId } from "../core/ids.ts";
 import { encodeMember, MEMBER_ADDRESSES_MAX, MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
 import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX } from "../limits.ts";
-import type { CallHandler, Entry, EntryChange, MemberRole, MemberView, Mesh, TellHandler } from "../mesh.ts";
+import type {
+  AppliedReport,
+  CallHandler,
+  Entry,
+  EntryChange,
+  MemberView,
+  Mesh,
+  TellHandler,
+} from "../mesh.ts";
 import { APP_PREFIX } from "../records/app.ts";
+import { Applied } from "./applied.ts";
 import { Calls } from "./calls.ts";
 import { dial } from "./dial.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
@@ -22,42 +31,13 @@ import { createHeadCrypto } from "./head-crypto.ts";
 import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
 import { createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
-import { viewMembers } from "./members.ts";
+import { HiddenMembers, viewMembers } from "./members.ts";
+import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
 import { assertServiceName, assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
-
-export interface MeshOptions {
-  /** Members of one cluster meet; all others are refused. The peer id of the cluster's root key. */
-  readonly cluster: string;
-  readonly name: MemberName;
-  readonly role: MemberRole;
-  /** Holds our key and incarnation. One member each; losing it makes another member of us. */
-  readonly stateDir: string;
-  /** Multiaddrs, `/ip4/0.0.0.0/tcp/7946`; port 0: any free one. */
-  readonly listen: readonly string[];
-  /** Multiaddrs at which others reach us; empty: what we listen on. */
-  readonly advertise: readonly string[];
-  /** Multiaddrs without a peer id of members to meet first. One that lives is enough; ourselves among them does no harm. */
-  readonly seeds: readonly string[];
-}
-
-export interface MeshDeps {
-  readonly logger: Logger;
-  /** Of heads. Default: Ed25519 with our own key; another one only to measure what that costs. */
-  readonly crypto?: HeadCrypto;
-}
-
-export interface RunningMesh extends Mesh {
-  /** Multiaddrs without a peer id, with the real port. */
-  readonly listenAddresses: readonly string[];
-  /** Counters since the start, by name. */
-  metrics(): Record<string, number>;
-  /** One line for logs and dumps. */
-  describe(): string;
-}
 
 /** It becomes part of protocol ids and of the topic: nothing that splits them. */
 const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
@@ -96,8 +76,8 @@ class Libp2pMesh implements RunningMesh {
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #memberListeners = new Set<() => void>();
   readonly #tells = new Tells();
-  /** Owners that another of their name hides: each is logged once. */
-  readonly #conflicts = new Set<string>();
+  readonly #hidden = new HiddenMembers();
+  readonly #applied: Applied;
   // Set in start, which is awaited before anybody gets the mesh.
   #node: MeshNode | undefined;
   #links: Links | undefined;
@@ -140,6 +120,8 @@ class Libp2pMesh implements RunningMesh {
       random: Math.random,
       logger,
     });
+    const count = (counter: string, by?: number) => this.#count(counter, by);
+    this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
   }
 
   async start(): Promise<void> {
@@ -195,6 +177,14 @@ class Libp2pMesh implements RunningMesh {
     const version = this.#replica.ownVersion(key);
     if (version === undefined) throw new Error("mesh: write after stop");
     return version;
+  }
+
+  whenApplied(version: Version, signal: AbortSignal): Promise<AppliedReport> {
+    return this.#applied.whenApplied(version, signal);
+  }
+
+  beforeApplied(settle: () => void): void {
+    this.#applied.answers.beforeApplied(settle);
   }
 
   announce(): void {
@@ -255,6 +245,7 @@ class Libp2pMesh implements RunningMesh {
 
   async #stop(): Promise<void> {
     const written = this.#loop.stop();
+    this.#applied.stop();
     this.#changeListeners.clear();
     this.#memberListeners.clear();
     await Promise.all([written, this.#leave()]);
@@ -361,12 +352,7 @@ class Libp2pMesh implements RunningMesh {
     const { shown, superseded } = this.#viewMembers();
     const others = shown.filter((member) => !member.self);
     this.#peers.setMembers(new Map(others.map((member) => [member.owner, member.addresses])));
-    for (const member of superseded) {
-      if (this.#conflicts.has(member.owner)) continue;
-      this.#conflicts.add(member.owner);
-      const { name, owner, incarnation } = member;
-      this.#logger.warn({ name, owner, incarnation }, "two members have one name, the older is not shown");
-    }
+    this.#hidden.log(superseded, this.#logger);
   }
 
   #tellMembers(): void {

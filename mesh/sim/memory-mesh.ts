@@ -1,13 +1,16 @@
 // MemoryMesh: a Mesh in this process, for the tests of those who use one. Delivery is a microtask away, in order, lossless
 // while a link is up; a link that comes back is synced. Built on no part of the real core: it is a second opinion on the
-// contract, held to it by the same compliance suite (mesh-compliance.ts).
+// contract, held to it by the same compliance suite (mesh-compliance.ts). Who waits for writes is the real thing: it is made
+// of tells and of what the store shows.
 
 import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.ts";
 import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
 import { compareVersions, type Version } from "../core/version.ts";
+import { Applied } from "../io/applied.ts";
 import { runHandler } from "../io/run-handler.ts";
 import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import {
+  type AppliedReport,
   type CallHandler,
   type Entry,
   type EntryChange,
@@ -113,6 +116,7 @@ class MemoryMesh implements Mesh {
   readonly #handlers = new Map<string, CallHandler>();
   readonly #tellHandlers = new Map<string, TellHandler>();
   readonly #stopped = new AbortController();
+  readonly #applied: Applied;
 
   constructor(self: Self, start: Start, hub: MemoryHub) {
     this.self = self;
@@ -122,6 +126,8 @@ class MemoryMesh implements Mesh {
     this.store = storeView(this.#states);
     const record = { name: self.name, role: self.role, addresses: [], startedAtMs: start.incarnation };
     this.write(MEMBER_KEY, encodeMember(record));
+    const count = (): void => undefined;
+    this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
   }
 
   write(key: string, value: Uint8Array | null): Version {
@@ -134,6 +140,14 @@ class MemoryMesh implements Mesh {
     const version = { incarnation, startId, counter };
     this.#store(this.#own, { owner: this.self.owner, key, value: copy, version }, "own");
     return version;
+  }
+
+  whenApplied(version: Version, signal: AbortSignal): Promise<AppliedReport> {
+    return this.#applied.whenApplied(version, signal);
+  }
+
+  beforeApplied(settle: () => void): void {
+    this.#applied.answers.beforeApplied(settle);
   }
 
   announce(): void {
@@ -232,6 +246,7 @@ class MemoryMesh implements Mesh {
 
   async stop(): Promise<void> {
     this.#stopped.abort(new MeshCallError("aborted", "mesh stopped"));
+    this.#applied.stop();
     this.#hub.leave(this.self.owner);
     this.membersChanged();
     this.#changeListeners.clear();

@@ -32,8 +32,7 @@ export function meshCompliance(
   async function startAll(...names: readonly string[]): Promise<readonly Mesh[]> {
     cluster = await createCluster();
     const meshes: Mesh[] = [];
-    for (const name of names)
-      meshes.push(await cluster.join(name, name.startsWith("proxy") ? "proxy" : "host"));
+    for (const name of names) meshes.push(await cluster.join(name, roleOf(name)));
     for (const mesh of meshes) mesh.announce();
     await untilFull(meshes);
     return meshes;
@@ -47,11 +46,12 @@ export function meshCompliance(
 
   async function rejoin(name: string): Promise<Mesh> {
     if (cluster === undefined) throw new Error("no cluster");
-    return cluster.join(name, "host");
+    return cluster.join(name, roleOf(name));
   }
 
   describe(`${implementation}: entries`, () => entryTests(startTwo));
   describe(`${implementation}: starts`, () => restartTests(startTwo, rejoin));
+  describe(`${implementation}: writes that wait`, () => appliedTests(startAll, rejoin));
   describe(`${implementation}: members`, () => memberTests(startTwo, startAll));
   describe(`${implementation}: calls and tells`, () => callTests(startTwo));
 }
@@ -151,6 +151,102 @@ function restartTests(startTwo: StartTwo, rejoin: (name: string) => Promise<Mesh
     again.announce();
     await untilSeen(again, () => textOf(again, reader, "app/x") === "news");
   });
+}
+
+type StartAll = (...names: readonly string[]) => Promise<readonly Mesh[]>;
+
+function appliedTests(startAll: StartAll, rejoin: (name: string) => Promise<Mesh>): void {
+  /** Three members; the proxy is registered, as all know. */
+  async function startWithProxy(): Promise<{ writer: Mesh; host: Mesh; proxy: Mesh }> {
+    const [writer, host, proxy] = await startAll("host-1", "host-2", "proxy-1");
+    if (writer === undefined || host === undefined || proxy === undefined) throw new Error("no cluster");
+    proxy.write("proxy/proxy-1", bytes("registered"));
+    await untilSeen(writer, () => textOf(writer, proxy, "proxy/proxy-1") !== undefined);
+    return { writer, host, proxy };
+  }
+
+  async function lose(writer: Mesh, lost: Mesh): Promise<void> {
+    await lost.stop();
+    const isLost = () =>
+      writer.members().some(({ owner, connected }) => owner === lost.self.owner && !connected);
+    await untilSeen(writer, isLost);
+  }
+
+  test("a write is applied when all others have it, and each is named with its time", async () => {
+    const { writer, host, proxy } = await startWithProxy();
+    const report = await writer.whenApplied(writer.write("custom/a", bytes("one")), NEVER);
+    expect(report.missing).toEqual([]);
+    expect(namesOf(report.acks)).toEqual(["host-2 host", "proxy-1 proxy"]);
+    expect(report.acks.every(({ ms }) => ms >= 0)).toBe(true);
+    for (const mesh of [host, proxy]) expect(textOf(mesh, writer, "custom/a")).toBe("one");
+  });
+
+  test("a deletion, and bytes that were there already, are waited for like any write", async () => {
+    const { writer, proxy } = await startWithProxy();
+    const version = writer.write("custom/a", bytes("one"));
+    await writer.whenApplied(version, NEVER);
+    expect(writer.write("custom/a", bytes("one"))).toEqual(version);
+    expect((await writer.whenApplied(version, NEVER)).acks).toHaveLength(2);
+    const deleted = await writer.whenApplied(writer.write("custom/a", null), NEVER);
+    expect(deleted.acks).toHaveLength(2);
+    expect(textOf(proxy, writer, "custom/a")).toBeUndefined();
+  });
+
+  test("a member settles what it was told before it answers", async () => {
+    const { writer, proxy } = await startWithProxy();
+    const told: string[] = [];
+    const settled: string[] = [];
+    proxy.onChange(({ key }) => told.push(key));
+    proxy.beforeApplied(() => settled.push(...told));
+    writer.write("custom/a", bytes("one"));
+    await writer.whenApplied(writer.write("custom/b", bytes("two")), NEVER);
+    expect(settled).toEqual(expect.arrayContaining(["custom/a", "custom/b"]));
+  });
+
+  test("a registered proxy that is gone is named, and answers when it is back, restarted", async () => {
+    const { writer, proxy } = await startWithProxy();
+    await lose(writer, proxy);
+    const version = writer.write("custom/a", bytes("one"));
+    const report = writer.whenApplied(version, NEVER);
+    const givenUp = await writer.whenApplied(version, AbortSignal.abort());
+    expect(namesOf(givenUp.missing)).toEqual(["host-2 host", "proxy-1 proxy"]);
+    expect(givenUp.missing.map(({ why }) => why)).toContain("not connected");
+    const again = await rejoin("proxy-1");
+    again.announce();
+    expect(namesOf((await report).acks)).toEqual(["host-2 host", "proxy-1 proxy"]);
+    expect((await report).missing).toEqual([]);
+  });
+
+  test("who is lost after the write stays in its set, and is in the set of no later one", async () => {
+    const { host } = await startWithProxy();
+    const late = await rejoin("late");
+    await untilSeen(late, () => late.members().filter(({ connected }) => connected).length === 4);
+    // Nobody has it before `announce`: so the one can be lost before it answers.
+    const abort = new AbortController();
+    const first = late.whenApplied(late.write("custom/a", bytes("one")), abort.signal);
+    await lose(late, host);
+    late.announce();
+    const second = await late.whenApplied(late.write("custom/b", bytes("two")), NEVER);
+    expect(namesOf(second.acks)).toEqual(["host-1 host", "proxy-1 proxy"]);
+    abort.abort();
+    const report = await first;
+    expect(namesOf(report.acks)).toEqual(["host-1 host", "proxy-1 proxy"]);
+    expect(report.missing).toMatchObject([{ name: "host-2", role: "host", why: "its connection was lost" }]);
+  });
+
+  test("a member that stops ends its waits and names who has not answered", async () => {
+    const { writer } = await startWithProxy();
+    const report = writer.whenApplied(writer.write("custom/a", bytes("one")), NEVER);
+    await writer.stop();
+    expect((await report).missing.map(({ why }) => why)).toEqual([
+      "this member stopped",
+      "this member stopped",
+    ]);
+  });
+}
+
+function namesOf(members: readonly { readonly name: string; readonly role: string }[]): readonly string[] {
+  return members.map(({ name, role }) => `${name} ${role}`).sort();
 }
 
 function memberTests(
@@ -263,6 +359,10 @@ function callTests(startTwo: StartTwo): void {
     expect(atListener).toEqual(["proxy-1 1 true", "proxy-1 2 true"]);
     expect(heard).toContain("host-1 own true");
   });
+}
+
+function roleOf(name: string): MemberRole {
+  return name.startsWith("proxy") ? "proxy" : "host";
 }
 
 function bytes(content: string): Uint8Array {

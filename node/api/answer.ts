@@ -7,6 +7,7 @@
  * - `locked`: another rollout of this app runs. Nothing changed; wait for it.
  * - `too-large`: over a bound, which the message names. Nothing changed.
  * - `unavailable`: who is needed cannot be reached; the message names them. Ask again later.
+ * - `timed-out`: it is done and stands, but was not in force everywhere in time; the message names where. Ask again to wait on.
  * - `internal`: our bug; state may have changed. Look before asking again.
  */
 export type ApiErrorCode =
@@ -16,6 +17,7 @@ export type ApiErrorCode =
   | "locked"
   | "too-large"
   | "unavailable"
+  | "timed-out"
   | "internal";
 
 const STATUS = {
@@ -25,6 +27,7 @@ const STATUS = {
   locked: 409,
   "too-large": 413,
   unavailable: 503,
+  "timed-out": 504,
   internal: 500,
 } as const satisfies Record<ApiErrorCode, number>;
 
@@ -34,6 +37,11 @@ export const LINES_TYPE = "application/x-ndjson; charset=utf-8";
 export function apiError(code: ApiErrorCode, message: string, facts: object = {}): Response {
   const body = JSON.stringify({ error: { code, message, ...facts } });
   return new Response(body, { status: STATUS[code], headers: { "content-type": JSON_TYPE } });
+}
+
+/** An error of something that was done all the same: `view` says what is so. */
+export function apiErrorBeside(view: object, code: ApiErrorCode, message: string): Response {
+  return Response.json({ ...view, error: { code, message } }, { status: STATUS[code] });
 }
 
 /**

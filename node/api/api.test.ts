@@ -7,7 +7,7 @@ import { encodeRecord, memberName, vmName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { BundleStore } from "../releases/bundle-store.ts";
 import { createApi } from "./api.ts";
-import { type Api, ApiHarness, errorOf, get, nextLine } from "./api-harness.ts";
+import { ApiHarness, errorOf, get, nextLine } from "./api-harness.ts";
 import { fakeView, fakeVmEntry, hashOf, writeVm } from "./fake-agent.ts";
 
 let { voterMesh, otherMesh, voter, other, voterApi, otherApi, deploys } = {} as ApiHarness;
@@ -121,57 +121,6 @@ describe("bundles", () => {
     ["/v1/bundles/..%2f..%2fetc", "x", "400 invalid: a bundle is named by its SHA-256"],
   ])("at %s are refused when they are not what they should be", async (address, body, expected) => {
     expect(await errorOf(voterApi.request(address, { method: "PUT", body }))).toContain(expected);
-  });
-});
-
-describe("entries of people", () => {
-  const put = (api: Api, key: string, body: string) =>
-    api.request(`/v1/entries/${key}`, { method: "PUT", body });
-
-  it("are read on every member", async () => {
-    const written = (await (
-      await put(otherApi, "site/motd", '{"text":"hi","n":[1,2.5,null]}')
-    ).json()) as object;
-    expect(written).toMatchObject({ key: "custom/site/motd" });
-    await Promise.resolve();
-    const listed = (await get(voterApi, "/v1/entries?prefix=custom/")).json;
-    expect(listed).toEqual([
-      { owner: "memory-host-2", name: "host-2", ...written, value: { text: "hi", n: [1, 2.5, null] } },
-    ]);
-  });
-
-  it("go when their writer deletes them", async () => {
-    await put(otherApi, "a", "1");
-    await Promise.resolve();
-    expect(await errorOf(voterApi.request("/v1/entries/a", { method: "DELETE" }))).toContain("404 not-found");
-    expect((await otherApi.request("/v1/entries/a", { method: "DELETE" })).status).toBe(200);
-    await Promise.resolve();
-    expect((await get(voterApi, "/v1/entries?prefix=custom/")).json).toEqual([]);
-  });
-
-  it("lists what others wrote, as far as it is printable", async () => {
-    otherMesh.write("custom/odd", new Uint8Array([0xc1]));
-    otherMesh.write("x/odd", encodeRecord({ big: 2n ** 60n, bytes: new Uint8Array(3) }));
-    await Promise.resolve();
-    // 3,000 arrays of one element, one in the other.
-    otherMesh.write("y/deep", new Uint8Array(3_001).fill(0x91, 0, 3_000));
-    await Promise.resolve();
-    expect((await get(voterApi, "/v1/entries")).status).toBe(200);
-    expect((await get(voterApi, "/v1/entries?prefix=x/")).json).toMatchObject([
-      { value: { big: String(2n ** 60n), bytes: { bytes: 3 } } },
-    ]);
-  });
-
-  it.each([
-    ["a", "{", "400 invalid: the body must be one JSON value"],
-    ["a", "", "400 invalid: the body must be one JSON value"],
-    ["a%20b", "1", "400 invalid: a key has"],
-    ["x".repeat(201), "1", "400 invalid: a key has"],
-    ["a", JSON.stringify("x".repeat(65_000)), "413 too-large: a value has at most 64512 bytes"],
-    ["a", `${"[".repeat(20_000)}${"]".repeat(20_000)}`, "400 invalid: a value is nested at most 32 deep"],
-  ])("refuses the entry %j", async (key, body, expected) => {
-    const response = await put(voterApi, key, body);
-    expect(await errorOf(response)).toContain(expected);
   });
 });
 

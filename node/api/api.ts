@@ -3,9 +3,9 @@
 
 import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bundleHash, isBundleHash, isName, vmName } from "../../mesh/index.ts";
-import { apiError, endedBy, JSON_TYPE, streamed } from "./answer.ts";
+import { apiError, endedBy, streamed } from "./answer.ts";
 import { addAppRoutes, relayTo } from "./apps.ts";
-import { CustomEntries, listEntries } from "./entries.ts";
+import { addEntryRoutes } from "./entries.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
 import { metricsText } from "./metrics.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
@@ -14,7 +14,6 @@ import { askProxies } from "./routes.ts";
 import { hostOfVm, memberRows, vmRows } from "./views.ts";
 
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
-const CUSTOM_ENTRY_PATH = "/v1/entries/:key{.+}";
 
 const BUNDLE_ERRORS = { "too-large": "too-large", mismatch: "invalid", "no-space": "unavailable" } as const;
 
@@ -58,17 +57,6 @@ function addBundleRoutes(app: Hono<ApiEnv>, { bundles }: ApiDeps): void {
     if (put.code === "stored") return Response.json({ hash }, { status: 201 });
     return apiError(BUNDLE_ERRORS[put.code], put.message);
   });
-}
-
-function addEntryRoutes(app: Hono<ApiEnv>, { mesh }: ApiDeps): void {
-  const custom = new CustomEntries(mesh);
-  app.get("/v1/entries", ({ req }) => {
-    const ended = endedBy(req.raw.signal);
-    const body = streamed(listEntries(mesh, req.query("prefix") ?? ""), ended);
-    return new Response(body, { headers: { "content-type": JSON_TYPE } });
-  });
-  app.put(CUSTOM_ENTRY_PATH, ({ req }) => custom.put(req.param("key"), req.raw.body));
-  app.delete(CUSTOM_ENTRY_PATH, ({ req }) => custom.delete(req.param("key")));
 }
 
 async function answerLogs(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {

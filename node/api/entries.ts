@@ -1,34 +1,142 @@
 // Entries: the store as it is, for looking, and entries of one's own under `custom/`, for anyone who wants to spread a fact.
+// Nothing here is relayed: an agent writes its own host's state and no other's.
 
+import type { Context, Hono } from "hono";
 import { z } from "zod";
 import {
   APP_PREFIX,
+  type AppliedReport,
   decodeCommittedApp,
   decodeRecord,
+  describeDuration,
   ENTRY_VALUE_BYTES_MAX,
   type Entry,
-  encodeRecord,
+  isName,
   type MemberName,
   type Mesh,
   type OwnerId,
+  parseDuration,
+  type Version,
 } from "../../mesh/index.ts";
-import { apiError, parseJson, readBounded } from "./answer.ts";
+import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
+import { apiError, apiErrorBeside, endedBy, JSON_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
+import type { ApiDeps, ApiEnv } from "./ports.ts";
 
 const CUSTOM_PREFIX = "custom/";
-const CUSTOM_KEY = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$/;
-/** Room for the envelope within the bound of an entry. */
-const CUSTOM_VALUE_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - 1_024;
-/** Half of what one owner may have, tombstones included: our VMs must always find room. */
-const CUSTOM_KEYS_MAX = 10_000;
+const KEY_PATH = "/v1/entries/:key{.+}";
+const WAIT_DEFAULT_MS = 5_000;
+/** A client that waits longer does better to ask again. */
+const WAIT_MAX_MS: number = 10 * 60 * 1_000;
 /** Deeper values would exhaust the stack of whoever reads them. */
 const JSON_DEPTH_MAX = 32;
 /** Entries written to the reader at once. */
 const PAGE = 200;
 
-const customShape = z.strictObject({ format: z.literal(1), json: z.unknown() });
+/** What `PUT` and `DELETE` answer. */
+export interface EntryWriteView {
+  readonly key: string;
+  /** The member that wrote it: this agent. */
+  readonly owner: MemberName;
+  readonly version: Version;
+  readonly wait: "applied" | null;
+  /** In the order of their answers; `ms` from the write to the answer, on the writer's clock. */
+  readonly acks: readonly { readonly name: MemberName; readonly role: string; readonly ms: number }[];
+  readonly missing: readonly { readonly name: MemberName; readonly role: string; readonly why: string }[];
+}
+
+type WriteEntry = (key: string, context: Context<ApiEnv>, wait: WaitOptions | null) => Promise<EntryWrite>;
+
+export function addEntryRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
+  const { mesh, entries } = deps;
+  app.get("/v1/entries", ({ req }) => {
+    const ended = endedBy(req.raw.signal);
+    const body = streamed(listEntries(mesh, req.query("prefix") ?? ""), ended);
+    return new Response(body, { headers: { "content-type": JSON_TYPE } });
+  });
+  app.get(KEY_PATH, ({ req }) => answerValue(mesh, req.param("key"), req.query("owner")));
+  app.put(KEY_PATH, (context) =>
+    answerWrite(mesh, context, async (key, { req }, wait) => {
+      const value = await readBounded(req.raw.body, ENTRY_VALUE_BYTES_MAX);
+      if (value !== null) return entries.put(key, value, wait);
+      return { code: "too-large", message: `a value has at most ${ENTRY_VALUE_BYTES_MAX} bytes` };
+    }),
+  );
+  app.delete(KEY_PATH, (context) =>
+    answerWrite(mesh, context, (key, _context, wait) => entries.delete(key, wait)),
+  );
+}
+
+// --- writing
+
+async function answerWrite(mesh: Mesh, context: Context<ApiEnv>, write: WriteEntry): Promise<Response> {
+  if (context.env?.isRelayed === true) return apiError("forbidden", "an agent writes its own entries alone");
+  const wait = waitOf(context);
+  if (typeof wait === "string") return apiError("invalid", wait);
+  const written = await write(context.req.param("key") ?? "", context, wait);
+  if (written.code !== "written") return apiError(written.code, written.message);
+  const { key, version, applied } = written;
+  const { acks, missing } = (await applied) ?? { acks: [], missing: [] };
+  const view = {
+    key,
+    owner: mesh.self.name,
+    version,
+    wait: applied === null ? null : ("applied" as const),
+    acks: acks.map(({ name, role, ms }) => ({ name, role, ms: roundUp(ms) })),
+    missing: missing.map(({ name, role, why }) => ({ name, role, why })),
+  } satisfies EntryWriteView;
+  if (wait === null || missing.length === 0) return Response.json(view);
+  return apiErrorBeside(view, "timed-out", describeMissing(key, wait.timeoutMs, missing));
+}
+
+/** What is asked for by `wait` and `timeout`, null for no wait, or what is wrong with them. */
+function waitOf({ req }: Context<ApiEnv>): WaitOptions | null | string {
+  const [wait, timeout] = [req.query("wait"), req.query("timeout")];
+  if (wait !== undefined && wait !== "applied")
+    return `wait must be "applied"; found ${JSON.stringify(wait)}`;
+  if (wait === undefined) return timeout === undefined ? null : "timeout is for wait=applied";
+  const timeoutMs = timeout === undefined ? WAIT_DEFAULT_MS : parseDuration(timeout);
+  if (timeoutMs !== undefined && timeoutMs >= 1 && timeoutMs <= WAIT_MAX_MS)
+    return { timeoutMs, signal: req.raw.signal };
+  return `timeout must be a duration from 1ms to ${describeDuration(WAIT_MAX_MS)} with its unit, for example 5s`;
+}
+
+function describeMissing(key: string, timeoutMs: number, missing: AppliedReport["missing"]): string {
+  const names = missing.map(({ name, why }) => `${name} (${why})`).join(", ");
+  return `${key} is written and stands; not in force within ${describeDuration(timeoutMs)} at ${names}`;
+}
+
+/** To the microsecond: it is an upper bound. */
+function roundUp(ms: number): number {
+  return Math.ceil(ms * 1_000) / 1_000;
+}
+
+// --- reading
+
+/** The bytes as they were put. The version is incarnation, start id and counter, as in the JSON of a write. */
+function answerValue(mesh: Mesh, key: string, ownerName: string | undefined): Response {
+  const name = ownerName ?? mesh.self.name;
+  if (!isName(name)) return apiError("invalid", "this is no member's name");
+  const owner = mesh.members().find((member) => member.name === name);
+  if (owner === undefined) return apiError("not-found", `there is no member ${name}`);
+  const entry = mesh.store.get(owner.owner, `${CUSTOM_PREFIX}${key}`);
+  if (entry === undefined || entry.value === null)
+    return apiError(
+      "not-found",
+      `${name} has no entry ${CUSTOM_PREFIX}${key}, as far as ${mesh.self.name} knows`,
+    );
+  const { incarnation, startId, counter } = entry.version;
+  return new Response(Uint8Array.from(entry.value), {
+    headers: {
+      "content-type": "application/octet-stream",
+      "content-length": String(entry.value.length),
+      "grapevine-owner": name,
+      "grapevine-version": `${incarnation}.${startId}.${counter}`,
+    },
+  });
+}
 
 /** A JSON array of every entry under `prefix`, one page after the other: the whole is never in memory as text. */
-export async function* listEntries(mesh: Mesh, prefix: string): AsyncGenerator<Uint8Array> {
+async function* listEntries(mesh: Mesh, prefix: string): AsyncGenerator<Uint8Array> {
   const names = new Map(mesh.members().map((member) => [member.owner, member.name]));
   const entries = mesh.store.list(prefix);
   const encoder = new TextEncoder();
@@ -43,17 +151,16 @@ function describeEntry(entry: Entry, names: ReadonlyMap<OwnerId, MemberName>): s
   const { owner, key, version, value } = entry;
   const name = names.get(owner) ?? null;
   const shown = value === null ? undefined : readableValue(key, value);
+  const bytes = value?.length ?? 0;
   return JSON.stringify(
-    { owner, name, key, version, value: isShallow(shown) ? shown : undefined },
+    { owner, name, key, version, bytes, value: isShallow(shown) ? shown : undefined },
     replaceUnprintable,
   );
 }
 
+/** Of a custom entry its JSON, if that is what it is. */
 function readableValue(key: string, value: Uint8Array): unknown {
-  if (key.startsWith(CUSTOM_PREFIX)) {
-    const custom = decodeRecord(customShape, value);
-    return custom.ok ? custom.value.json : undefined;
-  }
+  if (key.startsWith(CUSTOM_PREFIX)) return parseJson(value)?.json;
   if (key.startsWith(APP_PREFIX)) {
     const committed = decodeCommittedApp(value);
     return committed.ok ? committed.value : undefined;
@@ -66,47 +173,6 @@ function readableValue(key: string, value: Uint8Array): unknown {
 function replaceUnprintable(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return value.toString();
   return value instanceof Uint8Array ? { bytes: value.byteLength } : value;
-}
-
-/** Entries of this agent that people write. They live until they are deleted or this agent restarts. */
-export class CustomEntries {
-  readonly #mesh: Mesh;
-  /** Ever written since our start: a deleted one still takes its place as a tombstone. */
-  readonly #keys = new Set<string>();
-
-  constructor(mesh: Mesh) {
-    this.#mesh = mesh;
-  }
-
-  async put(key: string, body: AsyncIterable<Uint8Array> | null): Promise<Response> {
-    if (!CUSTOM_KEY.test(key)) return apiError("invalid", "a key has 1 to 200 of A-Z a-z 0-9 . _ / -");
-    if (!this.#keys.has(key) && this.#keys.size >= CUSTOM_KEYS_MAX)
-      return apiError("too-large", `this agent keeps at most ${CUSTOM_KEYS_MAX} keys under ${CUSTOM_PREFIX}`);
-    const bytes = await readBounded(body, CUSTOM_VALUE_BYTES_MAX);
-    if (bytes === null) return apiError("too-large", `a value has at most ${CUSTOM_VALUE_BYTES_MAX} bytes`);
-    const parsed = parseJson(bytes);
-    if (parsed === undefined) return apiError("invalid", "the body must be one JSON value");
-    if (!isShallow(parsed.json))
-      return apiError("invalid", `a value is nested at most ${JSON_DEPTH_MAX} deep`);
-    const value = encodeRecord({ format: 1, json: parsed.json });
-    if (value.byteLength > ENTRY_VALUE_BYTES_MAX)
-      return apiError("too-large", "this value is too large for an entry");
-    this.#keys.add(key);
-    return Response.json({
-      key: `${CUSTOM_PREFIX}${key}`,
-      version: this.#mesh.write(`${CUSTOM_PREFIX}${key}`, value),
-    });
-  }
-
-  delete(key: string): Response {
-    const name = `${CUSTOM_PREFIX}${key}`;
-    if (this.#mesh.store.get(this.#mesh.self.owner, name) === undefined)
-      return apiError(
-        "not-found",
-        `this agent has no entry ${name}: only the agent that wrote it deletes it`,
-      );
-    return Response.json({ key: name, version: this.#mesh.write(name, null) });
-  }
 }
 
 /** Level by level, not by recursion: the value is a stranger's. */

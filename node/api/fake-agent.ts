@@ -20,6 +20,8 @@ import {
   vmKey,
   vmName,
 } from "../../mesh/index.ts";
+import { CustomEntries } from "../custom-entries.ts";
+import type { CustomFile } from "../custom-file.ts";
 import type { AppView, RolloutView } from "../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
 import type { BundlePut } from "../releases/bundle-store.ts";
@@ -150,6 +152,26 @@ export function hashOf(content: Uint8Array): BundleHash {
   return bundleHash(createHash("sha256").update(content).digest("hex"));
 }
 
+/** In memory; fails while `failure` is set. */
+export class FakeCustomFile implements CustomFile {
+  content: Uint8Array | undefined;
+  failure: Error | null = null;
+  writes = 0;
+
+  async read(): Promise<Uint8Array | undefined> {
+    return this.content;
+  }
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    this.writes += 1;
+    this.content = bytes;
+  }
+  async setAside(): Promise<string> {
+    this.content = undefined;
+    return "aside";
+  }
+}
+
 export interface FakeAgent {
   readonly deps: ApiDeps;
   readonly bundles: FakeBundles;
@@ -163,6 +185,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const logFiles = new Map<VmName, string>();
   const self = fakeHostEntry(mesh.self.name, deploys !== null);
   mesh.write(hostKey(mesh.self.name), encodeRecord(self));
+  const log = { info: () => undefined, error: () => undefined };
   const deps: ApiDeps = {
     mesh,
     self,
@@ -172,7 +195,8 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
     fetchBundle: async (hash) => (bundles.held.has(hash) ? ok(null) : fail(`no member has ${hash}`)),
     vms: { logFile: (vm) => logFiles.get(vm) ?? null },
     metrics: () => "grapevine_test_total 1",
-    log: { info: () => undefined, error: () => undefined },
+    entries: new CustomEntries({ mesh, file: new FakeCustomFile(), logger: log, nowMs: () => 0 }),
+    log,
   };
   return { deps, bundles, logFiles };
 }

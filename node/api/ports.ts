@@ -2,11 +2,18 @@
 
 import type { Logger } from "pino";
 import type { BundleHash, HostEntry, MemberName, Mesh, Result, VmName } from "../../mesh/index.ts";
+import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
 import type { Deploys } from "../deploy/deploys.ts";
 import type { BundleStore } from "../releases/bundle-store.ts";
 
 /** Asking for a bundle keeps it: the deploy that names it comes later. */
 export type ApiBundles = Pick<BundleStore, "touch" | "put">;
+
+/** Entries of this host that people write. */
+interface ApiEntries {
+  put(key: string, value: Uint8Array, wait: WaitOptions | null): Promise<EntryWrite>;
+  delete(key: string, wait: WaitOptions | null): Promise<EntryWrite>;
+}
 
 interface ApiVms {
   /** The file that the output of a VM of this host is appended to; null: no such VM here. */
@@ -24,6 +31,7 @@ export interface ApiDeps {
   /** Ok once this host holds the bundle, from whichever member had it, and keeps it for a while. */
   readonly fetchBundle: (hash: BundleHash, signal: AbortSignal) => Promise<Result<null>>;
   readonly vms: ApiVms;
+  readonly entries: ApiEntries;
   /** Further lines for /metrics, in Prometheus' text format. */
   readonly metrics: () => string;
   readonly log: Pick<Logger, "info" | "error">;

@@ -1,6 +1,7 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
+import type { EntryWriteView } from "../api/entries.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, VmView } from "../deploy/app-view.ts";
@@ -158,3 +159,33 @@ export interface Submitted {
   /** The same spec was on its way already: this is that rollout. */
   readonly joined: boolean;
 }
+
+const versionLoose = z.looseObject({ incarnation: z.number(), startId: z.number(), counter: z.number() });
+
+/** What `PUT` and `DELETE` of an entry answer. */
+export const entryWriteShape: ZodType<EntryWriteView> = z.looseObject({
+  key: z.string(),
+  owner: z.string(),
+  version: versionLoose,
+  wait: z.literal("applied").nullable(),
+  acks: z.array(z.looseObject({ name: z.string(), role: z.string(), ms: z.number() })),
+  missing: z.array(z.looseObject({ name: z.string(), role: z.string(), why: z.string() })),
+}) as unknown as ZodType<EntryWriteView>;
+
+/** An entry of some member, in the list. */
+export interface EntryRow {
+  readonly key: string;
+  /** Of the member that wrote it; null: not known here, as long as its member entry is not. */
+  readonly name: string | null;
+  readonly version: { readonly incarnation: number; readonly startId: number; readonly counter: number };
+  readonly bytes: number;
+}
+
+export const entryRowsShape: ZodType<EntryRow[]> = z.array(
+  z.looseObject({
+    key: z.string(),
+    name: z.string().nullable(),
+    version: versionLoose,
+    bytes: z.number(),
+  }),
+);

@@ -19,13 +19,15 @@ export class NoAgentError extends Error {
   override readonly name = "NoAgentError";
 }
 
-/** An agent refused; `code` is the API's. */
+/** An agent refused; `code` is the API's, `answer` the whole JSON of its answer, if it was some. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly code: string;
-  constructor(code: string, message: string) {
+  readonly answer: unknown;
+  constructor(code: string, message: string, answer: unknown = null) {
     super(message);
     this.code = code;
+    this.answer = answer;
   }
 }
 
@@ -37,6 +39,13 @@ export interface ApiRequest {
   readonly stream?: () => AsyncIterable<Uint8Array>;
   /** Until the answer starts; beyond it the next agent is asked. */
   readonly answerTimeoutMs?: number;
+  /** It changes what is the asked agent's own: no other agent is asked once one may have got it. */
+  readonly isOwnWrite?: boolean;
+}
+
+interface WholeAnswer {
+  readonly headers: Answer["headers"];
+  readonly body: Uint8Array;
 }
 
 type Answer = Dispatcher.ResponseData;
@@ -64,6 +73,12 @@ export class ApiClient {
   async json(asked: ApiRequest, signal: AbortSignal): Promise<unknown> {
     const answer = await this.#ask(asked, signal);
     return JSON.parse(await readText(answer));
+  }
+
+  /** All of an answer that is no error. */
+  async whole(asked: ApiRequest, signal: AbortSignal): Promise<WholeAnswer> {
+    const answer = await this.#ask(asked, signal);
+    return { headers: answer.headers, body: await readBytes(answer) };
   }
 
   /** True: 2xx, false: 404. */
@@ -135,6 +150,8 @@ export class ApiClient {
         throw await toApiError(answer);
       } catch (error) {
         if (signal.aborted || (error instanceof ApiError && error.code !== "unavailable")) throw error;
+        if (asked.isOwnWrite === true && !neverArrived(error))
+          throw ownWriteFailure(candidate.address, error);
         if (error instanceof ApiError) unavailable ??= error;
         else failures.push(`${candidate.address} (${describeFailure(error)})`);
         this.skipCurrent();
@@ -196,6 +213,10 @@ function bodyOf(asked: ApiRequest): Pick<Dispatcher.RequestOptions, "body" | "he
 }
 
 async function readText(answer: Answer): Promise<string> {
+  return Buffer.from(await readBytes(answer)).toString("utf8");
+}
+
+async function readBytes(answer: Answer): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of answer.body) {
@@ -203,13 +224,14 @@ async function readText(answer: Answer): Promise<string> {
     if (bytes > ANSWER_BYTES_MAX) throw new Error(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString("utf8");
+  return Buffer.concat(chunks);
 }
 
 async function toApiError(answer: Answer): Promise<ApiError> {
   const text = await readText(answer);
-  const parsed = errorShape.safeParse(parseOrNull(text));
-  if (parsed.success) return new ApiError(parsed.data.error.code, parsed.data.error.message);
+  const json = parseOrNull(text);
+  const parsed = errorShape.safeParse(json);
+  if (parsed.success) return new ApiError(parsed.data.error.code, parsed.data.error.message, json);
   if (answer.statusCode === 404) return new ApiError("not-found", "not found");
   return new ApiError("internal", `the agent answered ${answer.statusCode}: ${text.slice(0, 200)}`);
 }
@@ -220,6 +242,19 @@ function parseOrNull(text: string): unknown {
   } catch {
     return null;
   }
+}
+
+/** No connection came about, so nothing was sent. */
+function neverArrived(error: unknown): boolean {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  return ["ECONNREFUSED", "ENOENT", "EACCES", "ENOTFOUND", "UND_ERR_CONNECT_TIMEOUT"].includes(code);
+}
+
+function ownWriteFailure(address: string, error: unknown): Error {
+  if (error instanceof ApiError) return error;
+  return new NoAgentError(
+    `${address} broke off (${describeFailure(error)}): whether it wrote that is not known; look, or write it again`,
+  );
 }
 
 /** The innermost reason: undici wraps what the system said. */

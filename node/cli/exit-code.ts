@@ -8,7 +8,7 @@ export const EXIT = {
   failed: 1,
   /** Usage, configuration, or no agent reachable. Nothing was changed. */
   usage: 2,
-  /** Waited too long and went back to old; or we stopped watching (Ctrl-C, --detach) before the end was known. */
+  /** Waited too long: a rollout went back to old, a write stands and is not in force everywhere; or we stopped watching (Ctrl-C, --detach) before the end was known. */
   timedOut: 3,
   /** Another rollout of this app runs. Nothing was changed. */
   locked: 4,
@@ -40,6 +40,7 @@ export function exitCodeOf(
 
 /** Of an API error by its code. */
 export function exitCodeOfError(code: string): ExitCode {
+  if (code === "timed-out") return EXIT.timedOut;
   return code === "locked" ? EXIT.locked : EXIT.usage;
 }
 

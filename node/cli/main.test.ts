@@ -54,7 +54,7 @@ interface Run {
 
 function start(...args: string[]): Run {
   const env = { ...process.env, GRAPEVINE_API: listener.url, TMPDIR: folder };
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: "pipe" });
   const texts = { stdout: "", stderr: "" };
   child.stdout.on("data", (chunk) => {
     texts.stdout += chunk;
@@ -146,6 +146,13 @@ describe("grapevine deploy", () => {
     [["dev", "--hosts", "x"], "must be a whole number"],
     [["agent", "--config", "missing.toml"], "missing.toml:1: no such file: check the path"],
     [["vm", "stop"], "missing required argument 'vm'"],
+    [["entry", "put", "a b", "FILE"], "a key has 1 to 249 of"],
+    [["entry", "put", "a", "missing.txt"], "missing.txt"],
+    [["entry", "put", "a", "FILE", "--wait", "acked"], "--wait must be applied; found acked"],
+    [["entry", "put", "a", "FILE", "--timeout", "5s"], "--timeout is for --wait applied"],
+    [["entry", "delete", "a", "--wait", "applied", "--timeout", "5"], "--timeout must be a duration"],
+    [["entry", "get", "nothing"], "host-1 has no entry custom/nothing"],
+    [["entry", "delete", "nothing"], "this agent has no entry custom/nothing"],
   ])("returns 2 for grapevine %j", async (args, expected) => {
     const { code, stderr } = await start(...args.map((arg) => (arg === "FILE" ? appFile : arg))).ended;
     expect(stderr).toContain(expected);
@@ -195,5 +202,44 @@ describe("grapevine", () => {
     ended("succeeded");
     expect((await start("vm", "stop", "hello-v1-1").ended).code).toBe(0);
     expect(await start("destroy", "hello", "--json").ended).toMatchObject({ code: 0 });
+  });
+});
+
+describe("grapevine entry", () => {
+  it("puts what is in a file or comes in, lists and prints it, and deletes it", async () => {
+    const file = path.join(folder, "value");
+    writeFileSync(file, Uint8Array.from([0, 255, 10]));
+    const put = await start("entry", "put", "dir/raw", file).ended;
+    expect(put).toMatchObject({ code: 0, stderr: "" });
+    expect(put.stdout).toMatch(/^custom\/dir\/raw: written by host-1, version \S+\n$/);
+    const got = JSON.parse(
+      (await start("entry", "get", "dir/raw", "--owner", "host-1", "--json").ended).stdout,
+    );
+    const version = mesh.store.head(mesh.self.owner);
+    expect(got).toEqual({
+      key: "custom/dir/raw",
+      owner: "host-1",
+      version,
+      bytes: 3,
+      text: null,
+      base64: "AP8K",
+    });
+    const piped = start("entry", "put", "dir/piped", "--json", "--wait", "applied");
+    piped.child.stdin?.end("from a pipe");
+    expect(JSON.parse((await piped.ended).stdout)).toMatchObject({
+      wait: "applied",
+      missing: [],
+      exitCode: 0,
+    });
+    expect((await start("entry", "get", "dir/piped").ended).stdout).toBe("from a pipe");
+    expect((await start("entries", "custom/dir/").ended).stdout).toMatch(
+      /^KEY +OWNER +VERSION +BYTES\ncustom\/dir\/piped +host-1 +\S+ +11\ncustom\/dir\/raw +host-1 +\S+ +3\n$/,
+    );
+    expect((await start("entry", "delete", "dir/raw", "--wait", "applied").ended).stdout).toMatch(
+      /^custom\/dir\/raw: deleted by host-1, version \S+\nin force at 0 of 0\n$/,
+    );
+    expect(JSON.parse((await start("entries", "custom/", "--json").ended).stdout)).toMatchObject([
+      { key: "custom/dir/piped", name: "host-1", bytes: 11 },
+    ]);
   });
 });

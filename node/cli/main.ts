@@ -4,6 +4,7 @@
 import { enableCompileCache } from "node:module";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { DeployOptions, FollowedOptions } from "./commands/deploy.ts";
+import type { EntryGetOptions, EntryWriteOptions } from "./commands/entries.ts";
 import type { LogsOptions } from "./commands/show.ts";
 import { EXIT } from "./exit-code.ts";
 import type { ClientOptions } from "./session.ts";
@@ -16,7 +17,7 @@ const EXIT_CODES = `
 Exit codes:
   0  done          1  a start or a check failed; what ran before runs
   2  usage, configuration, or no agent reachable
-  3  waited too long and went back, or detached before the end
+  3  waited too long: a rollout went back, a write stands; or detached before the end
   4  locked by another rollout of the app
   5  aborted       6  done, except for members that are named`;
 
@@ -57,6 +58,7 @@ function createProgram(setExitCode: SetExitCode): Command {
     .addHelpText("after", EXIT_CODES);
   addDeployCommands(program, setExitCode);
   addShowCommands(program, setExitCode);
+  addEntryCommands(program, setExitCode);
   addMemberCommands(program, setExitCode);
   addLocalCommands(program, setExitCode);
   return program;
@@ -146,6 +148,54 @@ function addShowCommands(program: Command, setExitCode: SetExitCode): void {
     .action(async (vm: string, options: LogsOptions) => {
       setExitCode(await (await show()).logs(vm, options));
     });
+}
+
+function addEntryCommands(program: Command, setExitCode: SetExitCode): void {
+  const load = () => import("./commands/entries.ts");
+  const waitHelp = "applied: return when every member has it in force (exit code 3: not in time; it stands)";
+  const waiting = (command: Command) =>
+    command
+      .option("--wait <what>", waitHelp)
+      .option("--timeout <duration>", "how long to wait (default: 5s)");
+  asking(
+    program,
+    "entries [prefix]",
+    "Lists the entries of all members, or those whose key starts with a prefix.",
+    "grapevine entries\ngrapevine entries custom/ --json",
+  ).action(async (prefix: string | undefined, options: ClientOptions) => {
+    setExitCode(await (await load()).entries(prefix, options));
+  });
+  const entry = program.command("entry").description("Facts of your own that every member learns.");
+  waiting(
+    asking(
+      entry,
+      "put <key> [file]",
+      "Writes a value, any bytes, as the entry custom/KEY of the agent that is asked.\nWithout a file, or with -, the value is read from standard input. It outlives the agent.",
+      "grapevine entry put site/motd motd.txt\necho hi | grapevine entry put site/motd - --wait applied --timeout 5s",
+    ),
+  ).action(async (key: string, file: string | undefined, options: EntryWriteOptions) => {
+    setExitCode(await (await load()).putEntry(key, file, options));
+  });
+  asking(
+    entry,
+    "get <key>",
+    "Prints the value of custom/KEY as the agent that is asked wrote it, or another member.",
+    "grapevine entry get site/motd\ngrapevine entry get site/motd --owner host-2 --json",
+  )
+    .option("--owner <name>", "the member that wrote it (default: the agent that is asked)")
+    .action(async (key: string, options: EntryGetOptions) => {
+      setExitCode(await (await load()).getEntry(key, options));
+    });
+  waiting(
+    asking(
+      entry,
+      "delete <key>",
+      "Deletes the entry custom/KEY of the agent that is asked.",
+      "grapevine entry delete site/motd --wait applied",
+    ),
+  ).action(async (key: string, options: EntryWriteOptions) => {
+    setExitCode(await (await load()).deleteEntry(key, options));
+  });
 }
 
 function addMemberCommands(program: Command, setExitCode: SetExitCode): void {

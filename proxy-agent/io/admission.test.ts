@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import net from "node:net";
+import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Mesh } from "../../mesh/index.ts";
+import { z } from "zod";
+import { decodeRecord, encodeRecord, type Mesh } from "../../mesh/index.ts";
 import { ListenError } from "../proxy.ts";
 import { ask } from "../testing/client.ts";
 import { desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
@@ -126,6 +128,34 @@ describe("a proxy that stops", () => {
   });
 });
 
+describe("a write that waits", () => {
+  test("is acknowledged only when the table in force was built from it", async () => {
+    const { mesh } = await cluster.proxy();
+    const { host } = cluster;
+    const head = host.store.head(host.self.owner)!;
+    const upTo = { ...head, counter: head.counter + 2 };
+    const answered = Promise.withResolvers<unknown>();
+    host.onTell("applied", (bytes) => {
+      const message = decodeRecord(z.object({ head: z.object({ counter: z.number() }) }), bytes);
+      if (message.ok && message.value.head.counter >= upTo.counter) answered.resolve(readRoutes(host, mesh));
+    });
+    // Asked for before it is written: so nothing has built the table when the answer falls due.
+    host.tell(mesh.self.owner, "applied-ask", encodeRecord({ format: 1, head: upTo }));
+    await turn();
+    cluster.writeVm("hello-v1-1", 20_001);
+    const epoch = cluster.commit({ vms: [desiredVm("hello-v1-1")] });
+    expect(await answered.promise).toMatchObject({ routes: [{ app: "hello", epoch }] });
+  });
+});
+
+async function readRoutes(from: Mesh, proxy: Mesh): Promise<unknown> {
+  const chunks: Uint8Array[] = [];
+  const signal = AbortSignal.timeout(5_000);
+  for await (const chunk of from.call(proxy.self.owner, "routes", new Uint8Array(), signal))
+    chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString());
+}
+
 describe("the admin API", () => {
   test("shows status, routes, entries and metrics, and the same routes over the mesh", async () => {
     const vm = await cluster.upstream((_request, response) => response.end("one"));
@@ -150,11 +180,7 @@ describe("the admin API", () => {
       draining: [],
       routes: [{ hostname: "hello.localhost", app: "hello", epoch, endpoints: [endpoint] }],
     });
-    const chunks: Uint8Array[] = [];
-    const signal = AbortSignal.timeout(5_000);
-    for await (const chunk of cluster.host.call(mesh.self.owner, "routes", new Uint8Array(), signal))
-      chunks.push(chunk);
-    expect(JSON.parse(Buffer.concat(chunks).toString())).toEqual(routes);
+    expect(await readRoutes(cluster.host, mesh)).toEqual(routes);
     const entries = (await read("/v1/entries")) as unknown as { key: string }[];
     expect(entries.map(({ key }) => key)).toEqual(
       expect.arrayContaining(["app/hello", "vm/hello-v1-1", "proxy/proxy-1"]),

@@ -1,0 +1,198 @@
+// Applied: who has a write of ours in force. The set of members that must is frozen at the write and never shrinks: silence
+// is not consent, and who cannot be heard of is named. Each is asked at once, again when it is back, and once a second.
+
+import type { OwnerId } from "../core/ids.ts";
+import { compareStarts, describeVersion, type Version } from "../core/version.ts";
+import { APPLIED_REPEAT_MS, APPLIED_WAITS_MAX } from "../limits.ts";
+import type { AppliedAck, AppliedMember, AppliedReport, MemberView, Mesh } from "../mesh.ts";
+import { proxyKey } from "../records/members.ts";
+import {
+  APPLIED_ASK_TOPIC,
+  APPLIED_TOPIC,
+  AppliedAnswers,
+  decodeApplied,
+  encodeApplied,
+} from "./applied-answers.ts";
+
+export interface AppliedDeps {
+  readonly mesh: Pick<Mesh, "self" | "store" | "members" | "tell" | "onTell" | "onChange" | "onMembers">;
+  /** Milliseconds on a clock that never goes back. */
+  readonly nowMs: () => number;
+  readonly count: (counter: "applied-acks" | "applied-missing" | "applied-answers", by: number) => void;
+}
+
+/** A member that did not answer yet. */
+interface Awaited extends AppliedMember {
+  isConnected: boolean;
+  wasLost: boolean;
+  /** What it told last, if that was not enough. */
+  head: Version | undefined;
+}
+
+interface Wait {
+  readonly version: Version;
+  readonly sinceMs: number;
+  readonly acks: AppliedAck[];
+  readonly awaited: Map<OwnerId, Awaited>;
+  readonly end: () => void;
+}
+
+export class Applied {
+  /** The other side: what we tell others of theirs. */
+  readonly answers: AppliedAnswers;
+  readonly #deps: AppliedDeps;
+  readonly #waits = new Set<Wait>();
+  /** Whom to ask when what runs now is done: many writes are one question. */
+  readonly #due = new Set<OwnerId>();
+  #timer: NodeJS.Timeout | undefined;
+  #isStopped = false;
+
+  constructor(deps: AppliedDeps) {
+    this.#deps = deps;
+    this.answers = new AppliedAnswers(deps);
+    deps.mesh.onTell(APPLIED_TOPIC, (bytes, from) => this.#answered(from, decodeApplied(bytes)));
+    deps.mesh.onMembers(() => this.#membersChanged());
+  }
+
+  /** See `Mesh.whenApplied`. Runs to its first await in the caller's breath: that is when set and clock are frozen. */
+  async whenApplied(version: Version, signal: AbortSignal): Promise<AppliedReport> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const end = () => resolve();
+    const sinceMs = this.#deps.nowMs();
+    const wait: Wait = { version, sinceMs, acks: [], awaited: this.#ackSet(), end };
+    const isRefused = this.#isStopped || this.#waits.size >= APPLIED_WAITS_MAX;
+    if (wait.awaited.size > 0 && !signal.aborted && !isRefused) {
+      this.#waits.add(wait);
+      this.#askSoon(wait.awaited.keys());
+      this.#repeatLater();
+      signal.addEventListener("abort", end, { once: true });
+      await promise;
+      signal.removeEventListener("abort", end);
+      this.#waits.delete(wait);
+      if (this.#waits.size === 0) this.#clearTimer();
+    }
+    return this.#report(wait, isRefused);
+  }
+
+  /** Ends all waits. */
+  stop(): void {
+    this.#isStopped = true;
+    this.answers.stop();
+    this.#clearTimer();
+    this.#due.clear();
+    for (const wait of this.#waits) wait.end();
+  }
+
+  #ackSet(): Map<OwnerId, Awaited> {
+    const { mesh } = this.#deps;
+    const isAwaited = (member: MemberView) =>
+      !member.self && (member.connected || this.#isRegistered(member));
+    const members = mesh.members().filter(isAwaited);
+    return new Map(
+      members.map(({ owner, name, role, connected }) => [
+        owner,
+        { owner, name, role, isConnected: connected, wasLost: false, head: undefined },
+      ]),
+    );
+  }
+
+  #isRegistered({ owner, name, role }: AppliedMember): boolean {
+    return role === "proxy" && this.#deps.mesh.store.get(owner, proxyKey(name)) !== undefined;
+  }
+
+  #askSoon(owners: Iterable<OwnerId>): void {
+    const isWaiting = this.#due.size > 0;
+    for (const owner of owners) this.#due.add(owner);
+    if (!isWaiting && this.#due.size > 0) queueMicrotask(() => this.#ask());
+  }
+
+  /** Up to our head, not to the version: after a new start of ours that is what they will have. */
+  #ask(): void {
+    const { mesh } = this.#deps;
+    const head = mesh.store.head(mesh.self.owner);
+    if (head !== undefined) {
+      const message = encodeApplied(head);
+      for (const owner of this.#due) mesh.tell(owner, APPLIED_ASK_TOPIC, message);
+    }
+    this.#due.clear();
+  }
+
+  #answered(from: OwnerId, head: Version | undefined): void {
+    if (head === undefined) return;
+    for (const wait of this.#waits) {
+      const awaited = wait.awaited.get(from);
+      if (awaited === undefined) continue;
+      if (this.#contains(head, wait.version)) this.#acked(wait, awaited);
+      else awaited.head = head;
+    }
+  }
+
+  #acked(wait: Wait, { owner, name, role }: Awaited): void {
+    wait.awaited.delete(owner);
+    wait.acks.push({ owner, name, role, ms: this.#deps.nowMs() - wait.sinceMs });
+    if (wait.awaited.size === 0) wait.end();
+  }
+
+  /**
+   * A higher version is not enough: another process with our key, or our own past, may have written that. A start of ours
+   * that followed the write's has all that was live in it, and is in force elsewhere only whole.
+   */
+  #contains(head: Version, version: Version): boolean {
+    if (compareStarts(head, version) === 0) return head.counter >= version.counter;
+    const { mesh } = this.#deps;
+    const own = mesh.store.head(mesh.self.owner);
+    return own !== undefined && compareStarts(head, own) === 0 && compareStarts(own, version) > 0;
+  }
+
+  #membersChanged(): void {
+    if (this.#waits.size === 0) return;
+    const members = this.#deps.mesh.members().filter(({ connected }) => connected);
+    const connected = new Set(members.map(({ owner }) => owner));
+    for (const awaited of this.#allAwaited()) {
+      const isConnected = connected.has(awaited.owner);
+      if (isConnected && !awaited.isConnected) this.#askSoon([awaited.owner]);
+      if (!isConnected && awaited.isConnected) awaited.wasLost = true;
+      awaited.isConnected = isConnected;
+    }
+  }
+
+  *#allAwaited(): Generator<Awaited> {
+    for (const wait of this.#waits) yield* wait.awaited.values();
+  }
+
+  #repeatLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      for (const { owner } of this.#allAwaited()) this.#askSoon([owner]);
+      this.#repeatLater();
+    }, APPLIED_REPEAT_MS);
+  }
+
+  #clearTimer(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #report({ version, acks, awaited }: Wait, isRefused: boolean): AppliedReport {
+    const refusal = this.#isStopped ? "this member stopped" : `over ${APPLIED_WAITS_MAX} writes wait here`;
+    const missing = [...awaited.values()].map((one) => {
+      const { owner, name, role } = one;
+      const why = isRefused || this.#isStopped ? refusal : this.#describeMissing(one, version);
+      return { owner, name, role, why };
+    });
+    this.#deps.count("applied-acks", acks.length);
+    this.#deps.count("applied-missing", missing.length);
+    return { acks, missing };
+  }
+
+  #describeMissing(awaited: Awaited, version: Version): string {
+    const { isConnected, wasLost, head, role } = awaited;
+    if (!isConnected) {
+      if (role === "proxy" && wasLost && !this.#isRegistered(awaited)) return "it left the cluster";
+      return wasLost ? "its connection was lost" : "not connected";
+    }
+    const has =
+      head === undefined ? "" : `: has ${describeVersion(head)}, not yet ${describeVersion(version)}`;
+    return wasLost ? `was lost and is back, no answer since${has}` : `has not answered${has}`;
+  }
+}

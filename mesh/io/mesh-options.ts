@@ -1,0 +1,36 @@
+// Mesh options: what the libp2p mesh is started with, and what its starter gets beyond a `Mesh`.
+
+import type { Logger } from "pino";
+import type { HeadCrypto } from "../core/head.ts";
+import type { MemberName } from "../core/ids.ts";
+import type { MemberRole, Mesh } from "../mesh.ts";
+
+export interface MeshOptions {
+  /** Members of one cluster meet; all others are refused. The peer id of the cluster's root key. */
+  readonly cluster: string;
+  readonly name: MemberName;
+  readonly role: MemberRole;
+  /** Holds our key and incarnation. One member each; losing it makes another member of us. */
+  readonly stateDir: string;
+  /** Multiaddrs, `/ip4/0.0.0.0/tcp/7946`; port 0: any free one. */
+  readonly listen: readonly string[];
+  /** Multiaddrs at which others reach us; empty: what we listen on. */
+  readonly advertise: readonly string[];
+  /** Multiaddrs without a peer id of members to meet first. One that lives is enough; ourselves among them does no harm. */
+  readonly seeds: readonly string[];
+}
+
+export interface MeshDeps {
+  readonly logger: Logger;
+  /** Of heads. Default: Ed25519 with our own key; another one only to measure what that costs. */
+  readonly crypto?: HeadCrypto;
+}
+
+export interface RunningMesh extends Mesh {
+  /** Multiaddrs without a peer id, with the real port. */
+  readonly listenAddresses: readonly string[];
+  /** Counters since the start, by name. */
+  metrics(): Record<string, number>;
+  /** One line for logs and dumps. */
+  describe(): string;
+}
