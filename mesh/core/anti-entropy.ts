@@ -119,15 +119,15 @@ export class AntiEntropy {
     this.#confirm(peer, this.#rounds.told(peer));
   }
 
-  /** The answer came, and its deltas were judged. */
-  answered(from: OwnerId, message: DeltaMessage): void {
+  /** The answer came, and its deltas were judged. `isMissed`: something in it is not held now, though no bound forbids it. */
+  answered(from: OwnerId, message: DeltaMessage, isMissed: boolean): void {
     const round = this.#rounds.end(message.round, from);
     if (round === undefined) return;
     // Without progress "more" would go round for ever. Whoever brought it: another may have answered the same meanwhile.
     const { revision } = round;
     const isProgress = message.deltas.some(({ owner }) => this.#store.hasProgressed(owner, revision));
     if (message.hasMore && isProgress) this.#continueRound(round);
-    else this.#endRound(round, message);
+    else this.#endRound(round, message.isLacking, message.hasMore || isMissed);
   }
 
   #sourceOf(owner: OwnerId, from: OwnerId): OwnerId {
@@ -154,11 +154,12 @@ export class AntiEntropy {
     else this.pull(peer, pulled);
   }
 
-  #endRound(round: Round, { hasMore, isLacking }: DeltaMessage): void {
+  /** `isShort`: we do not hold all that it held. */
+  #endRound(round: Round, isLacking: boolean, isShort: boolean): void {
     const { peer, waiters, wasTold } = round;
     for (const { id, isTold } of waiters) {
       // We hold what it held. What it lacked of ours it asked for while this ran, or with a digest that is on its way.
-      if (hasMore || isTold || !isLacking) this.#deps.emit({ kind: "sync-ended", id, isReached: !hasMore });
+      if (isShort || isTold || !isLacking) this.#deps.emit({ kind: "sync-ended", id, isReached: !isShort });
       else if (wasTold) this.#confirm(peer, [id]);
       else this.#rounds.park(peer, id, this.#deps.nowMs());
     }

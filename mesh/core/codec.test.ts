@@ -160,3 +160,10 @@ test("another format, an unknown kind and too many bytes are refused with a reas
     error: "message: over its bound",
   });
 });
+
+test("a compacted version beyond the signed head is refused: it would be handed on for ever", () => {
+  const message: Message = { kind: "gossip", delta: { ...DELTA, compacted: DELTA.head.counter } };
+  expect(decodeMessage(encodeMessage(message)).ok).toBe(true);
+  const beyond: Message = { kind: "gossip", delta: { ...DELTA, compacted: DELTA.head.counter + 1 } };
+  expect(decodeMessage(encodeMessage(beyond))).toEqual({ ok: false, error: "host delta: bad compacted" });
+});

@@ -179,6 +179,8 @@ function decodeDelta(fields: unknown): HostDelta {
   const entries = reader.list("entries", ENTRIES_PER_OWNER_MAX, (entry) => decodeEntry(entry, owner, start));
   reader.end();
   reader.require(from <= to && to <= head.counter && !(isRepair && from > 0), "range");
+  // Nobody signs it: beyond the head it would never be reached again, and be handed on for ever.
+  reader.require(compacted <= head.counter, "compacted");
   reader.require(isAscending(entries, from, to), "order of entries");
   return { owner, start, from, to, head, compacted, isRepair, entries };
 }

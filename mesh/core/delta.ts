@@ -18,6 +18,8 @@ const QUANTUM_BYTES = 8 * 1024;
 const HOST_DELTA_HEAD_BYTES = 384;
 
 export interface DeltaRequest {
+  /** Of its own state it gets no more than the first quantum: it has no use for more than the head. */
+  readonly asker: OwnerId;
   readonly items: readonly DigestItem[];
   /** `all`: owners that are not listed are lacked whole. `listed`: they are not asked for. */
   readonly scope: "all" | "listed";
@@ -44,21 +46,33 @@ interface Cursor {
 
 export function answerDigest(store: Store, request: DeltaRequest): DeltaAnswer {
   const waiting = controlFirst(store, rotate(lackedStates(store, request), request.turn));
-  const cursors: Cursor[] = [];
-  let bytesLeft = request.bytesMax;
-  for (const lacked of waiting) {
-    // Half at most for heads: a chunk that only begins stretches would bring nobody further.
-    if (cursors.length > 0 && bytesLeft - HOST_DELTA_HEAD_BYTES < request.bytesMax / 2) break;
-    bytesLeft -= HOST_DELTA_HEAD_BYTES;
-    cursors.push(openCursor(lacked));
-  }
-  fill(cursors, bytesLeft);
-  const deltas = cursors.filter(hasNews).map(toDelta);
-  const isCut = cursors.length < waiting.length || cursors.some((cursor) => cursor.next !== undefined);
-  return { deltas, hasMore: isCut };
+  const { cursors, bytesLeft } = openAll(waiting, request.bytesMax);
+  const others = cursors.filter(({ state }) => state.owner !== request.asker);
+  fill(others, bytesLeft);
+  const isCut = cursors.length < waiting.length || others.some((cursor) => cursor.next !== undefined);
+  return { deltas: cursors.map(toDelta), hasMore: isCut };
 }
 
-/** Gives every cursor a quantum at a time until the budget or the entries end. */
+/** The first quantum of each, as many as the budget has room for: none is begun that would bring nobody further. */
+function openAll(
+  waiting: readonly Lacked[],
+  bytesMax: number,
+): { readonly cursors: readonly Cursor[]; readonly bytesLeft: number } {
+  const cursors: Cursor[] = [];
+  let bytesLeft = bytesMax;
+  for (const lacked of waiting) {
+    const room = bytesLeft - HOST_DELTA_HEAD_BYTES;
+    if (room < 0) break;
+    const cursor = openCursor(lacked);
+    const spent = fillQuantum(cursor, Math.min(QUANTUM_BYTES, room), room);
+    if (!hasNews(cursor)) break;
+    cursors.push(cursor);
+    bytesLeft = room - spent;
+  }
+  return { cursors, bytesLeft };
+}
+
+/** Gives every cursor a quantum more at a time until the budget or the entries end. */
 function fill(cursors: readonly Cursor[], bytesMax: number): void {
   let bytesLeft = bytesMax;
   let open = cursors.filter((cursor) => cursor.next !== undefined);
@@ -110,7 +124,8 @@ function toDelta({ state, head, from, isRepair, taken, next }: Cursor): HostDelt
     from,
     to,
     head,
-    compacted: state.compacted,
+    // More than it holds, if it was begun from a sender that had collected more: what lies beyond is not missing yet.
+    compacted: Math.min(state.compacted, state.counter),
     isRepair,
     entries: taken,
   };
@@ -124,19 +139,19 @@ function lackedStates(store: Store, request: DeltaRequest): readonly Lacked[] {
 
 /** Of the state of ours in force, what `theirs` lacks: nothing, a continuation, or the whole. */
 function lackedOf(state: HostState | undefined, theirs: readonly DigestItem[]): readonly Lacked[] {
-  // Nothing is passed on that its owner has not signed.
+  // Nothing is passed on that its owner has not signed, or not declared complete.
   const head = state?.signed;
-  if (state === undefined || head === undefined || state.isDraft) return [];
+  if (head === undefined || state?.isComplete !== true || state.isDraft) return [];
   const same = theirs.filter((item) => compareStarts(item.start, state.start) === 0);
-  const best = same.reduce<DigestItem | undefined>(furtherOf, undefined);
-  if (best === undefined) {
+  if (same.length === 0) {
     // A later start that is built aside there may never be: until then ours is what they lack.
     const isOutdated = theirs.some((item) => compareStarts(item.start, state.start) > 0 && item.isInForce);
     return isOutdated ? [] : [{ state, head, from: 0, isRepair: false }];
   }
-  if (best.wantsRepair) return [{ state, head, from: 0, isRepair: true }];
-  // At one counter the head alone is news to who has the entries aside.
-  if (best.counter < state.counter + Number(!best.isInForce)) return [continuation(state, head, best)];
+  if (same.some((item) => item.wantsRepair)) return [{ state, head, from: 0, isRepair: true }];
+  // What is aside continues both. At one counter the head alone is news to who has the entries aside.
+  const aside = same.find((item) => !item.isInForce);
+  if (aside !== undefined && aside.counter <= state.counter) return [continuation(state, head, aside)];
   // Aside they are further than we are, in force they are not.
   const inForce = same.find((item) => item.isInForce);
   if (inForce === undefined) return [{ state, head, from: 0, isRepair: false }];
@@ -146,10 +161,6 @@ function lackedOf(state: HostState | undefined, theirs: readonly DigestItem[]): 
 function continuation(state: HostState, head: Head, { counter, compacted }: DigestItem): Lacked {
   const canContinue = counter >= state.compacted || compacted >= state.compacted;
   return { state, head, from: canContinue ? counter : 0, isRepair: false };
-}
-
-function furtherOf(left: DigestItem | undefined, right: DigestItem): DigestItem {
-  return left === undefined || right.counter > left.counter ? right : left;
 }
 
 /** Those that write control records, what everybody waits for, have the first turn. */

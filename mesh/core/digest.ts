@@ -11,19 +11,10 @@ export function digestOf(store: Store): readonly DigestItem[] {
   return [...store.owners()].flatMap((owner) => digestOfOwner(store, owner));
 }
 
-/**
- * A state that is built anew aside, of the start in force, stands for both while it is behind: only from its counter can it
- * be continued.
- */
 export function digestOfOwner(store: Store, owner: OwnerId): readonly DigestItem[] {
   const { inForce, aside } = store.held(owner);
-  const isReplaced =
-    inForce !== undefined &&
-    aside !== undefined &&
-    compareStarts(inForce.start, aside.start) === 0 &&
-    aside.counter < inForce.counter;
   const items: DigestItem[] = [];
-  if (inForce !== undefined && !isReplaced && !inForce.isDraft) items.push(itemOf(inForce, true));
+  if (inForce !== undefined && !inForce.isDraft) items.push(itemOf(inForce, true));
   if (aside !== undefined) items.push(itemOf(aside, false));
   return items;
 }

@@ -29,7 +29,7 @@ const starts = fc.record({
 const counters = fc.nat(6);
 const bytes = fc.uint8Array({ maxLength: 20 });
 
-/** In order as the codec demands; honestly signed, or not. */
+/** In order as the codec demands; honestly signed, or not, or signed for other entries. */
 const deltas: fc.Arbitrary<HostDelta> = fc
   .record({
     owner: owners,
@@ -42,6 +42,7 @@ const deltas: fc.Arbitrary<HostDelta> = fc
     compacted: counters,
     isRepair: fc.boolean(),
     isHonest: fc.boolean(),
+    isTampered: fc.nat(4).map((nth) => nth === 0),
     values: fc.array(fc.option(bytes), { minLength: 3, maxLength: 3 }),
   })
   .map((part) => {
@@ -52,7 +53,8 @@ const deltas: fc.Arbitrary<HostDelta> = fc
       return { owner, key: `key-${at}`, value, version: { ...start, counter: from + at + 1 } };
     });
     const { roots, sign } = standInCrypto(owner);
-    const root = part.isHonest ? roots.rootOf(entries) : new Uint8Array(ROOT_BYTES);
+    const isRoot = part.isHonest && !part.isTampered;
+    const root = isRoot ? roots.rootOf(entries) : new Uint8Array(ROOT_BYTES);
     const claim = { counter: to + part.beyond, completeAt, born, raisedAbove: born.startId, root };
     const signature = part.isHonest ? sign(headBytes(owner, start, claim)) : new Uint8Array(SIGNATURE_BYTES);
     return { owner, start, from, to, head: { ...claim, signature }, compacted, isRepair, entries };

@@ -94,6 +94,27 @@ describe("gossip", () => {
     ]);
   });
 
+  test("with other values than were signed is asked for as a stretch; if that has them too, as a whole", () => {
+    const replica = createReplica();
+    for (const peer of [PEER, OTHER]) replica.step({ kind: "peer-connected", peer }, 0);
+    replica.step({ kind: "gossip", from: PEER, delta: deltaOf(OTHER) }, 0);
+    const wrong = { ...deltaOf(OTHER, { from: 1, to: 2 }), entries: [] };
+    const pulls = (effects: readonly Effect[]) =>
+      effects.flatMap((effect) =>
+        effect.kind === "send" && effect.message.kind === "pull"
+          ? [{ to: effect.to, ...effect.message }]
+          : [],
+      );
+    const [pull] = pulls(replica.step({ kind: "gossip", from: PEER, delta: wrong }, 1));
+    expect(pull).toMatchObject({ to: OTHER, items: [{ counter: 1, wantsRepair: false }] });
+    const done = { kind: "delta", deltas: [], hasMore: false, isLacking: false } as const;
+    replica.step({ kind: "message", from: OTHER, message: { ...done, round: pull?.round ?? 0 } }, 2);
+    const message = { ...done, round: 99, deltas: [wrong] };
+    expect(pulls(replica.step({ kind: "message", from: PEER, message }, 3))).toMatchObject([
+      { to: OTHER, items: [{ counter: 1, wantsRepair: true }] },
+    ]);
+  });
+
   test("of one owner too many is refused and counted", () => {
     const replica = createReplica();
     for (let at = 0; at < OWNERS_MAX - 1; at += 1) {
@@ -222,6 +243,31 @@ describe("sync", () => {
     expect(
       describeEffects(replica.step({ kind: "peer-disconnected", peer: PEER }, ROUND_TIMEOUT_MS)),
     ).toEqual(["sync 3 ended false"]);
+  });
+});
+
+describe("a sync whose last answer", () => {
+  const endOf = (delta: HostDelta): readonly string[] => {
+    const replica = createReplica();
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const done = { kind: "delta", round: 1, deltas: [], hasMore: false, isLacking: false } as const;
+    replica.step({ kind: "message", from: PEER, message: done }, 0);
+    replica.step({ kind: "sync", peer: PEER, id: 1 }, 0);
+    const message = { ...done, round: 2, deltas: [delta] };
+    const effects = replica.step({ kind: "message", from: PEER, message }, 1);
+    return describeEffects(effects).filter((line) => line.startsWith("sync"));
+  };
+
+  test("is taken has ended well", () => {
+    expect(endOf(deltaOf(OTHER))).toEqual(["sync 1 ended true"]);
+  });
+
+  test("continues what we dropped since we asked has not: we lack what the peer held", () => {
+    expect(endOf(deltaOf(OTHER, { from: 3, to: 4 }))).toEqual(["sync 1 ended false"]);
+  });
+
+  test("holds other values than were signed has not", () => {
+    expect(endOf({ ...deltaOf(OTHER), entries: [] })).toEqual(["sync 1 ended false"]);
   });
 });
 

@@ -268,24 +268,34 @@ export class Replica {
     this.#turn += 1;
     this.#own.seal();
     const bytesMax = DELTA_BYTES_MAX - DELTA_HEAD_BYTES;
-    const answer = answerDigest(this.#store, { items, scope, bytesMax, turn: this.#turn });
+    const answer = answerDigest(this.#store, { asker: to, items, scope, bytesMax, turn: this.#turn });
     if (answer.deltas.length > 0) this.#count("deltas-sent", answer.deltas.length);
     this.#effects.push({ kind: "send", to, message: { kind: "delta", round, isLacking, ...answer } });
     return answer.hasMore;
   }
 
   #delta(from: OwnerId, message: DeltaMessage): void {
+    let isMissed = false;
     for (const delta of message.deltas) {
       if (delta.owner === this.#self) this.#judgeOwn(delta);
-      else this.#takeDelta(from, delta);
+      else isMissed = this.#isMissed(delta, this.#takeDelta(from, delta)) || isMissed;
     }
-    this.#antiEntropy.answered(from, message);
+    this.#antiEntropy.answered(from, message, isMissed);
   }
 
-  #takeDelta(from: OwnerId, delta: HostDelta): void {
+  #takeDelta(from: OwnerId, delta: HostDelta): Outcome {
     const outcome = this.#apply(from, delta, "sync");
     if (outcome.kind === "applied") this.#count("deltas-applied");
     if (outcome.kind === "ignored" && outcome.reason === "stale") this.#antiEntropy.ask(from);
+    return outcome;
+  }
+
+  /** We do not hold what it told, and would take it: what it continued is gone meanwhile, or it was not what is signed. */
+  #isMissed(delta: HostDelta, outcome: Outcome): boolean {
+    const isRefusedForGood =
+      (outcome.kind === "refused" && (outcome.reason === "owners-max" || outcome.reason === "entries-max")) ||
+      (outcome.kind === "ignored" && outcome.reason === "forgotten");
+    return !isRefusedForGood && !this.#store.reaches(delta);
   }
 
   /** Applies, tells the changes, counts what was refused. */
@@ -294,9 +304,17 @@ export class Replica {
     if (outcome.kind === "applied") this.#tell(outcome.changes, path);
     if (outcome.kind === "refused") this.#count(`refused-${outcome.reason}`);
     if (outcome.kind === "ignored") this.#count(IGNORED_COUNTERS[outcome.reason]);
-    // Who handed it on changed it, or our own copy is wrong: the whole, from its owner, settles both.
-    if (outcome.kind === "refused" && outcome.reason === "root") this.#antiEntropy.repair(delta.owner, from);
+    if (outcome.kind === "refused" && outcome.reason === "root") this.#replace(from, delta, path);
     return outcome;
+  }
+
+  /**
+   * Who handed it on changed it, or our own copy is wrong: the whole, from its owner, settles both. Of gossip the stretch is
+   * asked for first: one message that was changed must not bring all members to ask the owner for all that it has.
+   */
+  #replace(from: OwnerId, delta: HostDelta, path: EntryChange["path"]): void {
+    if (path === "gossip") this.#antiEntropy.pullGap(from, delta);
+    else this.#antiEntropy.repair(delta.owner, from);
   }
 
   #connect(peer: OwnerId): void {

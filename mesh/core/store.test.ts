@@ -1,7 +1,19 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { ASIDE_IDLE_MS, ENTRIES_PER_OWNER_MAX } from "../limits.ts";
+import { ENTRIES_PER_OWNER_MAX } from "../limits.ts";
 import { standInCrypto } from "../sim/stand-in-crypto.ts";
+import {
+  answer,
+  CRYPTO,
+  contents,
+  gossipOf,
+  newStore,
+  OWNER,
+  ownerStore,
+  READER,
+  show,
+  sync,
+} from "../sim/store-harness.ts";
 import { answerDigest } from "./delta.ts";
 import { compareDigest, digestOf } from "./digest.ts";
 import { ownerId } from "./ids.ts";
@@ -10,63 +22,11 @@ import { OwnState } from "./own-state.ts";
 import { ALL_PROTECTIONS } from "./protections.ts";
 import { Store } from "./store.ts";
 
-const OWNER = ownerId("owner");
-const CRYPTO = standInCrypto(OWNER);
 const SMALL = ownerId("small");
-const READER = ownerId("reader");
-
-function newStore(): Store {
-  return new Store(CRYPTO, { protections: ALL_PROTECTIONS, isControl: (key) => key.startsWith("app/") });
-}
-
-/** Whose states a store shows: sealed before it answers, as the replica does. */
-const shown = new WeakMap<Store, OwnState[]>();
-
-function show(store: Store, own: OwnState): void {
-  store.install(own.state);
-  shown.set(store, [...(shown.get(store) ?? []), own]);
-}
-
-function ownerStore(incarnation = 1): { own: OwnState; store: Store } {
-  const own = new OwnState(OWNER, { incarnation, startId: 1 }, CRYPTO);
-  const store = newStore();
-  show(store, own);
-  return { own, store };
-}
-
-function answer(from: Store, to: Store, bytesMax = 100_000, turn = 0): readonly HostDelta[] {
-  for (const own of shown.get(from) ?? []) own.seal();
-  return answerDigest(from, { items: digestOf(to), scope: "all", bytesMax, turn }).deltas;
-}
-
-/** Asks until nothing is lacking. */
-function sync(from: Store, to: Store, bytesMax = 100_000): number {
-  let rounds = 0;
-  for (
-    let deltas = answer(from, to, bytesMax);
-    deltas.length > 0;
-    deltas = answer(from, to, bytesMax, rounds)
-  ) {
-    for (const delta of deltas) to.apply(delta);
-    rounds += 1;
-    if (rounds > 1_000) throw new Error("sync does not end");
-  }
-  return rounds;
-}
-
-function gossipOf(own: OwnState): HostDelta {
-  const delta = own.takeGossip();
-  if (delta === undefined) throw new Error("not announced");
-  return delta;
-}
 
 /** As a relay that lies: the owner's head, other values. */
 function tamper(delta: HostDelta): HostDelta {
   return { ...delta, entries: delta.entries.map((entry) => ({ ...entry, value: new Uint8Array([9]) })) };
-}
-
-function contents(store: Store): readonly (readonly [string, string, readonly number[]])[] {
-  return store.list("").map(({ owner, key, value }) => [owner, key, [...(value ?? [])]]);
 }
 
 const writes = fc.array(
@@ -142,6 +102,18 @@ describe("a delta that is cut", () => {
     show(store, small);
     for (const delta of answer(store, large, 100_000)) large.apply(delta);
     expect(large.get(SMALL, "a")).toBeDefined();
+  });
+
+  test("brings its asker little of its own earlier start, and does not call that more", () => {
+    const { own, store } = ownerStore();
+    for (let at = 0; at < 100; at += 1) own.write(`key-${at}`, new Uint8Array(1_000));
+    own.announce();
+    own.seal();
+    const request = { items: [], scope: "all", bytesMax: 50_000, turn: 0 } as const;
+    expect(answerDigest(store, { ...request, asker: READER }).hasMore).toBe(true);
+    const { deltas, hasMore } = answerDigest(store, { ...request, asker: OWNER });
+    expect(hasMore).toBe(false);
+    expect(deltas[0]?.entries.length).toBeLessThan(10);
   });
 
   test("is not all heads when very many owners are lacked: each answer brings some entries", () => {
@@ -312,7 +284,13 @@ describe("values that are not what their owner signed", () => {
     reader.apply(tamper(gossipOf(own)));
     expect(compareDigest(reader, digestOf(store), READER).mismatched).toEqual([OWNER]);
     const items = digestOf(reader).map((item) => ({ ...item, wantsRepair: true }));
-    const { deltas } = answerDigest(store, { items, scope: "listed", bytesMax: 10_000, turn: 0 });
+    const { deltas } = answerDigest(store, {
+      asker: READER,
+      items,
+      scope: "listed",
+      bytesMax: 10_000,
+      turn: 0,
+    });
     const outcome = deltas.map((delta) => reader.apply(delta));
     expect(outcome).toMatchObject([{ changes: [{ key: "a", value: new Uint8Array([1]) }] }]);
     expect(digestOf(reader)).toEqual(digestOf(store));
@@ -332,40 +310,5 @@ describe("owners that write control records", () => {
     }
     for (let turn = 0; turn < 20; turn += 1)
       expect(answer(store, newStore(), 4 * 384, turn)[0]?.owner).toBe(control);
-  });
-});
-
-describe("a state of which a part came and nobody is left to complete it", () => {
-  function startedTwice(bytes: number): { before: Store; reader: Store } {
-    const before = ownerStore(1);
-    const after = ownerStore(2);
-    for (const { own } of [before, after]) {
-      own.write("a", new Uint8Array([1]));
-      own.write("b", new Uint8Array(bytes));
-      own.announce();
-    }
-    after.own.write("c", new Uint8Array(2_000));
-    const reader = newStore();
-    const [part] = answer(after.store, reader, 2_400);
-    if (part !== undefined) reader.apply(part);
-    expect(reader.held(OWNER)).toMatchObject({ inForce: undefined, aside: { start: { incarnation: 2 } } });
-    return { before: before.store, reader };
-  }
-
-  test("does not keep out an earlier one that is whole", () => {
-    const { before, reader } = startedTwice(1);
-    sync(before, reader);
-    expect(contents(reader)).toEqual(contents(before));
-  });
-
-  test("is dropped after a while, so that an earlier one can come part by part", () => {
-    const { before, reader } = startedTwice(600);
-    const [part] = answer(before, reader, 900);
-    expect(part && reader.apply(part)).toEqual({ kind: "ignored", reason: "old" });
-    reader.expireAsides(0);
-    expect(reader.expireAsides(ASIDE_IDLE_MS - 1)).toBe(0);
-    expect(reader.expireAsides(ASIDE_IDLE_MS)).toBe(1);
-    sync(before, reader, 1_050);
-    expect(contents(reader)).toEqual(contents(before));
   });
 });

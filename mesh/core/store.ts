@@ -25,13 +25,20 @@ export interface StoreOptions {
   readonly isControl: (key: string) => boolean;
 }
 
+/** A state aside, and since when it holds no more than this. */
+interface Idle {
+  readonly state: HostState;
+  readonly counter: number;
+  readonly sinceMs: number;
+}
+
 export class Store implements StoreView {
   readonly #crypto: Pick<HeadCrypto, "roots" | "verify">;
   readonly #options: StoreOptions;
   readonly #inForce = new Map<OwnerId, HostState>();
   readonly #aside = new Map<OwnerId, HostState>();
   readonly #progressedAt = new Map<OwnerId, number>();
-  readonly #idleAsides = new Map<OwnerId, { readonly revision: number; readonly sinceMs: number }>();
+  readonly #idleAsides = new Map<OwnerId, Idle>();
   readonly #controlOwners = new Set<OwnerId>();
   readonly forgotten: Forgotten = new Forgotten();
   #revision = 0;
@@ -79,6 +86,12 @@ export class Store implements StoreView {
     return { inForce: this.#inForce.get(owner), aside: this.#aside.get(owner) };
   }
 
+  /** The state in force is at the end of this stretch, or beyond. */
+  reaches({ owner, start, to }: HostDelta): boolean {
+    const state = this.#inForce.get(owner);
+    return state !== undefined && (compareStarts(state.start, start) || state.counter - to) >= 0;
+  }
+
   /** Every owner of whom something is held. */
   owners(): ReadonlySet<OwnerId> {
     return new Set([...this.#inForce.keys(), ...this.#aside.keys()]);
@@ -100,10 +113,10 @@ export class Store implements StoreView {
     const held = this.held(owner);
     const verdict = judge(held, delta);
     if (verdict.kind === "ignore") return { kind: "ignored", reason: verdict.reason };
-    const isNews = verdict.kind !== "apply" || verdict.states.some((state) => tellsMore(state, delta));
-    if (!isNews) return { kind: "applied", changes: [], isProgress: false };
+    const continued = verdict.kind === "apply" ? this.#growing(verdict.states, delta) : undefined;
+    if (continued?.length === 0) return { kind: "applied", changes: [], isProgress: false };
     if (!this.#isSigned(delta)) return { kind: "refused", reason: "signature" };
-    if (verdict.kind === "apply") return this.#continueAll(verdict.states, delta);
+    if (continued !== undefined) return this.#continueAll(continued, delta);
     const isNew = held.inForce === undefined && held.aside === undefined;
     if (isNew && this.owners().size >= OWNERS_MAX) return { kind: "refused", reason: "owners-max" };
     if (verdict.kind === "install") return this.#install(delta);
@@ -127,12 +140,16 @@ export class Store implements StoreView {
   expireAsides(nowMs: number): number {
     let dropped = 0;
     for (const owner of this.#idleAsides.keys()) if (!this.#aside.has(owner)) this.#idleAsides.delete(owner);
-    for (const owner of this.#aside.keys()) {
-      const revision = this.#progressedAt.get(owner) ?? 0;
+    for (const [owner, state] of this.#aside) {
+      const { counter } = state;
       const idle = this.#idleAsides.get(owner);
-      if (idle?.revision !== revision) this.#idleAsides.set(owner, { revision, sinceMs: nowMs });
+      // Of this very state: the one in force may grow for ever beside one that nobody can complete.
+      if (idle?.state !== state || idle.counter !== counter)
+        this.#idleAsides.set(owner, { state, counter, sinceMs: nowMs });
       else if (nowMs - idle.sinceMs >= ASIDE_IDLE_MS) dropped += Number(this.#aside.delete(owner));
     }
+    for (const owner of this.#progressedAt.keys())
+      if (!this.#inForce.has(owner) && !this.#aside.has(owner)) this.#progressedAt.delete(owner);
     return dropped;
   }
 
@@ -167,6 +184,22 @@ export class Store implements StoreView {
     return { kind: "applied", changes: differences(undefined, state), isProgress: true };
   }
 
+  /**
+   * Those of them that come to hold more by it. A head below what one holds is no word on it; and a part of the start in
+   * force has no place while something else is aside: that ends or is dropped first.
+   */
+  #growing(states: readonly HostState[], delta: HostDelta): readonly HostState[] {
+    const hasNoPlace = this.#goesAside(delta) && this.#aside.has(delta.owner);
+    return states.filter(
+      (state) => tellsMore(state, delta) && !(hasNoPlace && this.#inForce.get(delta.owner) === state),
+    );
+  }
+
+  /** Of a part nobody can say that the owner signed it: it goes on beside, until its end is reached. */
+  #goesAside({ to, head }: HostDelta): boolean {
+    return to !== head.counter && this.#options.protections.rootCheck;
+  }
+
   /** In force first: what a state built aside then changes is told against it. */
   #continueAll(states: readonly HostState[], delta: HostDelta): Outcome {
     // Before any: what was taken of a stretch that is refused would never be told.
@@ -183,8 +216,7 @@ export class Store implements StoreView {
     const added = delta.entries.filter((entry) => entry.version.counter > state.counter);
     const isWhole = delta.to === delta.head.counter;
     if (this.#inForce.get(state.owner) !== state) return this.#continueAside(state, added, delta);
-    // Of a part nobody can say that the owner signed it: it goes on beside, until its end is reached.
-    if (!isWhole && this.#options.protections.rootCheck) return this.#fork(state, added, delta);
+    if (this.#goesAside(delta)) return this.#fork(state, added, delta);
     if (isWhole && !this.#hasRoot(state, added, delta.head)) return undefined;
     take(state, added, delta);
     if (isWhole) state.sign(delta.head);
@@ -194,7 +226,6 @@ export class Store implements StoreView {
   }
 
   #fork(state: HostState, added: readonly Entry[], delta: HostDelta): readonly Entry[] | undefined {
-    if (this.#aside.has(state.owner)) return [];
     const fork = state.fork();
     this.#aside.set(state.owner, fork);
     return this.#continueAside(fork, added, delta);

@@ -160,6 +160,9 @@ export class ReplicaLoop {
   #endSync(id: SyncId, isReached: boolean): void {
     const sync = this.#syncs.get(id);
     if (isReached) sync?.resolve();
-    else sync?.reject(new MeshCallError("unreachable", "peer lost before the sync was done"));
+    else
+      sync?.reject(
+        new MeshCallError("unreachable", "peer lost, or its answer not taken, before the sync was done"),
+      );
   }
 }
