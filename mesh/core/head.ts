@@ -68,7 +68,8 @@ export function headBytes(owner: OwnerId, start: Start, claim: HeadClaim): Uint8
 /** Roots of states. The hash of an entry is computed once and kept as long as the entry. */
 export class Roots {
   readonly #hash: (bytes: Uint8Array) => Uint8Array;
-  readonly #leaves = new WeakMap<Entry, Uint8Array>();
+  /** A character a byte: a string of 32 takes 48 bytes, an array of them over 200. */
+  readonly #leaves = new WeakMap<Entry, string>();
 
   /** `hash`: collision resistant, `ROOT_BYTES` long. */
   constructor(hash: (bytes: Uint8Array) => Uint8Array) {
@@ -79,14 +80,19 @@ export class Roots {
   rootOf(entries: readonly Entry[]): Uint8Array {
     const live = entries.filter((entry) => entry.value !== null);
     const leaves = new Uint8Array(live.length * ROOT_BYTES);
-    for (const [at, entry] of live.entries()) leaves.set(this.#leafOf(entry), at * ROOT_BYTES);
+    let end = 0;
+    for (const entry of live) {
+      const leaf = this.#leafOf(entry);
+      for (let at = 0; at < ROOT_BYTES; at += 1) leaves[end + at] = leaf.charCodeAt(at);
+      end += ROOT_BYTES;
+    }
     return this.#hash(leaves);
   }
 
-  #leafOf(entry: Entry): Uint8Array {
+  #leafOf(entry: Entry): string {
     const known = this.#leaves.get(entry);
     if (known !== undefined) return known;
-    const leaf = this.#hash(leafBytes(entry));
+    const leaf = String.fromCharCode(...this.#hash(leafBytes(entry)));
     this.#leaves.set(entry, leaf);
     return leaf;
   }

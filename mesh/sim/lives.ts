@@ -1,0 +1,74 @@
+// Lives: how a member's process starts and dies, and what its disk and clock remember.
+
+import type { Cluster } from "./cluster.ts";
+import { dialNeighbours, dropLinks } from "./connections.ts";
+import { newReplica } from "./new-replica.ts";
+import { GOSSIP_HEARTBEAT_MS, Overlay } from "./overlay.ts";
+import type { SimMember } from "./sim-member.ts";
+
+/** An agent finds its VMs, then announces. */
+const ANNOUNCE_MS_MAX = 400;
+
+/** As io/identity.ts does it: above the disk and the clock, on disk before the first publish. */
+export function startProcess(cluster: Cluster, member: SimMember): void {
+  member.life += 1;
+  member.isAnnounced = false;
+  member.busyUntilMs = 0;
+  member.pulls.clear();
+  const clockMs = member.hasNoClock ? 0 : Math.floor(WALL_CLOCK_MS + cluster.nowMs + member.clockOffsetMs);
+  member.incarnationOnDisk = Math.max(member.incarnationOnDisk, clockMs, 0) + 1;
+  const start = { incarnation: member.incarnationOnDisk, startId: cluster.newStartId() };
+  const { random, tombstoneGraceMs, broken } = cluster;
+  member.replica = newReplica({ self: member.owner, start, random, tombstoneGraceMs, broken });
+  member.overlay = new Overlay({
+    send: (to, rpc) => cluster.sendRpc(member, to, rpc),
+    deliver: (message, from, hops) => cluster.receiveGossip(member, message, from, hops),
+    onDuplicate: () => cluster.events.onDuplicate(),
+    random,
+  });
+  cluster.trace(() => `${member.name} starts with incarnation ${start.incarnation}`);
+  scheduleHeartbeat(cluster, member, cluster.random() * GOSSIP_HEARTBEAT_MS);
+}
+
+/** Virtual time 0 on a wall clock that is right. */
+const WALL_CLOCK_MS = Date.UTC(2026, 0, 1);
+
+/**
+ * First it writes what it finds, before it knows how that fares; then all as it wants it, says that this is all, and
+ * announces. So a start has more writes than keys, and a lost disk can bring a counter above that of the life before.
+ */
+export function restart(cluster: Cluster, member: SimMember): void {
+  if (member.isUp) return;
+  startProcess(cluster, member);
+  cluster.step(member, { kind: "begin" });
+  const found = new Uint8Array([member.life]);
+  for (const key of member.wanted.keys()) cluster.step(member, { kind: "write", key, value: found });
+  cluster.atMember(member, cluster.nowMs + cluster.random() * ANNOUNCE_MS_MAX, () => {
+    for (const [key, value] of member.wanted) cluster.step(member, { kind: "write", key, value });
+    announce(cluster, member);
+  });
+  dialNeighbours(cluster, member);
+}
+
+function announce(cluster: Cluster, member: SimMember): void {
+  member.isAnnounced = true;
+  cluster.step(member, { kind: "announce" });
+}
+
+/** Without a word. `losesDisk`: its next start does not know of this one. */
+export function crash(cluster: Cluster, member: SimMember, losesDisk: boolean): void {
+  if (!member.isUp) return;
+  cluster.trace(() => `${member.name} crashes${losesDisk ? " and loses its disk" : ""}`);
+  dropLinks(cluster, member);
+  member.replica = undefined;
+  member.overlay = undefined;
+  member.pausedUntilMs = 0;
+  if (losesDisk) member.incarnationOnDisk = 0;
+}
+
+function scheduleHeartbeat(cluster: Cluster, member: SimMember, delayMs: number): void {
+  cluster.atMember(member, cluster.nowMs + delayMs, () => {
+    member.overlay?.heartbeat();
+    scheduleHeartbeat(cluster, member, GOSSIP_HEARTBEAT_MS);
+  });
+}
