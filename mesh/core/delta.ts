@@ -1,6 +1,7 @@
 // Delta: what the sender of a digest lacks, owner by owner in version order, cut at a byte budget on a valid prefix.
 
 import type { Entry } from "../mesh.ts";
+import { isSettled } from "./digest.ts";
 import { entryBytesMax } from "./entry.ts";
 import type { Head } from "./head.ts";
 import type { HostState } from "./host-state.ts";
@@ -132,9 +133,40 @@ function toDelta({ state, head, from, isRepair, taken, next }: Cursor): HostDelt
 }
 
 function lackedStates(store: Store, request: DeltaRequest): readonly Lacked[] {
-  const items = Map.groupBy(request.items, (item) => item.owner);
-  const owners: Iterable<OwnerId> = request.scope === "all" ? store.owners() : items.keys();
-  return [...owners].flatMap((owner) => lackedOf(store.held(owner).inForce, items.get(owner) ?? []));
+  const { settled, others } = sortOut(store, request.items);
+  const isAllSettled = others.size === 0 && settled.size === store.statesInForce.size;
+  const isAll = request.scope === "all";
+  if (isAll && isAllSettled) return [];
+  const owners = isAll ? store.statesInForce.keys() : others.keys();
+  const lacked: Lacked[] = [];
+  for (const owner of owners) {
+    const [same, more] = [settled.get(owner), others.get(owner) ?? []];
+    if (same !== undefined && more.length === 0) continue;
+    lacked.push(...lackedOf(store.inForce(owner), same === undefined ? more : [same, ...more]));
+  }
+  return lacked;
+}
+
+/** Owners of whom they hold what we hold, by far the most, and what they hold of all others. */
+function sortOut(
+  store: Store,
+  items: readonly DigestItem[],
+): {
+  readonly settled: ReadonlyMap<OwnerId, DigestItem>;
+  readonly others: ReadonlyMap<OwnerId, readonly DigestItem[]>;
+} {
+  const settled = new Map<OwnerId, DigestItem>();
+  const others = new Map<OwnerId, DigestItem[]>();
+  for (const item of items) {
+    if (isSettled(item, store.inForce(item.owner))) {
+      settled.set(item.owner, item);
+      continue;
+    }
+    const listed = others.get(item.owner);
+    if (listed === undefined) others.set(item.owner, [item]);
+    else listed.push(item);
+  }
+  return { settled, others };
 }
 
 /** Of the state of ours in force, what `theirs` lacks: nothing, a continuation, or the whole. */

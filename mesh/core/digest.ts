@@ -6,9 +6,15 @@ import type { DigestItem } from "./message.ts";
 import type { Store } from "./store.ts";
 import { compareStarts, type Start } from "./version.ts";
 
+/** Items that were told before: of a thousand states hardly any changes between two digests. */
+const told = new WeakMap<HostState, DigestItem>();
+
 /** Of every owner the state in force and the one built aside, in this order: so an answer repairs the first before. */
 export function digestOf(store: Store): readonly DigestItem[] {
-  return [...store.owners()].flatMap((owner) => digestOfOwner(store, owner));
+  const items: DigestItem[] = [];
+  for (const state of store.statesInForce.values()) if (!state.isDraft) items.push(itemOf(state, true));
+  for (const state of store.statesAside.values()) items.push(itemOf(state, false));
+  return items;
 }
 
 export function digestOfOwner(store: Store, owner: OwnerId): readonly DigestItem[] {
@@ -36,8 +42,26 @@ function emptyItem(owner: OwnerId, start: Start): DigestItem {
 }
 
 function itemOf(state: HostState, isInForce: boolean): DigestItem {
+  const known = told.get(state);
   const { owner, start, counter, compacted, checksum } = state;
-  return { owner, start, counter, compacted, checksum, isInForce, wantsRepair: false };
+  if (known?.counter === counter && known.compacted === compacted && known.isInForce === isInForce)
+    return known;
+  const item = { owner, start, counter, compacted, checksum, isInForce, wantsRepair: false };
+  told.set(state, item);
+  return item;
+}
+
+/** Both hold the same of this owner, in force. */
+export function isSettled(item: DigestItem, state: HostState | undefined): boolean {
+  return (
+    state !== undefined &&
+    item.counter === state.counter &&
+    item.checksum === state.checksum &&
+    item.isInForce &&
+    !item.wantsRepair &&
+    !state.isDraft &&
+    compareStarts(item.start, state.start) === 0
+  );
 }
 
 export interface DigestFindings {
@@ -54,7 +78,8 @@ export function compareDigest(store: Store, items: readonly DigestItem[], self: 
   const mismatched: OwnerId[] = [];
   let [isLacking, isOwnAhead] = [false, false];
   for (const item of items) {
-    const { inForce } = store.held(item.owner);
+    const inForce = store.inForce(item.owner);
+    if (isSettled(item, inForce)) continue;
     // Only what is in force there can be given to us: the rest is not checked.
     const isNews =
       item.isInForce && isAhead(item, inForce) && !store.forgotten.covers(item.owner, item.start);

@@ -86,6 +86,18 @@ export class Store implements StoreView {
     return { inForce: this.#inForce.get(owner), aside: this.#aside.get(owner) };
   }
 
+  inForce(owner: OwnerId): HostState | undefined {
+    return this.#inForce.get(owner);
+  }
+
+  /** All states in force, and all that are built aside, by owner. */
+  get statesInForce(): ReadonlyMap<OwnerId, HostState> {
+    return this.#inForce;
+  }
+  get statesAside(): ReadonlyMap<OwnerId, HostState> {
+    return this.#aside;
+  }
+
   /** The state in force is at the end of this stretch, or beyond. */
   reaches({ owner, start, to }: HostDelta): boolean {
     const state = this.#inForce.get(owner);
@@ -118,9 +130,14 @@ export class Store implements StoreView {
     if (!this.#isSigned(delta)) return { kind: "refused", reason: "signature" };
     if (continued !== undefined) return this.#continueAll(continued, delta);
     const isNew = held.inForce === undefined && held.aside === undefined;
-    if (isNew && this.owners().size >= OWNERS_MAX) return { kind: "refused", reason: "owners-max" };
+    if (isNew && this.#isFull()) return { kind: "refused", reason: "owners-max" };
     if (verdict.kind === "install") return this.#install(delta);
     return this.#reset(held.inForce, delta);
+  }
+
+  #isFull(): boolean {
+    // The second counts each owner once, and is worth its cost only near the bound.
+    return this.#inForce.size + this.#aside.size >= OWNERS_MAX && this.owners().size >= OWNERS_MAX;
   }
 
   /** Removes all of an owner, and takes nothing more of it up to the start that it had. Returns what that changed. */
