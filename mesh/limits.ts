@@ -78,6 +78,17 @@ export const REDIAL_LAST_MS: number = 1_000;
 export const PING_INTERVAL_MS: number = 500;
 /** Pings in a row without a sign of life until the connection is aborted: 3 s. Counted, not timed, so that our own stall blames nobody. */
 export const PINGS_MISSED_MAX: number = 6;
+/** Between two looks at what the snapshot lacks: about how old the state is that a crash leaves. Less costs more syncs of the disk. */
+export const SNAPSHOT_INTERVAL_MS: number = 250;
+/** Entries in one transaction of the snapshot, but for its last owner, whose state is never cut. */
+export const SNAPSHOT_BATCH_ENTRIES_MAX: number = 2_000;
+/** What is copied to the snapshot's thread in one go, but for its last entry: a fraction of a millisecond of our event loop. */
+export const SNAPSHOT_PART_BYTES_MAX: number = 256 * 1024;
+/** A snapshot that cannot be written is tried again, after twice the time each time: somebody must make room first. */
+export const SNAPSHOT_RETRY_FIRST_MS: number = 1_000;
+export const SNAPSHOT_RETRY_LAST_MS: number = 60_000;
+/** At a stop, for what the snapshot still lacks. A slow disk must not hold up the end. */
+export const SNAPSHOT_STOP_MS: number = 2_000;
 
 if (ENTRY_VALUE_BYTES_MAX >= GOSSIP_BYTES_MAX || DELTA_BYTES_MAX >= FRAME_BYTES_MAX) {
   throw new Error("limits: an entry must fit a gossip message, a delta must fit a frame");

@@ -16,7 +16,7 @@ export interface Entry {
 
 /** A change of the store in force. `path` says by which way it came here. */
 export interface EntryChange extends Entry {
-  readonly path: "own" | "gossip" | "sync";
+  readonly path: "own" | "gossip" | "sync" | "disk";
 }
 
 export interface MemberView {
@@ -38,6 +38,11 @@ export interface StoreView {
   list(prefix: string): readonly Entry[];
   /** The newest version held of an owner's state, or undefined if nothing of it is held. */
   head(owner: OwnerId): Version | undefined;
+  /**
+   * True for a state that was read from our disk at the start, until a peer has shown it at this version, or a newer one is
+   * in force: it was true once, and nobody has said that it still is.
+   */
+  isStale(owner: OwnerId): boolean;
 }
 
 /** Answers one request with a bounded or unbounded row of chunks. Throwing ends the caller's iteration with an error. */

@@ -164,10 +164,88 @@ describe("grapevine proxy", () => {
     await host.stop();
   });
 
-  async function startHost(): Promise<RunningMesh> {
+  test("after kill -9 serves at once from its last state, stale until a voter is back, and closed after a SIGTERM", async () => {
+    const vm = await startUpstream((_request, response) => response.end("hello from a VM"));
+    let host = await startVoter(vm.port);
+    const seeds = host.listenAddresses.map((address) => address.replace(/\/ip4\/(.*)\/tcp\/(.*)/, "$1:$2"));
+    const config = await writeConfig({ http: "127.0.0.1:0", admin: "127.0.0.1:0", seeds });
+    const first = run("--config", config);
+    await untilOnDisk((await untilReady(first)).admin, host);
+    first.child.kill("SIGKILL");
+    await first.ended;
+    await host.stop();
+
+    const second = run("--config", config);
+    const { http, admin } = await untilReady(second);
+    const answer = await ask({ port: Number(new URL(http).port) });
+    expect(answer).toMatchObject({ body: "hello from a VM", headers: { "grapevine-stale": "1" } });
+    expect(await status(admin)).toMatchObject({ serving: true, stale: true });
+    host = await startVoter(vm.port, host.listenAddresses);
+    await expect.poll(() => status(admin), { timeout: 20_000 }).toMatchObject({ stale: false });
+    second.child.kill("SIGTERM");
+    expect(await second.ended).toMatchObject({ code: 0 });
+    await host.stop();
+
+    const third = run("--config", config);
+    await untilSaid(third, "no majority of the voters (host-1) can be reached");
+    expect(existsSync(path.join(folder, "state", "proxy.json"))).toBe(false);
+    third.child.kill("SIGTERM");
+    await third.ended;
+    await vm.close();
+  }, 60_000);
+
+  /** The voter, with an app of one VM. */
+  async function startVoter(vmPort: number, listen?: readonly string[]): Promise<RunningMesh> {
+    const host = await startHost(listen);
+    host.write(vmKey(vmName("hello-v1-1")), encodeRecord(vmEntry("hello-v1-1", vmPort)));
+    const record = encodeCommittedApp(1, encodeAppRecord(appRecord({ vms: [desiredVm("hello-v1-1")] })));
+    host.handle(REGISTER_READ_SERVICE, async function* () {
+      yield encodeRecord({ format: 1, apps: [record] });
+    });
+    host.write(appKey(appName("hello")), record);
+    host.announce();
+    return host;
+  }
+
+  async function untilReady({ child }: Run): Promise<{ readonly http: string; readonly admin: string }> {
+    const ready = path.join(folder, "state", "proxy.json");
+    const read = async () => (existsSync(ready) ? JSON.parse(await readFile(ready, "utf8")) : null);
+    await expect.poll(read, { timeout: 20_000 }).toMatchObject({ pid: child.pid });
+    return read();
+  }
+
+  async function status(admin: string): Promise<unknown> {
+    return (await fetch(`${admin}/v1/status`)).json();
+  }
+
+  /** Of two batches that end from now on the second was begun from now on: it has all that the proxy serves. */
+  async function untilOnDisk(admin: string, host: RunningMesh): Promise<void> {
+    const written = async (): Promise<number> => {
+      const text = await (await fetch(`${admin}/metrics`)).text();
+      return Number(/^grapevine_mesh_snapshot_written_total (\d+)$/m.exec(text)?.[1] ?? 0);
+    };
+    const enough = (await written()) + 2;
+    const look = async (): Promise<number> => {
+      host.write("custom/turn", encodeRecord({ atMs: performance.now() }));
+      return written();
+    };
+    await expect.poll(look, { timeout: 20_000 }).toBeGreaterThanOrEqual(enough);
+  }
+
+  async function untilSaid({ child, ended }: Run, words: string): Promise<void> {
+    const { promise: said, resolve } = Promise.withResolvers<void>();
+    let errors = "";
+    child.stderr?.on("data", (chunk) => {
+      errors += chunk;
+      if (errors.includes(words)) resolve();
+    });
+    await Promise.race([said, ended.then(() => Promise.reject(new Error(`ended without: ${words}`)))]);
+  }
+
+  async function startHost(listen: readonly string[] = ["/ip4/127.0.0.1/tcp/0"]): Promise<RunningMesh> {
     const { cluster } = createClusterId();
     const stateDir = path.join(folder, "host");
     const options = { cluster, name: HOST_1, role: "host", stateDir, advertise: [], seeds: [] } as const;
-    return startMesh({ ...options, listen: ["/ip4/127.0.0.1/tcp/0"] }, { logger: silent });
+    return startMesh({ ...options, listen }, { logger: silent });
   }
 });

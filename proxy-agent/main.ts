@@ -15,6 +15,7 @@ import {
   toMultiaddr,
 } from "../mesh/index.ts";
 import { type ProxyConfig, readProxyConfig } from "./config.ts";
+import { openServingMark } from "./io/serving-mark.ts";
 import { ListenError, PROXY_TIMING, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
 
 /** Design, section 9: usage or configuration. */
@@ -104,7 +105,13 @@ async function serve(config: ProxyConfig, logger: Logger, signal: AbortSignal): 
     { logger },
   );
   try {
-    const proxy = await startProxy({ ...config, timing: PROXY_TIMING }, { mesh, logger }, signal);
+    const deps = {
+      mesh,
+      mark: openServingMark(stateDir, logger),
+      meshCounters: () => mesh.metrics(),
+      logger,
+    };
+    const proxy = await startProxy({ ...config, timing: PROXY_TIMING }, deps, signal);
     await writeReady(readyFile, config, proxy);
     await aborted(signal);
     logger.info("proxy stops");

@@ -20,6 +20,7 @@ import { Forwarder } from "./io/forward.ts";
 import { Metrics } from "./io/metrics.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
+import type { ServingMark } from "./io/serving-mark.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
 import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
@@ -32,7 +33,7 @@ export interface ProxyOptions {
   readonly admin: HostPort;
   readonly region: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Answers name release and VM in `grapevine-release` and `grapevine-vm`. */
+  /** Answers name release and VM in `grapevine-release` and `grapevine-vm`, and say `grapevine-stale` while that is so. */
   readonly responseHeaders: boolean;
   /** How patient it is with VMs, and how often it repeats what it acknowledged. */
   readonly timing: { readonly retryTimeMs: number; readonly ackSettledMs: number };
@@ -46,6 +47,9 @@ export const PROXY_TIMING: ProxyOptions["timing"] = {
 
 export interface ProxyDeps {
   readonly mesh: Mesh;
+  /** Of the mesh, by name: part of the metrics. */
+  readonly meshCounters: () => Readonly<Record<string, number>>;
+  readonly mark: ServingMark;
   readonly logger: Logger;
 }
 
@@ -66,7 +70,8 @@ export class ListenError extends Error {
 const ROUTES_SERVICE = "routes";
 
 /**
- * Resolves once it serves: it holds the current state by then. Rejects with `ListenError`, or with the signal's reason when
+ * Resolves once it serves: it holds the current state by then, or, if it had crashed, the one that its disk has: that is
+ * stale until the voters admit it, which goes on behind. Rejects with `ListenError`, or with the signal's reason when
  * aborted before; then nothing of it is left running.
  */
 export async function startProxy(
@@ -95,7 +100,11 @@ class Parts {
   readonly #acker: Acker;
   readonly #server: Server;
   readonly #admin: Admin;
+  readonly #stopping = new AbortController();
+  /** Of a proxy that serves its last state: ends when it is admitted or stopped. */
+  #admission: Promise<void> = Promise.resolve();
   #isServing = false;
+  #isStale = false;
   #isRegistered = false;
 
   constructor(options: ProxyOptions, deps: ProxyDeps) {
@@ -129,6 +138,7 @@ class Parts {
         flights,
         upstreams: this.#upstreams,
         random: Math.random,
+        isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
         onFailure: ({ app, vm }, reason) => logger.debug({ app, vm, reason }, "no answer"),
       },
@@ -143,26 +153,66 @@ class Parts {
   }
 
   async start(signal: AbortSignal): Promise<RunningProxy> {
-    const { mesh, logger } = this.#deps;
+    const { mesh, mark } = this.#deps;
     const http = await reservePort(this.#options.http);
     const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
     this.#subscribe();
     mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
-    // Registered first, then admitted: no commit can pass between the two (see admission).
-    const registration = this.#register(urlOf(http), admin);
-    mesh.announce();
-    this.#acker.start();
-    await admit({ voters: this.#options.voters, registration }, { mesh, feed: this.#feed, logger }, signal);
-    const url = urlOf(await this.#listen(http));
-    this.#register(url, admin);
+    const isWarm = mark.wasSet && this.#feed.table.apps.size > 0;
+    const url = await (isWarm ? this.#startWarm(http, admin) : this.#startCold({ http, admin, signal }));
     this.#isServing = true;
     const { table } = this.#feed;
-    logger.info({ http: url, admin, serial: table.serial, apps: table.apps.size }, "proxy serves");
+    const facts = { http: url, admin, serial: table.serial, apps: table.apps.size, stale: isWarm };
+    this.#deps.logger.info(facts, "proxy serves");
     return { http: url, admin, stop: () => this.stop() };
+  }
+
+  /** Closed until it holds the current state. */
+  async #startCold(start: { http: HostPort; admin: string; signal: AbortSignal }): Promise<string> {
+    const { mesh, mark } = this.#deps;
+    // Registered first, then admitted: no commit can pass between the two (see admission).
+    const registration = this.#register(urlOf(start.http), start.admin);
+    mesh.announce();
+    this.#acker.start();
+    await this.#admit(registration, start.signal);
+    await mark.set();
+    const url = urlOf(await this.#listen(start.http));
+    this.#register(url, start.admin);
+    return url;
+  }
+
+  /** With the state that the disk has, before anybody is met. It acknowledges nothing until it was admitted. */
+  async #startWarm(http: HostPort, admin: string): Promise<string> {
+    this.#isStale = true;
+    const url = urlOf(await this.#listen(http));
+    const registration = this.#register(url, admin);
+    this.#deps.mesh.announce();
+    this.#admission = this.#confirm(registration);
+    return url;
+  }
+
+  async #confirm(registration: AdmissionOptions["registration"]): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      await this.#admit(registration, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    this.#isStale = false;
+    this.#acker.start();
+    this.#deps.logger.info({ serial: this.#feed.table.serial }, "routes are current");
+  }
+
+  async #admit(registration: AdmissionOptions["registration"], signal: AbortSignal): Promise<void> {
+    const { mesh, logger } = this.#deps;
+    await admit({ voters: this.#options.voters, registration }, { mesh, feed: this.#feed, logger }, signal);
   }
 
   async stop(): Promise<void> {
     this.#isServing = false;
+    this.#stopping.abort();
+    await this.#admission;
     // Still registered while requests run: a rollout must go on waiting for them.
     await this.#server.stop();
     if (this.#isRegistered) await this.#deregister();
@@ -196,7 +246,9 @@ class Parts {
   }
 
   async #deregister(): Promise<void> {
-    const { mesh, logger } = this.#deps;
+    const { mesh, mark, logger } = this.#deps;
+    // First: from the moment that nobody counts on us, our state may not be served again.
+    await mark.clear();
     mesh.write(proxyKey(mesh.self.name), null);
     try {
       await spread(mesh, this.#options.voters, AbortSignal.timeout(DEREGISTER_TIMEOUT_MS));
@@ -231,7 +283,8 @@ class Parts {
     const apps = this.#acker.answers().map((ack) => {
       return { app: ack.app, epoch: table.apps.get(ack.app)?.epoch ?? 0, ack };
     });
-    return { proxy: this.#deps.mesh.self.name, serving: this.#isServing, serial: table.serial, apps };
+    const { name: proxy } = this.#deps.mesh.self;
+    return { proxy, serving: this.#isServing, stale: this.#isStale, serial: table.serial, apps };
   }
 
   #metricsText(): string {
@@ -243,6 +296,8 @@ class Parts {
       refusedRecords: this.#feed.refused,
       connections: this.#server.connections,
       isServing: this.#isServing,
+      isStale: this.#isStale,
+      mesh: this.#deps.meshCounters(),
     });
   }
 }

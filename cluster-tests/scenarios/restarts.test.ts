@@ -70,6 +70,50 @@ test("kill -9 of a proxy: clients of the other see nothing, and it serves again"
   expect(failures(await back.stop())).toEqual(NO_FAILURES);
 });
 
+/** `stale`: it serves what it knew before it crashed. */
+async function isStale(proxy: string): Promise<boolean> {
+  return (await getJson<{ stale: boolean }>(`${scenario.proxy(proxy).admin}/v1/status`)).stale;
+}
+
+/** Of two batches that end from now on the second was begun from now on: it has all that the proxy serves. */
+async function untilOnDisk(proxy: string): Promise<void> {
+  const { admin } = scenario.proxy(proxy);
+  const written = async (): Promise<number> => {
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    return Number(/^grapevine_mesh_snapshot_written_total (\d+)$/m.exec(text)?.[1] ?? 0);
+  };
+  const enough = (await written()) + 2;
+  await until(`two batches of ${proxy} on disk`, async () => {
+    await writeEntry("turn", { atMs: performance.now() });
+    return (await written()) >= enough ? true : null;
+  });
+}
+
+test("kill -9 of a proxy while every agent is frozen: it serves its last state, and is not stale once they are back", async () => {
+  await untilOnDisk("proxy-2");
+  const agents = ["host-1", "host-2", "host-3"].map((host) => scenario.pid(host));
+  for (const pid of agents) process.kill(pid, "SIGSTOP");
+  try {
+    const killed = scenario.pid("proxy-2");
+    process.kill(killed, "SIGKILL");
+    await until("the proxy's new process", () => (scenario.pid("proxy-2") === killed ? null : true));
+    await scenario.cluster.ready("proxy-2");
+    expect(await get(scenario.proxy("proxy-2").http, "web.localhost")).toMatchObject({
+      status: 200,
+      vm: expect.stringMatching(/^web-v\d+-1$/),
+    });
+    expect(await isStale("proxy-2")).toBe(true);
+  } finally {
+    for (const pid of agents) process.kill(pid, "SIGCONT");
+  }
+  const client = scenario.load({ through: ["proxy-2"] });
+  await until("its routes are current", async () => ((await isStale("proxy-2")) ? null : true));
+  const app = scenario.app({ greeting: "four" });
+  const deploy = await scenario.run(["deploy", app.file]);
+  expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 0 });
+  expect(failures(await client.stop())).toEqual(NO_FAILURES);
+});
+
 interface EntryFacts {
   readonly key: string;
 }
@@ -79,10 +123,10 @@ async function hasEntry(url: string, key: string): Promise<boolean> {
   return entries.some((entry) => entry.key === key);
 }
 
-async function writeEntry(name: string): Promise<string> {
+async function writeEntry(name: string, value: unknown = { written: true }): Promise<string> {
   const response = await fetch(`${scenario.api("host-2")}/v1/entries/${name}`, {
     method: "PUT",
-    body: JSON.stringify({ written: true }),
+    body: JSON.stringify(value),
   });
   expect(response.status).toBe(200);
   return `custom/${name}`;

@@ -167,6 +167,16 @@ function decodeDeltas(fields: unknown): Message {
   return { kind: "delta", round, hasMore, isLacking, deltas };
 }
 
+/** Of a host delta as messages carry it. Total: whatever the snapshot's file says, the answer is a result. */
+export function decodeDeltaFields(fields: unknown): Result<HostDelta> {
+  try {
+    return ok(decodeDelta(fields));
+  } catch (error) {
+    if (error instanceof WireError) return fail(error.message);
+    throw error;
+  }
+}
+
 function decodeDelta(fields: unknown): HostDelta {
   const reader = new WireReader(fields, "host delta");
   const owner = readOwner(reader);

@@ -8,7 +8,9 @@ import type { SyncId } from "./rounds.ts";
 import type { TimerToken } from "./timers.ts";
 
 export type ReplicaInput =
-  /** Once, before all others: sets the first timers. */
+  /** What our own disk held, whole states; at most once, and before all others. */
+  | { readonly kind: "restore"; readonly deltas: readonly HostDelta[] }
+  /** Once, before all that peers say: sets the first timers. */
   | { readonly kind: "begin" }
   | { readonly kind: "write"; readonly key: string; readonly value: Uint8Array | null }
   | { readonly kind: "announce" }
@@ -48,7 +50,9 @@ export type Counter =
   | "refused-root"
   | "forgotten"
   | "twins"
-  | "asides-dropped";
+  | "asides-dropped"
+  | "snapshot-restored"
+  | "snapshot-refused";
 
 export type Effect =
   | { readonly kind: "publish"; readonly message: GossipMessage }

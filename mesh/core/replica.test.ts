@@ -22,7 +22,7 @@ import {
 } from "../sim/replica-harness.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
 import { ownerId } from "./ids.ts";
-import type { HostDelta } from "./message.ts";
+import type { DigestItem, HostDelta } from "./message.ts";
 import { Replica } from "./replica.ts";
 
 describe("own changes", () => {
@@ -294,5 +294,86 @@ describe("many peers that come at once", () => {
     expect(describeEffects(replica.step({ kind: "sync", peer: last, id: 1 }, 0))).toEqual([
       `send digest to ${last}`,
     ]);
+  });
+});
+
+describe("states from our own disk", () => {
+  const restored = deltaOf(OTHER, { from: 0, to: 3 });
+  const item = {
+    owner: OTHER,
+    start: restored.start,
+    compacted: 0,
+    checksum: 0,
+    isInForce: true,
+    wantsRepair: false,
+  };
+
+  function restoredReplica(): Replica {
+    const replica = createReplica();
+    expect(describeEffects(replica.step({ kind: "restore", deltas: [restored] }, 0))).toEqual([
+      "changed other/a by disk",
+    ]);
+    expect(replica.store.isStale(OTHER)).toBe(true);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    return replica;
+  }
+
+  /** A digest of PEER that shows OTHER at `counter`. */
+  function digest(counter: number, over: Partial<DigestItem> = {}): ReplicaInput {
+    const items = [{ ...item, counter, ...over }];
+    return { kind: "message", from: PEER, message: { kind: "digest", round: 1, items } };
+  }
+
+  test("are stale until a peer's digest shows the same version in force", () => {
+    const replica = restoredReplica();
+    for (const vain of [digest(2), digest(3, { isInForce: false }), digest(4)]) replica.step(vain, 1);
+    expect(replica.store.isStale(OTHER)).toBe(true);
+    replica.step(digest(3), 2);
+    expect(replica.store.isStale(OTHER)).toBe(false);
+  });
+
+  test("are stale until gossip or a delta takes them on, of a later start until that is in force", () => {
+    const on = deltaOf(OTHER, { from: 3, to: 4 });
+    const gossiped = restoredReplica();
+    gossiped.step({ kind: "gossip", from: PEER, delta: on }, 1);
+    expect(gossiped.store.isStale(OTHER)).toBe(false);
+    const synced = restoredReplica();
+    const deltas = (delta: HostDelta): ReplicaInput => {
+      const message = { kind: "delta", round: 1, deltas: [delta], hasMore: true, isLacking: false } as const;
+      return { kind: "message", from: PEER, message };
+    };
+    synced.step(deltas(deltaOf(OTHER, { from: 2, to: 3, head: 5 })), 1);
+    expect(synced.store.isStale(OTHER)).toBe(true);
+    const later = { incarnation: 6, startId: 6 };
+    synced.step(deltas(deltaOf(OTHER, { start: later, to: 1, head: 2 })), 1);
+    expect(synced.store.isStale(OTHER)).toBe(true);
+    synced.step(deltas(deltaOf(OTHER, { start: later, from: 1, to: 2 })), 2);
+    expect(synced.store.isStale(OTHER)).toBe(false);
+  });
+
+  test("are not taken, and counted, when they are not what their owner signed", () => {
+    const replica = createReplica();
+    const forged = { ...restored, head: { ...restored.head, completeAt: 2 } };
+    const rotten = { ...restored, entries: restored.entries.map((entry) => ({ ...entry, value: null })) };
+    const effects = replica.step({ kind: "restore", deltas: [forged, rotten] }, 0);
+    expect(countersOf(effects)).toEqual(["snapshot-refused", "snapshot-refused"]);
+    expect(replica.store.list("")).toEqual([]);
+  });
+
+  test("of ourselves are not taken; one that is above our start raises it, before anybody is told of it", () => {
+    const replica = createReplica();
+    const [below, above] = [9, 11].map((incarnation) =>
+      deltaOf(SELF, { start: { incarnation, startId: 3 } }),
+    );
+    expect(describeEffects(replica.step({ kind: "restore", deltas: [below!, above!] }, 0))).toEqual([
+      "persist 12",
+    ]);
+    expect(replica.store.list("")).toEqual([]);
+  });
+
+  test("of an owner that is forgotten are stale no more", () => {
+    const replica = restoredReplica();
+    replica.step({ kind: "forget", owner: OTHER }, 1);
+    expect(replica.store.isStale(OTHER)).toBe(false);
   });
 });

@@ -102,11 +102,15 @@ export class Replica {
   describe(): string {
     const announced = this.#own.isAnnounced ? "announced" : "not announced";
     const owners = this.#store.owners().size;
-    return `${announced} own=[${this.#own.state.describe()}] owners=${owners} peers=${this.#antiEntropy.peers.size} rounds=${this.#antiEntropy.size}`;
+    const stale = this.#store.staleCount;
+    return `${announced} own=[${this.#own.state.describe()}] owners=${owners} stale=${stale} peers=${this.#antiEntropy.peers.size} rounds=${this.#antiEntropy.size}`;
   }
 
   #handle(input: ReplicaInput): void {
     switch (input.kind) {
+      case "restore":
+        for (const delta of input.deltas) this.#restore(delta);
+        break;
       case "begin":
         this.#schedule(TICK, this.#tickDelayMs());
         break;
@@ -220,6 +224,18 @@ export class Replica {
     if (this.#own.isAnnounced) this.#flush();
   }
 
+  /** Judged as if a peer had sent it: a disk rots, and files are copied. */
+  #restore(delta: HostDelta): void {
+    // A new start takes the place of what we were; it must be above it, as the clock or the other files may not have known.
+    if (delta.owner === this.#self) {
+      this.#judgeOwn(delta);
+      return;
+    }
+    const outcome = this.#store.restore(delta);
+    if (outcome.kind === "applied") this.#tell(outcome.changes, "disk");
+    this.#count(outcome.kind === "applied" ? "snapshot-restored" : "snapshot-refused");
+  }
+
   #gossip(from: OwnerId, delta: HostDelta): void {
     if (delta.owner === this.#self) {
       this.#judgeOwn(delta);
@@ -250,6 +266,7 @@ export class Replica {
   }
 
   #digest(from: OwnerId, message: DigestMessage): void {
+    for (const item of message.items) if (item.isInForce) this.#store.confirm(item);
     const { isLacking, mismatched, isOwnAhead } = compareDigest(this.#store, message.items, this.#self);
     const hasMore = this.#answer(from, message, { scope: "all", isLacking });
     // A digest is anybody's word: what is signed is asked for.

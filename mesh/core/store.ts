@@ -7,8 +7,9 @@ import { Forgotten } from "./forgotten.ts";
 import { type Head, type HeadCrypto, headBytes } from "./head.ts";
 import { HostState } from "./host-state.ts";
 import type { OwnerId } from "./ids.ts";
-import type { HostDelta } from "./message.ts";
+import type { DigestItem, HostDelta } from "./message.ts";
 import type { Protections } from "./protections.ts";
+import { Unconfirmed } from "./unconfirmed.ts";
 import { type HeldStates, type IgnoreReason, judge } from "./verdict.ts";
 import { compareStarts, compareVersions } from "./version.ts";
 
@@ -41,6 +42,7 @@ export class Store implements StoreView {
   readonly #idleAsides = new Map<OwnerId, Idle>();
   readonly #controlOwners = new Set<OwnerId>();
   readonly forgotten: Forgotten = new Forgotten();
+  readonly #unconfirmed = new Unconfirmed();
   #revision = 0;
 
   constructor(crypto: Pick<HeadCrypto, "roots" | "verify">, options: StoreOptions) {
@@ -82,6 +84,15 @@ export class Store implements StoreView {
     return this.#inForce.get(owner)?.head;
   }
 
+  isStale(owner: OwnerId): boolean {
+    return this.#unconfirmed.has(owner);
+  }
+
+  /** Owners of whom `isStale` is true. */
+  get staleCount(): number {
+    return this.#unconfirmed.size;
+  }
+
   held(owner: OwnerId): HeldStates {
     return { inForce: this.#inForce.get(owner), aside: this.#aside.get(owner) };
   }
@@ -119,7 +130,29 @@ export class Store implements StoreView {
     this.#inForce.set(state.owner, state);
   }
 
+  /** What a peer brought, of whomever. */
   apply(delta: HostDelta): Outcome {
+    const outcome = this.#apply(delta);
+    const { owner, start, head } = delta;
+    if (outcome.kind === "applied") this.confirm({ owner, start, counter: head.counter });
+    return outcome;
+  }
+
+  /** As `apply`, of what was read from our own disk; before anything that a peer brought. It is stale until it is confirmed. */
+  restore(delta: HostDelta): Outcome {
+    const outcome = this.#apply(delta);
+    const head = this.head(delta.owner);
+    if (outcome.kind === "applied" && head !== undefined) this.#unconfirmed.add(delta.owner, head);
+    return outcome;
+  }
+
+  /** A peer has this of an owner in force. */
+  confirm({ owner, start, counter }: Pick<DigestItem, "owner" | "start" | "counter">): void {
+    const head = this.head(owner);
+    if (head !== undefined) this.#unconfirmed.show(owner, { ...start, counter }, head);
+  }
+
+  #apply(delta: HostDelta): Outcome {
     const { owner, start } = delta;
     if (this.forgotten.covers(owner, start)) return { kind: "ignored", reason: "forgotten" };
     const held = this.held(owner);
@@ -149,6 +182,7 @@ export class Store implements StoreView {
     this.forgotten.add(owner, latest);
     for (const held of [this.#inForce, this.#aside, this.#progressedAt, this.#idleAsides]) held.delete(owner);
     this.#controlOwners.delete(owner);
+    this.#unconfirmed.remove(owner);
     const live = inForce === undefined ? [] : [...inForce.entries()].filter((entry) => entry.value !== null);
     return live.map((entry) => ({ ...entry, value: null }));
   }

@@ -26,6 +26,7 @@ class StandInMesh {
   readonly store: Mesh["store"] = {
     get: () => undefined,
     list: () => [],
+    isStale: () => false,
     head: (owner) => this.heads.get(owner),
   };
 

@@ -121,3 +121,8 @@ function gossipOptions({ topic }: NodeOptions): Parameters<typeof gossipsub>[0] 
 function messageId(message: PubsubMessage): Uint8Array {
   return hash("sha256", message.data, "buffer").subarray(0, MESSAGE_ID_BYTES);
 }
+
+/** Multiaddrs without a peer id at which it listens, with the real ports. */
+export function addressesOf(node: MeshNode): readonly string[] {
+  return node.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/[^/]+$/, ""));
+}

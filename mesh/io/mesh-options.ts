@@ -10,7 +10,7 @@ export interface MeshOptions {
   readonly cluster: string;
   readonly name: MemberName;
   readonly role: MemberRole;
-  /** Holds our key and incarnation. One member each; losing it makes another member of us. */
+  /** Holds our key, incarnation and snapshot. One member each; losing it makes another member of us. */
   readonly stateDir: string;
   /** Multiaddrs, `/ip4/0.0.0.0/tcp/7946`; port 0: any free one. */
   readonly listen: readonly string[];

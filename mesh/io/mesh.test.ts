@@ -330,3 +330,27 @@ test("gossip of a stranger is neither applied nor handed on", async () => {
   await expectWorks(left, right);
   expect([left, right].map((mesh) => mesh.store.head(owner))).toEqual([undefined, undefined]);
 });
+
+test("a member that restarts with dead seeds finds the others by what it knew, stale until it has met them", async () => {
+  const [left, right] = await startTwo();
+  left.write("vm/a", new Uint8Array([1]));
+  await untilSeen(right, () => right.store.get(left.self.owner, "vm/a") !== undefined);
+  await right.stop();
+  // At another address than before: nobody could find it.
+  const again = await cluster.join("host-2", "host", { seeds: [UNREACHABLE] });
+  expect(again.store.get(left.self.owner, "vm/a")?.value).toEqual(new Uint8Array([1]));
+  expect(again.store.isStale(left.self.owner)).toBe(true);
+  again.announce();
+  await untilFull([left, again]);
+  await again.sync(left.self.owner, new AbortController().signal);
+  expect(again.store.isStale(left.self.owner)).toBe(false);
+  expect(again.metrics()["snapshot-restored"]).toBe(1);
+});
+
+test("a member whose snapshot is of another cluster starts cold", async () => {
+  const [left, right] = await startTwo();
+  await right.stop();
+  const foreign = await cluster.join("host-2", "host", { cluster: "other", seeds: [] });
+  expect(foreign.store.head(left.self.owner)).toBeUndefined();
+  expect(foreign.metrics()["snapshot-set-aside"]).toBe(1);
+});

@@ -1,7 +1,6 @@
 // The libp2p mesh: puts the parts together. Events go into the replica as inputs, its effects go out; nothing about the
 // shared truth is decided here.
 
-import type { Multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "pino";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
@@ -29,13 +28,14 @@ import { dial } from "./dial.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
 import { createHeadCrypto } from "./head-crypto.ts";
 import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
-import { createNode, type MeshNode } from "./libp2p.ts";
+import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
 import { HiddenMembers, viewMembers } from "./members.ts";
 import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
+import { Snapshot } from "./snapshot.ts";
 import { assertServiceName, assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
 
@@ -48,7 +48,9 @@ export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<R
   if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
   if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
   const identity = await openIdentity(options.stateDir, Date.now());
-  const mesh = new Libp2pMesh(options, identity, deps);
+  const { logger, crypto = createHeadCrypto(identity.privateKey) } = deps;
+  const snapshot = await Snapshot.open(options, { logger });
+  const mesh = new Libp2pMesh(options, { identity, crypto, snapshot, logger });
   try {
     await mesh.start();
   } catch (error) {
@@ -58,11 +60,17 @@ export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<R
   return mesh;
 }
 
+interface Parts extends Required<MeshDeps> {
+  readonly identity: Identity;
+  readonly snapshot: Snapshot;
+}
+
 class Libp2pMesh implements RunningMesh {
   readonly self: Mesh["self"];
   readonly store: Store;
   readonly #options: MeshOptions;
   readonly #identity: Identity;
+  readonly #snapshot: Snapshot;
   readonly #logger: Logger;
   readonly #replica: Replica;
   readonly #loop: ReplicaLoop;
@@ -85,10 +93,10 @@ class Libp2pMesh implements RunningMesh {
   #stopping: Promise<void> | undefined;
   listenAddresses: readonly string[] = [];
 
-  constructor(options: MeshOptions, identity: Identity, deps: MeshDeps) {
-    const { logger, crypto = createHeadCrypto(identity.privateKey) } = deps;
+  constructor(options: MeshOptions, { identity, crypto, snapshot, logger }: Parts) {
     this.#options = options;
     this.#identity = identity;
+    this.#snapshot = snapshot;
     this.#logger = logger;
     this.self = { owner: identity.owner, name: options.name, role: options.role };
     this.#replica = new Replica(
@@ -126,6 +134,8 @@ class Libp2pMesh implements RunningMesh {
 
   async start(): Promise<void> {
     const { cluster, listen } = this.#options;
+    this.#step({ kind: "restore", deltas: this.#snapshot.takeStates() });
+    this.#snapshot.begin(this.store);
     const node = await createNode({
       privateKey: this.#identity.privateKey,
       listen,
@@ -143,10 +153,11 @@ class Libp2pMesh implements RunningMesh {
     await this.#calls.start();
     await node.start();
     this.#gossip.start(node);
-    this.listenAddresses = node.getMultiaddrs().map(withoutPeerId);
+    this.listenAddresses = addressesOf(node);
     this.#step({ kind: "begin" });
     this.#writeMember();
     this.#peers.addSeeds(this.#options.seeds);
+    this.#learnMembers();
     this.#logger.info({ owner: this.self.owner, listen: this.listenAddresses }, "mesh listens");
   }
 
@@ -248,7 +259,7 @@ class Libp2pMesh implements RunningMesh {
     this.#applied.stop();
     this.#changeListeners.clear();
     this.#memberListeners.clear();
-    await Promise.all([written, this.#leave()]);
+    await Promise.all([written, this.#leave(), this.#snapshot.stop()]);
   }
 
   /** Nobody hears us any more; what we hold can still be read, and own writes are kept. */
@@ -262,7 +273,7 @@ class Libp2pMesh implements RunningMesh {
   }
 
   metrics(): Record<string, number> {
-    return Object.fromEntries([...this.#counters].sort());
+    return Object.fromEntries([...this.#counters, ...this.#snapshot.counters()].sort());
   }
 
   describe(): string {
@@ -337,7 +348,8 @@ class Libp2pMesh implements RunningMesh {
 
   #changed(change: EntryChange): void {
     for (const listener of this.#changeListeners) listener(change);
-    if (change.key !== MEMBER_KEY) return;
+    // Of those on our disk nobody is dialed before we listen.
+    if (change.key !== MEMBER_KEY || change.path === "disk") return;
     this.#learnMembers();
     this.#tellMembers();
   }
@@ -377,7 +389,3 @@ class Libp2pMesh implements RunningMesh {
 
 /** Desired records: everybody waits for them. */
 const CONTROL_PREFIXES = [APP_PREFIX];
-
-function withoutPeerId(address: Multiaddr): string {
-  return address.toString().replace(/\/p2p\/[^/]+$/, "");
-}

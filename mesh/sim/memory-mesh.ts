@@ -339,6 +339,8 @@ function storeView(states: ReadonlyMap<OwnerId, OwnerState>): StoreView {
       const live = all.filter((entry) => entry.value !== null && entry.key.startsWith(prefix));
       return live.sort((a, b) => compareText(a.owner, b.owner) || compareText(a.key, b.key));
     },
+    // It has no disk.
+    isStale: () => false,
     head: (owner) => {
       const state = states.get(owner);
       if (state === undefined) return undefined;

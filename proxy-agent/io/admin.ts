@@ -15,6 +15,8 @@ export interface ProxyStatus {
   readonly proxy: MemberName;
   /** The listener is open. */
   readonly serving: boolean;
+  /** It serves what it knew before a crash: no voter has admitted it since. */
+  readonly stale: boolean;
   readonly serial: number;
   readonly apps: readonly { readonly app: AppName; readonly epoch: number; readonly ack: Ack }[];
 }
@@ -52,6 +54,8 @@ interface EntryView {
   readonly key: string;
   readonly version: Version;
   readonly bytes: number;
+  /** Read from our disk; no peer has shown its owner's state since. */
+  readonly stale: boolean;
 }
 
 export interface AdminDeps {
@@ -79,9 +83,10 @@ function viewRoute(hostname: string, { app, epoch, endpoints }: AppRoute, flight
 }
 
 export function viewEntries(mesh: Mesh): readonly EntryView[] {
-  return mesh.store
-    .list("")
-    .map(({ owner, key, version, value }) => ({ owner, key, version, bytes: value?.length ?? 0 }));
+  const { store } = mesh;
+  return store.list("").map(({ owner, key, version, value }) => {
+    return { owner, key, version, bytes: value?.length ?? 0, stale: store.isStale(owner) };
+  });
 }
 
 export class Admin {

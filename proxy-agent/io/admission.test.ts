@@ -170,6 +170,7 @@ describe("the admin API", () => {
     expect(await read("/v1/status")).toMatchObject({
       proxy: "proxy-1",
       serving: true,
+      stale: false,
       apps: [{ app: "hello", epoch, ack: { applied: epoch, verified: epoch } }],
     });
     const routes = await read("/v1/routes");

@@ -50,7 +50,7 @@ export async function admit(
     const nowMs = monotonicUnixMs();
     if (nowMs >= logAtMs) {
       logAtMs = nowMs + ADMISSION_LOG_MS;
-      deps.logger.warn({ reason: lack }, "not serving yet");
+      deps.logger.warn({ reason: lack }, "not admitted yet");
     }
     await untilNews(deps, signal);
   }

@@ -24,6 +24,8 @@ export interface ExchangeRequest {
   readonly response: ServerResponse;
   /** It waits for "100 Continue" before it sends its body. */
   readonly expectsContinue: boolean;
+  /** What our own answers say beside; asked for when one is given. */
+  readonly marks: () => Readonly<Record<string, string>>;
 }
 
 export class Exchange {
@@ -35,11 +37,13 @@ export class Exchange {
   /** Made for who waits only: one for each request would cost a tenth of it (measured). */
   #gone: AbortController | null = null;
   #awaitsContinue: boolean;
+  readonly #marks: ExchangeRequest["marks"];
 
-  constructor({ request, response, expectsContinue }: ExchangeRequest) {
+  constructor({ request, response, expectsContinue, marks }: ExchangeRequest) {
     this.request = request;
     this.response = response;
     this.#awaitsContinue = expectsContinue;
+    this.#marks = marks;
     this.body = hasBody(request) ? new RequestBody(request) : null;
     response.on("error", () => undefined);
     response.once("close", () => this.#close());
@@ -82,6 +86,7 @@ export class Exchange {
       "Content-Length",
       String(Buffer.byteLength(text)),
     ];
+    headers.push(...Object.entries(this.#marks()).flat());
     if (retryAfterSeconds !== undefined) headers.push("Retry-After", String(retryAfterSeconds));
     // A client that was never told to go on may send its body or not: nothing after it could be told apart.
     if (this.#awaitsContinue) this.response.shouldKeepAlive = false;

@@ -198,12 +198,13 @@ describe("a request that waits for its connection", () => {
       flights,
       upstreams,
       random: () => 0,
+      isStale: () => false,
       onRetry: () => undefined,
       onFailure: () => undefined,
     };
     const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);
     const server = createServer((request, response) => {
-      const exchange = new Exchange({ request, response, expectsContinue: false });
+      const exchange = new Exchange({ request, response, expectsContinue: false, marks: () => ({}) });
       const target = targetOf(request);
       if (target.ok) void forwarder.forward(exchange, target.value);
     });

@@ -24,7 +24,7 @@ import type { Target } from "./target.ts";
 import type { Upstreams } from "./upstreams.ts";
 
 export interface ForwardOptions {
-  /** Names release and VM in `grapevine-release` and `grapevine-vm` of each answer. */
+  /** Names release and VM in `grapevine-release` and `grapevine-vm` of each answer, and says `grapevine-stale` while it is. */
   readonly namesItself: boolean;
   /** From the arrival of a request to its last try: `RETRY_TIME_MAX_MS`, less in tests. */
   readonly retryTimeMs: number;
@@ -36,6 +36,8 @@ export interface ForwardDeps {
   readonly upstreams: Upstreams;
   /** From 0 to below 1. */
   readonly random: () => number;
+  /** The routes are those of before a crash. */
+  readonly isStale: () => boolean;
   readonly onRetry: () => void;
   /** A try brought no answer, or broke its answer off; what comes of it is not decided yet. */
   readonly onFailure: (endpoint: Endpoint, reason: string) => void;
@@ -116,7 +118,12 @@ export class Forwarder {
   /** Headers that an answer of `endpoint` gets. */
   signature(endpoint: Endpoint): Readonly<Record<string, string>> {
     if (!this.#options.namesItself) return {};
-    return { "grapevine-release": `v${endpoint.release}`, "grapevine-vm": endpoint.vm };
+    return { "grapevine-release": `v${endpoint.release}`, "grapevine-vm": endpoint.vm, ...this.marks() };
+  }
+
+  /** Headers that any answer gets, our own included. */
+  marks(): Readonly<Record<string, string>> {
+    return this.#options.namesItself && this.#deps.isStale() ? { "grapevine-stale": "1" } : {};
   }
 
   /** Null: try again. */

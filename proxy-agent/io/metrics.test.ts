@@ -10,6 +10,8 @@ const gauges: Gauges = {
   refusedRecords: 0,
   connections: 0,
   isServing: true,
+  isStale: false,
+  mesh: {},
 };
 
 test("the newest release is counted however many there were, and old ones make room for it", () => {

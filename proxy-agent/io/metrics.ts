@@ -13,6 +13,9 @@ export interface Gauges {
   readonly refusedRecords: number;
   readonly connections: number;
   readonly isServing: boolean;
+  readonly isStale: boolean;
+  /** Counters of the mesh, by name. */
+  readonly mesh: Readonly<Record<string, number>>;
 }
 
 export class Metrics {
@@ -63,6 +66,10 @@ export class Metrics {
       ...metric("grapevine_proxy_client_connections", "gauge", gauges.connections),
       ...metric("grapevine_proxy_table_serial", "gauge", gauges.serial),
       ...metric("grapevine_proxy_serving", "gauge", Number(gauges.isServing)),
+      ...metric("grapevine_proxy_stale", "gauge", Number(gauges.isStale)),
+      ...Object.entries(gauges.mesh).flatMap(([name, count]) =>
+        metric(`grapevine_mesh_${name.replaceAll("-", "_")}_total`, "counter", count),
+      ),
       ...metric("process_resident_memory_bytes", "gauge", process.memoryUsage.rss()),
       ...metric("process_cpu_seconds_total", "counter", cpuSeconds()),
       "",

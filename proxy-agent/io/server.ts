@@ -106,7 +106,7 @@ export class Server {
     this.#unanswered.set(request.socket, this.#waiting(request.socket).add(request));
     response.once("close", () => this.#answered(response, request));
     if (this.#isStopping) response.shouldKeepAlive = false;
-    const exchange = new Exchange({ request, response, expectsContinue });
+    const exchange = this.#exchange(request, response, expectsContinue);
     const refusal = this.#refusalOf(request);
     const target = targetOf(request);
     if (refusal !== null || !target.ok) {
@@ -143,7 +143,7 @@ export class Server {
     // Node does not watch this connection any more: a client that does not close its side would keep it for ever.
     response.once("finish", () => socket.destroySoon());
     this.#answering.add(response);
-    const exchange = new Exchange({ request, response, expectsContinue: false });
+    const exchange = this.#exchange(request, response, false);
     const target = targetOf(request);
     if (!target.ok) {
       exchange.refuse({ status: 400, reason: target.error });
@@ -165,6 +165,11 @@ export class Server {
       exchange,
       end.finally(() => this.#answering.delete(response)),
     );
+  }
+
+  #exchange(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Exchange {
+    const marks = () => this.#deps.forwarder.marks();
+    return new Exchange({ request, response, expectsContinue, marks });
   }
 
   #run(exchange: Exchange, end: Promise<ExchangeEnd>): void {

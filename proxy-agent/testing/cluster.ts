@@ -29,6 +29,7 @@ import {
   vmName,
 } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import type { ServingMark } from "../io/serving-mark.ts";
 import { PROXY_TIMING, type ProxyOptions, type RunningProxy, startProxy } from "../proxy.ts";
 
 export const silent: Logger = pino({ level: "silent" });
@@ -159,7 +160,22 @@ export interface ServeOptions {
   readonly timing?: Partial<ProxyOptions["timing"]>;
 }
 
+/** A serving mark that outlives its proxy as a file does. */
+class MemoryMark implements ServingMark {
+  wasSet = false;
+
+  async set(): Promise<void> {
+    this.wasSet = true;
+  }
+
+  async clear(): Promise<void> {
+    this.wasSet = false;
+  }
+}
+
 export class TestCluster {
+  /** Of the one proxy. */
+  readonly mark: MemoryMark = new MemoryMark();
   readonly hub: MemoryHub = new MemoryHub();
   readonly host: Mesh;
   /** All that proxies told, oldest first. */
@@ -174,7 +190,7 @@ export class TestCluster {
   constructor() {
     this.host = this.hub.join({ name: "host-1", role: "host" });
     this.host.onTell(ACK_TOPIC, (bytes) => this.#heard(bytes));
-    this.host.handle(REGISTER_READ_SERVICE, () => this.#readRegister());
+    this.host.handle(REGISTER_READ_SERVICE, () => this.readRegister());
     this.host.announce();
   }
 
@@ -210,7 +226,15 @@ export class TestCluster {
     options: Partial<ProxyOptions> = {},
     stop: AbortController = new AbortController(),
   ): Promise<TestProxy> {
-    const mesh = this.hub.join({ name: "proxy-1", role: "proxy" });
+    return this.proxyOn(this.hub.join({ name: "proxy-1", role: "proxy" }), options, stop);
+  }
+
+  /** On a mesh that may hold something already, as after a start from the disk. */
+  async proxyOn(
+    mesh: Mesh,
+    options: Partial<ProxyOptions> = {},
+    stop: AbortController = new AbortController(),
+  ): Promise<TestProxy> {
     const proxy = await startProxy(
       {
         voters: [HOST_1],
@@ -222,7 +246,7 @@ export class TestCluster {
         timing: PROXY_TIMING,
         ...options,
       },
-      { mesh, logger: silent },
+      { mesh, mark: this.mark, meshCounters: () => ({}), logger: silent },
       stop.signal,
     );
     let stopping: Promise<void> | undefined;
@@ -279,7 +303,8 @@ export class TestCluster {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  async *#readRegister(): AsyncGenerator<Uint8Array> {
+  /** As the voter answers who joins. */
+  async *readRegister(): AsyncGenerator<Uint8Array> {
     this.registerReads += 1;
     this.registeredAtRead = this.host.store.list("proxy/").map(({ key }) => key);
     const apps = [...this.#records.values()].map(({ bytes }) => bytes);
