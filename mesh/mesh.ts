@@ -111,7 +111,10 @@ export interface Mesh {
   /** Calls `listener` after each change of the store, our own included. Returns the way to unsubscribe. */
   onChange(listener: (change: EntryChange) => void): () => void;
 
-  /** All members known, ourselves first, then by name. Of two owners with one name the higher incarnation is shown. */
+  /**
+   * All members known, ourselves first, then by name. Of two owners with one name one is shown: who is connected, and of
+   * two such the one with the higher incarnation.
+   */
   members(): readonly MemberView[];
   /** Calls `listener` when a member came, was connected or was lost. Returns the way to unsubscribe. */
   onMembers(listener: () => void): () => void;

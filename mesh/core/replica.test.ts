@@ -5,7 +5,6 @@ import {
   GOSSIP_COALESCE_MS,
   OWNERS_MAX,
   ROUND_TIMEOUT_MS,
-  ROUNDS_AT_ONCE_MAX,
   SETTLE_SYNC_MS,
 } from "../limits.ts";
 import {
@@ -20,9 +19,10 @@ import {
   tokenOf,
   VALUE,
 } from "../sim/replica-harness.ts";
+import { encodeMessage } from "./codec.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
 import { ownerId } from "./ids.ts";
-import type { DigestItem, HostDelta } from "./message.ts";
+import type { DeltaMessage, DigestItem, HostDelta } from "./message.ts";
 import { Replica } from "./replica.ts";
 
 describe("own changes", () => {
@@ -123,6 +123,29 @@ describe("gossip", () => {
     const effects = replica.step({ kind: "gossip", from: PEER, delta: deltaOf(OTHER) }, 0);
     expect(countersOf(effects)).toEqual(["refused-owners-max"]);
   });
+});
+
+test("a bound on deltas is kept: what does not fit is said to be more", () => {
+  const own = Array.from({ length: 20 }, (_, at) => `vm/${at}`);
+  const answerOf = (deltaBytesMax?: number): unknown => {
+    const bounds = deltaBytesMax === undefined ? {} : { deltaBytesMax };
+    const replica = new Replica(
+      { self: SELF, start: { incarnation: 10, startId: 1 }, ...bounds },
+      depsOf(SELF),
+    );
+    for (const key of own) replica.step({ kind: "write", key, value: new Uint8Array(400) }, 0);
+    replica.step({ kind: "announce" }, 0);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const message = { kind: "digest", round: 1, items: [] } as const;
+    const sent = replica
+      .step({ kind: "message", from: PEER, message }, 1)
+      .find(({ kind }) => kind === "send");
+    return sent?.kind === "send" ? sent.message : undefined;
+  };
+  expect(answerOf()).toMatchObject({ hasMore: false, deltas: [{ from: 0, to: 20 }] });
+  const cut = answerOf(4_096);
+  expect(cut).toMatchObject({ hasMore: true, deltas: [{ from: 0, head: { counter: 20 } }] });
+  expect(encodeMessage(cut as DeltaMessage).length).toBeLessThanOrEqual(4_096);
 });
 
 describe("two that refuse what the other holds", () => {
@@ -268,32 +291,6 @@ describe("a sync whose last answer", () => {
 
   test("holds other values than were signed has not", () => {
     expect(endOf({ ...deltaOf(OTHER), entries: [] })).toEqual(["sync 1 ended false"]);
-  });
-});
-
-describe("many peers that come at once", () => {
-  test("are asked a few at a time, each when one before has answered", () => {
-    const replica = createReplica();
-    const peers = Array.from({ length: 3 * ROUNDS_AT_ONCE_MAX }, (_, at) => ownerId(`peer-${at}`));
-    const asked = (effects: readonly Effect[]): readonly string[] =>
-      effects.flatMap((effect) => (effect.kind === "send" ? [effect.to] : []));
-    const first = peers.flatMap((peer) => asked(replica.step({ kind: "peer-connected", peer }, 0)));
-    expect(first).toEqual(peers.slice(0, ROUNDS_AT_ONCE_MAX));
-    for (const [at, peer] of peers.entries()) {
-      const message = { kind: "delta", round: at + 1, deltas: [], hasMore: false, isLacking: false } as const;
-      const next = peers.slice(at + ROUNDS_AT_ONCE_MAX, at + ROUNDS_AT_ONCE_MAX + 1);
-      expect(asked(replica.step({ kind: "message", from: peer, message }, 1))).toEqual(next);
-    }
-  });
-
-  test("do not keep waiting who asked for a sync", () => {
-    const replica = createReplica();
-    const peers = Array.from({ length: ROUNDS_AT_ONCE_MAX + 1 }, (_, at) => ownerId(`peer-${at}`));
-    for (const peer of peers) replica.step({ kind: "peer-connected", peer }, 0);
-    const last = peers.at(-1) ?? PEER;
-    expect(describeEffects(replica.step({ kind: "sync", peer: last, id: 1 }, 0))).toEqual([
-      `send digest to ${last}`,
-    ]);
   });
 });
 

@@ -15,12 +15,13 @@ import { Compaction } from "./compaction.ts";
 import { answerDigest } from "./delta.ts";
 import { compareDigest } from "./digest.ts";
 import type { Counter, Effect, ReplicaInput } from "./effect.ts";
-import { type HeadCrypto, headBytes } from "./head.ts";
+import { headBytes } from "./head.ts";
 import type { OwnerId } from "./ids.ts";
 import type { DeltaMessage, DigestMessage, HostDelta, PullMessage } from "./message.ts";
 import { OwnState } from "./own-state.ts";
-import { ALL_PROTECTIONS, type Protections } from "./protections.ts";
+import { ALL_PROTECTIONS } from "./protections.ts";
 import { Raises } from "./raises.ts";
+import type { ReplicaDeps, ReplicaOptions } from "./replica-options.ts";
 import { type Outcome, Store } from "./store.ts";
 import { type Timer, Timers, type TimerToken } from "./timers.ts";
 import { compareStarts, type Start, type Version } from "./version.ts";
@@ -30,23 +31,6 @@ const DELTA_HEAD_BYTES = 64;
 const FLUSH: Timer = { purpose: "flush" };
 const TICK: Timer = { purpose: "tick" };
 
-export interface ReplicaOptions {
-  readonly self: OwnerId;
-  /** On disk already; higher than every one before. */
-  readonly start: Start;
-  /** Prefixes of keys of records that everybody waits for: who writes them is served first. */
-  readonly controlPrefixes?: readonly string[];
-  /** Tombstones older than this are collected. Default `TOMBSTONE_GRACE_MS`. */
-  readonly tombstoneGraceMs?: number;
-  /** All, but in a simulation. */
-  readonly protections?: Protections;
-}
-
-export interface ReplicaDeps extends HeadCrypto {
-  /** In [0, 1). */
-  readonly random: () => number;
-}
-
 export class Replica {
   readonly #self: OwnerId;
   readonly #deps: ReplicaDeps;
@@ -55,6 +39,7 @@ export class Replica {
   readonly #antiEntropy: AntiEntropy;
   readonly #raises = new Raises();
   readonly #compaction: Compaction;
+  readonly #deltaBytesMax: number;
   readonly #timers = new Timers();
   #effects: Effect[] = [];
   #nowMs = 0;
@@ -79,6 +64,7 @@ export class Replica {
     });
     const graceMs = protections.tombstoneGrace ? (options.tombstoneGraceMs ?? TOMBSTONE_GRACE_MS) : 0;
     this.#compaction = new Compaction(graceMs, protections.tombstoneGrace);
+    this.#deltaBytesMax = options.deltaBytesMax ?? DELTA_BYTES_MAX;
   }
 
   get store(): Store {
@@ -284,7 +270,7 @@ export class Replica {
   ): boolean {
     this.#turn += 1;
     this.#own.seal();
-    const bytesMax = DELTA_BYTES_MAX - DELTA_HEAD_BYTES;
+    const bytesMax = this.#deltaBytesMax - DELTA_HEAD_BYTES;
     const answer = answerDigest(this.#store, { asker: to, items, scope, bytesMax, turn: this.#turn });
     if (answer.deltas.length > 0) this.#count("deltas-sent", answer.deltas.length);
     this.#effects.push({ kind: "send", to, message: { kind: "delta", round, isLacking, ...answer } });

@@ -12,7 +12,7 @@ const records = new WeakMap<Entry, MemberRecord>();
 export interface MembersView {
   /** Ourselves first, then by name. */
   readonly shown: readonly MemberView[];
-  /** Owners that are not shown: another of the same name has the higher incarnation. */
+  /** Owners that are not shown: another of the same name has the better claim to it. */
   readonly superseded: readonly MemberView[];
 }
 
@@ -27,9 +27,9 @@ export function viewMembers(
     const member = viewMember(store, owner, { self, isConnected });
     if (member === undefined) continue;
     const other = shown.get(member.name);
-    const isNewer = other === undefined || other.incarnation < member.incarnation;
-    if (isNewer) shown.set(member.name, member);
-    if (other !== undefined) superseded.push(isNewer ? other : member);
+    const isBetter = other === undefined || compareClaims(member, other) > 0;
+    if (isBetter) shown.set(member.name, member);
+    if (other !== undefined) superseded.push(isBetter ? other : member);
   }
   return { shown: [...shown.values()].sort(compareMembers), superseded };
 }
@@ -42,9 +42,17 @@ export class HiddenMembers {
     for (const { name, owner, incarnation } of superseded) {
       if (this.#logged.has(owner)) continue;
       this.#logged.add(owner);
-      logger.warn({ name, owner, incarnation }, "two members have one name, the older is not shown");
+      logger.warn({ name, owner, incarnation }, "two members have one name, this one is not shown");
     }
   }
+}
+
+/**
+ * Who is there before who is not: incarnations of two owners are of two clocks, and one that was ahead must not hide, from
+ * others and from itself, who lives under the name of a member that lost its disk.
+ */
+function compareClaims(left: MemberView, right: MemberView): number {
+  return Number(left.connected) - Number(right.connected) || left.incarnation - right.incarnation;
 }
 
 function viewMember(

@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { HeadCrypto } from "../core/head.ts";
 import type { MemberName } from "../core/ids.ts";
+import type { ReplicaOptions } from "../core/replica-options.ts";
 import type { MemberRole, Mesh } from "../mesh.ts";
 
 export interface MeshOptions {
@@ -18,12 +19,16 @@ export interface MeshOptions {
   readonly advertise: readonly string[];
   /** Multiaddrs without a peer id of members to meet first. One that lives is enough; ourselves among them does no harm. */
   readonly seeds: readonly string[];
+  /** Default: those of `limits.ts`; others let a test wait less, or cut more. */
+  readonly bounds?: Pick<ReplicaOptions, "tombstoneGraceMs" | "deltaBytesMax">;
 }
 
 export interface MeshDeps {
   readonly logger: Logger;
   /** Of heads. Default: Ed25519 with our own key; another one only to measure what that costs. */
   readonly crypto?: HeadCrypto;
+  /** Milliseconds since 1970, read once for the incarnation. Default: `Date.now`. */
+  readonly nowMs?: () => number;
 }
 
 export interface RunningMesh extends Mesh {

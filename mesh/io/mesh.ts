@@ -44,11 +44,12 @@ const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
 
 /** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
 export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  const { cluster, name } = options;
+  const { cluster, name, stateDir } = options;
   if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
   if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
-  const identity = await openIdentity(options.stateDir, Date.now());
-  const { logger, crypto = createHeadCrypto(identity.privateKey) } = deps;
+  const { logger, nowMs = Date.now } = deps;
+  const identity = await openIdentity(stateDir, nowMs());
+  const { crypto = createHeadCrypto(identity.privateKey) } = deps;
   const snapshot = await Snapshot.open(options, { logger });
   const mesh = new Libp2pMesh(options, { identity, crypto, snapshot, logger });
   try {
@@ -60,7 +61,7 @@ export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<R
   return mesh;
 }
 
-interface Parts extends Required<MeshDeps> {
+interface Parts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
   readonly identity: Identity;
   readonly snapshot: Snapshot;
 }
@@ -100,7 +101,7 @@ class Libp2pMesh implements RunningMesh {
     this.#logger = logger;
     this.self = { owner: identity.owner, name: options.name, role: options.role };
     this.#replica = new Replica(
-      { self: identity.owner, start: identity.start, controlPrefixes: CONTROL_PREFIXES },
+      { ...options.bounds, self: identity.owner, start: identity.start, controlPrefixes: CONTROL_PREFIXES },
       { ...crypto, random: Math.random },
     );
     this.store = this.#replica.store;

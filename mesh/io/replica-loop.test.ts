@@ -1,5 +1,5 @@
 import { pino } from "pino";
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { headBytes } from "../core/head.ts";
 import { ownerId } from "../core/ids.ts";
 import type { HostDelta } from "../core/message.ts";
@@ -12,6 +12,7 @@ import { ReplicaLoop, type ReplicaLoopDeps } from "./replica-loop.ts";
 const SELF = ownerId("self");
 const PEER = ownerId("peer");
 const CRYPTO = standInCrypto(SELF);
+const RETRY_MS = 1_000;
 
 /** Signed by our key, and not by us. */
 function foreignDelta(incarnation: number): HostDelta {
@@ -110,4 +111,34 @@ test("a lower incarnation never reaches the disk after a higher one, and stop wa
   writes[1]?.end();
   await stopped;
   expect(written).toEqual([11, 21, Number.POSITIVE_INFINITY]);
+});
+
+test("an incarnation that cannot be written is an alarm and a count, and is tried again until it can", async () => {
+  vi.useFakeTimers();
+  try {
+    const counted = new Map<string, number>();
+    const [errors, written] = [[] as string[], [] as number[]];
+    let isFull = true;
+    const loop = createLoop({
+      persist: async (incarnation) => {
+        if (isFull) throw new Error("ENOSPC");
+        written.push(incarnation);
+      },
+      count: (counter, by) => counted.set(counter, (counted.get(counter) ?? 0) + by),
+      logger: pino({ level: "error" }, { write: (line: string) => errors.push(JSON.parse(line).msg) }),
+    });
+    loop.step({ kind: "peer-connected", peer: PEER });
+    const message = { kind: "delta", round: 0, hasMore: false, isLacking: false } as const;
+    loop.step({ kind: "message", from: PEER, message: { ...message, deltas: [foreignDelta(10)] } });
+    await vi.advanceTimersByTimeAsync(0);
+    await vi.advanceTimersByTimeAsync(RETRY_MS);
+    expect(counted.get("incarnations-unwritten")).toBe(2);
+    expect(errors).toEqual(Array(2).fill("cannot write the incarnation, will retry"));
+    isFull = false;
+    await vi.advanceTimersByTimeAsync(RETRY_MS);
+    expect(written).toEqual([11]);
+    await loop.stop();
+  } finally {
+    vi.useRealTimers();
+  }
 });

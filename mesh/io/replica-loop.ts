@@ -148,6 +148,7 @@ export class ReplicaLoop {
     try {
       await this.#deps.persist(incarnation);
     } catch (error) {
+      this.#deps.count("incarnations-unwritten", 1);
       this.#deps.logger.error({ err: error, incarnation }, "cannot write the incarnation, will retry");
       if (!this.#isStopped) this.#after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation));
       return;

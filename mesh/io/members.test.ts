@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { memberName, type OwnerId, ownerId } from "../core/ids.ts";
+import { encodeMember, MEMBER_KEY } from "../core/member.ts";
+import { OwnState } from "../core/own-state.ts";
+import { ALL_PROTECTIONS } from "../core/protections.ts";
+import { Store } from "../core/store.ts";
+import { standInCrypto } from "../sim/stand-in-crypto.ts";
+import { viewMembers } from "./members.ts";
+
+const [OLD, NEW] = [ownerId("old"), ownerId("new")];
+
+/** Both are called host-1; the clock of the old one was ahead. */
+function twoOfOneName(): Store {
+  const store = new Store(standInCrypto(OLD), { protections: ALL_PROTECTIONS, isControl: () => false });
+  for (const [owner, incarnation] of [
+    [OLD, 2_000],
+    [NEW, 1_000],
+  ] as const) {
+    const own = new OwnState(owner, { incarnation, startId: 1 }, standInCrypto(owner));
+    const name = memberName("host-1");
+    own.write(MEMBER_KEY, encodeMember({ name, role: "host", addresses: [], startedAtMs: 0 }));
+    store.install(own.state);
+  }
+  return store;
+}
+
+function shown(self: OwnerId, connected: readonly OwnerId[]): readonly OwnerId[] {
+  const view = viewMembers(twoOfOneName(), self, (owner) => connected.includes(owner));
+  expect(view.superseded).toHaveLength(1);
+  return view.shown.map(({ owner }) => owner);
+}
+
+test("of two owners with one name who is connected is shown, whatever their clocks said", () => {
+  const observer = ownerId("observer");
+  expect(shown(observer, [NEW])).toEqual([NEW]);
+  expect(shown(observer, [OLD])).toEqual([OLD]);
+  expect(shown(observer, [OLD, NEW])).toEqual([OLD]);
+  expect(shown(observer, [])).toEqual([OLD]);
+});
+
+test("a member sees itself, though a dead one of its name had a clock that was ahead", () => {
+  expect(shown(NEW, [])).toEqual([NEW]);
+});
