@@ -1,5 +1,8 @@
-// Two projects: `unit` is part of `npm run check`; `cluster` starts real agents and proxies.
+// Three projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator on all cores; `cluster` starts real
+// agents and proxies.
 import { defineConfig } from "vitest/config";
+
+const SIM_TESTS = "mesh/sim/chaos.test.ts";
 
 export default defineConfig({
   test: {
@@ -8,10 +11,16 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{mesh,node,proxy-agent,cluster-tests}/**/*.test.ts"],
-          exclude: ["cluster-tests/scenarios/**"],
+          exclude: ["cluster-tests/scenarios/**", SIM_TESTS],
           // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
           testTimeout: 60_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "sim",
+          include: [SIM_TESTS],
         },
       },
       {

@@ -2,8 +2,8 @@ import { expect, test } from "vitest";
 import { BREAK_NAMES } from "./breaks.ts";
 import { requireFailure, requireSeeds } from "./require-seeds.ts";
 
-/** A few of each here; `SIM_SEEDS=200 SIM_SEED=1` runs more. A failing seed prints the line that replays it. */
-const SEEDS = Number(process.env["SIM_SEEDS"] ?? 4);
+/** `SIM_SEEDS=1000 SIM_SEED=201` runs more, and others. A failing seed prints the line that replays it. */
+const SEEDS = Number(process.env["SIM_SEEDS"] ?? 200);
 const FIRST_SEED = Number(process.env["SIM_SEED"] ?? 1);
 /** What the README promises; most are seen in the first, and it ends with the first that is. */
 const BREAK_SEEDS = 20;
