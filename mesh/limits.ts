@@ -46,6 +46,11 @@ export const ROUND_TIMEOUT_MS: number = 3_000;
  */
 export const RAISES_AT_ONCE_MAX: number = 8;
 export const RAISE_INTERVAL_MS: number = 60_000;
+/**
+ * How long a member whose disk lost its incarnation hears what it wrote before, until it publishes: longer than a round to
+ * the far side of the world. Whoever knows it later makes it raise its incarnation then.
+ */
+export const LEARN_MS: number = 1_000;
 /** Tombstones older than this are collected. Longer than any partition that should heal without a reset. */
 export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
 /** How fine the age of tombstones is known. */

@@ -10,6 +10,9 @@ import type { Protections } from "./protections.ts";
 import { type Lost, type Round, Rounds, type SyncId, type Waiter } from "./rounds.ts";
 import type { Store } from "./store.ts";
 
+/** How often a peer is told what it lacks until a sync with it fails: it may come to lack more meanwhile. */
+const TOLD_MAX = 4;
+
 export interface AntiEntropyDeps {
   readonly self: OwnerId;
   readonly store: Store;
@@ -65,7 +68,7 @@ export class AntiEntropy {
   }
 
   sync(peer: OwnerId, id: SyncId): void {
-    if (this.#peers.has(peer)) this.ask(peer, [{ id, isTold: false }]);
+    if (this.#peers.has(peer)) this.ask(peer, [{ id, told: 0 }]);
     else this.#deps.emit({ kind: "sync-ended", id, isReached: false });
   }
 
@@ -114,6 +117,11 @@ export class AntiEntropy {
     if (this.#rounds.mayAskBack(peer, this.#store.revision)) this.ask(peer);
   }
 
+  /** `peer` asked what it lacks. */
+  askedBy(peer: OwnerId): void {
+    this.#rounds.askedBy(peer);
+  }
+
   /** We sent `peer` all that it lacked: it has that once it read our answer, so before it answers the next digest. */
   told(peer: OwnerId): void {
     this.#confirm(peer, this.#rounds.told(peer));
@@ -156,21 +164,23 @@ export class AntiEntropy {
 
   /** `isShort`: we do not hold all that it held. */
   #endRound(round: Round, isLacking: boolean, isShort: boolean): void {
-    const { peer, waiters, wasTold } = round;
-    for (const { id, isTold } of waiters) {
-      // We hold what it held. What it lacked of ours it asked for while this ran, or with a digest that is on its way.
-      if (isShort || isTold || !isLacking) this.#deps.emit({ kind: "sync-ended", id, isReached: !isShort });
-      else if (wasTold) this.#confirm(peer, [id]);
-      else this.#rounds.park(peer, id, this.#deps.nowMs());
+    const { peer, waiters, wasTold, wasAsked } = round;
+    for (const waiter of waiters) {
+      const { id, told } = waiter;
+      // Told, it lacks something and does not ask for it: it refuses that.
+      const isReached = !isLacking || (told > 1 && !wasAsked);
+      if (isShort || isReached || told >= TOLD_MAX)
+        this.#deps.emit({ kind: "sync-ended", id, isReached: isReached && !isShort });
+      else if (wasTold || (told > 0 && !wasAsked)) this.#confirm(peer, [waiter]);
+      else this.#rounds.park(peer, waiter, this.#deps.nowMs());
     }
     if (round.again) this.#askAgain(round, round.nextWaiters);
   }
 
   /** One more round: its answer shows that the peer has read what we sent. */
-  #confirm(peer: OwnerId, syncs: readonly SyncId[]): void {
-    if (syncs.length === 0) return;
-    const waiters = syncs.map((id) => ({ id, isTold: true }));
-    this.ask(peer, waiters);
+  #confirm(peer: OwnerId, waiters: readonly Waiter[]): void {
+    const again = waiters.map(({ id, told }) => ({ id, told: told + 1 }));
+    if (again.length > 0) this.ask(peer, again);
   }
 
   #fail({ syncs }: Lost): void {

@@ -206,7 +206,8 @@ describe("sync", () => {
     ]);
   });
 
-  test("ends only when the peer has read what it lacked of ours", () => {
+  /** A sync whose first answer says that the peer lacks something; then its digest comes and is answered. */
+  function syncWithLackingPeer() {
     const replica = createReplica();
     replica.step({ kind: "announce" }, 0);
     replica.step({ kind: "peer-connected", peer: PEER }, 0);
@@ -214,17 +215,40 @@ describe("sync", () => {
       const message = { kind: "delta", round, deltas: [], hasMore: false, isLacking } as const;
       return describeEffects(replica.step({ kind: "message", from: PEER, message }, 1));
     };
+    const ask = () => {
+      const message = { kind: "digest", round: 7, items: [] } as const;
+      return describeEffects(replica.step({ kind: "message", from: PEER, message }, 1));
+    };
     answer(1, false);
     expect(describeEffects(replica.step({ kind: "sync", peer: PEER, id: 1 }, 1))).toEqual([
       "send digest to peer",
     ]);
     expect(answer(2, true)).toEqual([]);
-    const theirs = { kind: "digest", round: 7, items: [] } as const;
-    expect(describeEffects(replica.step({ kind: "message", from: PEER, message: theirs }, 1))).toEqual([
-      "send delta to peer",
-      "send digest to peer",
-    ]);
-    expect(answer(3, true)).toEqual(["sync 1 ended true"]);
+    expect(ask()).toEqual(["send delta to peer", "send digest to peer"]);
+    return { answer, ask };
+  }
+
+  test("ends only when the peer has read what it lacked of ours", () => {
+    const { answer, ask } = syncWithLackingPeer();
+    // It lacks something again, and asks: it is told once more.
+    expect(ask()).toEqual(["send delta to peer"]);
+    expect(answer(3, true)).toEqual(["send digest to peer"]);
+    expect(answer(4, false)).toEqual(["sync 1 ended true"]);
+  });
+
+  test("does not wait for what the peer refuses: it lacks it, and does not ask for it", () => {
+    const { answer } = syncWithLackingPeer();
+    expect(answer(3, true)).toEqual(["send digest to peer"]);
+    expect(answer(4, true)).toEqual(["sync 1 ended true"]);
+  });
+
+  test("fails when the peer goes on lacking, however often it is told", () => {
+    const { answer, ask } = syncWithLackingPeer();
+    const ends = [3, 4, 5, 6].map((round) => {
+      ask();
+      return answer(round, true);
+    });
+    expect(ends).toEqual([...Array(3).fill(["send digest to peer"]), ["sync 1 ended false"]]);
   });
 
   test("fails when a frame to its peer was dropped: the answer that it counts on may be gone", () => {

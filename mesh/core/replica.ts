@@ -255,6 +255,7 @@ export class Replica {
     for (const item of message.items) if (item.isInForce) this.#store.confirm(item);
     const { isLacking, mismatched, isOwnAhead } = compareDigest(this.#store, message.items, this.#self);
     const hasMore = this.#answer(from, message, { scope: "all", isLacking });
+    this.#antiEntropy.askedBy(from);
     // A digest is anybody's word: what is signed is asked for.
     if (isOwnAhead) this.#antiEntropy.pull(from, this.#self);
     for (const owner of mismatched) this.#antiEntropy.repair(owner, from);

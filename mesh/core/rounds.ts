@@ -11,8 +11,8 @@ export type SyncId = number;
 /** A sync that waits for a round to end. */
 export interface Waiter {
   readonly id: SyncId;
-  /** Before this round the peer was sent all that it lacked: its answer shows that it read that. */
-  readonly isTold: boolean;
+  /** How often the peer was sent all that it lacked before this round: its answer shows that it read that. */
+  readonly told: number;
 }
 
 export interface Round {
@@ -28,6 +28,8 @@ export interface Round {
   again: boolean;
   /** While it ran we sent the peer all that it lacked. */
   wasTold: boolean;
+  /** While it ran the peer asked what it lacks. */
+  wasAsked: boolean;
   /** Came while it ran: they wait for the round after it. */
   readonly nextWaiters: Waiter[];
 }
@@ -46,7 +48,7 @@ export interface Lost {
 }
 
 interface Parked {
-  readonly sync: SyncId;
+  readonly waiter: Waiter;
   readonly peer: OwnerId;
   readonly begunAtMs: number;
 }
@@ -83,6 +85,7 @@ export class Rounds {
       begunAtMs: nowMs,
       again: false,
       wasTold: false,
+      wasAsked: false,
       nextWaiters: [],
     };
     this.#open.set(round.round, round);
@@ -115,16 +118,22 @@ export class Rounds {
     return !isVain;
   }
 
+  /** `peer` asked what it lacks: a round that runs takes note. */
+  askedBy(peer: OwnerId): void {
+    const running = this.#running({ peer, pulled: undefined });
+    if (running !== undefined) running.wasAsked = true;
+  }
+
   /** We sent `peer` all that it lacked: the syncs that were parked for it, and a round that runs takes note. */
-  told(peer: OwnerId): readonly SyncId[] {
+  told(peer: OwnerId): readonly Waiter[] {
     const running = this.#running({ peer, pulled: undefined });
     if (running !== undefined) running.wasTold = true;
     return this.#takeParked((parked) => parked.peer === peer);
   }
 
   /** Until the peer's own digest came and was answered. */
-  park(peer: OwnerId, sync: SyncId, nowMs: number): void {
-    this.#parked = [...this.#parked, { sync, peer, begunAtMs: nowMs }];
+  park(peer: OwnerId, waiter: Waiter, nowMs: number): void {
+    this.#parked = [...this.#parked, { waiter, peer, begunAtMs: nowMs }];
   }
 
   /** Takes all that waited too long. */
@@ -164,12 +173,12 @@ export class Rounds {
       this.#askedBackAt.delete(peer);
     }
     const waiters = taken.flatMap((round) => [...round.waiters, ...round.nextWaiters]);
-    return { rounds: taken.length, syncs: [...waiters.map(({ id }) => id), ...this.#takeParked(isTaken)] };
+    return { rounds: taken.length, syncs: [...waiters, ...this.#takeParked(isTaken)].map(({ id }) => id) };
   }
 
-  #takeParked(isTaken: (parked: Parked) => boolean): readonly SyncId[] {
+  #takeParked(isTaken: (parked: Parked) => boolean): readonly Waiter[] {
     const taken = this.#parked.filter(isTaken);
     if (taken.length > 0) this.#parked = this.#parked.filter((parked) => !isTaken(parked));
-    return taken.map(({ sync }) => sync);
+    return taken.map(({ waiter }) => waiter);
   }
 }

@@ -25,16 +25,20 @@ export interface Identity {
   readonly privateKey: PrivateKey;
   /** On disk already. */
   readonly start: Start;
+  /** The key was there, the incarnation was not: peers may hold writes of ours above this start. */
+  readonly isForgetful: boolean;
 }
 
 /** Reads or makes the key, and begins a new start: max(on disk, clock) + 1, synced before it is returned. */
 export async function openIdentity(stateDir: string, nowMs: number): Promise<Identity> {
   makeFolder(stateDir);
-  const privateKey = await openKey(stateDir);
-  const incarnation = Math.max(await readIncarnation(stateDir), Math.floor(nowMs)) + 1;
+  const { privateKey, isNew } = await openKey(stateDir);
+  const onDisk = await readIncarnation(stateDir);
+  const incarnation = Math.max(onDisk, Math.floor(nowMs)) + 1;
   await persistIncarnation(stateDir, incarnation);
   const owner = ownerId(peerIdFromPrivateKey(privateKey).toString());
-  return { owner, privateKey, start: { incarnation, startId: newStartId() } };
+  const start = { incarnation, startId: newStartId() };
+  return { owner, privateKey, start, isForgetful: !isNew && onDisk === 0 };
 }
 
 /** Tells our start from another that a lost disk gave the same incarnation. */
@@ -46,13 +50,13 @@ export async function persistIncarnation(stateDir: string, incarnation: number):
   await writeDurably(join(stateDir, INCARNATION_FILE), `${incarnation}\n`, { mode: 0o600 });
 }
 
-async function openKey(stateDir: string): Promise<PrivateKey> {
+async function openKey(stateDir: string): Promise<{ privateKey: PrivateKey; isNew: boolean }> {
   const path = join(stateDir, KEY_FILE);
   const bytes = await readIfThere(path);
-  if (bytes !== undefined) return readKey(path, bytes);
-  const key = await generateKeyPair("Ed25519");
-  await writeDurably(path, privateKeyToProtobuf(key), { mode: 0o600 });
-  return key;
+  if (bytes !== undefined) return { privateKey: readKey(path, bytes), isNew: false };
+  const privateKey = await generateKeyPair("Ed25519");
+  await writeDurably(path, privateKeyToProtobuf(privateKey), { mode: 0o600 });
+  return { privateKey, isNew: true };
 }
 
 /** Throws what to do: to make another key would make another member of us, which only a person may want. */

@@ -1,4 +1,4 @@
-import { cp, writeFile } from "node:fs/promises";
+import { cp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
@@ -218,6 +218,30 @@ test("a lost incarnation file is made good by the clock or by what peers hold", 
   again.announce();
   await untilSeen(left, () => left.store.get(again.self.owner, "vm/a") !== undefined);
   expect(left.store.head(again.self.owner)?.incarnation).toBeGreaterThan(ahead);
+});
+
+test("who lost its incarnation and has no clock hears first what it wrote, and no observer sees it go back", async () => {
+  const [left, right] = await startTwo();
+  right.write("vm/kept", new Uint8Array([1]));
+  await untilSeen(left, () => left.store.get(right.self.owner, "vm/kept") !== undefined);
+  const before = left.store.head(right.self.owner)?.incarnation ?? 0;
+  await right.stop();
+  await rm(join(cluster.stateDir("host-2"), "mesh-incarnation"));
+  await rm(join(cluster.stateDir("host-2"), "mesh-snapshot.sqlite"));
+  const fresh = await cluster.join("host-3", "host");
+  fresh.announce();
+  const told: (number | undefined)[] = [];
+  for (const observer of [left, fresh])
+    observer.onChange(({ key, value }) => key === "vm/kept" && told.push(value?.[0]));
+  const again = await cluster.join("host-2", "host", { nowMs: () => 0 });
+  again.write("vm/kept", new Uint8Array([2]));
+  again.announce();
+  for (const observer of [left, fresh])
+    await untilSeen(observer, () => observer.store.get(again.self.owner, "vm/kept")?.value?.[0] === 2);
+  // Nobody saw a deletion, nor the first of this life without what the one before had.
+  expect(told).not.toContain(undefined);
+  for (const observer of [left, fresh])
+    expect(observer.store.head(again.self.owner)?.incarnation).toBeGreaterThan(before);
 });
 
 test("of two processes with one key the younger is named and stops publishing, and the elder is heard", async () => {

@@ -11,7 +11,7 @@ import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX } from "../limits.ts";
+import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX, LEARN_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -92,6 +92,8 @@ class Libp2pMesh implements RunningMesh {
   #links: Links | undefined;
   #calls: Calls | undefined;
   #stopping: Promise<void> | undefined;
+  /** Runs while we hear what we wrote before. */
+  #learning: NodeJS.Timeout | undefined;
   listenAddresses: readonly string[] = [];
 
   constructor(options: MeshOptions, { identity, crypto, snapshot, logger }: Parts) {
@@ -200,7 +202,9 @@ class Libp2pMesh implements RunningMesh {
   }
 
   announce(): void {
-    this.#step({ kind: "announce" });
+    const announce = (): void => this.#step({ kind: "announce" });
+    if (this.#identity.isForgetful) this.#learning ??= setTimeout(announce, LEARN_MS);
+    else announce();
   }
 
   onChange(listener: (change: EntryChange) => void): () => void {
@@ -256,6 +260,7 @@ class Libp2pMesh implements RunningMesh {
   }
 
   async #stop(): Promise<void> {
+    clearTimeout(this.#learning);
     const written = this.#loop.stop();
     this.#applied.stop();
     this.#changeListeners.clear();

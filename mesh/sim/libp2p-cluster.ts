@@ -13,6 +13,7 @@ import type { MemberRole } from "../mesh.ts";
 export type JoinOverrides = Partial<Pick<MeshOptions, "cluster" | "seeds" | "listen" | "advertise">> & {
   readonly logger?: Logger;
   readonly crypto?: HeadCrypto;
+  readonly nowMs?: () => number;
 };
 
 export class Libp2pCluster {
@@ -30,7 +31,7 @@ export class Libp2pCluster {
 
   /** A member with its own state folder; again after its `stop()`: its restart. Seeds: all that joined before. */
   async join(name: string, role: MemberRole, overrides: JoinOverrides = {}): Promise<RunningMesh> {
-    const { logger = pino({ level: "silent" }), crypto, ...rest } = overrides;
+    const { logger = pino({ level: "silent" }), crypto, nowMs, ...rest } = overrides;
     const options: MeshOptions = {
       cluster: "test",
       name: memberName(name),
@@ -41,7 +42,11 @@ export class Libp2pCluster {
       seeds: [...this.#seeds],
       ...rest,
     };
-    const mesh = await startMesh(options, crypto === undefined ? { logger } : { logger, crypto });
+    const mesh = await startMesh(options, {
+      logger,
+      ...(crypto === undefined ? {} : { crypto }),
+      ...(nowMs === undefined ? {} : { nowMs }),
+    });
     this.#running.push(mesh);
     for (const address of mesh.listenAddresses) this.#seeds.add(address);
     return mesh;

@@ -1,5 +1,6 @@
 // Lives: how a member's process starts and dies, and what its disk and clock remember.
 
+import { LEARN_MS } from "../limits.ts";
 import type { Cluster } from "./cluster.ts";
 import { dialNeighbours, dropLinks } from "./connections.ts";
 import { newReplica } from "./new-replica.ts";
@@ -39,11 +40,13 @@ const WALL_CLOCK_MS = Date.UTC(2026, 0, 1);
  */
 export function restart(cluster: Cluster, member: SimMember): void {
   if (member.isUp) return;
+  // As io/mesh.ts does it: who forgot its incarnation hears for a while what it wrote before.
+  const learnMs = member.incarnationOnDisk === 0 ? LEARN_MS : 0;
   startProcess(cluster, member);
   cluster.step(member, { kind: "begin" });
   const found = new Uint8Array([member.life]);
   for (const key of member.wanted.keys()) cluster.step(member, { kind: "write", key, value: found });
-  cluster.atMember(member, cluster.nowMs + cluster.random() * ANNOUNCE_MS_MAX, () => {
+  cluster.atMember(member, cluster.nowMs + Math.max(learnMs, cluster.random() * ANNOUNCE_MS_MAX), () => {
     for (const [key, value] of member.wanted) cluster.step(member, { kind: "write", key, value });
     announce(cluster, member);
   });
