@@ -42,12 +42,13 @@ export interface HeadCrypto {
   verify(owner: OwnerId, bytes: Uint8Array, signature: Uint8Array): boolean;
 }
 
+const encoder = new TextEncoder();
 const DOMAIN = "grapevine head 1";
 const COUNTER_BYTES = 8;
 
 /** The bytes that are signed: fixed layout, so that no encoder's choice is part of them. */
 export function headBytes(owner: OwnerId, start: Start, claim: HeadClaim): Uint8Array {
-  const name = new TextEncoder().encode(`${DOMAIN} ${owner}\n`);
+  const name = encoder.encode(`${DOMAIN} ${owner}\n`);
   const numbers = [
     start.incarnation,
     start.startId,
@@ -100,7 +101,7 @@ export class Roots {
 
 /** Length of the key, key, counter, value: no two entries share them. */
 function leafBytes({ key, value, version }: Entry): Uint8Array {
-  const name = new TextEncoder().encode(key);
+  const name = encoder.encode(key);
   const bytes = new Uint8Array(4 + name.length + COUNTER_BYTES + (value?.length ?? 0));
   const view = new DataView(bytes.buffer);
   view.setUint32(0, name.length);
