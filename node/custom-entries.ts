@@ -14,7 +14,8 @@ import {
 } from "../mesh/index.ts";
 import type { CustomFile } from "./custom-file.ts";
 
-const CUSTOM_PREFIX = "custom/";
+/** Of the keys of entries that people put. */
+export const CUSTOM_PREFIX = "custom/";
 /** With the prefix within the bound of an entry's key, and safe in a path: see `keyProblem`. */
 const KEY_CHARS_MAX = 249;
 const KEY_SEGMENT = /^(?!\.{1,2}$)[A-Za-z0-9._~:@=+,-]+$/;

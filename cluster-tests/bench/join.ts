@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { generateKeyPair } from "@libp2p/crypto/keys";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { pino } from "pino";
-import { memberName, type OwnerId, ownerId } from "../../mesh/core/ids.ts";
+import { memberName, ownerId } from "../../mesh/core/ids.ts";
 import { OwnState } from "../../mesh/core/own-state.ts";
 import { ALL_PROTECTIONS } from "../../mesh/core/protections.ts";
 import { Store } from "../../mesh/core/store.ts";
@@ -53,10 +53,22 @@ async function generateState(stateDir: string, size: Size): Promise<void> {
   const anyone = createHeadCrypto(await generateKeyPair("Ed25519"));
   const store = new Store(anyone, { protections: ALL_PROTECTIONS, isControl: () => false });
   const logger = pino({ level: "warn" });
-  const snapshot = await Snapshot.open({ stateDir, cluster: CLUSTER }, { logger });
+  const written = Promise.withResolvers<void>();
+  let owners = 0;
+  const snapshot = await Snapshot.open(
+    { stateDir, cluster: CLUSTER },
+    {
+      logger,
+      onWritten: ({ deltas }) => {
+        owners += deltas.length;
+        if (owners >= size.hosts) written.resolve();
+      },
+    },
+  );
   snapshot.takeStates();
   snapshot.begin(store);
   for (let at = 0; at < size.hosts; at += 1) await addHost(store, size, at);
+  await written.promise;
   await snapshot.stop();
 }
 
@@ -106,15 +118,13 @@ async function joinState(stateDir: string, seed: string, total: number): Promise
   const before = memoryBytes();
   const mesh = await startMember("host-new", stateDir, [seed]);
   const complete = Promise.withResolvers<void>();
-  const seen = new Set<OwnerId>();
   let count = 0;
   let connectedAt = 0;
   mesh.onMembers(() => {
     connectedAt ||= performance.now();
   });
-  mesh.onChange(({ key, owner }) => {
+  mesh.onChange(({ key }) => {
     if (!key.startsWith("vm/")) return;
-    seen.add(owner);
     count += 1;
     if (count === total) complete.resolve();
   });

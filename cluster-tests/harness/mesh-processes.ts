@@ -17,7 +17,8 @@ const PATIENCE_MS = 30_000;
 /** What `mesh/io/identity.ts` calls it. */
 const KEY_FILE = "mesh-key";
 /** Metrics that no member has that met only members which keep the rules. */
-const REFUSALS = /^(?:refused-root|refused-signature|refused-frame-.*|repairs|twins)$/;
+const REFUSALS =
+  /^(?:refused-root|refused-signature|refused-gossip-signature|refused-frame-.*|repairs|twins)$/;
 
 export type Texts = Readonly<Record<string, string>>;
 

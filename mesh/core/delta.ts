@@ -202,7 +202,8 @@ function controlFirst(store: Store, waiting: readonly Lacked[]): readonly Lacked
   return [...first, ...others];
 }
 
-function rotate<Item>(list: readonly Item[], turn: number): readonly Item[] {
+/** Another one is first with each turn. */
+export function rotate<Item>(list: readonly Item[], turn: number): readonly Item[] {
   const at = list.length === 0 ? 0 : turn % list.length;
   return [...list.slice(at), ...list.slice(0, at)];
 }

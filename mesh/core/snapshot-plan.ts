@@ -3,7 +3,7 @@
 // changes faster than the disk is written skips what was replaced meanwhile.
 
 import type { StoreView } from "../mesh.ts";
-import { answerDigest } from "./delta.ts";
+import { answerDigest, rotate } from "./delta.ts";
 import type { HostState } from "./host-state.ts";
 import { type OwnerId, ownerId } from "./ids.ts";
 import type { DigestItem, HostDelta } from "./message.ts";
@@ -118,9 +118,4 @@ function isHeld({ owner, start, counter }: SnapshotMark, store: StoreView): bool
 
 function nothingOf({ owner }: SnapshotMark): SnapshotMark {
   return { owner, start: { incarnation: 0, startId: 0 }, counter: 0, compacted: 0 };
-}
-
-function rotate<Item>(list: readonly Item[], turn: number): readonly Item[] {
-  const at = list.length === 0 ? 0 : turn % list.length;
-  return [...list.slice(at), ...list.slice(0, at)];
 }

@@ -132,19 +132,32 @@ describe("a delta that is cut", () => {
 });
 
 describe("a stretch that is over the bound on entries", () => {
-  test("is refused whole: nothing is held that was not told", () => {
+  /** The owner is at the bound, has collected its tombstones, and gone on; the reader has not collected them. */
+  function collectedByOwnerAlone(): { store: Store; reader: Store; delta: HostDelta } {
     const { own, store } = ownerStore();
     for (let at = 0; at < ENTRIES_PER_OWNER_MAX - 1; at += 1) own.write(`${at}`, null);
     own.announce();
     const reader = newStore();
     sync(store, reader, 10_000_000);
-    // The owner has collected its tombstones, the reader has not.
     own.state.compact(1_000);
     for (const key of ["x", "y"]) own.write(key, new Uint8Array([1]));
     const [delta] = answer(store, reader);
     if (delta === undefined) throw new Error("nothing lacking");
-    expect(reader.apply(delta)).toEqual({ kind: "refused", reason: "entries-max" });
+    return { store, reader, delta };
+  }
+
+  test("is refused whole: nothing is held that was not told", () => {
+    const { reader, delta } = collectedByOwnerAlone();
+    expect(reader.apply({ ...delta, compacted: 0 })).toEqual({ kind: "refused", reason: "entries-max" });
     expect(contents(reader)).toEqual([]);
+  });
+
+  test("is taken if the tombstones that its sender has collected make room: else it would be refused for a grace", () => {
+    const { store, reader, delta } = collectedByOwnerAlone();
+    expect(reader.apply(delta)).toMatchObject({ kind: "applied", isProgress: true });
+    expect(contents(reader)).toEqual(contents(store));
+    // Who is below what went here is reset, as by the owner.
+    expect(reader.held(OWNER).inForce?.compacted).toBe(1_000);
   });
 });
 

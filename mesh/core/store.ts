@@ -253,6 +253,8 @@ export class Store implements StoreView {
 
   /** In force first: what a state built aside then changes is told against it. */
   #continueAll(states: readonly HostState[], delta: HostDelta): Outcome {
+    // At the bound the owner has room by what it has collected: who has not would refuse it for as long as the grace lasts.
+    for (const state of states) if (isOverBound(state, delta)) state.compact(delta.compacted);
     // Before any: what was taken of a stretch that is refused would never be told.
     if (states.some((state) => isOverBound(state, delta))) return { kind: "refused", reason: "entries-max" };
     const results = states.map((state) => this.#continue(state, delta));

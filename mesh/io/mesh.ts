@@ -92,7 +92,7 @@ class Libp2pMesh implements RunningMesh {
   #links: Links | undefined;
   #calls: Calls | undefined;
   #stopping: Promise<void> | undefined;
-  /** Runs while we hear what we wrote before. */
+  #leaving: Promise<void> | undefined;
   #learning: NodeJS.Timeout | undefined;
   listenAddresses: readonly string[] = [];
 
@@ -103,7 +103,7 @@ class Libp2pMesh implements RunningMesh {
     this.#logger = logger;
     this.self = { owner: identity.owner, name: options.name, role: options.role };
     this.#replica = new Replica(
-      { ...options.bounds, self: identity.owner, start: identity.start, controlPrefixes: CONTROL_PREFIXES },
+      { ...options.bounds, self: identity.owner, start: identity.start, controlPrefixes: [APP_PREFIX] },
       { ...crypto, random: Math.random },
     );
     this.store = this.#replica.store;
@@ -269,7 +269,12 @@ class Libp2pMesh implements RunningMesh {
   }
 
   /** Nobody hears us any more; what we hold can still be read, and own writes are kept. */
-  async #leave(): Promise<void> {
+  #leave(): Promise<void> {
+    this.#leaving ??= this.#close();
+    return this.#leaving;
+  }
+
+  async #close(): Promise<void> {
     this.#peers.stop();
     this.#calls?.stop();
     this.#gossip.stop();
@@ -363,7 +368,8 @@ class Libp2pMesh implements RunningMesh {
   /** Of two processes with one key the younger leaves: its peers would take its answers for the other's. */
   #foundTwin(isYounger: boolean, entries: readonly Entry[]): void {
     this.#logger.error(...describeTwin(isYounger, entries));
-    if (isYounger) void this.#leave();
+    if (isYounger)
+      this.#leave().catch((err: unknown) => this.#logger.error({ err }, "cannot leave the mesh"));
   }
 
   #learnMembers(): void {
@@ -392,6 +398,3 @@ class Libp2pMesh implements RunningMesh {
     this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + by);
   }
 }
-
-/** Desired records: everybody waits for them. */
-const CONTROL_PREFIXES = [APP_PREFIX];

@@ -22,7 +22,7 @@ export type DeliveryPath = Exclude<Cause["path"], "own">;
 
 /** Of one seed; milliseconds. */
 export interface DeliveryFigures {
-  /** Of each write, until the last member that no fault touched had it. */
+  /** Of each write, until the last member that no fault touched had it; not of one that has no such member. */
   readonly lastMs: readonly number[];
   /** Of each delivery to a member that no fault touched, rounded up: how many took so long. */
   readonly eachMs: readonly number[];
@@ -63,7 +63,8 @@ export class Deliveries {
     const tracked = this.#bySlot.get(slot) ?? [];
     for (let at = tracked.length - 1; at >= 0; at -= 1) {
       const write = tracked[at] as Tracked;
-      if (write.index > index) continue;
+      // One that it was not expected to get, since it was down, says nothing of those before.
+      if (write.index > index || write.deliveredAtMs[member.index] === NOT_EXPECTED) continue;
       if (write.deliveredAtMs[member.index] !== NEVER) return;
       write.deliveredAtMs[member.index] = atMs;
       if (cause.path === "own") continue;
@@ -79,7 +80,7 @@ export class Deliveries {
     const unexplained: string[] = [];
     let [expected, explained] = [0, 0];
     for (const write of this.#tracked) {
-      let slowestMs = 0;
+      let slowestMs: number | undefined;
       for (const member of this.#members) {
         const atMs = write.deliveredAtMs[member.index] ?? NOT_EXPECTED;
         if (atMs === NOT_EXPECTED) continue;
@@ -92,11 +93,11 @@ export class Deliveries {
           explained += tookMs > boundMs ? 1 : 0;
           continue;
         }
-        slowestMs = Math.max(slowestMs, tookMs);
+        slowestMs = Math.max(slowestMs ?? 0, tookMs);
         if (tookMs !== NEVER) eachMs[Math.ceil(tookMs)] = (eachMs[Math.ceil(tookMs)] ?? 0) + 1;
         if (tookMs > boundMs) unexplained.push(describeMiss(write, member, tookMs));
       }
-      lastMs.push(slowestMs);
+      if (slowestMs !== undefined) lastMs.push(slowestMs);
     }
     const { length: writes } = this.#tracked;
     const byHops = Array.from(this.#byHops, (count) => count ?? 0);

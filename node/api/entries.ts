@@ -18,11 +18,10 @@ import {
   parseDuration,
   type Version,
 } from "../../mesh/index.ts";
-import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
+import { CUSTOM_PREFIX, type EntryWrite, type WaitOptions } from "../custom-entries.ts";
 import { apiError, apiErrorBeside, endedBy, JSON_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
-const CUSTOM_PREFIX = "custom/";
 const KEY_PATH = "/v1/entries/:key{.+}";
 const WAIT_DEFAULT_MS = 5_000;
 /** A client that waits longer does better to ask again. */

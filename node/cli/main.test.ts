@@ -151,6 +151,13 @@ describe("grapevine deploy", () => {
     [["entry", "put", "a", "FILE", "--wait", "acked"], "--wait must be applied; found acked"],
     [["entry", "put", "a", "FILE", "--timeout", "5s"], "--timeout is for --wait applied"],
     [["entry", "delete", "a", "--wait", "applied", "--timeout", "5"], "--timeout must be a duration"],
+    [
+      ["entry", "put", "a/../b", "FILE"],
+      '"a/../b" is no key: no part of it between slashes is empty, . or ..',
+    ],
+    [["entry", "delete", "../apps/hello"], '"../apps/hello" is no key'],
+    [["entry", "get", "../vms"], '"../vms" is no key'],
+    [["entry", "get", ""], '"" is no key'],
     [["entry", "get", "nothing"], "host-1 has no entry custom/nothing"],
     [["entry", "delete", "nothing"], "this agent has no entry custom/nothing"],
   ])("returns 2 for grapevine %j", async (args, expected) => {

@@ -128,9 +128,15 @@ function writeLines(view: EntryWriteView, method: string, timeoutMs: number): re
   ];
 }
 
-/** Slashes part a key's path; all else is escaped. */
+/**
+ * Slashes part a key's path; all else is escaped. A dot segment cannot be: a URL resolves it, and the request would be for
+ * something else (`../apps/NAME`). Throws a UsageError. All other rules of keys are the agent's to judge.
+ */
 function pathOf(key: string): string {
-  return `/v1/entries/${key.split("/").map(encodeURIComponent).join("/")}`;
+  const segments = key.split("/");
+  if (segments.some((segment) => ["", ".", ".."].includes(segment)))
+    throw new UsageError(`${JSON.stringify(key)} is no key: no part of it between slashes is empty, . or ..`);
+  return `/v1/entries/${segments.map(encodeURIComponent).join("/")}`;
 }
 
 async function readValue(file: string, signal: AbortSignal): Promise<Uint8Array> {
