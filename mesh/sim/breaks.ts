@@ -44,7 +44,7 @@ const BREAKS: Readonly<Record<BreakName, Break>> = {
   },
   "start-id": {
     text: "all starts have one start id: a lost disk repeats versions",
-    breaks: ["single-writer", "converges", "no-lost-entry"],
+    breaks: ["single-writer", "no-resurrection"],
     coreSwitches: [],
   },
   raise: {
@@ -60,12 +60,12 @@ const BREAKS: Readonly<Record<BreakName, Break>> = {
   },
   "build-aside": {
     text: "a new start or a reset empties the state in force",
-    breaks: ["no-empty-table"],
+    breaks: ["no-empty-table", "single-writer"],
     coreSwitches: ["buildAside"],
   },
   "root-check": {
     text: "signature and root hash of a state are not checked before it is in force",
-    breaks: ["converges", "single-writer"],
+    breaks: ["single-writer", "no-resurrection"],
     coreSwitches: ["rootCheck"],
   },
 };

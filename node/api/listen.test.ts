@@ -1,4 +1,5 @@
 import { existsSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { request as httpRequest } from "node:http";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -46,6 +47,23 @@ describe("listenApi()", () => {
     expect(existsSync(socketFile)).toBe(false);
     await expect(request(`${listener.url}/`)).rejects.toThrow();
   });
+
+  it.each(["/v1/entries/a/../b", "/v1/entries/../apps/hello", "/x/%2E%2e/y", "/./x"])(
+    "refuses %s as it was sent: resolved, it would name another resource",
+    async (target) => {
+      const listener = await listenApi(app, { api, socketFile });
+      const { hostname, port } = new URL(listener.url);
+      const status = await new Promise<number | undefined>((resolve, reject) => {
+        const sent = httpRequest({ hostname, port, path: target, method: "DELETE" }, (response) => {
+          response.resume();
+          resolve(response.statusCode);
+        });
+        sent.once("error", reject).end();
+      });
+      expect(status).toBe(400);
+      await listener.close();
+    },
+  );
 
   it("says that the port is taken, and leaves no socket behind", async () => {
     const first = await listenApi(app, { api, socketFile });

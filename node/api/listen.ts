@@ -88,9 +88,24 @@ function apiServer(app: Hono<ApiEnv>): Server {
   const listener = getRequestListener((request, { outgoing }) => answer(app, request, outgoing), {
     overrideGlobalObjects: false,
   });
-  const server = createServer((request, response) => void listener(request, response));
+  const server = createServer((request, response) => {
+    if (hasDotSegment(request.url ?? "")) refuseDotSegment(response);
+    else void listener(request, response);
+  });
   server.maxConnections = CONNECTIONS_MAX;
   return server;
+}
+
+/** A path with "." or "..", plain or encoded: the URL would be resolved, and a key with it would name another resource. */
+function hasDotSegment(target: string): boolean {
+  const [path = ""] = target.split("?");
+  return path.split("/").some((part) => /^\.{1,2}$/.test(part.replaceAll(/%2e/gi, ".")));
+}
+
+function refuseDotSegment(response: ServerResponse): void {
+  const message = 'a path has no "." or ".." in it';
+  response.writeHead(400, { "content-type": "application/json", connection: "close" });
+  response.end(JSON.stringify({ error: { code: "invalid", message } }));
 }
 
 /**
