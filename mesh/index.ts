@@ -14,13 +14,14 @@ export {
 export * from "./core/ids.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";
-export { writeDurably } from "./io/durable-file.ts";
+export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";
 export { publishCommits, serveRegister } from "./io/register-service.ts";
 export { SingleVoterRegister } from "./io/register-store.ts";
 export { startMesh } from "./io/start-mesh.ts";
+export { makeStateFolder, StateFolderError } from "./io/state-folder.ts";
 export {
   type ConfigError,
   describeConfigErrors,
@@ -40,4 +41,4 @@ export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
-export { fail, ok, type Result } from "./result.ts";
+export { fail, messageOf, ok, type Result } from "./result.ts";

@@ -31,6 +31,10 @@ export interface MemberView {
   readonly addresses: readonly string[];
 }
 
+export function connectedOwners(members: readonly MemberView[]): ReadonlySet<OwnerId> {
+  return new Set(members.filter(({ connected }) => connected).map(({ owner }) => owner));
+}
+
 /** Read access to every host state in force. Tombstones are not listed. */
 export interface StoreView {
   get(owner: OwnerId, key: string): Entry | undefined;

@@ -11,3 +11,8 @@ export function ok<Value>(value: Value): { readonly ok: true; readonly value: Va
 export function fail<Failure>(error: Failure): { readonly ok: false; readonly error: Failure } {
   return { ok: false, error };
 }
+
+/** What a caught value says, for people: anything can be thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

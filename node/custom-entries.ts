@@ -9,6 +9,7 @@ import {
   ENTRY_VALUE_BYTES_MAX,
   encodeRecord,
   type Mesh,
+  messageOf,
   TOMBSTONE_GRACE_MS,
   type Version,
 } from "../mesh/index.ts";
@@ -169,7 +170,7 @@ export class CustomEntries {
     } catch (error) {
       this.#failures += 1;
       logger.error({ err: error }, "custom entries cannot be written to disk");
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       return { code: "unavailable", message: `cannot be written to disk, nothing was changed: ${reason}` };
     }
   }

@@ -1,8 +1,7 @@
 // The host agent: puts its parts together in the order that keeps what it promises, and takes them apart again.
 
-import { accessSync, constants } from "node:fs";
 import { type Logger, pino } from "pino";
-import { describeConfigErrors, logOutput, makeFolder } from "../mesh/index.ts";
+import { describeConfigErrors, logOutput, makeStateFolder, StateFolderError } from "../mesh/index.ts";
 import { Agent } from "./agent.ts";
 import { ListenError } from "./api/listen.ts";
 import { readAgentConfig } from "./config/agent-config.ts";
@@ -35,19 +34,6 @@ export async function runAgent(args: AgentArguments): Promise<number> {
   } finally {
     // It would keep the process for as long as the parent lives.
     if (args.exitWithParent) process.stdin.destroy();
-  }
-}
-
-/** The configuration names a folder that cannot be: its writer's mistake. */
-class StateFolderError extends Error {}
-
-function makeStateFolder(stateDir: string): void {
-  try {
-    makeFolder(stateDir);
-    accessSync(stateDir, constants.W_OK);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new StateFolderError(`state_dir = "${stateDir}": cannot be used: ${message}`);
   }
 }
 

@@ -1,6 +1,5 @@
 // Main: `grapevine proxy --config FILE`, from the file to a proxy that serves, until a signal ends it.
 
-import { accessSync, constants } from "node:fs";
 import { rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
@@ -9,8 +8,9 @@ import {
   describeConfigErrors,
   type HostPort,
   logOutput,
-  makeFolder,
+  makeStateFolder,
   parseHostPort,
+  StateFolderError,
   startMesh,
   toMultiaddr,
 } from "../mesh/index.ts";
@@ -75,22 +75,9 @@ async function untilEnded(config: ProxyConfig, exitsWithParent: boolean): Promis
   }
 }
 
-/** The configuration names a folder that cannot be: its writer's mistake. */
-class StateFolderError extends Error {}
-
-function makeStateFolder(stateDir: string): void {
-  try {
-    makeFolder(stateDir, 0o700);
-    accessSync(stateDir, constants.W_OK);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    throw new StateFolderError(`state_dir = "${stateDir}": cannot be used: ${message}`);
-  }
-}
-
 async function serve(config: ProxyConfig, logger: Logger, signal: AbortSignal): Promise<void> {
   const { cluster, name, stateDir } = config;
-  makeStateFolder(stateDir);
+  makeStateFolder(stateDir, 0o700);
   const readyFile = path.join(stateDir, READY_FILE);
   await rm(readyFile, { force: true });
   // Before anything meets the cluster: a second start of a proxy that runs must not disturb it.

@@ -1,4 +1,5 @@
-// Codec: messages as bytes. Byte 0 is the format, byte 1 the kind, then msgpack of a list of fields. The decoder is total: any bytes in, a result out.
+// Codec: messages as bytes. Byte 0 is the format, byte 1 the kind, then msgpack of a list of fields. The decoder is total:
+// any bytes in, a result out.
 
 import {
   CLUSTER_ID_CHARS_MAX,

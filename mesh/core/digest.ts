@@ -53,15 +53,18 @@ function itemOf(state: HostState, isInForce: boolean): DigestItem {
 
 /** Both hold the same of this owner, in force. */
 export function isSettled(item: DigestItem, state: HostState | undefined): boolean {
-  return (
-    state !== undefined &&
-    item.counter === state.counter &&
-    item.checksum === state.checksum &&
-    item.isInForce &&
-    !item.wantsRepair &&
-    !state.isDraft &&
-    compareStarts(item.start, state.start) === 0
-  );
+  if (state === undefined || item.wantsRepair) return false;
+  return isSameVersion(item, state) && item.checksum === state.checksum;
+}
+
+function isMismatch(item: DigestItem, state: HostState): boolean {
+  return isSameVersion(item, state) && item.checksum !== state.checksum;
+}
+
+/** In force on both sides; the values may differ. */
+function isSameVersion(item: DigestItem, state: HostState): boolean {
+  const isComparable = item.isInForce && !state.isDraft && item.counter === state.counter;
+  return isComparable && compareStarts(item.start, state.start) === 0;
 }
 
 export interface DigestFindings {
@@ -93,9 +96,4 @@ export function compareDigest(store: Store, items: readonly DigestItem[], self: 
 function isAhead(item: DigestItem, state: HostState | undefined): boolean {
   if (state === undefined) return true;
   return (compareStarts(item.start, state.start) || item.counter - state.counter) > 0;
-}
-
-function isMismatch(item: DigestItem, state: HostState): boolean {
-  const isComparable = item.isInForce && !state.isDraft && item.counter === state.counter;
-  return isComparable && compareStarts(item.start, state.start) === 0 && item.checksum !== state.checksum;
 }

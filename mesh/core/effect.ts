@@ -3,7 +3,6 @@
 import type { Entry, EntryChange } from "../mesh.ts";
 import type { OwnerId } from "./ids.ts";
 import type { GossipMessage, HostDelta, ReplicaMessage } from "./message.ts";
-import type { Raise } from "./raises.ts";
 import type { SyncId } from "./rounds.ts";
 import type { TimerToken } from "./timers.ts";
 
@@ -61,7 +60,7 @@ export type Effect =
   /** The store in force changed; it holds all changes of this step already when the first one is told. */
   | { readonly kind: "changed"; readonly change: EntryChange }
   /** Must be on disk before `incarnation-persisted` comes back; until then the old start goes on. */
-  | ({ readonly kind: "persist-incarnation" } & Raise)
+  | { readonly kind: "persist-incarnation"; readonly incarnation: number }
   /** Another process runs with our key; `entries` are what it wrote. The younger, if it is us, is silent from now on. */
   | { readonly kind: "twin"; readonly isYounger: boolean; readonly entries: readonly Entry[] }
   | { readonly kind: "sync-ended"; readonly id: SyncId; readonly isReached: boolean }

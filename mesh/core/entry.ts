@@ -2,6 +2,7 @@
 
 import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import type { Entry } from "../mesh.ts";
+import { compareText } from "./ids.ts";
 
 /** Upper bound of what key, counter and msgpack heads add to a value on the wire. */
 const WIRE_HEAD_BYTES = 24;
@@ -18,6 +19,11 @@ export function checkEntryBounds(key: string, value: Uint8Array | null): EntryBo
   if (key.length === 0 || utf8Bytes(key) > ENTRY_KEY_BYTES_MAX || !key.isWellFormed()) return "key-bounds";
   if (value !== null && value.length > ENTRY_VALUE_BYTES_MAX) return "value-bounds";
   return undefined;
+}
+
+/** By owner, then by key. */
+export function compareEntries(left: Entry, right: Entry): number {
+  return compareText(left.owner, right.owner) || compareText(left.key, right.key);
 }
 
 export function isSameValue(left: Uint8Array | null, right: Uint8Array | null): boolean {

@@ -66,6 +66,18 @@ export function headBytes(owner: OwnerId, start: Start, claim: HeadClaim): Uint8
   return bytes;
 }
 
+/** What a head was said of, with the head. */
+export interface HeadOf {
+  readonly owner: OwnerId;
+  readonly start: Start;
+  readonly head: Head;
+}
+
+/** Whether its owner signed it. */
+export function isSigned({ verify }: Pick<HeadCrypto, "verify">, { owner, start, head }: HeadOf): boolean {
+  return verify(owner, headBytes(owner, start, head), head.signature);
+}
+
 /** Roots of states. The hash of an entry is computed once and kept as long as the entry. */
 export class Roots {
   readonly #hash: (bytes: Uint8Array) => Uint8Array;

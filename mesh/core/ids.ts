@@ -43,3 +43,8 @@ export function vmName(text: string): VmName {
 export function bundleHash(text: string): BundleHash {
   return text as BundleHash;
 }
+
+/** For `sort`: by code units, which is the same order everywhere. */
+export function compareText(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}

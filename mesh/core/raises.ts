@@ -4,10 +4,6 @@
 import { INCARNATION_MAX, RAISE_INTERVAL_MS, RAISES_AT_ONCE_MAX } from "../limits.ts";
 import type { Start } from "./version.ts";
 
-export interface Raise {
-  readonly incarnation: number;
-}
-
 export class Raises {
   /** The incarnation that is being written to disk, or 0. */
   #pending = 0;
@@ -21,7 +17,7 @@ export class Raises {
   }
 
   /** What must be on disk to be above `seen`; undefined if that is under way, or too soon. */
-  above(seen: Start, nowMs: number): Raise | undefined {
+  above(seen: Start, nowMs: number): number | undefined {
     const incarnation = seen.incarnation + 1;
     if (incarnation <= this.#pending || incarnation > INCARNATION_MAX) return undefined;
     if (this.#count >= RAISES_AT_ONCE_MAX && nowMs - this.#lastAtMs < RAISE_INTERVAL_MS) return undefined;
@@ -29,7 +25,7 @@ export class Raises {
     this.#seen = seen;
     this.#count += 1;
     this.#lastAtMs = nowMs;
-    return { incarnation };
+    return incarnation;
   }
 
   /** It is on disk. False: a higher one follows, and this one is skipped. */

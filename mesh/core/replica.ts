@@ -15,7 +15,7 @@ import { Compaction } from "./compaction.ts";
 import { answerDigest } from "./delta.ts";
 import { compareDigest } from "./digest.ts";
 import type { Counter, Effect, ReplicaInput } from "./effect.ts";
-import { headBytes } from "./head.ts";
+import { isSigned } from "./head.ts";
 import type { OwnerId } from "./ids.ts";
 import type { DeltaMessage, DigestMessage, HostDelta, PullMessage } from "./message.ts";
 import { OwnState } from "./own-state.ts";
@@ -173,10 +173,11 @@ export class Replica {
   }
 
   /** Signed by our key, and not by us: only a higher incarnation supersedes it. Of two that live, the younger yields. */
-  #judgeOwn({ owner, start, head, entries }: HostDelta): void {
+  #judgeOwn(delta: HostDelta): void {
+    const { start, head, entries } = delta;
     const own = this.#own.state;
     if ((compareStarts(start, own.start) || head.counter - own.counter) <= 0) return;
-    if (!this.#deps.verify(owner, headBytes(owner, start, head), head.signature)) {
+    if (!isSigned(this.#deps, delta)) {
       this.#count("refused-signature");
       return;
     }
@@ -192,10 +193,10 @@ export class Replica {
   /** Disk first. */
   #raise(seen: Start): void {
     const incarnation = Math.max(seen.incarnation, this.#own.state.start.incarnation);
-    const raise = this.#raises.above({ incarnation, startId: seen.startId }, this.#nowMs);
-    if (raise === undefined) return;
+    const raised = this.#raises.above({ incarnation, startId: seen.startId }, this.#nowMs);
+    if (raised === undefined) return;
     this.#count("own-conflicts");
-    this.#effects.push({ kind: "persist-incarnation", ...raise });
+    this.#effects.push({ kind: "persist-incarnation", incarnation: raised });
   }
 
   #forget(owner: OwnerId): void {

@@ -1,6 +1,7 @@
 // Rounds: the digests and pulls that wait for their answer. At most one for a peer, and one pull for an owner: what comes
-// up meanwhile is remembered as "again". Of digests at most a few at once: peers beyond that wait for their turn. A round number is a token: an answer to a round that is over decides nothing.
-// A sync that still has to be answered by the peer's own digest is parked until that came.
+// up meanwhile is remembered as "again". Of digests at most a few at once: peers beyond that wait for their turn. A round
+// number is a token: an answer to a round that is over decides nothing. A sync that still has to be answered by the peer's
+// own digest is parked until that came.
 
 import { ROUND_TIMEOUT_MS, ROUNDS_AT_ONCE_MAX } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";

@@ -1,20 +1,15 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { standInCrypto } from "../sim/stand-in-crypto.ts";
+import { newStore } from "../sim/store-harness.ts";
 import { digestOf } from "./digest.ts";
 import { type OwnerId, ownerId } from "./ids.ts";
 import type { HostDelta } from "./message.ts";
 import { OwnState } from "./own-state.ts";
-import { ALL_PROTECTIONS } from "./protections.ts";
 import { type SnapshotBatch, type SnapshotMark, SnapshotPlan } from "./snapshot-plan.ts";
-import { Store } from "./store.ts";
+import type { Store } from "./store.ts";
 
 const OWNERS = ["owner-1", "owner-2", "owner-3"].map(ownerId);
-
-function newStore(): Store {
-  const crypto = standInCrypto(ownerId("reader"));
-  return new Store(crypto, { protections: ALL_PROTECTIONS, isControl: () => false });
-}
 
 function newOwner(owner: OwnerId, incarnation = 1): OwnState {
   const own = new OwnState(owner, { incarnation, startId: incarnation }, standInCrypto(owner));

@@ -58,7 +58,7 @@ export class SnapshotPlan {
 
   /** Undefined: the disk lacks nothing. `entriesMax` is passed only by the last of its owners, each of which is whole. */
   next(store: Store, entriesMax: number): SnapshotBatch | undefined {
-    const removed = [...this.#marks.keys()].filter((owner) => store.held(owner).inForce === undefined);
+    const removed = [...this.#marks.keys()].filter((owner) => store.inForce(owner) === undefined);
     const { items, hasMore } = this.#choose(store, entriesMax);
     if (items.length === 0 && removed.length === 0) return undefined;
     this.#turn += 1;
@@ -88,7 +88,7 @@ export class SnapshotPlan {
     const items: DigestItem[] = [];
     let entries = 0;
     for (const owner of rotate([...store.owners()], this.#turn)) {
-      const state = store.held(owner).inForce;
+      const state = store.inForce(owner);
       const item = state === undefined ? undefined : this.#lackedOf(state);
       if (state === undefined || item === undefined) continue;
       if (entries >= entriesMax) return { items, hasMore: true };

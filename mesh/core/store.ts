@@ -2,9 +2,9 @@
 
 import { ASIDE_IDLE_MS, ENTRIES_PER_OWNER_MAX, OWNERS_MAX } from "../limits.ts";
 import type { Entry, StoreView } from "../mesh.ts";
-import { isSameValue } from "./entry.ts";
+import { compareEntries, isSameValue } from "./entry.ts";
 import { Forgotten } from "./forgotten.ts";
-import { type Head, type HeadCrypto, headBytes } from "./head.ts";
+import { type Head, type HeadCrypto, isSigned } from "./head.ts";
 import { HostState } from "./host-state.ts";
 import type { OwnerId } from "./ids.ts";
 import type { DigestItem, HostDelta } from "./message.ts";
@@ -227,12 +227,10 @@ export class Store implements StoreView {
     if (!this.#hasRoot(state, [], delta.head)) return { kind: "refused", reason: "root" };
     state.sign(delta.head);
     if (!state.isComplete) return { kind: "ignored", reason: "old" };
-    this.#inForce.set(delta.owner, state);
+    const changes = this.#putInForce(state);
     if (this.#isOvertaken(state)) this.#aside.delete(delta.owner);
-    this.forgotten.remove(delta.owner);
-    this.#noteControl(delta.owner, state.entries());
     this.#progressed(delta.owner);
-    return { kind: "applied", changes: differences(undefined, state), isProgress: true };
+    return { kind: "applied", changes, isProgress: true };
   }
 
   /**
@@ -304,9 +302,8 @@ export class Store implements StoreView {
     );
   }
 
-  #isSigned({ owner, start, head }: HostDelta): boolean {
-    if (!this.#options.protections.rootCheck) return true;
-    return this.#crypto.verify(owner, headBytes(owner, start, head), head.signature);
+  #isSigned(delta: HostDelta): boolean {
+    return !this.#options.protections.rootCheck || isSigned(this.#crypto, delta);
   }
 
   /** Whether `state` with `added` is what the owner signed. */
@@ -333,6 +330,12 @@ export class Store implements StoreView {
     const isSameStart = before !== undefined && compareStarts(before.start, state.start) === 0;
     if (!state.isComplete || (isSameStart && state.counter < before.counter)) return [];
     this.#aside.delete(state.owner);
+    return this.#putInForce(state);
+  }
+
+  /** In the place of what was, or of nothing. Returns what that changed. */
+  #putInForce(state: HostState): readonly Entry[] {
+    const before = this.#inForce.get(state.owner);
     this.#inForce.set(state.owner, state);
     this.forgotten.remove(state.owner);
     this.#noteControl(state.owner, state.entries());
@@ -378,12 +381,4 @@ function vanished(before: HostState | undefined, now: HostState): readonly Entry
     (entry) => entry.value !== null && now.get(entry.key) === undefined,
   );
   return gone.map((entry) => ({ ...entry, value: null, version: now.head }));
-}
-
-function compareEntries(left: Entry, right: Entry): number {
-  return compareText(left.owner, right.owner) || compareText(left.key, right.key);
-}
-
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : Number(left > right);
 }

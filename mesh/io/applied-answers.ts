@@ -4,7 +4,7 @@
 import { type ZodType, z } from "zod";
 import type { OwnerId } from "../core/ids.ts";
 import { compareVersions, type Version } from "../core/version.ts";
-import type { Mesh } from "../mesh.ts";
+import { connectedOwners, type Mesh } from "../mesh.ts";
 import { decodeRecord, encodeRecord } from "../records/record-codec.ts";
 import { versionShape } from "../records/shapes.ts";
 
@@ -96,8 +96,7 @@ export class AppliedAnswers {
   /** Who is back asks again. */
   #dropLost(): void {
     if (this.#asked.size === 0) return;
-    const members = this.#deps.mesh.members().filter(({ connected }) => connected);
-    const connected = new Set(members.map(({ owner }) => owner));
+    const connected = connectedOwners(this.#deps.mesh.members());
     for (const owner of this.#asked.keys()) if (!connected.has(owner)) this.#asked.delete(owner);
   }
 }

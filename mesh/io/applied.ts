@@ -4,7 +4,14 @@
 import type { OwnerId } from "../core/ids.ts";
 import { compareStarts, describeVersion, type Version } from "../core/version.ts";
 import { APPLIED_REPEAT_MS, APPLIED_WAITS_MAX } from "../limits.ts";
-import type { AppliedAck, AppliedMember, AppliedReport, MemberView, Mesh } from "../mesh.ts";
+import {
+  type AppliedAck,
+  type AppliedMember,
+  type AppliedReport,
+  connectedOwners,
+  type MemberView,
+  type Mesh,
+} from "../mesh.ts";
 import { proxyKey } from "../records/members.ts";
 import {
   APPLIED_ASK_TOPIC,
@@ -146,8 +153,7 @@ export class Applied {
 
   #membersChanged(): void {
     if (this.#waits.size === 0) return;
-    const members = this.#deps.mesh.members().filter(({ connected }) => connected);
-    const connected = new Set(members.map(({ owner }) => owner));
+    const connected = connectedOwners(this.#deps.mesh.members());
     for (const awaited of this.#allAwaited()) {
       const isConnected = connected.has(awaited.owner);
       if (isConnected && !awaited.isConnected) this.#askSoon([awaited.owner]);

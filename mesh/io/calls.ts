@@ -11,8 +11,9 @@ import {
   SERVICE_NAME_CHARS_MAX,
 } from "../limits.ts";
 import { type CallHandler, MeshCallError } from "../mesh.ts";
+import { messageOf } from "../result.ts";
 import { FrameSource, sendFrame } from "./frames.ts";
-import { abortError, messageOf, runHandler } from "./run-handler.ts";
+import { abortError, runHandler } from "./run-handler.ts";
 
 /** First byte of each frame of an answer. Numbers are never used again. */
 const ANSWER = { chunk: 0, end: 1, failed: 2, noService: 3 } as const;

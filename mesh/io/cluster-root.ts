@@ -2,7 +2,7 @@
 
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { fail, ok, type Result } from "../result.ts";
+import { fail, messageOf, ok, type Result } from "../result.ts";
 import { writeDurably } from "./durable-file.ts";
 import { makeFolder } from "./make-folder.ts";
 
@@ -55,7 +55,7 @@ async function newRootKey(): Promise<{
 }
 
 function describeFailure(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
   return isThere ? `a cluster is there already and is not overwritten: ${message}` : message;
 }

@@ -5,10 +5,10 @@ import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import type { Logger } from "pino";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import { DIAL_TIMEOUT_MS } from "../limits.ts";
+import { messageOf } from "../result.ts";
 import type { MeshNode } from "./libp2p.ts";
 import type { Links } from "./links.ts";
 import type { DialOutcome } from "./peers.ts";
-import { messageOf } from "./run-handler.ts";
 
 export interface DialDeps {
   readonly node: MeshNode;

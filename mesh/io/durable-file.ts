@@ -40,7 +40,14 @@ async function writeSynced(file: string, content: string | Uint8Array, mode: num
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Takes it away, if it is there, and syncs the folder. */
+export async function removeDurably(file: string): Promise<void> {
+  await rm(file, { force: true });
+  await syncFolder(path.dirname(file));
+}
+
+/** After it a crash forgets no name that was made in the folder, or taken out of it. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, "r");
   try {
     await handle.sync();

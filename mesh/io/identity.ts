@@ -10,9 +10,9 @@ import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { Start } from "../core/version.ts";
 import { INCARNATION_MAX } from "../limits.ts";
+import { messageOf } from "../result.ts";
 import { writeDurably } from "./durable-file.ts";
 import { makeFolder } from "./make-folder.ts";
-import { messageOf } from "./run-handler.ts";
 
 /** libp2p's protobuf of an Ed25519 private key. */
 const KEY_FILE = "mesh-key";

@@ -9,9 +9,9 @@ import { encodeMessage } from "../core/codec.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { HelloMessage } from "../core/message.ts";
 import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX, PING_INTERVAL_MS, PINGS_MISSED_MAX } from "../limits.ts";
+import { messageOf } from "../result.ts";
 import { frame, listenFrames } from "./frames.ts";
 import { exchangeHello, HELLO_PROTOCOL, HELLO_TIMEOUT_MS } from "./hello.ts";
-import { messageOf } from "./run-handler.ts";
 
 /** A standing stream that cannot be opened in this time is on a connection that is not worth keeping. */
 const OPEN_TIMEOUT_MS = 2_000;

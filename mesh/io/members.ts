@@ -78,6 +78,7 @@ function recordOf(entry: Entry): MemberRecord | undefined {
   return record.value;
 }
 
-function compareMembers(left: MemberView, right: MemberView): number {
+/** Ourselves first, then by name. */
+export function compareMembers(left: MemberView, right: MemberView): number {
   return Number(right.self) - Number(left.self) || (left.name < right.name ? -1 : 1);
 }

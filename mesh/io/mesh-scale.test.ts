@@ -1,9 +1,9 @@
 // Many members at once, and one that takes nothing: what libp2p's defaults get wrong behind one address.
 
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import { Libp2pCluster } from "../sim/libp2p-cluster.ts";
+import { TcpForwarder } from "../sim/tcp-forwarder.ts";
 import { untilFull, untilSeen } from "../sim/until.ts";
 
 /** More than libp2p takes from one address in a second (5), and more than gossipsub bears on one before it prunes (10). */
@@ -40,7 +40,7 @@ test("16 members behind one address that start at once all meet, and hear each o
 
 test("a peer that takes nothing is given up before it costs more than its bound, and has all of it afterwards", async () => {
   const left = await cluster.join("host-1", "host");
-  const slow = await startSlowForwarder(left.listenAddresses[0] ?? "");
+  const slow = await TcpForwarder.start(left.listenAddresses[0] ?? "");
   const nowhere = { seeds: [slow.address], advertise: ["/ip4/127.0.0.1/tcp/1"] };
   const right = await cluster.join("host-2", "host", nowhere);
   for (const mesh of [left, right]) mesh.announce();
@@ -59,44 +59,3 @@ test("a peer that takes nothing is given up before it costs more than its bound,
   expect(right.store.head(left.self.owner)).toEqual(left.store.head(left.self.owner));
   slow.stop();
 });
-
-interface SlowForwarder {
-  readonly address: string;
-  pause(): void;
-  resume(): void;
-  stop(): void;
-}
-
-/** TCP to `target`; what the target says is read no more while paused, so that it waits at the target. */
-async function startSlowForwarder(target: string): Promise<SlowForwarder> {
-  const [, , host, , port] = target.split("/");
-  const outbounds = new Set<Socket>();
-  const sockets = new Set<Socket>();
-  const server = createServer((inbound) => {
-    const outbound = connect(Number(port), host);
-    outbounds.add(outbound);
-    for (const [from, to] of [
-      [inbound, outbound],
-      [outbound, inbound],
-    ] as const) {
-      sockets.add(from.on("error", () => undefined));
-      from.on("data", (bytes) => to.write(bytes));
-      from.on("close", () => to.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const stop = (): void => {
-    for (const socket of sockets) socket.destroy();
-    server.close();
-  };
-  return {
-    address: `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`,
-    pause: () => {
-      for (const outbound of outbounds) outbound.pause();
-    },
-    resume: () => {
-      for (const outbound of outbounds) outbound.resume();
-    },
-    stop,
-  };
-}

@@ -1,5 +1,5 @@
 import { cp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { multiaddr } from "@multiformats/multiaddr";
 import { pino } from "pino";
@@ -10,6 +10,7 @@ import { OwnState } from "../core/own-state.ts";
 import { Libp2pCluster } from "../sim/libp2p-cluster.ts";
 import { meshCompliance } from "../sim/mesh-compliance.ts";
 import { standInCrypto } from "../sim/stand-in-crypto.ts";
+import { TcpForwarder } from "../sim/tcp-forwarder.ts";
 import { until, untilFull, untilSeen } from "../sim/until.ts";
 import { frame } from "./frames.ts";
 import { gossipTopic } from "./gossip.ts";
@@ -107,45 +108,9 @@ test("a seed that is the member itself is recognised, and never dialed again", a
 /** Port 9, discard: nobody listens there. */
 const UNREACHABLE = "/ip4/127.0.0.1/tcp/9";
 
-interface Forwarder {
-  readonly address: string;
-  cut(): void;
-  /** While it is one, what comes in from either side is lost without a word, and connections are accepted. */
-  setHole(isHole: boolean): void;
-  stop(): void;
-}
-
-/** Passes TCP on to `target` until its connections are cut. */
-async function startForwarder(target: string): Promise<Forwarder> {
-  const [, , host, , port] = target.split("/");
-  const sockets = new Set<Socket>();
-  let isHole = false;
-  const server = createServer((inbound) => {
-    const outbound = connect(Number(port), host);
-    for (const [from, to] of [
-      [inbound, outbound],
-      [outbound, inbound],
-    ] as const) {
-      sockets.add(from.on("error", () => undefined));
-      from.on("data", (bytes) => isHole || to.write(bytes));
-      from.on("close", () => isHole || to.destroy());
-    }
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const cut = () => {
-    for (const socket of sockets) socket.destroy();
-    sockets.clear();
-  };
-  const address = `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`;
-  const setHole = (isOne: boolean) => {
-    isHole = isOne;
-  };
-  return { address, cut, setHole, stop: () => server.close(cut) };
-}
-
 test("a link that is cut comes back, with what was written meanwhile", async () => {
   const left = await cluster.join("host-1", "host");
-  const forwarder = await startForwarder(left.listenAddresses[0] ?? "");
+  const forwarder = await TcpForwarder.start(left.listenAddresses[0] ?? "");
   const right = await cluster.join("host-2", "host", { seeds: [forwarder.address] });
   for (const mesh of [left, right]) mesh.announce();
   await untilFull([left, right]);
@@ -160,7 +125,7 @@ test("a link that is cut comes back, with what was written meanwhile", async () 
 
 test("what was written while the network was a black hole is there when it is none any more", async () => {
   const left = await cluster.join("host-1", "host");
-  const forwarder = await startForwarder(left.listenAddresses[0] ?? "");
+  const forwarder = await TcpForwarder.start(left.listenAddresses[0] ?? "");
   const nowhere = { seeds: [forwarder.address], listen: ["/ip4/127.0.0.1/tcp/0"], advertise: [UNREACHABLE] };
   const right = await cluster.join("host-2", "host", nowhere);
   for (const mesh of [left, right]) mesh.announce();

@@ -4,7 +4,7 @@
 import type { Logger } from "pino";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
-import { headBytes } from "../core/head.ts";
+import { isSigned } from "../core/head.ts";
 import { isName, type OwnerId } from "../core/ids.ts";
 import { encodeMember, MEMBER_ADDRESSES_MAX, MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
@@ -120,8 +120,7 @@ class Libp2pMesh implements RunningMesh {
     });
     this.#gossip = new Gossip(options.cluster, {
       isMember: (peer) => this.#links?.isUp(peer) === true,
-      isSigned: ({ owner, start, head }) =>
-        crypto.verify(owner, headBytes(owner, start, head), head.signature),
+      isSigned: (delta) => isSigned(crypto, delta),
       onGossip: (from, delta) => this.#step({ kind: "gossip", from, delta }),
       count: (counter) => this.#count(counter),
     });

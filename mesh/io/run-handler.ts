@@ -2,6 +2,7 @@
 
 import type { OwnerId } from "../core/ids.ts";
 import { type CallHandler, MeshCallError } from "../mesh.ts";
+import { messageOf } from "../result.ts";
 
 export interface HandlerRun {
   readonly request: Uint8Array;
@@ -54,8 +55,4 @@ export function abortError(signal: AbortSignal): MeshCallError {
   return signal.reason instanceof MeshCallError
     ? signal.reason
     : new MeshCallError("aborted", "call aborted");
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -4,6 +4,7 @@
 
 import { closeSync, existsSync, openSync, renameSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { messageOf } from "../result.ts";
 
 /** `PRAGMA user_version` of a file that this release wrote. */
 const SNAPSHOT_FORMAT = 1;
@@ -98,7 +99,7 @@ export function openSnapshot(request: OpenRequest, onState: (state: RawState) =>
     setAside(request.path);
     return {
       ...openOnce(request, onState),
-      setAside: error instanceof Error ? error.message : String(error),
+      setAside: messageOf(error),
     };
   }
 }

@@ -2,6 +2,7 @@
 // One request, one answer, in order; while it opens, the states that it reads come before the answer.
 
 import { parentPort } from "node:worker_threads";
+import { messageOf } from "../result.ts";
 import {
   type OpenRequest,
   openSnapshot,
@@ -48,7 +49,7 @@ function answer(request: SnapshotRequest): SnapshotAnswer {
     }
   } catch (error) {
     file = undefined;
-    return { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
+    return { kind: "failed", reason: messageOf(error) };
   }
 }
 

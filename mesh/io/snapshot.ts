@@ -3,6 +3,7 @@
 // warmth, and nothing now: it is told, counted, and tried again.
 
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import { decodeDeltaFields } from "../core/codec.ts";
 import { entryBytesMax } from "../core/entry.ts";
@@ -18,6 +19,7 @@ import {
   SNAPSHOT_RETRY_LAST_MS,
   SNAPSHOT_STOP_MS,
 } from "../limits.ts";
+import { messageOf } from "../result.ts";
 import { SnapshotDisk } from "./snapshot-disk.ts";
 import {
   type RawMark,
@@ -176,7 +178,7 @@ export class Snapshot {
     this.#count("snapshot-failed");
     this.#failures += 1;
     if (this.#failures > 1) return;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.#logger.error({ reason, file: this.#path }, "snapshot fails: after a crash this member starts cold");
   }
 
@@ -253,14 +255,7 @@ function stretchOf(
   };
 }
 
-function pause(delayMs: number, signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) return Promise.resolve();
-  const timer = setTimeout(resolve, delayMs);
-  const wake = (): void => {
-    clearTimeout(timer);
-    resolve();
-  };
-  signal.addEventListener("abort", wake, { once: true });
-  return promise.finally(() => signal.removeEventListener("abort", wake));
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  // Aborted: the caller's loop ends.
+  await delay(delayMs, undefined, { signal }).catch(() => undefined);
 }

@@ -4,7 +4,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 import { type ZodType, z } from "zod";
-import { fail, ok, type Result } from "../result.ts";
+import { fail, messageOf, ok, type Result } from "../result.ts";
 
 /** One mistake in a configuration file: always the writer's, nothing was started. */
 export interface ConfigError {
@@ -156,7 +156,7 @@ function describeOpenError(error: unknown): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOENT") return "no such file: check the path";
   if (code === "EACCES") return "may not be read by this user: check its permissions";
-  return `cannot be opened: ${error instanceof Error ? error.message : String(error)}`;
+  return `cannot be opened: ${messageOf(error)}`;
 }
 
 interface Document {

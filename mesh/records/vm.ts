@@ -53,6 +53,23 @@ export interface VmEntry {
   readonly healthyAtMs: number | null;
 }
 
+/** Of a VM of which nothing is known yet but that it is wanted. */
+export function newVmEntry(of: Pick<VmEntry, "vm" | "app" | "release" | "host">): VmEntry {
+  return {
+    format: 1,
+    ...of,
+    state: "preparing",
+    health: "unknown",
+    address: null,
+    exit: null,
+    reason: null,
+    lastLines: [],
+    restarts: 0,
+    startedAtMs: null,
+    healthyAtMs: null,
+  };
+}
+
 export const vmEntryShape: ZodType<VmEntry> = z.strictObject({
   format: z.literal(1),
   vm: vmNameShape,

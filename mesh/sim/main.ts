@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { CONNECTIONS_MAX } from "../limits.ts";
+import { messageOf } from "../result.ts";
 import { BREAK_NAMES, breakOf, isBreakName } from "./breaks.ts";
 import { INVARIANTS } from "./invariants.ts";
 import { isProfileName, PROFILE_NAMES, profileOf } from "./profiles.ts";
@@ -48,7 +49,7 @@ function parse(args: readonly string[]): ReturnType<typeof parseArgs<typeof ARGS
   try {
     return parseArgs({ ...ARGS, args: [...args] });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(messageOf(error));
   }
 }
 

@@ -3,10 +3,12 @@
 // contract, held to it by the same compliance suite (mesh-compliance.ts). Who waits for writes is the real thing: it is made
 // of tells and of what the store shows.
 
+import { compareEntries, isSameValue } from "../core/entry.ts";
 import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.ts";
 import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
-import { compareVersions, type Version } from "../core/version.ts";
+import { compareStarts, compareVersions, type Version } from "../core/version.ts";
 import { Applied } from "../io/applied.ts";
+import { compareMembers } from "../io/members.ts";
 import { runHandler } from "../io/run-handler.ts";
 import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import {
@@ -320,14 +322,6 @@ function later(deliver: () => void): void {
   queueMicrotask(deliver);
 }
 
-function compareStarts(left: Start, right: Start): number {
-  return left.incarnation - right.incarnation || left.startId - right.startId;
-}
-
-function compareMembers(left: MemberView, right: MemberView): number {
-  return Number(right.self) - Number(left.self) || (left.name < right.name ? -1 : 1);
-}
-
 function storeView(states: ReadonlyMap<OwnerId, OwnerState>): StoreView {
   return {
     get: (owner, key) => {
@@ -337,7 +331,7 @@ function storeView(states: ReadonlyMap<OwnerId, OwnerState>): StoreView {
     list: (prefix) => {
       const all = [...states.values()].flatMap((state) => [...state.entries.values()]);
       const live = all.filter((entry) => entry.value !== null && entry.key.startsWith(prefix));
-      return live.sort((a, b) => compareText(a.owner, b.owner) || compareText(a.key, b.key));
+      return live.sort(compareEntries);
     },
     // It has no disk.
     isStale: () => false,
@@ -347,15 +341,6 @@ function storeView(states: ReadonlyMap<OwnerId, OwnerState>): StoreView {
       return { incarnation: state.incarnation, startId: state.startId, counter: state.counter };
     },
   };
-}
-
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : Number(left > right);
-}
-
-function isSameValue(left: Uint8Array | null, right: Uint8Array | null): boolean {
-  if (left === null || right === null) return left === right;
-  return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
 function assertBounds(key: string, value: Uint8Array | null): void {

@@ -7,13 +7,13 @@ import { type Logger, pino } from "pino";
 import { decodeDeltaFields } from "../core/codec.ts";
 import { ownerId } from "../core/ids.ts";
 import { OwnState } from "../core/own-state.ts";
-import { ALL_PROTECTIONS } from "../core/protections.ts";
 import type { SnapshotBatch } from "../core/snapshot-plan.ts";
-import { Store } from "../core/store.ts";
+import type { Store } from "../core/store.ts";
 import { SNAPSHOT_FILE, Snapshot } from "../io/snapshot.ts";
 import { openSnapshot } from "../io/snapshot-file.ts";
 import { ENTRIES_PER_OWNER_MAX, OWNERS_MAX } from "../limits.ts";
 import { standInCrypto } from "./stand-in-crypto.ts";
+import { newStore } from "./store-harness.ts";
 
 /** Batches as they are written; `next` is the one after those that were asked for. */
 class Batches {
@@ -101,11 +101,6 @@ export class SnapshotFolder {
 function restore(store: Store, delta: Parameters<Store["restore"]>[0]): string {
   const outcome = store.restore(delta);
   return outcome.kind === "applied" ? "applied" : outcome.reason;
-}
-
-function newStore(): Store {
-  const crypto = standInCrypto(ownerId("reader"));
-  return new Store(crypto, { protections: ALL_PROTECTIONS, isControl: () => false });
 }
 
 export function newOwner(name: string, incarnation = 1): OwnState {

@@ -1,13 +1,13 @@
 // VirtualCluster: the real replica of every member in virtual time. One queue, ties broken by sequence, all chance from one
 // seed. Frames are TCP: in order and whole while a link is up, gone with it. Gossip is lost, doubled and overtaken.
 
-import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import type { Effect, ReplicaInput } from "../core/effect.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import { compareVersions, type Version } from "../core/version.ts";
 import type { EntryChange } from "../mesh.ts";
+import { throughCodec } from "./replica-messages.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { standInCrypto } from "./stand-in-crypto.ts";
 
@@ -306,13 +306,6 @@ export class VirtualCluster {
     const at = this.#queue.findLastIndex((queued) => queued.atMs <= atMs);
     this.#queue.splice(at + 1, 0, event);
   }
-}
-
-/** Every message takes the way over the wire, so that what the codec cannot carry is found here. */
-function throughCodec(message: Message): Message {
-  const decoded = decodeMessage(encodeMessage(message));
-  if (!decoded.ok) throw new Error(decoded.error);
-  return decoded.value;
 }
 
 function linkName(left: VirtualMember, right: VirtualMember): string {

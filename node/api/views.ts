@@ -1,6 +1,7 @@
 // Views: what every member said of itself, folded into the rows that the API lists. An entry counts only from its owner.
 
 import {
+  compareText,
   decodeRecord,
   type Entry,
   HOST_PREFIX,
@@ -114,8 +115,4 @@ function wantedPhases(mesh: Mesh, voters: readonly MemberName[]): ReadonlyMap<Vm
 
 function namesByOwner(mesh: Mesh): ReadonlyMap<OwnerId, MemberName> {
   return new Map(mesh.members().map((member) => [member.owner, member.name]));
-}
-
-function compareText(left: string, right: string): number {
-  return left < right ? -1 : Number(left > right);
 }

@@ -1,6 +1,7 @@
 // Session: what every command that asks an agent has in common: finding it, signals, and failures as exit codes.
 
 import { userInfo } from "node:os";
+import { messageOf } from "../../mesh/index.ts";
 import { PackError } from "../releases/pack-error.ts";
 import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { devClusterFolder } from "./dev/running-clusters.ts";
@@ -69,7 +70,7 @@ function agentsOrThrow(options: ClientOptions): ConstructorParameters<typeof Api
 function explain(command: string, options: ClientOptions, error: unknown, isInterrupted: boolean): ExitCode {
   const known =
     knownFailure(error) ?? (isInterrupted ? { code: "interrupted", exitCode: EXIT.timedOut } : null);
-  const message = isInterrupted ? "interrupted" : error instanceof Error ? error.message : String(error);
+  const message = isInterrupted ? "interrupted" : messageOf(error);
   process.stderr.write(`grapevine ${command}: ${message}\n`);
   const exitCode = known?.exitCode ?? EXIT.failed;
   if (options.json === true) printJson({ error: { code: known?.code ?? "internal", message }, exitCode });

@@ -6,6 +6,7 @@ import {
   type Ack,
   type AppName,
   ackMessageShape,
+  connectedOwners,
   decodeRecord,
   type MemberName,
   type Mesh,
@@ -53,8 +54,7 @@ export class AckInbox {
 
   /** Who was lost is synced with again when it is back. */
   membersChanged(): void {
-    const members = this.#deps.mesh.members();
-    const connected = new Set(members.filter((member) => member.connected).map(({ owner }) => owner));
+    const connected = connectedOwners(this.#deps.mesh.members());
     for (const owner of this.#standings.keys()) if (!connected.has(owner)) this.#standings.delete(owner);
   }
 

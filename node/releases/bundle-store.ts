@@ -3,7 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { type BundleHash, isBundleHash } from "../../mesh/index.ts";
+import { type BundleHash, isBundleHash, syncFolder } from "../../mesh/index.ts";
 import { BUNDLE_BYTES_MAX, describeBytes } from "./bundle-limits.ts";
 
 /** `too-large` and `mismatch` blame the sender, `no-space` this host's disk. Nothing was stored. */
@@ -152,13 +152,4 @@ async function writeVerified(
     code: "mismatch",
     message: `the bundle's hash is ${got}, not ${expected}: it was damaged on its way`,
   };
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }

@@ -12,6 +12,7 @@ import {
   isBundleHash,
   type MemberView,
   type Mesh,
+  messageOf,
   ok,
   type Result,
 } from "../../mesh/index.ts";
@@ -156,8 +157,4 @@ async function* refreshing(
     timer.refresh();
     yield chunk;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,6 +11,7 @@ import { constants, tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { VmName } from "../../mesh/index.ts";
+import { messageOf } from "../../mesh/index.ts";
 import { unlessAborted } from "../unless-aborted.ts";
 import {
   hasEnvironmentLine,
@@ -301,7 +302,7 @@ async function spawned(child: ChildProcess, command: string): Promise<void> {
 
 function startError(command: string, error: unknown): VmStartError {
   const code = (error as NodeJS.ErrnoException).code ?? "";
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   if (code === "ENOENT") {
     const why = "the interpreter that its first line names does not exist";
     return new VmStartError("command-not-found", `cannot run ${command}: ${why}`);

@@ -4,6 +4,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase } from "../../mesh/index.ts";
+import { newVmEntry } from "../../mesh/index.ts";
 import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
 import { PortPool } from "./port-pool.ts";
 import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
@@ -135,7 +136,7 @@ export class VmHost {
   #create(wanted: WantedVm): VmRun {
     const { vm, app, release } = wanted;
     const { host, bindHost } = this.#options;
-    const entry = newEntry({ vm, app, release: release.number, host });
+    const entry = newVmEntry({ vm, app, release: release.number, host });
     return this.#run(new VmLife({ release, bindHost, entry, state: { state: "idle" } }));
   }
 
@@ -182,20 +183,4 @@ export class VmHost {
       }
     }
   }
-}
-
-function newEntry(of: Pick<VmEntry, "vm" | "app" | "release" | "host">): VmEntry {
-  return {
-    format: 1,
-    ...of,
-    state: "preparing",
-    health: "unknown",
-    address: null,
-    exit: null,
-    reason: null,
-    lastLines: [],
-    restarts: 0,
-    startedAtMs: null,
-    healthyAtMs: null,
-  };
 }

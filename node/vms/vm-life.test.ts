@@ -1,27 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { appName, memberName, type VmEntry } from "../../mesh/index.ts";
+import { appName, memberName, newVmEntry, type VmEntry } from "../../mesh/index.ts";
 import type { VmHandle } from "./vm-driver.ts";
 import { release, vm } from "./vm-host-harness.ts";
 import { type LifeEffect, type LifeInput, VmLife } from "./vm-life.ts";
 import type { VmRecord } from "./vm-record.ts";
 
-const entry: VmEntry = {
-  format: 1,
-  vm,
-  app: appName("hello"),
-  release: 1,
-  host: memberName("host-1"),
-  state: "preparing",
-  health: "unknown",
-  address: null,
-  exit: null,
-  reason: null,
-  lastLines: [],
-  restarts: 0,
-  startedAtMs: null,
-  healthyAtMs: null,
-};
+const entry = newVmEntry({ vm, app: appName("hello"), release: 1, host: memberName("host-1") });
 const handle: VmHandle = { driver: "fake", vm, identity: { number: 1 } };
 const exit = { code: 1, signal: null };
 

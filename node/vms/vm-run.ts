@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { BundleHash, MemberName, VmEntry, VmName } from "../../mesh/index.ts";
+import { messageOf } from "../../mesh/index.ts";
 import type { HealthChanged } from "../health/check-machine.ts";
 import type { ProbeAddress } from "../health/probe.ts";
 import { runChecks } from "../health/prober.ts";
@@ -294,8 +295,4 @@ export class VmRun {
     this.#deps.ports.release(vm);
     this.step({ type: "removed", token });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

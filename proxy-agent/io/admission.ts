@@ -11,6 +11,7 @@ import {
   type MemberName,
   type MemberView,
   type Mesh,
+  messageOf,
   REGISTER_READ_SERVICE,
   type RegisterReadRequest,
 } from "../../mesh/index.ts";
@@ -84,7 +85,7 @@ async function tryOnce(
     await completeTable(deps, signal);
     return null;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 

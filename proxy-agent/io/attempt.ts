@@ -2,6 +2,7 @@
 // forwarder decides.
 
 import { type Dispatcher, errors } from "undici";
+import { messageOf } from "../../mesh/index.ts";
 import { trailerPairs } from "../core/header-rules.ts";
 import type { Failure } from "../core/retry.ts";
 import type { Exchange } from "./exchange.ts";
@@ -108,7 +109,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       response.writeHead(status, isStatusText(message) ? message : undefined, headers);
       process.nextTick(this.#flush);
     } catch (error) {
-      this.#fail(`its answer has a header that cannot be passed on: ${messageOf(error)}`);
+      this.#fail(`its answer has a header that cannot be passed on: ${dialMessageOf(error)}`);
       controller.abort(new Error("bad header"));
     }
   }
@@ -134,7 +135,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (error instanceof errors.InvalidArgumentError)
       this.#end({ kind: "unsendable", reason: error.message });
     else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
-    else this.#fail(messageOf(error));
+    else this.#fail(dialMessageOf(error));
   }
 
   #markSent(): void {
@@ -186,7 +187,9 @@ function isStatusText(message: string | undefined): message is string {
 }
 
 /** undici keeps several causes together when a name has several addresses. */
-function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.errors[0] instanceof Error) return error.errors[0].message;
-  return error instanceof Error ? error.message : String(error);
+/** Of a name with several addresses: what the first of them said. */
+function dialMessageOf(error: unknown): string {
+  return messageOf(
+    error instanceof AggregateError && error.errors[0] instanceof Error ? error.errors[0] : error,
+  );
 }

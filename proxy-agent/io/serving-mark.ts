@@ -3,10 +3,9 @@
 // Who left is counted on by nobody: what it knew may be long untrue.
 
 import { existsSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
 import path from "node:path";
 import type { Logger } from "pino";
-import { writeDurably } from "../../mesh/index.ts";
+import { messageOf, removeDurably, writeDurably } from "../../mesh/index.ts";
 
 const MARK_FILE = "proxy-serving";
 
@@ -26,7 +25,7 @@ export function openServingMark(stateDir: string, logger: Logger): ServingMark {
     try {
       await change;
     } catch (error) {
-      logger.error({ file, reason: error instanceof Error ? error.message : String(error) }, meaning);
+      logger.error({ file, reason: messageOf(error) }, meaning);
     }
   };
   return {
@@ -39,14 +38,4 @@ export function openServingMark(stateDir: string, logger: Logger): ServingMark {
     clear: () =>
       orLog(removeDurably(file), "cannot mark that we left: remove this file before the next start"),
   };
-}
-
-async function removeDurably(file: string): Promise<void> {
-  await rm(file, { force: true });
-  const folder = await open(path.dirname(file), "r");
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
 }

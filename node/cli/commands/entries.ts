@@ -6,6 +6,7 @@ import {
   describeDuration,
   describeVersion,
   ENTRY_VALUE_BYTES_MAX,
+  messageOf,
   parseDuration,
   type Version,
 } from "../../../mesh/index.ts";
@@ -146,7 +147,7 @@ async function readValue(file: string, signal: AbortSignal): Promise<Uint8Array>
     if (value !== null) return value;
   } catch (error) {
     if (signal.aborted) throw error;
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    throw new UsageError(messageOf(error));
   }
   throw new UsageError(
     `${file === "-" ? "standard input" : file} has more than the ${ENTRY_VALUE_BYTES_MAX} bytes of a value`,

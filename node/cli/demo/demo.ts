@@ -4,6 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { messageOf } from "../../../mesh/index.ts";
 import { DevCluster } from "../dev/dev-cluster.ts";
 import { endOfSession } from "../dev/end-of-session.ts";
 import { type DeployFacts, deployFolder } from "./deploy-folder.ts";
@@ -29,7 +30,7 @@ export async function runDemo(options: { readonly json: boolean }): Promise<numb
     process.stdout.write(options.json ? `${JSON.stringify(report.json)}\n` : report.text);
     return report.exitCode;
   } catch (error) {
-    process.stderr.write(`grapevine demo: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(`grapevine demo: ${messageOf(error)}\n`);
     return 1;
   } finally {
     await cluster?.stop();

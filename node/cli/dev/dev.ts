@@ -1,6 +1,7 @@
 // dev: a local cluster of real agents and proxies that stays until Ctrl-C.
 
 import { once } from "node:events";
+import { messageOf } from "../../../mesh/index.ts";
 import { DevCluster, type DevClusterView, type DevOptions, refuseDevOptions } from "./dev-cluster.ts";
 import { endOfSession } from "./end-of-session.ts";
 
@@ -14,7 +15,7 @@ export async function runDev(options: DevOptions & { readonly json: boolean }): 
     cluster = await DevCluster.start({ ...options, isFindable: true }, ended);
   } catch (error) {
     if (ended.aborted) return 0;
-    return complain(error instanceof Error ? error.message : String(error), options);
+    return complain(messageOf(error), options);
   }
   process.stdout.write(options.json ? `${JSON.stringify(cluster.view())}\n` : describe(cluster));
   if (!ended.aborted) await once(ended, "abort");

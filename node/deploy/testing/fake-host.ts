@@ -9,6 +9,7 @@ import {
   encodeRecord,
   hostKey,
   type Mesh,
+  newVmEntry,
   type VmEntry,
   type VmName,
   vmKey,
@@ -85,20 +86,5 @@ export class FakeHost {
 
 /** A VM of which nothing is known but that it is wanted. */
 export function entryOf(vm: DesiredVm, app: string): VmEntry {
-  return {
-    format: 1,
-    vm: vm.vm,
-    app: appName(app),
-    release: vm.release,
-    host: vm.host,
-    state: "preparing",
-    health: "unknown",
-    address: null,
-    exit: null,
-    reason: null,
-    lastLines: [],
-    restarts: 0,
-    startedAtMs: null,
-    healthyAtMs: null,
-  };
+  return newVmEntry({ vm: vm.vm, app: appName(app), release: vm.release, host: vm.host });
 }
