@@ -1,6 +1,7 @@
 // Mesh: what `node` and `proxy-agent` see of the mesh. Implemented by io/mesh.ts over libp2p, and in memory by sim/memory-mesh.ts.
 
 import type { MemberName, OwnerId } from "./core/ids.ts";
+import type { LivenessState } from "./core/liveness-face.ts";
 import type { Version } from "./core/version.ts";
 
 export type MemberRole = "host" | "proxy";
@@ -19,12 +20,26 @@ export interface EntryChange extends Entry {
   readonly path: "own" | "gossip" | "sync" | "disk";
 }
 
+/**
+ * `suspect`: it does not answer, which may be our own fault; `dead`: several members found so, and it did not object;
+ * `left`: it said that it leaves.
+ */
+export interface MemberLiveness {
+  readonly state: LivenessState;
+  /** Since when, milliseconds since 1970 by our clock; since we met it while it is alive. */
+  readonly sinceMs: number;
+  /** For people: "" while it is alive, else how we know. */
+  readonly why: string;
+}
+
 export interface MemberView {
   readonly owner: OwnerId;
   readonly name: MemberName;
   readonly role: MemberRole;
   /** A libp2p connection to it is open and its hello was accepted. True for ourselves. */
   readonly connected: boolean;
+  /** As we judge it; others may judge otherwise. Ourselves: always alive. */
+  readonly liveness: MemberLiveness;
   readonly self: boolean;
   readonly incarnation: number;
   /** Multiaddrs that it advertises. */

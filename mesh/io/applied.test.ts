@@ -33,7 +33,8 @@ class StandInMesh {
   members(): readonly MemberView[] {
     const view = (owner: OwnerId, name: MemberName, connected: boolean): MemberView => {
       const self = owner === SELF;
-      return { owner, name, role: "host", connected, self, incarnation: 1, addresses: [] };
+      const liveness = { state: "alive", sinceMs: 0, why: "" } as const;
+      return { owner, name, role: "host", connected, liveness, self, incarnation: 1, addresses: [] };
     };
     return [view(SELF, memberName("self"), true), view(PEER, memberName("peer"), this.isConnected)];
   }

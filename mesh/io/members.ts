@@ -4,7 +4,10 @@ import type { Logger } from "pino";
 import type { MemberName, OwnerId } from "../core/ids.ts";
 import { decodeMember, MEMBER_KEY, type MemberRecord } from "../core/member.ts";
 import type { Store } from "../core/store.ts";
-import type { Entry, MemberView } from "../mesh.ts";
+import type { Entry, MemberLiveness, MemberView } from "../mesh.ts";
+
+/** Nobody judges yet. */
+const UNJUDGED: MemberLiveness = { state: "alive", sinceMs: 0, why: "" };
 
 /** An entry never changes, so it is decoded once: each member that joins makes all be looked at (measured: a third). */
 const records = new WeakMap<Entry, MemberRecord>();
@@ -66,7 +69,8 @@ function viewMember(
   const { name, role, addresses } = record;
   const isSelf = owner === self;
   const { incarnation } = entry.version;
-  return { owner, name, role, addresses, incarnation, self: isSelf, connected: isSelf || isConnected(owner) };
+  const connected = isSelf || isConnected(owner);
+  return { owner, name, role, addresses, incarnation, connected, liveness: UNJUDGED, self: isSelf };
 }
 
 function recordOf(entry: Entry): MemberRecord | undefined {

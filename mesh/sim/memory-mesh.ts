@@ -190,7 +190,8 @@ class MemoryMesh implements Mesh {
     const { name, role, addresses } = record.value;
     const self = owner === this.self.owner;
     const connected = self || this.#hub.reach(this.self.owner, owner) !== undefined;
-    return { owner, name, role, addresses, self, connected, incarnation: state.incarnation };
+    const liveness = { state: "alive", sinceMs: 0, why: "" } as const;
+    return { owner, name, role, addresses, self, connected, liveness, incarnation: state.incarnation };
   }
 
   async *call(
