@@ -83,6 +83,38 @@ export const REDIAL_LAST_MS: number = 1_000;
 export const PING_INTERVAL_MS: number = 500;
 /** Pings in a row without a sign of life until the connection is aborted: 3 s. Counted, not timed, so that our own stall blames nobody. */
 export const PINGS_MISSED_MAX: number = 6;
+/** Between two rounds of probes (SWIM's protocol period). Each member is probed four times a second by all others together. */
+export const PROBE_INTERVAL_MS: number = 500;
+/** Members probed in one interval: with one, whom nobody probes by chance goes unseen for twice as long. */
+export const PROBES_PER_INTERVAL: number = 2;
+/** For an answer, direct, and then once more through others: a busy event loop is late by a tenth of a second, not by half. */
+export const PROBE_TIMEOUT_MS: number = 500;
+/** Others that are asked to probe for us (SWIM's k). */
+export const PROBE_RELAYS: number = 3;
+/** What one peer may have us probe at once; over it requests are dropped: our own are bounded by the interval. */
+export const RELAYED_PROBES_PER_PEER_MAX: number = 16;
+/** Probes of ours that are under way; over it no new one begins. */
+export const PROBES_MAX: number = 256;
+/** Members that look for themselves when somebody is first accused, of all: enough confirmations, no crowd on the accused. */
+export const CONFIRMERS: number = 8;
+/** One that was held dead is looked for this often, in case we were wrong: through others, if we have no link to it. */
+export const DEAD_PROBE_INTERVAL_MS: number = 2_000;
+/** A link that went down may be back at once: from then until others are asked about its peer. */
+export const LINK_LOST_CHECK_MS: number = 150;
+/** Shortest suspicion of who is silent, times log10 of the members, at least 1. With 16 members: 1.8 s. */
+export const SILENT_SUSPICION_MS: number = 1_500;
+/** Of whom the kernel refuses: time enough to object by gossip, should it run somewhere else. */
+export const CLOSED_SUSPICION_MS: number = 600;
+/** The longest suspicion, of one accuser, in shortest ones (Lifeguard's beta). */
+export const SUSPICION_STRETCH: number = 6;
+/** From the second accusation to a death, at least: two that err together must leave the accused time to object. */
+export const OBJECTION_MS: number = 300;
+/** How long one that was declared dead counts for the brake on mass death. */
+export const MASS_DEATH_WINDOW_MS: number = 60_000;
+/** A lag of our own event loop that makes us doubt ourselves. */
+export const LAG_DOUBT_MS: number = 250;
+/** Members that one accuser may accuse: over half of them is a fault of its own. */
+export const ACCUSATIONS_PER_ACCUSER_MAX: number = 1_000;
 /** Between two looks at what the snapshot lacks: about how old the state is that a crash leaves. Less costs more syncs of the disk. */
 export const SNAPSHOT_INTERVAL_MS: number = 250;
 /** Entries in one transaction of the snapshot, but for its last owner, whose state is never cut. */
