@@ -113,8 +113,8 @@ export const OBJECTION_MS: number = 300;
 export const MASS_DEATH_WINDOW_MS: number = 60_000;
 /** A lag of our own event loop that makes us doubt ourselves. */
 export const LAG_DOUBT_MS: number = 250;
-/** Members that one accuser may accuse: over half of them is a fault of its own. */
-export const ACCUSATIONS_PER_ACCUSER_MAX: number = 1_000;
+/** Accusations remembered, of all by all: a partition of a thousand in halves makes some tens of thousands. */
+export const ACCUSATIONS_MAX: number = 100_000;
 /** Between two looks at what the snapshot lacks: about how old the state is that a crash leaves. Less costs more syncs of the disk. */
 export const SNAPSHOT_INTERVAL_MS: number = 250;
 /** Entries in one transaction of the snapshot, but for its last owner, whose state is never cut. */

@@ -50,6 +50,8 @@ export interface LivenessToken {
 export type LivenessInput =
   /** Once, first. */
   | { readonly kind: "begin" }
+  /** Ours, when a start of ours was raised. */
+  | { readonly kind: "life"; readonly life: Life }
   /** All members but ourselves of whom we hold a member entry; whenever that changes. */
   | { readonly kind: "members"; readonly members: readonly LivenessMember[] }
   /** The standing stream to it came up or went down: a hint. */

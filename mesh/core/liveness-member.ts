@@ -23,13 +23,21 @@ export interface Judged {
   suspectAtMs: number;
   secondAtMs: number;
   diedAtMs: number;
-  /** We look for ourselves, each interval, while it is suspect. */
+  /** For when its next look is scheduled. */
+  armedForMs: number;
+  /** We look for ourselves, each interval, for as long as anybody accuses it. */
   isWatched: boolean;
 }
 
-const NEVER = Number.NEGATIVE_INFINITY;
+export const NEVER_MS: number = Number.NEGATIVE_INFINITY;
 
-export function newJudged({ owner, life, hasLeft }: LivenessMember, nowMs: number): Judged {
+export function newJudged(
+  { owner, life, hasLeft }: LivenessMember,
+  {
+    nowMs,
+    accusers = new Map(),
+  }: { readonly nowMs: number; readonly accusers: Judged["accusers"] | undefined },
+): Judged {
   return {
     owner,
     life,
@@ -39,12 +47,13 @@ export function newJudged({ owner, life, hasLeft }: LivenessMember, nowMs: numbe
     state: hasLeft ? "left" : "alive",
     sinceMs: nowMs,
     why: hasLeft ? "it said that it leaves" : "",
-    ackSentAtMs: NEVER,
+    ackSentAtMs: NEVER_MS,
     own: null,
-    accusers: new Map(),
-    suspectAtMs: NEVER,
-    secondAtMs: NEVER,
-    diedAtMs: NEVER,
+    accusers,
+    suspectAtMs: NEVER_MS,
+    secondAtMs: NEVER_MS,
+    diedAtMs: NEVER_MS,
+    armedForMs: NEVER_MS,
     isWatched: false,
   };
 }

@@ -9,11 +9,9 @@ export interface Probe {
   readonly target: OwnerId;
   readonly sentAtMs: number;
   stage: "direct" | "indirect";
-  /** When its present stage runs out. */
-  dueAtMs: number;
   /** Whom we asked, and who of them said that it has no answer either. */
   readonly relays: Set<OwnerId>;
-  nacks: number;
+  readonly nacked: Set<OwnerId>;
 }
 
 /** One that we do for another. */
@@ -40,9 +38,8 @@ export class Probes {
       target,
       sentAtMs: nowMs,
       stage: "direct",
-      dueAtMs: nowMs,
       relays: new Set(),
-      nacks: 0,
+      nacked: new Set(),
     };
     this.#own.set(serial, probe);
     this.#targets.add(target);
