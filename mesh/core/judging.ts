@@ -103,8 +103,9 @@ export class Judging {
 
   #suspect(judged: Judged, accusations: readonly Accusation[]): void {
     const { members, random, nowMs } = this.#context;
+    const links = [...members.values()].filter(({ isLinked }) => isLinked).length;
     Object.assign(judged, { suspectAtMs: nowMs(), secondAtMs: NEVER_MS, armedForMs: NEVER_MS });
-    judged.isWatched ||= judged.own !== null || random() * members.size < CONFIRMERS;
+    judged.isWatched ||= judged.own !== null || (judged.wasLinked && random() * links < CONFIRMERS);
     const isClosed = accusations.some(({ reason }) => reason === "closed");
     this.become(judged, "suspect", isClosed ? "its port is closed" : "it does not answer");
     this.#context.emit({ kind: "doubt", peer: judged.owner });

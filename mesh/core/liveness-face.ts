@@ -54,6 +54,8 @@ export type LivenessInput =
   | { readonly kind: "life"; readonly life: Life }
   /** All members but ourselves of whom we hold a member entry; whenever that changes. */
   | { readonly kind: "members"; readonly members: readonly LivenessMember[] }
+  /** One of them is new, or its entry changed. */
+  | { readonly kind: "member"; readonly member: LivenessMember }
   /** The standing stream to it came up or went down: a hint. */
   | { readonly kind: "link"; readonly peer: OwnerId; readonly isUp: boolean }
   /** A dial of it was refused by its own kernel: nobody listens there. */

@@ -8,6 +8,8 @@ export interface Judged {
   life: Life;
   hasLeft: boolean;
   isLinked: boolean;
+  /** There was a link to it in this start of it: without one we know nothing of our own, and ask nobody. */
+  wasLinked: boolean;
   /** Its kernel refused a dial since its link went down. */
   isRefused: boolean;
   state: LivenessState;
@@ -43,6 +45,7 @@ export function newJudged(
     life,
     hasLeft,
     isLinked: false,
+    wasLinked: false,
     isRefused: false,
     state: hasLeft ? "left" : "alive",
     sinceMs: nowMs,

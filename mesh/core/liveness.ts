@@ -120,6 +120,9 @@ export class Liveness {
       case "members":
         this.#setMembers(input.members);
         break;
+      case "member":
+        this.#setMember(input.member);
+        break;
       case "link":
         this.#setLink(input.peer, input.isUp);
         break;
@@ -146,13 +149,14 @@ export class Liveness {
   // --- who there is
 
   #setMembers(all: readonly LivenessMember[]): void {
-    const members = all.slice(0, OWNERS_MAX).filter(({ owner }) => owner !== this.#context.self);
+    const members = all.slice(0, OWNERS_MAX);
     const present = new Set(members.map(({ owner }) => owner));
     for (const owner of [...this.#members.keys()]) if (!present.has(owner)) this.#forget(owner);
     for (const member of members) this.#setMember(member);
   }
 
   #setMember(member: LivenessMember): void {
+    if (member.owner === this.#context.self) return;
     const judged = this.#members.get(member.owner);
     if (judged === undefined) {
       this.#addMember(member);
@@ -160,6 +164,7 @@ export class Liveness {
     }
     const isNews = compareLives(member.life, judged.life) > 0;
     if (isNews) {
+      if (member.life.incarnation > judged.life.incarnation) judged.wasLinked = judged.isLinked;
       judged.life = member.life;
       this.#judging.acquit(judged);
     }
@@ -170,6 +175,7 @@ export class Liveness {
   }
 
   #addMember(member: LivenessMember): void {
+    if (this.#members.size >= OWNERS_MAX) return;
     const accusers = this.#accusations.get(member.owner);
     const judged = newJudged(member, { nowMs: this.#nowMs, accusers });
     this.#members.set(member.owner, judged);
@@ -193,6 +199,7 @@ export class Liveness {
       this.#schedule({ kind: "link-lost", peer }, LINK_LOST_CHECK_MS);
       return;
     }
+    judged.wasLinked = true;
     judged.isRefused = false;
     if (judged.state === "suspect" || judged.state === "dead") this.#probing.probe(judged);
   }

@@ -186,7 +186,7 @@ export class Probing {
       while (this.#order.length > 0) {
         const owner = this.#order.pop();
         const judged = owner === undefined ? undefined : members.get(owner);
-        if (judged?.state === "alive" || (judged?.state === "suspect" && !judged.isWatched)) return judged;
+        if (judged !== undefined && isInTurn(judged)) return judged;
       }
       this.#order = shuffled([...members.keys()], random);
     }
@@ -196,10 +196,15 @@ export class Probing {
   #probeDead(): void {
     const nowMs = this.#context.nowMs();
     if (nowMs < this.#nextDeadProbeAtMs) return;
-    const dead = membersIn(this.#context, "dead");
+    const dead = membersIn(this.#context, "dead").filter(({ wasLinked }) => wasLinked);
     const judged = dead[Math.floor(this.#context.random() * dead.length)];
     if (judged === undefined) return;
     this.#nextDeadProbeAtMs = nowMs + DEAD_PROBE_INTERVAL_MS;
     this.probe(judged);
   }
+}
+
+/** Who is watched is probed each interval anyway. */
+function isInTurn({ state, wasLinked, isWatched }: Judged): boolean {
+  return wasLinked && !isWatched && (state === "alive" || state === "suspect");
 }
