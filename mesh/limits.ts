@@ -97,6 +97,10 @@ export const RELAYED_PROBES_PER_PEER_MAX: number = 16;
 export const PROBES_MAX: number = 256;
 /** Members that look for themselves when somebody is first accused, of all: enough confirmations, no crowd on the accused. */
 export const CONFIRMERS: number = 8;
+/** Accused members that are probed in one interval, those first whose turn is the longest ago. */
+export const WATCHED_PROBES_MAX: number = 8;
+/** Others that are probed when one becomes suspect: in a partition of a small cluster all of the other side are, at once. */
+export const LOOK_AROUND_MEMBERS: number = 16;
 /** One that was held dead is looked for this often, in case we were wrong: through others, if we have no link to it. */
 export const DEAD_PROBE_INTERVAL_MS: number = 2_000;
 /** A link that went down may be back at once: from then until others are asked about its peer. */

@@ -1,9 +1,15 @@
 // Judging: from accusations to a judgement. A suspect is dead once its time to object is over, if two members at least accuse
 // it, it has not answered us meanwhile, and not half of all are lost at once.
 
-import { CONFIRMERS, MASS_DEATH_WINDOW_MS, OBJECTION_MS, PROBE_INTERVAL_MS } from "../limits.ts";
+import {
+  CONFIRMERS,
+  LOOK_AROUND_MEMBERS,
+  MASS_DEATH_WINDOW_MS,
+  OBJECTION_MS,
+  PROBE_INTERVAL_MS,
+} from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
-import { count, type LivenessContext, membersIn } from "./liveness-context.ts";
+import { count, type LivenessContext, membersIn, shuffled } from "./liveness-context.ts";
 import type { Accusation, LivenessState } from "./liveness-face.ts";
 import { compareLives, type Judged, NEVER_MS, standingAccusations } from "./liveness-member.ts";
 import { isMassDeath, suspicionMs } from "./suspicion.ts";
@@ -20,6 +26,7 @@ export interface JudgingDeps {
 export class Judging {
   readonly #context: LivenessContext;
   readonly #deps: JudgingDeps;
+  #lookedAroundAtMs = NEVER_MS;
 
   constructor(context: LivenessContext, deps: JudgingDeps) {
     this.#context = context;
@@ -110,21 +117,40 @@ export class Judging {
     this.become(judged, "suspect", isClosed ? "its port is closed" : "it does not answer");
     this.#context.emit({ kind: "doubt", peer: judged.owner });
     if (judged.isWatched) this.#deps.probe(judged);
+    this.#lookAround();
+  }
+
+  /** Is it one that is lost, or we? A partition is seen as such before the first suspicion is over. */
+  #lookAround(): void {
+    const { nowMs, isLifeguard, random } = this.#context;
+    if (!isLifeguard || nowMs() - this.#lookedAroundAtMs < PROBE_INTERVAL_MS) return;
+    this.#lookedAroundAtMs = nowMs();
+    const linked = membersIn(this.#context, "alive").filter(({ isLinked }) => isLinked);
+    for (const other of shuffled(linked, random).slice(0, LOOK_AROUND_MEMBERS)) this.#deps.probe(other);
   }
 
   /** Dead, if it is time; else when to look again. */
   #weigh(judged: Judged, accusations: readonly Accusation[]): void {
     const nowMs = this.#context.nowMs();
+    if (this.#isBraked()) {
+      this.#brake(judged);
+      return;
+    }
     const deadAtMs = this.#deadAtMs(judged, accusations);
     if (nowMs < deadAtMs) {
       this.#armFor(judged, deadAtMs);
-    } else if (this.#isBraked()) {
-      count(this.#context, "deaths-braked");
-      judged.why = "too many are lost at once: it may be we who are cut off";
     } else {
       judged.diedAtMs = nowMs;
       this.become(judged, "dead", `${judged.why}, as ${accusations.length} members found`);
     }
+  }
+
+  /** When the brake is lifted its time to object begins anew: until then it was as unheard as we were. */
+  #brake(judged: Judged): void {
+    const nowMs = this.#context.nowMs();
+    Object.assign(judged, { suspectAtMs: nowMs, secondAtMs: nowMs });
+    judged.why = "too many are lost at once: it may be we who are cut off";
+    count(this.#context, "deaths-braked");
   }
 
   #deadAtMs(judged: Judged, accusations: readonly Accusation[]): number {

@@ -15,6 +15,7 @@ export interface Judged {
   state: LivenessState;
   sinceMs: number;
   why: string;
+  probedAtMs: number;
   /** When the last probe was sent that it answered. */
   ackSentAtMs: number;
   /** What we hold against it. */
@@ -50,6 +51,7 @@ export function newJudged(
     state: hasLeft ? "left" : "alive",
     sinceMs: nowMs,
     why: hasLeft ? "it said that it leaves" : "",
+    probedAtMs: NEVER_MS,
     ackSentAtMs: NEVER_MS,
     own: null,
     accusers,

@@ -9,6 +9,7 @@ import {
   LINK_LOST_CHECK_MS,
   OWNERS_MAX,
   PROBE_INTERVAL_MS,
+  WATCHED_PROBES_MAX,
 } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
 import { Judging } from "./judging.ts";
@@ -322,17 +323,25 @@ export class Liveness {
   #interval(isLate: boolean): void {
     this.#isStalled = isLate;
     if (isLate) this.#context.health.worsen();
-    for (const judged of this.#members.values()) if (judged.isWatched) this.#watch(judged);
+    this.#probeWatched();
     for (const judged of membersIn(this.#context, "suspect")) if (!isLate) this.#judging.judge(judged);
     this.#probing.round();
     this.#schedule({ kind: "interval" }, this.#probing.roundDelayMs());
   }
 
-  /** Whom we look at for ourselves, for as long as anybody accuses it. */
-  #watch(judged: Judged): void {
-    judged.isWatched =
-      (judged.state === "alive" || judged.state === "suspect") && this.#judging.standing(judged).length > 0;
-    if (judged.isWatched) this.#probing.probe(judged);
+  /** Whom we look at for ourselves, for as long as anybody accuses it. In a partition that is half of all: in turn, then. */
+  #probeWatched(): void {
+    const watched = [...this.#members.values()].filter((judged) => judged.isWatched);
+    for (const judged of watched) judged.isWatched = this.#isWatchedOn(judged);
+    const longestAgo = watched
+      .filter(({ isWatched }) => isWatched)
+      .sort((left, right) => left.probedAtMs - right.probedAtMs);
+    for (const judged of longestAgo.slice(0, WATCHED_PROBES_MAX)) this.#probing.probe(judged);
+  }
+
+  #isWatchedOn(judged: Judged): boolean {
+    const isOpen = judged.state === "alive" || judged.state === "suspect";
+    return isOpen && this.#judging.standing(judged).length > 0;
   }
 
   /** After a stall of ours its objection may wait in our queue: the next interval judges. */

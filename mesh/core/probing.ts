@@ -63,6 +63,7 @@ export class Probing {
   probe(judged: Judged): void {
     const probe = this.#probes.begin(judged.owner, this.#context.nowMs());
     if (probe === undefined) return;
+    judged.probedAtMs = probe.sentAtMs;
     if (judged.isLinked) {
       const accused = this.#events.accusedLife(judged);
       send(this.#context, judged.owner, { kind: "probe", serial: probe.serial, accused });

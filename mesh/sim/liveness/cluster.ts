@@ -15,9 +15,11 @@ import { EventQueue } from "../event-queue.ts";
 import { oneWayMs } from "../regions.ts";
 import { seededRandom } from "../seeded-random.ts";
 
-/** A member that gets little of its CPU: it runs for the tenth of each second. */
-const SLOW_PERIOD_MS = 1_000;
-const SLOW_RUN_MS = 100;
+/** A member that gets a tenth of its CPU, in the worst way: nothing for long, then a little. */
+const SLOW_PERIOD_MS = 5_000;
+const SLOW_RUN_MS = 500;
+/** A frozen member's events are looked at again after this. */
+const FROZEN_LOOK_MS = 1_000;
 const LAN_MS = 0.5;
 const GOSSIP_HOPS_MAX = 3;
 const REPAIR_MS = 1_000;
@@ -290,7 +292,7 @@ export class LivenessCluster {
 
   /** Until it runs again. */
   #waitMs({ mode, index }: Member): number {
-    if (mode === "frozen") return SLOW_PERIOD_MS;
+    if (mode === "frozen") return FROZEN_LOOK_MS;
     if (mode !== "slow") return 0;
     const phaseMs = (this.#nowMs + index * 37) % SLOW_PERIOD_MS;
     return phaseMs < SLOW_RUN_MS ? 0 : SLOW_PERIOD_MS - phaseMs + 0.001;
