@@ -51,30 +51,19 @@ export function hashEntry(entry: Entry): number {
   return combineHash(avalanche(high), avalanche(low));
 }
 
-/** 53 bits over words of 32: two lanes, as `hashEntry`'s. Another seed is another hash. */
-export function hashWords(words: readonly number[], seed: number): number {
-  let [low, high] = [seed, ~seed];
-  for (const word of words) {
-    low = Math.imul(low ^ word, 0x01000193);
-    low ^= low >>> 13;
-    high = Math.imul(high ^ word, 0x5bd1e995);
-    high ^= high >>> 15;
-  }
-  return combineHash(avalanche(high), avalanche(low));
-}
-
 /** Exclusive or of two 53-bit hashes: order does not matter, and adding twice takes away. */
 export function xorHashes(left: number, right: number): number {
   const high = Math.floor(left / 2 ** 32) ^ Math.floor(right / 2 ** 32);
   return combineHash(high, (left >>> 0) ^ (right >>> 0));
 }
 
-function combineHash(high: number, low: number): number {
+/** 53 bits of two words. */
+export function combineHash(high: number, low: number): number {
   return (high & 0x1fffff) * 2 ** 32 + (low >>> 0);
 }
 
 /** The finisher of MurmurHash3: every input bit reaches every output bit. */
-function avalanche(word: number): number {
+export function avalanche(word: number): number {
   let mixed = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);
