@@ -79,7 +79,12 @@ export const DIAL_TIMEOUT_MS: number = 1_500;
 /** Redial backoff, doubled from the first to the last, jittered by half. The last bounds how late a peer that is back is seen. */
 export const REDIAL_FIRST_MS: number = 50;
 export const REDIAL_LAST_MS: number = 1_000;
-/** Ping on the standing stream; measured: a stopped peer is noticed in 0.5-1.0 s by the first that goes unanswered. */
+/**
+ * A link that is quiet both ways is pinged this often, jittered: 300 links cost 60 pings a second. With the pings that must
+ * stay unanswered then, it bounds how late a dead peer is noticed that nobody talks to.
+ */
+export const KEEPALIVE_INTERVAL_MS: number = 5_000;
+/** Ping of a link in doubt; measured: a stopped peer is noticed in 0.5-1.0 s by the first that goes unanswered. */
 export const PING_INTERVAL_MS: number = 500;
 /** Pings in a row without a sign of life until the connection is aborted: 3 s. Counted, not timed, so that our own stall blames nobody. */
 export const PINGS_MISSED_MAX: number = 6;
@@ -133,4 +138,7 @@ export const SNAPSHOT_STOP_MS: number = 2_000;
 
 if (ENTRY_VALUE_BYTES_MAX >= GOSSIP_BYTES_MAX || DELTA_BYTES_MAX >= FRAME_BYTES_MAX) {
   throw new Error("limits: an entry must fit a gossip message, a delta must fit a frame");
+}
+if (KEEPALIVE_INTERVAL_MS % PING_INTERVAL_MS !== 0) {
+  throw new Error("limits: the keepalive interval must be whole ping intervals");
 }

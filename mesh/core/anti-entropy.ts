@@ -1,14 +1,15 @@
 // AntiEntropy: which peer is asked for what, and when a sync has ended. The asking half of the sure path: digests on connect,
-// on a gap, on a mismatch and periodically, chunk by chunk. The answering half keeps no state (delta.ts): each chunk is
+// on a gap, on a mismatch, and when a periodic summary differs, chunk by chunk. The answering half keeps no state (delta.ts): each chunk is
 // asked for with a fresh digest, so nothing is lost when a link is.
 
 import { digestForGap, digestOf, digestOfOwner } from "./digest.ts";
 import type { Counter, Effect } from "./effect.ts";
 import type { OwnerId } from "./ids.ts";
-import type { DeltaMessage, DigestItem, HostDelta } from "./message.ts";
+import type { DeltaMessage, DigestItem, HostDelta, SummaryMessage } from "./message.ts";
 import type { Protections } from "./protections.ts";
 import { type Lost, type Round, Rounds, type SyncId, type Waiter } from "./rounds.ts";
 import type { Store } from "./store.ts";
+import { isSameSummary, summaryOf } from "./summary.ts";
 
 /** How often a peer is told what it lacks until a sync with it fails: it may come to lack more meanwhile. */
 const TOLD_MAX = 4;
@@ -84,6 +85,37 @@ export class AntiEntropy {
     this.#deps.emit({ kind: "send", to: peer, message });
   }
 
+  /** The periodic question: whether anything differs. If it does, the answer is followed by the peer's digest. */
+  askWhether(peer: OwnerId): void {
+    // What is built aside is in no summary, and the peer may hold what completes it.
+    if (this.#store.statesAside.size > 0) {
+      this.ask(peer);
+      return;
+    }
+    if (!this.#peers.has(peer) || !this.#deps.protections.antiEntropy) return;
+    this.#rounds.forgetAskedBack(peer);
+    const { revision } = this.#store;
+    const round = this.#rounds.begin({ peer, isSummary: true, revision, waiters: [] }, this.#deps.nowMs());
+    if (round === undefined) return;
+    this.#deps.count("summaries");
+    const message = { kind: "summary", round: round.round, hash: summaryOf(this.#store) } as const;
+    this.#deps.emit({ kind: "send", to: peer, message });
+  }
+
+  /** Answers a summary: that nothing differs, or that our digest follows, by which both end with what either has. */
+  compareSummary(from: OwnerId, { round, hash }: SummaryMessage): void {
+    const isSame = isSameSummary(hash, summaryOf(this.#store));
+    const message = { kind: "delta", round, deltas: [], hasMore: false, isLacking: !isSame } as const;
+    this.#deps.emit({ kind: "send", to: from, message });
+    if (!isSame) {
+      this.ask(from);
+      return;
+    }
+    this.#store.confirmAll();
+    // It holds all that we hold: who waits until it was told need not wait for its digest.
+    this.told(from);
+  }
+
   /** Asks for what lies before a stretch that we cannot take. The owner surely has it; who handed it on may not yet. */
   pullGap(from: OwnerId, delta: HostDelta): void {
     if (!this.#deps.protections.gapPull) return;
@@ -131,6 +163,7 @@ export class AntiEntropy {
   answered(from: OwnerId, message: DeltaMessage, isMissed: boolean): void {
     const round = this.#rounds.end(message.round, from);
     if (round === undefined) return;
+    if (round.isSummary && !message.isLacking) this.#store.confirmAll();
     // Without progress "more" would go round for ever. Whoever brought it: another may have answered the same meanwhile.
     const { revision } = round;
     const isProgress = message.deltas.some(({ owner }) => this.#store.hasProgressed(owner, revision));

@@ -58,6 +58,7 @@ const GOLDEN: Record<Message["kind"], readonly [Message, string]> = {
   tell: [{ kind: "tell", topic: "ack", body: new Uint8Array([1]) }, "0106 92a361636bc40101"],
   ping: [{ kind: "ping" }, "0107 90"],
   pong: [{ kind: "pong" }, "0108 90"],
+  summary: [{ kind: "summary", round: 7, hash: [2 ** 40 + 1, 3] }, "010d 9307cb427000000000100003"],
 };
 
 test.each(Object.entries(GOLDEN))("%s has the bytes it was shipped with", (_kind, [message, hex]) => {
@@ -68,7 +69,7 @@ test.each(Object.entries(GOLDEN))("%s has the bytes it was shipped with", (_kind
 
 test("any bytes decode to a result, never to an exception", () => {
   fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 0, max: 9 }), (bytes, kind) => {
+    fc.property(fc.uint8Array({ maxLength: 200 }), fc.integer({ min: 0, max: 14 }), (bytes, kind) => {
       expect(decodeMessage(bytes)).toHaveProperty("ok");
       expect(decodeMessage(new Uint8Array([1, kind, ...bytes]))).toHaveProperty("ok");
     }),

@@ -38,6 +38,7 @@ const KIND_BYTES = {
   tell: 6,
   ping: 7,
   pong: 8,
+  summary: 13,
 } as const satisfies Record<Message["kind"], number>;
 
 const HEAD_BYTES = 2;
@@ -82,6 +83,8 @@ function fieldsOf(message: Message): readonly unknown[] {
     case "digest":
     case "pull":
       return [message.round, message.items.map(itemFields)];
+    case "summary":
+      return [message.round, ...message.hash];
     case "delta":
       return [message.round, message.hasMore, message.isLacking, message.deltas.map(deltaFields)];
     case "tell":
@@ -119,6 +122,7 @@ const DECODERS = {
   tell: decodeTell,
   ping: (fields) => decodeBare(fields, "ping"),
   pong: (fields) => decodeBare(fields, "pong"),
+  summary: decodeSummary,
 } as const satisfies Record<Message["kind"], (fields: unknown) => Message>;
 
 const KINDS = new Map<number, Message["kind"]>(
@@ -143,6 +147,14 @@ function decodeDigest(fields: unknown, kind: string): Pick<DigestMessage, "round
   const items = reader.list("items", DIGEST_ITEMS_MAX, decodeItem);
   reader.end();
   return { round, items };
+}
+
+function decodeSummary(fields: unknown): Message {
+  const reader = new WireReader(fields, "summary");
+  const round = reader.int("round", COUNTER_MAX);
+  const hash = [reader.int("hash", CHECKSUM_MAX), reader.int("hash", CHECKSUM_MAX)] as const;
+  reader.end();
+  return { kind: "summary", round, hash };
 }
 
 function decodeItem(fields: unknown): DigestItem {

@@ -36,6 +36,7 @@ export type Counter =
   | "gaps"
   | "stale"
   | "rounds"
+  | "summaries"
   | "pulls"
   | "rounds-expired"
   | "deltas-sent"

@@ -57,12 +57,13 @@ export function xorHashes(left: number, right: number): number {
   return combineHash(high, (left >>> 0) ^ (right >>> 0));
 }
 
-function combineHash(high: number, low: number): number {
+/** 53 bits of two words. */
+export function combineHash(high: number, low: number): number {
   return (high & 0x1fffff) * 2 ** 32 + (low >>> 0);
 }
 
 /** The finisher of MurmurHash3: every input bit reaches every output bit. */
-function avalanche(word: number): number {
+export function avalanche(word: number): number {
   let mixed = Math.imul(word ^ (word >>> 16), 0x85ebca6b);
   mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
   return mixed ^ (mixed >>> 16);

@@ -77,6 +77,11 @@ const messages: fc.Arbitrary<ReplicaMessage> = fc.oneof(
     items: fc.array(items, { maxLength: 6 }),
   }),
   fc.record({
+    kind: fc.constant("summary" as const),
+    round: counters,
+    hash: fc.tuple(fc.maxSafeNat(), fc.maxSafeNat()),
+  }),
+  fc.record({
     kind: fc.constant("delta" as const),
     round: fc.nat(30),
     deltas: fc.array(deltas, { maxLength: 3 }),
@@ -204,6 +209,7 @@ test(
         "twins",
         "repairs",
         "forgotten",
+        "summaries",
       ]),
     );
   },

@@ -3,6 +3,7 @@
 import type { Entry, MemberRole } from "../mesh.ts";
 import type { Head } from "./head.ts";
 import type { MemberName, OwnerId } from "./ids.ts";
+import type { SummaryHash } from "./summary.ts";
 import type { Start } from "./version.ts";
 
 /** The format that this release speaks; the first byte of every message. */
@@ -56,6 +57,16 @@ export interface GossipMessage {
   readonly delta: HostDelta;
 }
 
+/**
+ * All that the sender holds in force, in one hash: answered by an empty delta. If you hold something else it says so, and
+ * your digest follows.
+ */
+export interface SummaryMessage {
+  readonly kind: "summary";
+  readonly round: number;
+  readonly hash: SummaryHash;
+}
+
 /** All that the sender holds, owner by owner: answer with what it lacks, and send your own if you lack something. */
 export interface DigestMessage {
   readonly kind: "digest";
@@ -70,14 +81,14 @@ export interface PullMessage {
   readonly items: readonly DigestItem[];
 }
 
-/** The answer to the digest or pull of the same round; empty when nothing is lacking. */
+/** The answer to the digest, pull or summary of the same round; empty when nothing is lacking. */
 export interface DeltaMessage {
   readonly kind: "delta";
   readonly round: number;
   readonly deltas: readonly HostDelta[];
   /** Something did not fit: ask again with what you hold now. */
   readonly hasMore: boolean;
-  /** Your digest showed that you hold something that I lack: mine follows. */
+  /** Your digest showed that you hold something that I lack, or your summary that we differ: my digest follows. */
   readonly isLacking: boolean;
 }
 
@@ -97,6 +108,6 @@ interface PongMessage {
   readonly kind: "pong";
 }
 
-export type ReplicaMessage = DigestMessage | PullMessage | DeltaMessage;
+export type ReplicaMessage = SummaryMessage | DigestMessage | PullMessage | DeltaMessage;
 
 export type Message = HelloMessage | GossipMessage | ReplicaMessage | TellMessage | PingMessage | PongMessage;

@@ -1,5 +1,5 @@
 // Replica: one member's share of the truth. Gossip is the fast path: own changes go out at once. Anti-entropy is the sure
-// path: digest -> delta on connect, on a gap, on a checksum mismatch and periodically, both ways.
+// path: digest -> delta on connect, on a gap, on a checksum mismatch, both ways; periodically a summary, and that if it differs.
 // A pure machine: time, randomness and all that it does to the world are arguments and effects.
 
 import {
@@ -17,7 +17,7 @@ import { compareDigest } from "./digest.ts";
 import type { Counter, Effect, ReplicaInput } from "./effect.ts";
 import { isSigned } from "./head.ts";
 import type { OwnerId } from "./ids.ts";
-import type { DeltaMessage, DigestMessage, HostDelta, PullMessage } from "./message.ts";
+import type { DeltaMessage, DigestMessage, HostDelta, PullMessage, ReplicaMessage } from "./message.ts";
 import { OwnState } from "./own-state.ts";
 import { ALL_PROTECTIONS } from "./protections.ts";
 import { Raises } from "./raises.ts";
@@ -235,9 +235,12 @@ export class Replica {
     if (outcome.reason === "stale") this.#antiEntropy.correct(from, delta.owner);
   }
 
-  #message(from: OwnerId, message: DigestMessage | PullMessage | DeltaMessage): void {
+  #message(from: OwnerId, message: ReplicaMessage): void {
     if (!this.#antiEntropy.peers.has(from)) return;
     switch (message.kind) {
+      case "summary":
+        this.#antiEntropy.compareSummary(from, message);
+        break;
       case "digest":
         this.#digest(from, message);
         break;
@@ -359,7 +362,7 @@ export class Replica {
     this.#antiEntropy.expire();
     const peers = [...this.#antiEntropy.peers];
     const peer = peers[Math.floor(this.#deps.random() * peers.length)];
-    if (peer !== undefined) this.#antiEntropy.ask(peer);
+    if (peer !== undefined) this.#antiEntropy.askWhether(peer);
     const collected = this.#compaction.run(this.#store.states(), this.#nowMs);
     if (collected > 0) this.#count("tombstones-collected", collected);
     const dropped = this.#store.expireAsides(this.#nowMs);

@@ -1,4 +1,4 @@
-// Rounds: the digests and pulls that wait for their answer. At most one for a peer, and one pull for an owner: what comes
+// Rounds: the digests, summaries and pulls that wait for their answer. At most one for a peer, and one pull for an owner: what comes
 // up meanwhile is remembered as "again". Of digests at most a few at once: peers beyond that wait for their turn. A round
 // number is a token: an answer to a round that is over decides nothing. A sync that still has to be answered by the peer's
 // own digest is parked until that came.
@@ -19,8 +19,10 @@ export interface Waiter {
 export interface Round {
   readonly round: number;
   readonly peer: OwnerId;
-  /** Undefined: a digest of everything. */
+  /** Undefined: a digest of everything, or a summary. */
   readonly pulled: OwnerId | undefined;
+  /** Only whether anything differs was asked. */
+  readonly isSummary: boolean;
   /** What our store was when we asked. */
   readonly revision: number;
   readonly waiters: readonly Waiter[];
@@ -38,6 +40,7 @@ export interface Round {
 export interface RoundRequest {
   readonly peer: OwnerId;
   readonly pulled?: OwnerId | undefined;
+  readonly isSummary?: boolean;
   readonly revision: number;
   readonly waiters: readonly Waiter[];
 }
@@ -81,6 +84,7 @@ export class Rounds {
       round: this.#last,
       peer: request.peer,
       pulled: request.pulled,
+      isSummary: request.isSummary === true,
       revision: request.revision,
       waiters: request.waiters,
       begunAtMs: nowMs,
@@ -117,6 +121,11 @@ export class Rounds {
     const isVain = this.#askedBackAt.get(peer) === revision;
     this.#askedBackAt.set(peer, revision);
     return !isVain;
+  }
+
+  /** The next second: what was asked back in vain may be again. */
+  forgetAskedBack(peer: OwnerId): void {
+    this.#askedBackAt.delete(peer);
   }
 
   /** `peer` asked what it lacks: a round that runs takes note. */

@@ -152,6 +152,11 @@ export class Store implements StoreView {
     if (head !== undefined) this.#unconfirmed.show(owner, { ...start, counter }, head);
   }
 
+  /** A peer has all in force just as it is here. */
+  confirmAll(): void {
+    this.#unconfirmed.clear();
+  }
+
   #apply(delta: HostDelta): Outcome {
     const { owner, start } = delta;
     if (this.forgotten.covers(owner, start)) return { kind: "ignored", reason: "forgotten" };

@@ -24,6 +24,10 @@ export class Unconfirmed {
     this.#versions.delete(owner);
   }
 
+  clear(): void {
+    this.#versions.clear();
+  }
+
   /**
    * A peer showed `shown` of it, and `inForce` is ours by now. That it has a newer one confirms nothing: ours is outdated
    * until that has taken its place.

@@ -8,10 +8,11 @@ import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { HelloMessage } from "../core/message.ts";
-import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX, PING_INTERVAL_MS, PINGS_MISSED_MAX } from "../limits.ts";
+import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX, PING_INTERVAL_MS } from "../limits.ts";
 import { messageOf } from "../result.ts";
 import { frame, listenFrames } from "./frames.ts";
 import { exchangeHello, HELLO_PROTOCOL, HELLO_TIMEOUT_MS } from "./hello.ts";
+import { LinkWatch } from "./link-watch.ts";
 
 /** A standing stream that cannot be opened in this time is on a connection that is not worth keeping. */
 const OPEN_TIMEOUT_MS = 2_000;
@@ -65,8 +66,8 @@ interface Link {
   opening: Connection | undefined;
   /** Its streams to us that wait for the link to be up. */
   readonly waiting: Map<Stream, Connection>;
-  wasHeard: boolean;
-  missedPings: number;
+  /** Anew each time that the link comes up. */
+  watch: LinkWatch;
   gossiplessTicks: number;
 }
 
@@ -130,6 +131,7 @@ export class Links {
     const link = this.#links.get(peer);
     const stream = link?.outbound?.stream;
     if (stream === undefined) return false;
+    link?.watch.said();
     if (stream.writeBufferLength + bytes.length > PEER_QUEUE_BYTES_MAX) {
       this.#events.count("frames-dropped");
       this.#events.onOverflow(peer);
@@ -142,6 +144,11 @@ export class Links {
       // Closed a moment ago: its close event follows.
       return false;
     }
+  }
+
+  /** Looks at the link now, at the fast interval, and cuts it when that stays unanswered. */
+  doubt(peer: OwnerId): void {
+    if (this.#links.get(peer)?.watch.doubt() === true) this.send(peer, PING);
   }
 
   // --- hello
@@ -260,8 +267,7 @@ export class Links {
   }
 
   #up(link: Link): void {
-    link.wasHeard = true;
-    link.missedPings = 0;
+    link.watch = new LinkWatch(Math.random);
     link.gossiplessTicks = 0;
     this.#events.count("links-up");
     this.#events.onUp(link.peer);
@@ -298,7 +304,7 @@ export class Links {
   #listen(link: Link, stream: Stream, connection: Connection): void {
     listenFrames(stream, FRAME_BYTES_MAX, {
       onFrame: (bytes) => {
-        link.wasHeard = true;
+        link.watch.heard();
         this.#events.onFrame(link.peer, bytes);
       },
       onEnd: (reason) => {
@@ -328,16 +334,12 @@ export class Links {
     }
   }
 
-  /** Missed pings are counted, not timed: after a stall of our own the first tick blames nobody. */
   #watchLife(link: Link): void {
-    link.missedPings = link.wasHeard ? 0 : link.missedPings + 1;
-    if (link.missedPings > PINGS_MISSED_MAX) {
-      this.#events.count("peers-silent");
-      this.#cut(link, "silent");
-    } else if (!link.wasHeard) {
-      this.send(link.peer, PING);
-    }
-    link.wasHeard = false;
+    const step = link.watch.tick();
+    if (step === "ping") this.send(link.peer, PING);
+    if (step !== "dead") return;
+    this.#events.count("peers-silent");
+    this.#cut(link, "silent");
   }
 
   /** gossipsub does not reopen a stream that was lost: the peer would be in its mesh and hear nothing, for ever. */
@@ -366,7 +368,6 @@ function hasGossipStream(connection: Connection): boolean {
 }
 
 function newLink(peer: OwnerId, incarnation: number): Link {
-  const counters = { wasHeard: false, missedPings: 0, gossiplessTicks: 0 };
   return {
     peer,
     incarnation,
@@ -374,7 +375,8 @@ function newLink(peer: OwnerId, incarnation: number): Link {
     outbound: undefined,
     opening: undefined,
     waiting: new Map(),
-    ...counters,
+    watch: new LinkWatch(Math.random),
+    gossiplessTicks: 0,
   };
 }
 

@@ -312,6 +312,7 @@ class Libp2pMesh implements RunningMesh {
       case "pull":
         this.#questions.add(from, message);
         break;
+      case "summary":
       case "delta":
         this.#step({ kind: "message", from, message });
         break;

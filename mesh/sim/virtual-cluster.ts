@@ -238,7 +238,7 @@ export class VirtualCluster {
       return;
     }
     const decoded = throughCodec(message);
-    if (decoded.kind !== "digest" && decoded.kind !== "pull" && decoded.kind !== "delta") return;
+    if (!("round" in decoded)) return;
     const direction = `${from.owner} ${to}`;
     const earliestMs = this.#frameTimes.get(direction) ?? 0;
     const atMs = Math.max(earliestMs, this.nowMs + this.random() * this.#delayMsMax);
