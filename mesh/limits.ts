@@ -120,6 +120,10 @@ export const SUSPICION_STRETCH: number = 6;
 export const OBJECTION_MS: number = 300;
 /** How long one that was declared dead counts for the brake on mass death. */
 export const MASS_DEATH_WINDOW_MS: number = 60_000;
+/** How often we look how late our own event loop is. */
+export const LAG_LOOK_INTERVAL_MS: number = 500;
+/** What a member waits at its stop until all that are connected know that it leaves. */
+export const LEAVE_MS: number = 300;
 /** A lag of our own event loop that makes us doubt ourselves. */
 export const LAG_DOUBT_MS: number = 250;
 /** Accusations remembered, of all by all: a partition of a thousand in halves makes some tens of thousands. */

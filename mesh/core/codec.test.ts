@@ -58,6 +58,13 @@ const GOLDEN: Record<Message["kind"], readonly [Message, string]> = {
   tell: [{ kind: "tell", topic: "ack", body: new Uint8Array([1]) }, "0106 92a361636bc40101"],
   ping: [{ kind: "ping" }, "0107 90"],
   pong: [{ kind: "pong" }, "0108 90"],
+  probe: [
+    { kind: "probe", serial: 3, accused: { incarnation: 1_764_000_000_000, refutation: 2 } },
+    "0109 9303cb4279ab697e80000002",
+  ],
+  "probe-ack": [{ kind: "probe-ack", serial: 3 }, "010a 9103"],
+  "probe-request": [{ kind: "probe-request", serial: 3, target: OWNER }, "010b 9203a16f"],
+  "probe-report": [{ kind: "probe-report", serial: 3, isAlive: true }, "010c 9203c3"],
   summary: [{ kind: "summary", round: 7, hash: [2 ** 40 + 1, 3] }, "010d 9307cb427000000000100003"],
 };
 

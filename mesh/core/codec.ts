@@ -16,6 +16,7 @@ import type { Entry } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { type Head, ROOT_BYTES, SIGNATURE_BYTES } from "./head.ts";
 import { isName, memberName, type OwnerId, ownerId } from "./ids.ts";
+import type { LivenessMessage } from "./liveness-face.ts";
 import {
   type DigestItem,
   type DigestMessage,
@@ -38,6 +39,10 @@ const KIND_BYTES = {
   tell: 6,
   ping: 7,
   pong: 8,
+  probe: 9,
+  "probe-ack": 10,
+  "probe-request": 11,
+  "probe-report": 12,
   summary: 13,
 } as const satisfies Record<Message["kind"], number>;
 
@@ -92,6 +97,14 @@ function fieldsOf(message: Message): readonly unknown[] {
     case "ping":
     case "pong":
       return [];
+    case "probe":
+      return [message.serial, message.accused?.incarnation ?? null, message.accused?.refutation ?? null];
+    case "probe-ack":
+      return [message.serial];
+    case "probe-request":
+      return [message.serial, message.target];
+    case "probe-report":
+      return [message.serial, message.isAlive];
   }
 }
 
@@ -122,6 +135,12 @@ const DECODERS = {
   tell: decodeTell,
   ping: (fields) => decodeBare(fields, "ping"),
   pong: (fields) => decodeBare(fields, "pong"),
+  probe: decodeProbe,
+  "probe-ack": (fields) => decodeLiveness(fields, "probe-ack", () => ({})),
+  "probe-request": (fields) =>
+    decodeLiveness(fields, "probe-request", (reader) => ({ target: readOwner(reader) })),
+  "probe-report": (fields) =>
+    decodeLiveness(fields, "probe-report", (reader) => ({ isAlive: reader.flag("alive") })),
   summary: decodeSummary,
 } as const satisfies Record<Message["kind"], (fields: unknown) => Message>;
 
@@ -251,6 +270,28 @@ function decodeTell(fields: unknown): Message {
 function decodeBare<Kind extends "ping" | "pong">(fields: unknown, kind: Kind): { kind: Kind } {
   new WireReader(fields, kind).end();
   return { kind };
+}
+
+/** The fields that all of them begin with, then those of the kind. */
+function decodeLiveness<Kind extends LivenessMessage["kind"], Rest>(
+  fields: unknown,
+  kind: Kind,
+  readRest: (reader: WireReader) => Rest,
+): { readonly kind: Kind; readonly serial: number } & Rest {
+  const reader = new WireReader(fields, kind);
+  const serial = reader.int("serial", COUNTER_MAX);
+  const rest = readRest(reader);
+  reader.end();
+  return { kind, serial, ...rest };
+}
+
+function decodeProbe(fields: unknown): Message {
+  return decodeLiveness(fields, "probe", (reader) => {
+    const incarnation = reader.intOrNull("incarnation", INCARNATION_MAX);
+    const refutation = reader.intOrNull("refutation", COUNTER_MAX);
+    reader.require((incarnation === null) === (refutation === null), "accused");
+    return { accused: incarnation === null || refutation === null ? null : { incarnation, refutation } };
+  });
 }
 
 function readOwner(reader: WireReader): OwnerId {

@@ -58,8 +58,8 @@ export type LivenessInput =
   | { readonly kind: "member"; readonly member: LivenessMember }
   /** The standing stream to it came up or went down: a hint. */
   | { readonly kind: "link"; readonly peer: OwnerId; readonly isUp: boolean }
-  /** A dial of it was refused by its own kernel: nobody listens there. */
-  | { readonly kind: "refused"; readonly peer: OwnerId }
+  /** A dial of ours came to nothing. `isRefused`: by its own kernel, nobody listens there. */
+  | { readonly kind: "dial-failed"; readonly peer: OwnerId; readonly isRefused: boolean }
   | { readonly kind: "message"; readonly from: OwnerId; readonly message: LivenessMessage }
   /** What `accuser` (never ourselves) holds against `suspect` (maybe ourselves) from now on; null: nothing any more. */
   | {

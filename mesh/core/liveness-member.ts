@@ -8,9 +8,9 @@ export interface Judged {
   life: Life;
   hasLeft: boolean;
   isLinked: boolean;
-  /** There was a link to it in this start of it: without one we know nothing of our own, and ask nobody. */
+  /** There was a link to it, or we dialed it in vain: else we know nothing of our own, and ask nobody. */
   wasLinked: boolean;
-  /** Its kernel refused a dial since its link went down. */
+  /** Its kernel refused the last dial. */
   isRefused: boolean;
   state: LivenessState;
   sinceMs: number;

@@ -60,6 +60,8 @@ export class Liveness {
   /** Of members of whom no entry is here yet, too: by accused, then by accuser. */
   readonly #accusations = new Map<OwnerId, Map<OwnerId, Accusation>>();
   readonly #timers = new Map<number, { readonly timer: LivenessTimer; readonly dueAtMs: number }>();
+  /** Those whose standing stream is up, known by an entry or not yet. */
+  readonly #links = new Set<OwnerId>();
   #accusationCount = 0;
   #life: Life;
   #isStalled = false;
@@ -127,8 +129,8 @@ export class Liveness {
       case "link":
         this.#setLink(input.peer, input.isUp);
         break;
-      case "refused":
-        this.#refusedBy(input.peer);
+      case "dial-failed":
+        this.#dialFailed(input.peer, input.isRefused);
         break;
       case "message":
         if (this.#members.has(input.from)) this.#message(input.from, input.message);
@@ -179,6 +181,8 @@ export class Liveness {
     if (this.#members.size >= OWNERS_MAX) return;
     const accusers = this.#accusations.get(member.owner);
     const judged = newJudged(member, { nowMs: this.#nowMs, accusers });
+    judged.isLinked = this.#links.has(member.owner);
+    judged.wasLinked = judged.isLinked;
     this.#members.set(member.owner, judged);
     this.#judging.judge(judged);
   }
@@ -193,6 +197,8 @@ export class Liveness {
   // --- hints
 
   #setLink(peer: OwnerId, isUp: boolean): void {
+    if (isUp) this.#links.add(peer);
+    else this.#links.delete(peer);
     const judged = this.#members.get(peer);
     if (judged === undefined) return;
     judged.isLinked = isUp;
@@ -205,12 +211,14 @@ export class Liveness {
     if (judged.state === "suspect" || judged.state === "dead") this.#probing.probe(judged);
   }
 
-  #refusedBy(peer: OwnerId): void {
+  #dialFailed(peer: OwnerId, isRefused: boolean): void {
     const judged = this.#members.get(peer);
     if (judged === undefined || judged.isLinked) return;
-    judged.isRefused = true;
+    judged.isRefused = isRefused;
+    // Whom we dialed and did not reach we know something of, though there never was a link.
+    judged.wasLinked = true;
     // What was silent until now is closed, as we see now.
-    if (judged.state === "suspect" && judged.own !== null) this.#judging.accuse(judged);
+    if (isRefused && judged.state === "suspect" && judged.own !== null) this.#judging.accuse(judged);
   }
 
   #linkLost(peer: OwnerId): void {

@@ -3,6 +3,7 @@
 import type { Entry, MemberRole } from "../mesh.ts";
 import type { Head } from "./head.ts";
 import type { MemberName, OwnerId } from "./ids.ts";
+import type { LivenessMessage } from "./liveness-face.ts";
 import type { SummaryHash } from "./summary.ts";
 import type { Start } from "./version.ts";
 
@@ -110,4 +111,11 @@ interface PongMessage {
 
 export type ReplicaMessage = SummaryMessage | DigestMessage | PullMessage | DeltaMessage;
 
-export type Message = HelloMessage | GossipMessage | ReplicaMessage | TellMessage | PingMessage | PongMessage;
+export type Message =
+  | HelloMessage
+  | GossipMessage
+  | ReplicaMessage
+  | TellMessage
+  | PingMessage
+  | PongMessage
+  | LivenessMessage;

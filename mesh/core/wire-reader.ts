@@ -25,6 +25,11 @@ export class WireReader {
     return value as number;
   }
 
+  intOrNull(name: string, max: number): number | null {
+    if (this.#fields[this.#next] === null) return this.#take() as null;
+    return this.int(name, max);
+  }
+
   /** Fields of a part that another reader reads. */
   next(): unknown {
     return this.#take();

@@ -36,11 +36,18 @@ export async function dial(
     const isSelf = error instanceof Error && SELF_DIAL.test(error.message);
     count("dials-failed");
     logger.debug({ addresses, reason: messageOf(error) }, "dial failed");
-    return { kind: isSelf ? "self" : "failed" };
+    return isSelf ? { kind: "self" } : { kind: "failed", isRefused: isRefused(error) };
   }
   const admission = await links.admission(connection);
-  if (admission !== "accepted") return { kind: admission };
+  if (admission === "failed") return { kind: "failed", isRefused: false };
+  if (admission === "foreign") return { kind: "foreign" };
   return { kind: "connected", owner: ownerId(connection.remotePeer.toString()) };
+}
+
+/** Of several addresses: of each. libp2p keeps the system's code in the text alone. */
+function isRefused(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isRefused);
+  return messageOf(error).includes("ECONNREFUSED");
 }
 
 function withPeerId(address: string, owner: OwnerId | undefined): Multiaddr {

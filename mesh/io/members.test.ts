@@ -18,14 +18,19 @@ function twoOfOneName(): Store {
   ] as const) {
     const own = new OwnState(owner, { incarnation, startId: 1 }, standInCrypto(owner));
     const name = memberName("host-1");
-    own.write(MEMBER_KEY, encodeMember({ name, role: "host", addresses: [], startedAtMs: 0 }));
+    own.write(
+      MEMBER_KEY,
+      encodeMember({ name, role: "host", addresses: [], startedAtMs: 0, refutation: 0, isLeaving: false }),
+    );
     store.install(own.state);
   }
   return store;
 }
 
 function shown(self: OwnerId, connected: readonly OwnerId[]): readonly OwnerId[] {
-  const view = viewMembers(twoOfOneName(), self, (owner) => connected.includes(owner));
+  const livenessOf = () => ({ state: "alive", sinceMs: 0, why: "" }) as const;
+  const isConnected = (owner: OwnerId) => connected.includes(owner);
+  const view = viewMembers(twoOfOneName(), { self, isConnected, livenessOf });
   expect(view.superseded).toHaveLength(1);
   return view.shown.map(({ owner }) => owner);
 }

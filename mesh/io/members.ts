@@ -6,9 +6,6 @@ import { decodeMember, MEMBER_KEY, type MemberRecord } from "../core/member.ts";
 import type { Store } from "../core/store.ts";
 import type { Entry, MemberLiveness, MemberView } from "../mesh.ts";
 
-/** Nobody judges yet. */
-const UNJUDGED: MemberLiveness = { state: "alive", sinceMs: 0, why: "" };
-
 /** An entry never changes, so it is decoded once: each member that joins makes all be looked at (measured: a third). */
 const records = new WeakMap<Entry, MemberRecord>();
 
@@ -19,15 +16,17 @@ export interface MembersView {
   readonly superseded: readonly MemberView[];
 }
 
-export function viewMembers(
-  store: Store,
-  self: OwnerId,
-  isConnected: (owner: OwnerId) => boolean,
-): MembersView {
+export interface MembersObserver {
+  readonly self: OwnerId;
+  readonly isConnected: (owner: OwnerId) => boolean;
+  readonly livenessOf: (owner: OwnerId) => MemberLiveness;
+}
+
+export function viewMembers(store: Store, observer: MembersObserver): MembersView {
   const shown = new Map<MemberName, MemberView>();
   const superseded: MemberView[] = [];
   for (const owner of store.owners()) {
-    const member = viewMember(store, owner, { self, isConnected });
+    const member = viewMember(store, owner, observer);
     if (member === undefined) continue;
     const other = shown.get(member.name);
     const isBetter = other === undefined || compareClaims(member, other) > 0;
@@ -61,7 +60,7 @@ function compareClaims(left: MemberView, right: MemberView): number {
 function viewMember(
   store: Store,
   owner: OwnerId,
-  { self, isConnected }: { self: OwnerId; isConnected: (owner: OwnerId) => boolean },
+  { self, isConnected, livenessOf }: MembersObserver,
 ): MemberView | undefined {
   const entry = store.get(owner, MEMBER_KEY);
   const record = entry && recordOf(entry);
@@ -70,7 +69,7 @@ function viewMember(
   const isSelf = owner === self;
   const { incarnation } = entry.version;
   const connected = isSelf || isConnected(owner);
-  return { owner, name, role, addresses, incarnation, connected, liveness: UNJUDGED, self: isSelf };
+  return { owner, name, role, addresses, incarnation, connected, liveness: livenessOf(owner), self: isSelf };
 }
 
 function recordOf(entry: Entry): MemberRecord | undefined {

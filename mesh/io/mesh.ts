@@ -2,16 +2,16 @@
 // shared truth is decided here.
 
 import type { Logger } from "pino";
-import { decodeMessage, encodeMessage } from "../core/codec.ts";
+import { encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
 import { isSigned } from "../core/head.ts";
 import { isName, type OwnerId } from "../core/ids.ts";
-import { encodeMember, MEMBER_ADDRESSES_MAX, MEMBER_KEY } from "../core/member.ts";
+import { MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX, LEARN_MS } from "../limits.ts";
+import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX, LEARN_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -28,9 +28,11 @@ import { dial } from "./dial.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
 import { createHeadCrypto } from "./head-crypto.ts";
 import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
+import { Inbox } from "./inbox.ts";
 import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
-import { HiddenMembers, viewMembers } from "./members.ts";
+import { LivenessLoop } from "./liveness-loop.ts";
+import { MemberBook } from "./member-book.ts";
 import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
@@ -83,9 +85,9 @@ class Libp2pMesh implements RunningMesh {
   );
   readonly #counters = new Map<string, number>();
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
-  readonly #memberListeners = new Set<() => void>();
   readonly #tells = new Tells();
-  readonly #hidden = new HiddenMembers();
+  readonly #members: MemberBook;
+  readonly #liveness: LivenessLoop;
   readonly #applied: Applied;
   // Set in start, which is awaited before anybody gets the mesh.
   #node: MeshNode | undefined;
@@ -127,7 +129,17 @@ class Libp2pMesh implements RunningMesh {
     this.#peers = new Peers(identity.owner, {
       dial: (addresses, owner) => this.#dial(addresses, owner),
       isConnected: (owner) => this.#links?.isUp(owner) === true,
+      onFailed: (owner, isRefused) => this.#liveness.dialFailed(owner, isRefused),
       random: Math.random,
+      logger,
+    });
+    this.#liveness = this.#createLiveness();
+    this.#members = new MemberBook({
+      self: this.self,
+      store: this.store,
+      isConnected: (owner) => this.#links?.isUp(owner) === true,
+      livenessOf: (owner) => this.#liveness.judgement(owner),
+      write: (key, value) => this.write(key, value),
       logger,
     });
     const count = (counter: string, by?: number) => this.#count(counter, by);
@@ -135,7 +147,7 @@ class Libp2pMesh implements RunningMesh {
   }
 
   async start(): Promise<void> {
-    const { cluster, listen } = this.#options;
+    const { cluster, listen, advertise } = this.#options;
     this.#step({ kind: "restore", deltas: this.#snapshot.takeStates() });
     this.#snapshot.begin(this.store);
     const node = await createNode({
@@ -157,13 +169,32 @@ class Libp2pMesh implements RunningMesh {
     this.#gossip.start(node);
     this.listenAddresses = addressesOf(node);
     this.#step({ kind: "begin" });
-    this.#writeMember();
+    this.#liveness.begin();
+    this.#members.begin(advertise.length > 0 ? advertise : this.listenAddresses);
     this.#peers.addSeeds(this.#options.seeds);
-    this.#learnMembers();
+    this.#members.learn(this.#peers);
     this.#logger.info({ owner: this.self.owner, listen: this.listenAddresses }, "mesh listens");
   }
 
+  #createLiveness(): LivenessLoop {
+    const { incarnation } = this.#identity.start;
+    return new LivenessLoop(
+      { self: this.self.owner, incarnation },
+      {
+        send: (to, message) => this.#sendMessage(to, message),
+        write: (key, value) => this.#step({ kind: "write", key, value }),
+        memberEntries: () => this.store.list(MEMBER_KEY).filter(({ key }) => key === MEMBER_KEY),
+        writeRefutation: (refutation) => this.#members.object(refutation),
+        doubt: (peer) => this.#links?.doubt(peer),
+        onJudged: () => this.#members.tell(),
+        count: (counter, by) => this.#count(counter, by),
+        logger: this.#logger,
+      },
+    );
+  }
+
   #createLinks(node: MeshNode): Links {
+    const inbox = this.#createInbox();
     const { cluster, name, role } = this.#options;
     const hello = () =>
       ({ kind: "hello", cluster, name, role, incarnation: this.#identity.start.incarnation }) as const;
@@ -175,7 +206,7 @@ class Libp2pMesh implements RunningMesh {
         events: {
           onUp: (peer) => this.#linkChanged({ kind: "peer-connected", peer }),
           onDown: (peer) => this.#linkChanged({ kind: "peer-disconnected", peer }),
-          onFrame: (peer, bytes) => this.#frame(peer, bytes),
+          onFrame: (peer, bytes) => inbox.frame(peer, bytes),
           onOverflow: (peer) => this.#step({ kind: "peer-overflowed", peer }),
           count: (counter) => this.#count(counter),
         },
@@ -212,12 +243,11 @@ class Libp2pMesh implements RunningMesh {
   }
 
   onMembers(listener: () => void): () => void {
-    this.#memberListeners.add(listener);
-    return () => this.#memberListeners.delete(listener);
+    return this.#members.onMembers(listener);
   }
 
   members(): readonly MemberView[] {
-    return this.#viewMembers().shown;
+    return this.#members.view();
   }
 
   call(
@@ -260,11 +290,19 @@ class Libp2pMesh implements RunningMesh {
 
   async #stop(): Promise<void> {
     clearTimeout(this.#learning);
+    await this.#sayGoodbye();
     const written = this.#loop.stop();
     this.#applied.stop();
     this.#changeListeners.clear();
-    this.#memberListeners.clear();
+    this.#members.clear();
     await Promise.all([written, this.#leave(), this.#snapshot.stop()]);
+  }
+
+  /** Those that are connected need not look for us. */
+  async #sayGoodbye(): Promise<void> {
+    if (this.#node?.status !== "started" || this.#leaving !== undefined) return;
+    if (this.members().every((member) => member.self || !member.connected)) return;
+    await this.whenApplied(this.#members.leave(), AbortSignal.timeout(LEAVE_MS));
   }
 
   /** Nobody hears us any more; what we hold can still be read, and own writes are kept. */
@@ -274,6 +312,7 @@ class Libp2pMesh implements RunningMesh {
   }
 
   async #close(): Promise<void> {
+    this.#liveness.stop();
     this.#peers.stop();
     this.#calls?.stop();
     this.#gossip.stop();
@@ -296,57 +335,32 @@ class Libp2pMesh implements RunningMesh {
     this.#loop.step(input);
   }
 
-  #frame(peer: OwnerId, bytes: Uint8Array): void {
-    const decoded = decodeMessage(bytes);
-    if (!decoded.ok) {
-      this.#count("refused-frame-bytes");
-      this.#logger.debug({ peer, reason: decoded.error }, "refused a frame");
-      return;
-    }
-    this.#handle(peer, decoded.value);
-  }
-
-  #handle(from: OwnerId, message: Message): void {
-    switch (message.kind) {
-      case "digest":
-      case "pull":
-        this.#questions.add(from, message);
-        break;
-      case "summary":
-      case "delta":
-        this.#step({ kind: "message", from, message });
-        break;
-      case "gossip":
-        // Only over gossipsub.
-        this.#count("refused-frame-gossip");
-        break;
-      case "tell":
-        this.#tells.receive(message.topic, message.body, from);
-        break;
-      case "ping":
-        this.#sendMessage(from, { kind: "pong" });
-        break;
-      case "pong":
-      case "hello":
-        break;
-      default:
-        message satisfies never;
-    }
+  #createInbox(): Inbox {
+    return new Inbox({
+      onQuestion: (from, message) => this.#questions.add(from, message),
+      onMessage: (from, message) => this.#step({ kind: "message", from, message }),
+      onTell: (topic, body, from) => this.#tells.receive(topic, body, from),
+      onLiveness: (from, message) => this.#liveness.message(from, message),
+      onPing: (from) => this.#sendMessage(from, { kind: "pong" }),
+      count: (counter) => this.#count(counter),
+      logger: this.#logger,
+    });
   }
 
   #linkChanged(input: ReplicaInput & { readonly peer: OwnerId }): void {
     this.#logger.debug({ peer: input.peer, to: input.kind }, "link changed");
     this.#step(input);
+    this.#liveness.link(input.peer, input.kind === "peer-connected");
     if (input.kind === "peer-disconnected") {
       this.#questions.drop(input.peer);
       this.#peers.lost(input.peer);
     }
-    this.#tellMembers();
+    this.#members.tell();
   }
 
   async #dial(addresses: readonly string[], owner: OwnerId | undefined): Promise<DialOutcome> {
     const [node, links] = [this.#node, this.#links];
-    if (node === undefined || links === undefined) return { kind: "failed" };
+    if (node === undefined || links === undefined) return { kind: "failed", isRefused: false };
     const deps = { node, links, logger: this.#logger, count: (counter: string) => this.#count(counter) };
     return dial(deps, addresses, owner);
   }
@@ -359,10 +373,11 @@ class Libp2pMesh implements RunningMesh {
 
   #changed(change: EntryChange): void {
     for (const listener of this.#changeListeners) listener(change);
+    this.#liveness.changed(change);
     // Of those on our disk nobody is dialed before we listen.
     if (change.key !== MEMBER_KEY || change.path === "disk") return;
-    this.#learnMembers();
-    this.#tellMembers();
+    this.#members.learn(this.#peers);
+    this.#members.tell();
   }
 
   /** Of two processes with one key the younger leaves: its peers would take its answers for the other's. */
@@ -370,28 +385,6 @@ class Libp2pMesh implements RunningMesh {
     this.#logger.error(...describeTwin(isYounger, entries));
     if (isYounger)
       this.#leave().catch((err: unknown) => this.#logger.error({ err }, "cannot leave the mesh"));
-  }
-
-  #learnMembers(): void {
-    const { shown, superseded } = this.#viewMembers();
-    const others = shown.filter((member) => !member.self);
-    this.#peers.setMembers(new Map(others.map((member) => [member.owner, member.addresses])));
-    this.#hidden.log(superseded, this.#logger);
-  }
-
-  #tellMembers(): void {
-    for (const listener of this.#memberListeners) listener();
-  }
-
-  #viewMembers(): ReturnType<typeof viewMembers> {
-    return viewMembers(this.store, this.self.owner, (owner) => this.#links?.isUp(owner) === true);
-  }
-
-  #writeMember(): void {
-    const { name, role, advertise } = this.#options;
-    const all = advertise.length > 0 ? advertise : this.listenAddresses;
-    const addresses = all.slice(0, MEMBER_ADDRESSES_MAX);
-    this.write(MEMBER_KEY, encodeMember({ name, role, addresses, startedAtMs: Date.now() }));
   }
 
   #count(counter: string, by = 1): void {

@@ -20,16 +20,19 @@ let dials: Dial[];
 let answered: number;
 let connected: Set<OwnerId>;
 let peers: Peers;
+let failed: { owner: OwnerId; isRefused: boolean }[];
 
 beforeEach(() => {
   vi.useFakeTimers();
   dials = [];
   answered = 0;
   connected = new Set();
+  failed = [];
   peers = new Peers(SELF, {
     dial: (addresses, owner) =>
       new Promise((end) => dials.push({ address: addresses[0], owner, atMs: Date.now(), end })),
     isConnected: (owner) => connected.has(owner),
+    onFailed: (owner, isRefused) => failed.push({ owner, isRefused }),
     random: () => 0.5,
     logger: pino({ level: "silent" }),
   });
@@ -43,7 +46,7 @@ afterEach(() => {
 
 async function failAll(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn += 1) {
-    dials.at(-1)?.end({ kind: "failed" });
+    dials.at(-1)?.end({ kind: "failed", isRefused: false });
     await vi.advanceTimersByTimeAsync(REDIAL_LAST_MS);
   }
 }
@@ -61,7 +64,7 @@ test("a dial that hung until its time-out is followed by the next at once: it wa
   await failAll(10);
   await vi.advanceTimersByTimeAsync(REDIAL_LAST_MS);
   const before = dials.length;
-  dials.at(-1)?.end({ kind: "failed" });
+  dials.at(-1)?.end({ kind: "failed", isRefused: false });
   await vi.advanceTimersByTimeAsync(1);
   expect(dials).toHaveLength(before + 1);
 });
@@ -156,7 +159,7 @@ test("no more dials run at once than the bound", async () => {
   peers.addSeeds(Array.from({ length: 3 * DIALS_MAX }, (_, at) => `/ip4/127.0.0.1/tcp/${at + 1}`));
   await vi.advanceTimersByTimeAsync(10);
   expect(dials).toHaveLength(DIALS_MAX);
-  dials[0]?.end({ kind: "failed" });
+  dials[0]?.end({ kind: "failed", isRefused: false });
   await vi.advanceTimersByTimeAsync(1);
   expect(dials).toHaveLength(DIALS_MAX + 1);
 });

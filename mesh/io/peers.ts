@@ -5,15 +5,21 @@ import type { Logger } from "pino";
 import type { OwnerId } from "../core/ids.ts";
 import { DIALS_MAX, REDIAL_FIRST_MS, REDIAL_LAST_MS } from "../limits.ts";
 
-/** `self`: we dialed ourselves, and never will again. `foreign`: of another cluster, so hardly ever again. */
+/**
+ * `failed`: `isRefused` by the kernel there, nobody listens. `self`: we dialed ourselves, and never will again. `foreign`: of
+ * another cluster, so hardly ever again.
+ */
 export type DialOutcome =
   | { readonly kind: "connected"; readonly owner: OwnerId }
-  | { readonly kind: "failed" | "foreign" | "self" };
+  | { readonly kind: "failed"; readonly isRefused: boolean }
+  | { readonly kind: "foreign" | "self" };
 
 export interface PeersDeps {
   /** Dials one member: all addresses are the same one's. `owner` is undefined for a seed. Never rejects. */
   readonly dial: (addresses: readonly string[], owner: OwnerId | undefined) => Promise<DialOutcome>;
   readonly isConnected: (owner: OwnerId) => boolean;
+  /** A dial of that member came to nothing. */
+  readonly onFailed: (owner: OwnerId, isRefused: boolean) => void;
   /** In [0, 1). */
   readonly random: () => number;
   readonly logger: Logger;
@@ -153,6 +159,7 @@ export class Peers {
         if (!this.#isSatisfied(target)) this.#retry(target, 0);
         break;
       case "failed":
+        if (target.owner !== undefined) this.#deps.onFailed(target.owner, outcome.isRefused);
         // From one dial's begin to the next: in a black hole the time-out is all the wait that there is.
         this.#retry(target, tookMs);
         break;

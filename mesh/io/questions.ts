@@ -4,7 +4,7 @@
 import type { OwnerId } from "../core/ids.ts";
 import type { DigestMessage, PullMessage } from "../core/message.ts";
 
-type Question = DigestMessage | PullMessage;
+export type Question = DigestMessage | PullMessage;
 
 /** Pulls of one peer that wait; each names one owner or a few, and an honest peer has one for each at a time. */
 const PULLS_PER_PEER_MAX = 64;

@@ -126,7 +126,14 @@ class MemoryMesh implements Mesh {
     this.#own = { ...start, counter: 0, complete: false, entries: new Map() };
     this.#states.set(self.owner, this.#own);
     this.store = storeView(this.#states);
-    const record = { name: self.name, role: self.role, addresses: [], startedAtMs: start.incarnation };
+    const record = {
+      name: self.name,
+      role: self.role,
+      addresses: [],
+      startedAtMs: start.incarnation,
+      refutation: 0,
+      isLeaving: false,
+    };
     this.write(MEMBER_KEY, encodeMember(record));
     const count = (): void => undefined;
     this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });

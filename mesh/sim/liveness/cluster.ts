@@ -169,7 +169,7 @@ export class LivenessCluster {
   #closeLinks(member: Member): void {
     for (const peer of member.links) {
       const link: LivenessInput = { kind: "link", peer: member.owner, isUp: false };
-      const refused: LivenessInput = { kind: "refused", peer: member.owner };
+      const refused: LivenessInput = { kind: "dial-failed", peer: member.owner, isRefused: true };
       this.#later(this.#delayMs(member.index, peer), { to: peer, from: peer, input: link });
       this.#later(3 * this.#delayMs(member.index, peer), { to: peer, from: peer, input: refused });
     }
