@@ -37,12 +37,14 @@ async function run({ name, clockOffsetMs, ...rest }: MeshMemberOptions): Promise
   const [listen = ""] = mesh.listenAddresses;
   tell({ event: "ready", owner: mesh.self.owner, listen, dump: dumpOf(mesh) });
   mesh.onChange((change) => {
+    if (isPassing(change)) return;
     const held = { ...heldOf(change), hash: hashOf(change) };
     tell({ event: "change", ...held, path: change.path, routes: mesh.store.list("vm/").length });
   });
   const tellLinks = (): void => tell({ event: "links", connected: connectedOf(mesh) });
   tellLinks();
   mesh.onMembers(tellLinks);
+  watchJudgements(mesh);
   watchMetrics(mesh);
   for await (const line of createInterface({ input: process.stdin }))
     await obey(mesh, JSON.parse(line) as MeshCommand);
@@ -89,6 +91,18 @@ async function burst(
   }
 }
 
+function watchJudgements(mesh: RunningMesh): void {
+  const last = new Map<string, string>();
+  mesh.onMembers(() => {
+    for (const { owner, liveness } of mesh.members()) {
+      const { state } = liveness;
+      if ((last.get(owner) ?? "alive") === state) continue;
+      last.set(owner, state);
+      tell({ event: "judged", owner, state, atNs: String(process.hrtime.bigint()) });
+    }
+  });
+}
+
 /** No event tells of them. */
 function watchMetrics(mesh: RunningMesh): void {
   let last = "";
@@ -101,8 +115,14 @@ function watchMetrics(mesh: RunningMesh): void {
 }
 
 function dumpOf(mesh: RunningMesh): MeshDump {
-  const entries = mesh.store.list("").map((entry) => ({ ...heldOf(entry), hash: hashOf(entry) ?? "" }));
+  const shown = mesh.store.list("").filter((entry) => !isPassing(entry));
+  const entries = shown.map((entry) => ({ ...heldOf(entry), hash: hashOf(entry) ?? "" }));
   return { entries, metrics: mesh.metrics(), describe: mesh.describe() };
+}
+
+/** Accusations come and go as the failure detector sees fit: no test wrote them. */
+function isPassing({ key }: Entry): boolean {
+  return key.startsWith("suspect/");
 }
 
 function heldOf({ owner, key, version }: Entry): Omit<HeldEntry, "hash"> {

@@ -21,6 +21,8 @@ export class MeshProcess {
   readonly #child: ChildProcess;
   readonly #answers: PromiseWithResolvers<Answer>[] = [];
   readonly #onEvent: () => void;
+  /** Of others, as they came. */
+  readonly judgements: (MeshLine & { readonly event: "judged" })[] = [];
   #connected: readonly string[] = [];
   #metrics: MeshDump["metrics"] = {};
 
@@ -73,6 +75,11 @@ export class MeshProcess {
   /** Owners of its view that it is connected to, itself among them. */
   get connected(): readonly string[] {
     return this.#connected;
+  }
+
+  /** The last judgement of that owner. */
+  stateOf(owner: string): string {
+    return this.judgements.findLast((judged) => judged.owner === owner)?.state ?? "alive";
   }
 
   /** As of a moment ago, or of the last dump. */
@@ -137,6 +144,9 @@ export class MeshProcess {
         break;
       case "links":
         this.#connected = line.connected;
+        break;
+      case "judged":
+        this.judgements.push(line);
         break;
       case "metrics":
         this.#metrics = line.metrics;

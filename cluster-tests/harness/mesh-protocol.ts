@@ -61,6 +61,8 @@ export type MeshLine =
   | ({ readonly event: "change" } & HeldChange)
   /** Owners that are connected. */
   | { readonly event: "links"; readonly connected: readonly string[] }
+  /** Its judgement of a member changed. `atNs`: `process.hrtime`, the clock that all processes of a machine share. */
+  | { readonly event: "judged"; readonly owner: string; readonly state: string; readonly atNs: string }
   /** Once they changed. */
   | { readonly event: "metrics"; readonly metrics: MeshDump["metrics"] }
   /** From `warn` (40) on. */

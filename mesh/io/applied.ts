@@ -87,6 +87,11 @@ export class Applied {
     this.answers.stop();
     this.#clearTimer();
     this.#due.clear();
+    this.endWaits();
+  }
+
+  /** Those that wait now; a later write can still be waited for. */
+  endWaits(): void {
     for (const wait of this.#waits) wait.end();
   }
 

@@ -290,6 +290,7 @@ class Libp2pMesh implements RunningMesh {
 
   async #stop(): Promise<void> {
     clearTimeout(this.#learning);
+    this.#applied.endWaits();
     await this.#sayGoodbye();
     const written = this.#loop.stop();
     this.#applied.stop();
