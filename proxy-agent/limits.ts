@@ -70,6 +70,8 @@ export const ADMISSION_TRY_MS: number = 5_000;
 export const ADMISSION_PAUSE_MS: number = 250;
 /** All records of a voter: 2,000 of the largest are above it, and no cluster has them. */
 export const REGISTER_READ_BYTES_MAX: number = 64 * 1024 * 1024;
+/** Hosts that left are routed to as before for so long: an agent that is started anew must not be seen by clients. */
+export const LEFT_ROUTED_MS: number = 10_000;
 /** On SIGTERM, for the voters to learn that we left. */
 export const DEREGISTER_TIMEOUT_MS: number = 1_000;
 /** While it does not succeed, one log line so often; the first after the time that a start takes anyway. */

@@ -14,7 +14,7 @@ export interface Life {
 }
 
 /** `closed`: its connection was closed and its kernel refuses ours; `silent`: no answer, neither to us nor through others. */
-export type AccusationReason = "closed" | "silent";
+type AccusationReason = "closed" | "silent";
 
 /** "I cannot reach that life of it": what an accuser keeps in its own state until it can, or is dead itself. */
 export interface Accusation {

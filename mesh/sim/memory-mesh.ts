@@ -197,7 +197,9 @@ class MemoryMesh implements Mesh {
     const { name, role, addresses } = record.value;
     const self = owner === this.self.owner;
     const connected = self || this.#hub.reach(this.self.owner, owner) !== undefined;
-    const liveness = { state: "alive", sinceMs: 0, why: "" } as const;
+    const liveness = connected
+      ? ({ state: "alive", sinceMs: 0, why: "" } as const)
+      : ({ state: "suspect", sinceMs: 0, why: "not connected" } as const);
     return { owner, name, role, addresses, self, connected, liveness, incarnation: state.incarnation };
   }
 

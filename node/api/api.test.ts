@@ -45,7 +45,7 @@ describe("what every agent answers itself", () => {
   it("shows a member that was lost as unreachable, and keeps what it said", async () => {
     hub.disconnect(voterMesh, otherMesh);
     expect((await get(otherApi, "/v1/members")).json).toMatchObject([
-      { name: "host-1", api: "http://127.0.0.1/host-1", state: "unreachable" },
+      { name: "host-1", api: "http://127.0.0.1/host-1", state: "suspect" },
       { name: "host-2", state: "alive" },
     ]);
   });

@@ -48,12 +48,13 @@ function processMetrics(): readonly Metric[] {
 
 function meshMetrics(mesh: Mesh): readonly Metric[] {
   const members = mesh.members();
-  const count = (role: string, isConnected: boolean) =>
-    members.filter((member) => member.role === role && member.connected === isConnected).length;
-  const samples = ["host", "proxy"].flatMap((role) => [
-    [`{role="${role}",state="alive"}`, count(role, true)] as const,
-    [`{role="${role}",state="unreachable"}`, count(role, false)] as const,
-  ]);
+  const count = (role: string, state: string) =>
+    members.filter((member) => member.role === role && member.liveness.state === state).length;
+  const samples = ["host", "proxy"].flatMap((role) =>
+    ["alive", "suspect", "dead", "left"].map(
+      (state) => [`{role="${role}",state="${state}"}`, count(role, state)] as const,
+    ),
+  );
   return [
     { name: "grapevine_members", type: "gauge", help: "Members known, as this agent sees them.", samples },
     {

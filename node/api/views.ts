@@ -31,8 +31,14 @@ export interface MemberRow {
   /** Of a proxy: where clients reach it. */
   readonly http: string | null;
   readonly pid: number | null;
-  /** As the answering agent sees it. */
-  readonly state: "alive" | "unreachable";
+  /** As the answering agent judges it. */
+  readonly state: MemberView["liveness"]["state"];
+  /** How long it has been so, whole seconds. */
+  readonly forSeconds: number;
+  /** For people: how that is known; "" while it is alive. */
+  readonly why: string;
+  /** The answering agent has a connection to it. */
+  readonly connected: boolean;
   readonly region: string | null;
   readonly voter: boolean;
   readonly incarnation: number;
@@ -45,11 +51,12 @@ export function memberRows(mesh: Mesh, self: HostEntry): readonly MemberRow[] {
 }
 
 function memberRow(mesh: Mesh, member: MemberView, self: HostEntry): MemberRow {
-  const { name, role, incarnation } = member;
-  const state = member.connected ? ("alive" as const) : ("unreachable" as const);
+  const { name, role, incarnation, connected, liveness } = member;
+  const { state, why, sinceMs } = liveness;
+  const forSeconds = Math.max(0, Math.round((Date.now() - sinceMs) / 1_000));
   // Ours says more than what we were started with: the port that the system chose.
   const said = factsOf(mesh, member) ?? (member.self ? hostFacts(self) : NO_WORD);
-  return { name, role, ...said, state, incarnation };
+  return { name, role, ...said, state, forSeconds, why, connected, incarnation };
 }
 
 type Facts = Pick<MemberRow, "api" | "http" | "pid" | "region" | "voter">;

@@ -93,7 +93,10 @@ export const memberRowsShape: ZodType<MemberRow[]> = z.array(
     api: z.string().nullable(),
     http: z.string().nullable(),
     pid: z.number().nullable(),
-    state: z.enum(["alive", "unreachable"]),
+    state: z.enum(["alive", "suspect", "dead", "left"]),
+    forSeconds: z.number(),
+    why: z.string(),
+    connected: z.boolean(),
     region: z.string().nullable(),
     voter: z.boolean(),
     incarnation: z.number(),
@@ -112,6 +115,7 @@ export interface RoutesView {
       readonly host: string;
       readonly address: string;
       readonly healthy: boolean;
+      readonly hostAway?: boolean | undefined;
     }[];
   }[];
   /** VMs that left the table with requests still in flight. */
@@ -131,6 +135,7 @@ const routesViewShape: ZodType<RoutesView> = z.looseObject({
           host: z.string(),
           address: z.string(),
           healthy: z.boolean(),
+          hostAway: z.boolean().optional(),
         }),
       ),
     }),

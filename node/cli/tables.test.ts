@@ -41,6 +41,9 @@ describe("membersTable()", () => {
       http: null,
       pid: 41,
       state: "alive",
+      forSeconds: 7,
+      why: "",
+      connected: true,
       region: "default",
       voter: true,
       incarnation: 1,
@@ -51,15 +54,16 @@ describe("membersTable()", () => {
       role: "proxy",
       api: null,
       pid: null,
-      state: "unreachable",
+      state: "dead",
+      why: "it does not answer, as 2 members found",
       region: null,
       voter: false,
     } as const;
     expect(membersTable([host, proxy])).toBe(
       text([
-        "NAME      ROLE   STATE        PID  API                    HTTP  REGION   VOTER",
-        "host-1    host   alive        41   http://127.0.0.1:7900  -     default  yes",
-        "proxy-10  proxy  unreachable  -    -                      -     -        -",
+        "NAME      ROLE   STATE  FOR    PID  API                    HTTP  REGION   VOTER  WHY",
+        "host-1    host   alive  7.0 s  41   http://127.0.0.1:7900  -     default  yes",
+        "proxy-10  proxy  dead   7.0 s  -    -                      -     -        -      it does not answer, as 2 members found",
       ]),
     );
   });

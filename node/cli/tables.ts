@@ -9,16 +9,18 @@ import { formatDuration, formatTable, plainText } from "./table.ts";
 const NONE = "-";
 
 export function membersTable(rows: readonly MemberRow[]): string {
-  const header = ["NAME", "ROLE", "STATE", "PID", "API", "HTTP", "REGION", "VOTER"];
+  const header = ["NAME", "ROLE", "STATE", "FOR", "PID", "API", "HTTP", "REGION", "VOTER", "WHY"];
   const cells = rows.map((row) => [
     row.name,
     row.role,
     row.state,
+    formatDuration(row.forSeconds * 1_000),
     row.pid === null ? NONE : String(row.pid),
     row.api ?? NONE,
     row.http ?? NONE,
     row.region ?? NONE,
     row.voter ? "yes" : NONE,
+    plainText(row.why),
   ]);
   return formatTable(header, cells);
 }
@@ -137,7 +139,7 @@ export function routesText(tables: readonly ProxyTable[]): string {
       endpoint.vm,
       endpoint.host,
       endpoint.address,
-      endpoint.healthy ? "healthy" : "unhealthy",
+      describeHealth(endpoint),
       `${answered.filter((table) => hasEndpoint(table, route.hostname, endpoint.vm)).length}/${tables.length}`,
     ]),
   );
@@ -155,6 +157,11 @@ export function routesText(tables: readonly ProxyTable[]): string {
 }
 
 type Route = RoutesView["routes"][number];
+
+function describeHealth({ healthy, hostAway }: Route["endpoints"][number]): string {
+  if (!healthy) return "unhealthy";
+  return hostAway === true ? "host away" : "healthy";
+}
 
 /** By hostname, each as the proxy that is furthest has it. */
 function newestRoutes(tables: readonly ProxyTable[]): readonly Route[] {

@@ -6,7 +6,16 @@ import type { AppRoute, Endpoint } from "./route-table.ts";
 const app = appName("hello");
 const [vm, host] = [vmName("hello-v1-1"), memberName("host-1")];
 const address = { host: "127.0.0.1", port: 20_001 };
-const endpoint: Endpoint = { vm, app, release: 1, host, address, healthy: true, drainTimeoutMs: 0 };
+const endpoint: Endpoint = {
+  vm,
+  app,
+  release: 1,
+  host,
+  address,
+  healthy: true,
+  hostAway: false,
+  drainTimeoutMs: 0,
+};
 const nothing = { inFlight: [], cut: [], lastDispatch: [] };
 
 function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {

@@ -15,6 +15,7 @@ function endpoint(index: number): Endpoint {
     host,
     address: { host: "127.0.0.1", port: 1 },
     healthy: true,
+    hostAway: false,
     drainTimeoutMs: 100,
   };
 }

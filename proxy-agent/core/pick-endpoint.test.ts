@@ -13,6 +13,7 @@ function endpoint(index: number, healthy = true): Endpoint {
     host,
     address: { host: "127.0.0.1", port: index },
     healthy,
+    hostAway: false,
     drainTimeoutMs: 0,
   };
 }
@@ -38,6 +39,18 @@ describe("pickEndpoint()", () => {
     expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))?.vm).toBe("hello-v1-1");
     tried.add(vmName("hello-v1-1"));
     expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))).toBeUndefined();
+  });
+
+  test("asks one whose host is away after all healthy others, and before those that are unhealthy", () => {
+    const endpoints = [{ ...endpoint(1), hostAway: true }, endpoint(2), endpoint(3, false)];
+    const isSuspect = () => true;
+    const tried = new Set<VmName>();
+    const picks = endpoints.map(() => {
+      const picked = pickEndpoint(endpoints, choice({ isSuspect, tried }));
+      if (picked !== undefined) tried.add(picked.vm);
+      return picked?.vm;
+    });
+    expect(picks).toEqual(["hello-v1-2", "hello-v1-1", "hello-v1-3"]);
   });
 
   test("never picks a tried one, and picks one whenever one is left", () => {

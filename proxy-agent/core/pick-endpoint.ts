@@ -14,7 +14,10 @@ export interface Choice {
   readonly random: () => number;
 }
 
-/** Undefined: all were tried. Healthy ones first; if none is healthy all are asked, since our news may be old. */
+/**
+ * Undefined: all were tried. Healthy ones of hosts that are there first, those on hosts that are away next; if none is healthy
+ * all are asked, since our news may be old: no death empties a table.
+ */
 export function pickEndpoint(endpoints: readonly Endpoint[], choice: Choice): Endpoint | undefined {
   const left = choice.tried.size === 0 ? endpoints : endpoints.filter(({ vm }) => !choice.tried.has(vm));
   const [only, second] = left;
@@ -24,9 +27,9 @@ export function pickEndpoint(endpoints: readonly Endpoint[], choice: Choice): En
 
 function bestRank(endpoints: readonly Endpoint[], choice: Choice): readonly Endpoint[] {
   const healthy = endpoints.filter((endpoint) => endpoint.healthy);
-  const trusted = healthy.filter(({ vm }) => !choice.isSuspect(vm));
-  if (trusted.length > 0) return trusted;
-  return healthy.length > 0 ? healthy : endpoints;
+  const here = healthy.filter(({ hostAway }) => !hostAway);
+  const trusted = here.filter(({ vm }) => !choice.isSuspect(vm));
+  return [trusted, here, healthy].find((rank) => rank.length > 0) ?? endpoints;
 }
 
 function leastLoadedOfTwo(endpoints: readonly Endpoint[], choice: Choice): Endpoint | undefined {

@@ -52,6 +52,7 @@ export class RouteFold {
   /** Which app's table a VM is in. */
   readonly #appOf = new Map<VmName, AppName>();
   readonly #dirty = new Set<AppName>();
+  #away: ReadonlySet<MemberName> = new Set();
   /** VMs that a host deleted, the latest last. */
   readonly #deleted = new Set<VmName>();
   #table: RouteTable = EMPTY_TABLE;
@@ -65,6 +66,18 @@ export class RouteFold {
     if (entry.key.startsWith(APP_PREFIX)) return this.#takeRecord(entry, owner);
     if (entry.key.startsWith(VM_PREFIX)) return this.#takeVm(entry, owner);
     return IGNORED;
+  }
+
+  /** Hosts that are held dead, or left. Returns whether a table built now may differ. */
+  setAway(hosts: ReadonlySet<MemberName>): boolean {
+    const changed = new Set(
+      [...hosts, ...this.#away].filter((host) => hosts.has(host) !== this.#away.has(host)),
+    );
+    this.#away = hosts;
+    for (const { record } of this.#records.values()) {
+      if (record.vms.some(({ host }) => changed.has(host))) this.#dirty.add(record.app);
+    }
+    return changed.size > 0;
   }
 
   /** A record as a voter answered it. */
@@ -191,8 +204,9 @@ export class RouteFold {
     if (heard?.address == null) return null;
     const { vm, release, host } = desired;
     const healthy = heard.entry?.state === "running" && heard.entry.health === "healthy";
-    const drainTimeoutMs = drainTimeoutOf(record, release);
-    return { vm, app: record.app, release, host, address: heard.address.at, healthy, drainTimeoutMs };
+    const [hostAway, drainTimeoutMs] = [this.#away.has(host), drainTimeoutOf(record, release)];
+    const { app } = record;
+    return { vm, app, release, host, address: heard.address.at, healthy, hostAway, drainTimeoutMs };
   }
 
   #describeMissing(desired: DesiredVm): string | null {

@@ -11,6 +11,8 @@ export interface Endpoint {
   readonly address: { readonly host: string; readonly port: number };
   /** False: its host sees it failing, or not running. Asked only when no healthy one is left. */
   readonly healthy: boolean;
+  /** Its host is dead, or left a while ago, as we judge it: asked when the others were, since a dead agent is no dead VM. */
+  readonly hostAway: boolean;
   /** Of its release: what still runs so long after it left the table is cut. */
   readonly drainTimeoutMs: number;
 }

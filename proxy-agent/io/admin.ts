@@ -31,6 +31,8 @@ interface RouteView {
     readonly host: MemberName;
     readonly address: string;
     readonly healthy: boolean;
+    /** Its host is dead or left: it is asked last. */
+    readonly hostAway: boolean;
     readonly inFlight: number;
   }[];
 }
@@ -76,8 +78,9 @@ export function viewRoutes(proxy: MemberName, table: RouteTable, flights: Flight
 
 function viewRoute(hostname: string, { app, epoch, endpoints }: AppRoute, flights: Flights): RouteView {
   const shown = endpoints.map((endpoint) => {
-    const { vm, release, host, healthy } = endpoint;
-    return { vm, release, host, address: describeAddress(endpoint), healthy, inFlight: flights.inFlight(vm) };
+    const { vm, release, host, healthy, hostAway } = endpoint;
+    const address = describeAddress(endpoint);
+    return { vm, release, host, address, healthy, hostAway, inFlight: flights.inFlight(vm) };
   });
   return { hostname, app, epoch, endpoints: shown };
 }

@@ -149,6 +149,7 @@ describe("a request that waits for its connection", () => {
       host,
       address: { host: "127.0.0.1", port: 1 },
       healthy: true,
+      hostAway: false,
       drainTimeoutMs: 0,
     };
   }

@@ -17,6 +17,7 @@ import {
 import type { AckState } from "../core/ack-state.ts";
 import { RouteFold, type Verdict } from "../core/route-fold.ts";
 import { EMPTY_TABLE, type RouteTable } from "../core/route-table.ts";
+import { AwayHosts } from "./away-hosts.ts";
 import { monotonicUnixMs } from "./clock.ts";
 
 export interface RouteFeedDeps {
@@ -30,6 +31,7 @@ export class RouteFeed {
   readonly #deps: RouteFeedDeps;
   readonly #listeners: ((table: RouteTable) => void)[] = [];
   readonly #waiters = new Set<() => void>();
+  readonly #away: AwayHosts;
   #names: ReadonlyMap<OwnerId, MemberName> = new Map();
   #table: RouteTable = EMPTY_TABLE;
   #immediate: NodeJS.Immediate | undefined;
@@ -39,6 +41,7 @@ export class RouteFeed {
   constructor(options: { readonly voters: readonly MemberName[] }, deps: RouteFeedDeps) {
     this.#fold = new RouteFold(options);
     this.#deps = deps;
+    this.#away = new AwayHosts(deps.mesh, (hosts) => this.#setAway(hosts));
   }
 
   /** The table in force: every dispatch from here on uses it. */
@@ -55,15 +58,16 @@ export class RouteFeed {
     const { mesh } = this.#deps;
     this.#unsubscribes = [
       mesh.onChange((change) => this.#take(change)),
-      mesh.onMembers(() => this.#nameOwners()),
+      mesh.onMembers(() => this.#lookAtMembers()),
     ];
-    this.#nameOwners();
+    this.#lookAtMembers();
     this.flush();
   }
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     clearImmediate(this.#immediate);
+    this.#away.stop();
     for (const wake of [...this.#waiters]) wake();
   }
 
@@ -129,6 +133,15 @@ export class RouteFeed {
     const epoch = this.#fold.record(verdict.app)?.epoch ?? 0;
     this.#deps.acks.seen(verdict.app, epoch, monotonicUnixMs());
     this.#immediate ??= setImmediate(() => this.flush());
+  }
+
+  #lookAtMembers(): void {
+    this.#nameOwners();
+    this.#away.look();
+  }
+
+  #setAway(hosts: ReadonlySet<MemberName>): void {
+    if (this.#fold.setAway(hosts)) this.#immediate ??= setImmediate(() => this.flush());
   }
 
   /** An entry counts by its writer's name; of who got a name now, all is taken that was passed over. */

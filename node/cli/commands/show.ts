@@ -27,7 +27,18 @@ export function members(options: ClientOptions): Promise<ExitCode> {
   return withAgent("members", options, async (session) => {
     const rows = await ask(session, "/v1/members", memberRowsShape);
     if (options.json !== true) print(membersTable(rows));
-    else printJson(rows.map(({ name, role, api, pid, state }) => ({ name, role, api, pid, state })));
+    else
+      printJson(
+        rows.map(({ name, role, api, pid, state, forSeconds, why }) => ({
+          name,
+          role,
+          api,
+          pid,
+          state,
+          forSeconds,
+          why,
+        })),
+      );
     return EXIT.done;
   });
 }
