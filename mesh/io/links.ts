@@ -6,19 +6,21 @@ import { once } from "node:events";
 import type { Connection, Libp2p, Stream } from "@libp2p/interface";
 import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
-import { type OwnerId, ownerId } from "../core/ids.ts";
+import type { OwnerId } from "../core/ids.ts";
 import type { HelloMessage } from "../core/message.ts";
 import { FRAME_BYTES_MAX, PEER_QUEUE_BYTES_MAX, PING_INTERVAL_MS } from "../limits.ts";
 import { messageOf } from "../result.ts";
 import { frame, listenFrames } from "./frames.ts";
 import { exchangeHello, HELLO_PROTOCOL, HELLO_TIMEOUT_MS } from "./hello.ts";
+import { abortConnection, hasGossipStream, type Link, newLink, ownerOf } from "./link.ts";
 import { LinkWatch } from "./link-watch.ts";
 
 /** A standing stream that cannot be opened in this time is on a connection that is not worth keeping. */
 const OPEN_TIMEOUT_MS = 2_000;
 /** Ticks that a link may be without gossipsub's stream: it is set up in the first, and never again once lost (measured). */
 const GOSSIPLESS_TICKS_MAX = 6;
-const GOSSIP_PROTOCOLS = "/meshsub/";
+/** Ticks after which a link that is up has settled: longer than dials can cross (1.5 s), less than its end takes to give it up (3 s). */
+const SETTLED_TICKS = 5;
 /** Foreigners that are remembered: who makes up more of them is not worth the memory, nor the lines. */
 const NAMED_MAX = 1_000;
 
@@ -52,23 +54,6 @@ export interface LinksDeps {
   readonly node: Libp2p;
   readonly logger: Logger;
   readonly events: LinkEvents;
-}
-
-/** One peer with at least one accepted connection. */
-interface Link {
-  readonly peer: OwnerId;
-  /** That its process was born with. */
-  readonly incarnation: number;
-  readonly connections: Set<Connection>;
-  /** Ours to it; undefined while none is open. The link is up while it is there. */
-  outbound: { readonly connection: Connection; readonly stream: Stream } | undefined;
-  /** Where ours is being opened: one at a time, or the peer would see one end that it counts on. */
-  opening: Connection | undefined;
-  /** Its streams to us that wait for the link to be up. */
-  readonly waiting: Map<Stream, Connection>;
-  /** Anew each time that the link comes up. */
-  watch: LinkWatch;
-  gossiplessTicks: number;
 }
 
 export class Links {
@@ -190,6 +175,10 @@ export class Links {
     this.#cutOtherProcess(peer, incarnation);
     const link = this.#links.get(peer) ?? newLink(peer, incarnation);
     this.#links.set(peer, link);
+    if (connection.direction === "inbound" && isSettled(link)) {
+      this.#beginAnew(link, connection);
+      return;
+    }
     link.connections.add(connection);
     this.#admissionOf(connection).resolve("accepted");
     this.#openOutbound(link);
@@ -205,6 +194,18 @@ export class Links {
     this.#links.delete(peer);
     this.#cut(link, "another process of this member came");
     if (link.outbound !== undefined) this.#outboundLost(link, link.outbound.stream);
+  }
+
+  /**
+   * Who dials has no link to us: what we still have is gone at its end, and what we say there would be lost, while what it
+   * says on the new connection would keep us from noticing. All go, the new one too: gossipsub opens no stream on it while
+   * it knows an older one. The peer dials again within 0.1 s.
+   */
+  #beginAnew(link: Link, connection: Connection): void {
+    const reason = "the peer dialed again";
+    this.#cut(link, reason);
+    if (link.outbound !== undefined) this.#outboundLost(link, link.outbound.stream);
+    this.#fail(connection, reason);
   }
 
   async #refuse(connection: Connection, stream: Stream, theirs: HelloMessage): Promise<void> {
@@ -268,6 +269,7 @@ export class Links {
 
   #up(link: Link): void {
     link.watch = new LinkWatch(Math.random);
+    link.upTicks = 0;
     link.gossiplessTicks = 0;
     this.#events.count("links-up");
     this.#events.onUp(link.peer);
@@ -329,6 +331,7 @@ export class Links {
   #tick(): void {
     for (const link of [...this.#links.values()]) {
       if (link.outbound === undefined) continue;
+      link.upTicks += 1;
       this.#watchLife(link);
       this.#watchGossip(link);
     }
@@ -358,37 +361,7 @@ export class Links {
 
 const PING = encodeMessage({ kind: "ping" });
 
-function hasGossipStream(connection: Connection): boolean {
-  return connection.streams.some(
-    (stream) =>
-      stream.direction === "outbound" &&
-      stream.status === "open" &&
-      stream.protocol.startsWith(GOSSIP_PROTOCOLS),
-  );
-}
-
-function newLink(peer: OwnerId, incarnation: number): Link {
-  return {
-    peer,
-    incarnation,
-    connections: new Set(),
-    outbound: undefined,
-    opening: undefined,
-    waiting: new Map(),
-    watch: new LinkWatch(Math.random),
-    gossiplessTicks: 0,
-  };
-}
-
-/** libp2p throws when its own socket went first. */
-function abortConnection(connection: Connection, reason: string): void {
-  try {
-    connection.abort(new Error(reason));
-  } catch {
-    // Closed already, which is what was wanted.
-  }
-}
-
-function ownerOf(connection: Connection): OwnerId {
-  return ownerId(connection.remotePeer.toString());
+/** Not in the first moments: then the two may have dialed each other. */
+function isSettled(link: Link): boolean {
+  return link.outbound !== undefined && link.upTicks >= SETTLED_TICKS;
 }
