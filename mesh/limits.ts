@@ -106,6 +106,8 @@ export const CONFIRMERS: number = 8;
 export const WATCHED_PROBES_MAX: number = 8;
 /** Others that are probed when one becomes suspect: in a partition of a small cluster all of the other side are, at once. */
 export const LOOK_AROUND_MEMBERS: number = 16;
+/** At most so often: with many members some are always suspect to somebody, and each look is as many probes. */
+export const LOOK_AROUND_INTERVAL_MS: number = 2_000;
 /** One that was held dead is looked for this often, in case we were wrong: through others, if we have no link to it. */
 export const DEAD_PROBE_INTERVAL_MS: number = 2_000;
 /** A link that went down may be back at once: from then until others are asked about its peer. */

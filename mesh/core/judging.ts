@@ -3,13 +3,14 @@
 
 import {
   CONFIRMERS,
+  LOOK_AROUND_INTERVAL_MS,
   LOOK_AROUND_MEMBERS,
   MASS_DEATH_WINDOW_MS,
   OBJECTION_MS,
   PROBE_INTERVAL_MS,
 } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
-import { count, type LivenessContext, membersIn, shuffled } from "./liveness-context.ts";
+import { count, type LivenessContext, shuffled } from "./liveness-context.ts";
 import type { Accusation, LivenessState } from "./liveness-face.ts";
 import { compareLives, type Judged, NEVER_MS, standingAccusations } from "./liveness-member.ts";
 import { isMassDeath, suspicionMs } from "./suspicion.ts";
@@ -89,6 +90,8 @@ export class Judging {
   become(judged: Judged, to: LivenessState, why: string): void {
     const { state: from, owner } = judged;
     if (from === to) return;
+    this.#context.byState[from].delete(judged);
+    this.#context.byState[to].add(judged);
     Object.assign(judged, { state: to, sinceMs: this.#context.nowMs(), why });
     this.#context.emit({ kind: "judged", owner, from, to, why });
     // With it changed whose word counts.
@@ -123,9 +126,9 @@ export class Judging {
   /** Is it one that is lost, or we? A partition is seen as such before the first suspicion is over. */
   #lookAround(): void {
     const { nowMs, isLifeguard, random } = this.#context;
-    if (!isLifeguard || nowMs() - this.#lookedAroundAtMs < PROBE_INTERVAL_MS) return;
+    if (!isLifeguard || nowMs() - this.#lookedAroundAtMs < LOOK_AROUND_INTERVAL_MS) return;
     this.#lookedAroundAtMs = nowMs();
-    const linked = membersIn(this.#context, "alive").filter(({ isLinked }) => isLinked);
+    const linked = [...this.#context.byState.alive].filter(({ isLinked }) => isLinked);
     for (const other of shuffled(linked, random).slice(0, LOOK_AROUND_MEMBERS)) this.#deps.probe(other);
   }
 
@@ -156,7 +159,7 @@ export class Judging {
   #deadAtMs(judged: Judged, accusations: readonly Accusation[]): number {
     const { isLifeguard, health } = this.#context;
     const patienceMs = suspicionMs({
-      members: membersIn(this.#context, "alive").length + 1,
+      members: this.#context.byState.alive.size + 1,
       accusers: accusations.length,
       isClosed: this.#isClosed(judged, accusations),
       health: health.value,
@@ -175,7 +178,7 @@ export class Judging {
 
   #isClosed(judged: Judged, accusations: readonly Accusation[]): boolean {
     const closed = accusations.filter(({ reason }) => reason === "closed").length;
-    const possible = membersIn(this.#context, "alive").length + 1;
+    const possible = this.#context.byState.alive.size + 1;
     return !judged.isLinked && closed >= Math.max(this.#accusersMin, Math.min(CLOSED_ACCUSERS, possible));
   }
 
@@ -183,9 +186,8 @@ export class Judging {
     if (!this.#context.isLifeguard) return false;
     const nowMs = this.#context.nowMs();
     const isRecent = ({ diedAtMs }: Judged) => nowMs - diedAtMs < MASS_DEATH_WINDOW_MS;
-    const lost =
-      membersIn(this.#context, "suspect").length + membersIn(this.#context, "dead").filter(isRecent).length;
-    return isMassDeath({ lost, alive: membersIn(this.#context, "alive").length + 1 });
+    const lost = this.#context.byState.suspect.size + [...this.#context.byState.dead].filter(isRecent).length;
+    return isMassDeath({ lost, alive: this.#context.byState.alive.size + 1 });
   }
 
   #judgeAccusedBy(accuser: OwnerId): void {

@@ -18,16 +18,14 @@ export interface LivenessContext {
   /** Off: plain SWIM, for the simulator to show what the rest is worth. */
   readonly isLifeguard: boolean;
   readonly members: ReadonlyMap<OwnerId, Judged>;
+  /** The same members. A thousand judgements a second must not each look at a thousand members. */
+  readonly byState: Readonly<Record<LivenessState, Set<Judged>>>;
   readonly health: LocalHealth;
   /** In [0, 1). */
   readonly random: () => number;
   readonly nowMs: () => number;
   readonly emit: (effect: LivenessEffect) => void;
   readonly schedule: (timer: LivenessTimer, delayMs: number) => void;
-}
-
-export function membersIn({ members }: LivenessContext, state: LivenessState): readonly Judged[] {
-  return [...members.values()].filter((judged) => judged.state === state);
 }
 
 export function send({ emit }: LivenessContext, to: OwnerId, message: LivenessMessage): void {

@@ -13,7 +13,7 @@ import {
 } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
 import { Judging } from "./judging.ts";
-import { count, type LivenessContext, type LivenessTimer, membersIn, send } from "./liveness-context.ts";
+import { count, type LivenessContext, type LivenessTimer, send } from "./liveness-context.ts";
 import type {
   Accusation,
   Life,
@@ -75,6 +75,7 @@ export class Liveness {
       self,
       isLifeguard,
       members: this.#members,
+      byState: { alive: new Set(), suspect: new Set(), dead: new Set(), left: new Set() },
       health: new LocalHealth(isLifeguard),
       random,
       nowMs: () => this.#nowMs,
@@ -107,7 +108,7 @@ export class Liveness {
 
   describe(): string {
     const states = (["alive", "suspect", "dead", "left"] as const).map(
-      (state) => `${state}=${membersIn(this.#context, state).length}`,
+      (state) => `${state}=${this.#context.byState[state].size}`,
     );
     return `${states.join(" ")} health=${this.#context.health.value} probes=${this.#probing.size}`;
   }
@@ -184,12 +185,16 @@ export class Liveness {
     judged.isLinked = this.#links.has(member.owner);
     judged.wasLinked = judged.isLinked;
     this.#members.set(member.owner, judged);
+    this.#context.byState[judged.state].add(judged);
     this.#judging.judge(judged);
   }
 
   #forget(owner: OwnerId): void {
     const judged = this.#members.get(owner);
-    if (judged !== undefined) this.#judging.acquit(judged);
+    if (judged !== undefined) {
+      this.#judging.acquit(judged);
+      this.#context.byState[judged.state].delete(judged);
+    }
     this.#members.delete(owner);
     this.#probing.forget(owner);
   }
@@ -332,7 +337,7 @@ export class Liveness {
     this.#isStalled = isLate;
     if (isLate) this.#context.health.worsen();
     this.#probeWatched();
-    for (const judged of membersIn(this.#context, "suspect")) if (!isLate) this.#judging.judge(judged);
+    for (const judged of [...this.#context.byState.suspect]) if (!isLate) this.#judging.judge(judged);
     this.#probing.round();
     this.#schedule({ kind: "interval" }, this.#probing.roundDelayMs());
   }

@@ -8,7 +8,7 @@ import {
   PROBES_PER_INTERVAL,
 } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
-import { count, type LivenessContext, membersIn, send, shuffled } from "./liveness-context.ts";
+import { count, type LivenessContext, send, shuffled } from "./liveness-context.ts";
 import type { Life } from "./liveness-face.ts";
 import type { Judged } from "./liveness-member.ts";
 import { type Probe, Probes } from "./probes.ts";
@@ -143,7 +143,7 @@ export class Probing {
   #askOthers(probe: Probe): void {
     probe.stage = "indirect";
     const isFit = (other: Judged) => other.isLinked && other.owner !== probe.target;
-    const others = membersIn(this.#context, "alive").filter(isFit);
+    const others = [...this.#context.byState.alive].filter(isFit);
     for (const { owner } of shuffled(others, this.#context.random).slice(0, PROBE_RELAYS)) {
       probe.relays.add(owner);
       send(this.#context, owner, { kind: "probe-request", serial: probe.serial, target: probe.target });
@@ -197,7 +197,7 @@ export class Probing {
   #probeDead(): void {
     const nowMs = this.#context.nowMs();
     if (nowMs < this.#nextDeadProbeAtMs) return;
-    const dead = membersIn(this.#context, "dead").filter(({ wasLinked }) => wasLinked);
+    const dead = [...this.#context.byState.dead].filter(({ wasLinked }) => wasLinked);
     const judged = dead[Math.floor(this.#context.random() * dead.length)];
     if (judged === undefined) return;
     this.#nextDeadProbeAtMs = nowMs + DEAD_PROBE_INTERVAL_MS;

@@ -90,9 +90,12 @@ export class Applied {
     this.endWaits();
   }
 
-  /** Those that wait now; a later write can still be waited for. */
+  /** Those that wait now, as a stop ends them; the last word of a member can still be waited for. */
   endWaits(): void {
+    const wasStopped = this.#isStopped;
+    this.#isStopped = true;
     for (const wait of this.#waits) wait.end();
+    this.#isStopped = wasStopped;
   }
 
   #ackSet(): Map<OwnerId, Awaited> {

@@ -89,9 +89,25 @@ describe("RouteFold", () => {
         host: "host-1",
         address: { host: "127.0.0.1", port: 20_000 },
         healthy: true,
+        hostAway: false,
         drainTimeoutMs: 30_000,
       },
     ]);
+  });
+
+  test("marks the endpoints of a host that is away, keeps them, and takes the mark off when it is back", () => {
+    const state = newFold();
+    const vms = [desiredVm("hello-v1-1")];
+    fold([record(1, { vms }), vm("hello-v1-1", 1, 20_000)], state);
+    expect(state.setAway(new Set([HOST_1]))).toBe(true);
+    const marked = state.build();
+    expect(state.setAway(new Set([HOST_1]))).toBe(false);
+    state.setAway(new Set());
+    const back = state.build();
+    const awayIn = (table: RouteTable) =>
+      table.byHostname.get("hello.localhost")?.endpoints.map(({ hostAway }) => hostAway);
+    expect([marked, back].map(awayIn)).toEqual([[true], [false]]);
+    expect(back.serial).toBe(marked.serial + 1);
   });
 
   test("ends in one table, whatever the order of the entries and however often each comes", () => {
