@@ -21,6 +21,8 @@ import {
   encodeApplied,
 } from "./applied-answers.ts";
 
+const STOPPED = "this member stopped";
+
 export interface AppliedDeps {
   readonly mesh: Pick<Mesh, "self" | "store" | "members" | "tell" | "onTell" | "onChange" | "onMembers">;
   /** Milliseconds on a clock that never goes back. */
@@ -41,7 +43,8 @@ interface Wait {
   readonly sinceMs: number;
   readonly acks: AppliedAck[];
   readonly awaited: Map<OwnerId, Awaited>;
-  readonly end: () => void;
+  /** Why nobody is waited for any more; undefined: all have answered, or its signal fired. */
+  readonly end: (refusal?: string) => void;
 }
 
 export class Applied {
@@ -63,22 +66,27 @@ export class Applied {
 
   /** See `Mesh.whenApplied`. Runs to its first await in the caller's breath: that is when set and clock are frozen. */
   async whenApplied(version: Version, signal: AbortSignal): Promise<AppliedReport> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const end = () => resolve();
+    const { promise, resolve: end } = Promise.withResolvers<string | undefined>();
     const sinceMs = this.#deps.nowMs();
     const wait: Wait = { version, sinceMs, acks: [], awaited: this.#ackSet(), end };
-    const isRefused = this.#isStopped || this.#waits.size >= APPLIED_WAITS_MAX;
-    if (wait.awaited.size > 0 && !signal.aborted && !isRefused) {
+    let refusal = this.#refusal();
+    if (wait.awaited.size > 0 && !signal.aborted && refusal === undefined) {
+      const timedOut = () => end(undefined);
       this.#waits.add(wait);
       this.#askSoon(wait.awaited.keys());
       this.#repeatLater();
-      signal.addEventListener("abort", end, { once: true });
-      await promise;
-      signal.removeEventListener("abort", end);
+      signal.addEventListener("abort", timedOut, { once: true });
+      refusal = await promise;
+      signal.removeEventListener("abort", timedOut);
       this.#waits.delete(wait);
       if (this.#waits.size === 0) this.#clearTimer();
     }
-    return this.#report(wait, isRefused);
+    return this.#report(wait, refusal);
+  }
+
+  #refusal(): string | undefined {
+    if (this.#isStopped) return STOPPED;
+    return this.#waits.size >= APPLIED_WAITS_MAX ? `over ${APPLIED_WAITS_MAX} writes wait here` : undefined;
   }
 
   /** Ends all waits. */
@@ -92,10 +100,7 @@ export class Applied {
 
   /** Those that wait now, as a stop ends them; the last word of a member can still be waited for. */
   endWaits(): void {
-    const wasStopped = this.#isStopped;
-    this.#isStopped = true;
-    for (const wait of this.#waits) wait.end();
-    this.#isStopped = wasStopped;
+    for (const wait of this.#waits) wait.end(STOPPED);
   }
 
   #ackSet(): Map<OwnerId, Awaited> {
@@ -187,12 +192,10 @@ export class Applied {
     this.#timer = undefined;
   }
 
-  #report({ version, acks, awaited }: Wait, isRefused: boolean): AppliedReport {
-    const refusal = this.#isStopped ? "this member stopped" : `over ${APPLIED_WAITS_MAX} writes wait here`;
+  #report({ version, acks, awaited }: Wait, refusal: string | undefined): AppliedReport {
     const missing = [...awaited.values()].map((one) => {
       const { owner, name, role } = one;
-      const why = isRefused || this.#isStopped ? refusal : this.#describeMissing(one, version);
-      return { owner, name, role, why };
+      return { owner, name, role, why: refusal ?? this.#describeMissing(one, version) };
     });
     this.#deps.count("applied-acks", acks.length);
     this.#deps.count("applied-missing", missing.length);
