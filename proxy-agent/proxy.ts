@@ -21,6 +21,7 @@ import { Metrics } from "./io/metrics.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
 import type { ServingMark } from "./io/serving-mark.ts";
+import { serveStatus } from "./io/status-service.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
 import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
@@ -158,6 +159,10 @@ class Parts {
     const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
     this.#subscribe();
     mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
+    serveStatus(mesh, {
+      status: () => ({ serving: this.#isServing, stale: this.#isStale, serial: this.#feed.table.serial }),
+      explain: (vm) => this.#feed.explain(vm),
+    });
     const isWarm = mark.wasSet && this.#feed.table.apps.size > 0;
     const url = await (isWarm ? this.#startWarm(http, admin) : this.#startCold({ http, admin, signal }));
     this.#isServing = true;

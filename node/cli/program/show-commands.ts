@@ -1,7 +1,7 @@
 // status, members, vms, routes, logs: what is so now.
 
 import type { Command } from "commander";
-import type { LogsOptions } from "../commands/show.ts";
+import type { LogsOptions, StatusOptions } from "../commands/show.ts";
 import type { ClientOptions } from "../session.ts";
 import { asking, type SetExitCode } from "./asking.ts";
 
@@ -11,10 +11,15 @@ export function addShowCommands(program: Command, setExitCode: SetExitCode): voi
     program,
     "status [app]",
     "Shows the apps, or one: its release, its VMs, its rollout, and whom that waits for.",
-    "grapevine status\ngrapevine status hello --json",
-  ).action(async (app: string | undefined, options: ClientOptions) => {
-    setExitCode(await (await show()).status(app, options));
-  });
+    "grapevine status\ngrapevine status hello --json\ngrapevine status --hosts",
+  )
+    .option(
+      "--hosts",
+      "show the hosts and proxies instead: who holds what the cluster holds, and who is behind",
+    )
+    .action(async (app: string | undefined, options: StatusOptions) => {
+      setExitCode(await (await show()).status(app, options));
+    });
   asking(
     program,
     "members",

@@ -1,0 +1,25 @@
+// diff, why: what is going on in the cluster, also during a fault.
+
+import type { Command } from "commander";
+import type { ClientOptions } from "../session.ts";
+import { asking, type SetExitCode } from "./asking.ts";
+
+export function addIntrospectCommands(program: Command, setExitCode: SetExitCode): void {
+  const load = () => import("../commands/introspect.ts");
+  asking(
+    program,
+    "diff <a> <b>",
+    "Shows what one member holds and another does not, or differently. Exit code 0: nothing; 1: they differ.",
+    "grapevine diff host-1 proxy-2\ngrapevine diff proxy-1 proxy-2 --json",
+  ).action(async (a: string, b: string, options: ClientOptions) => {
+    setExitCode(await (await load()).diff(a, b, options));
+  });
+  asking(
+    program,
+    "why <vm>",
+    "Shows all that is known of a VM: what is wanted, what its host says, who holds which version of it and how\nthat came there, and why a proxy does not route to it.",
+    "grapevine why hello-v2-1",
+  ).action(async (vm: string, options: ClientOptions) => {
+    setExitCode(await (await load()).why(vm, options));
+  });
+}

@@ -1,0 +1,42 @@
+// Names: how people call the owners of entries.
+
+import {
+  describeVersion,
+  type MemberName,
+  type MemberView,
+  type Mesh,
+  type OwnerId,
+  type Version,
+} from "../../mesh/index.ts";
+
+export class OwnerNames {
+  readonly #names: ReadonlyMap<OwnerId, MemberName>;
+
+  constructor(members: readonly MemberView[]) {
+    this.#names = new Map(members.map(({ owner, name }) => [owner, name]));
+  }
+
+  static of(mesh: Pick<Mesh, "members">): OwnerNames {
+    return new OwnerNames(mesh.members());
+  }
+
+  /** null: its member entry is not here, or another member of its name hides it. */
+  name(owner: OwnerId): MemberName | null {
+    return this.#names.get(owner) ?? null;
+  }
+}
+
+/** How long it is so, whole seconds. */
+export function secondsSince(sinceMs: number): number {
+  return Math.max(0, Math.round((Date.now() - sinceMs) / 1_000));
+}
+
+/** As people read it, and as programs compare it. */
+export interface VersionView extends Version {
+  readonly text: string;
+}
+
+export function viewVersion({ incarnation, startId, counter }: Version): VersionView {
+  const version = { incarnation, startId, counter };
+  return { ...version, text: describeVersion(version) };
+}
