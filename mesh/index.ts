@@ -8,6 +8,7 @@ export {
   memberConfigShape,
   nameShape,
   parseHostPort,
+  publicMemberConfig,
   toMemberConfig,
   toMultiaddr,
 } from "./config.ts";
@@ -18,6 +19,14 @@ export { decodeMember as decodeMemberEntry, MEMBER_KEY } from "./core/member.ts"
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { askForRecords, askMember } from "./io/ask-member.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";
+export {
+  aboutProcess,
+  askDebugPart,
+  DEBUG_PARTS,
+  type DebugPart,
+  type DebugParts,
+  serveDebug,
+} from "./io/debug-service.ts";
 export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
 export {
   inspectDifference,

@@ -159,7 +159,13 @@ export const INSPECT_CHUNK_ITEMS_MAX: number = 200;
 export const INSPECT_KEYS_MAX: number = 1_000;
 /** Who seems to be behind is asked once more after this: what was on its way at the first look has arrived by then. */
 export const INSPECT_AGAIN_MS: number = 250;
+/** Of a member's own log, in memory, for a bug report: a thousand lines or so. */
+export const LOG_KEPT_BYTES_MAX: number = 256 * 1024;
+/** One part of what a member tells for a bug report. */
+export const DEBUG_PART_BYTES_MAX: number = 1024 * 1024;
 
+if (LOG_KEPT_BYTES_MAX > DEBUG_PART_BYTES_MAX)
+  throw new Error("limits: a log that is kept must fit an answer");
 if (ENTRY_VALUE_BYTES_MAX >= GOSSIP_BYTES_MAX || DELTA_BYTES_MAX >= FRAME_BYTES_MAX) {
   throw new Error("limits: an entry must fit a gossip message, a delta must fit a frame");
 }

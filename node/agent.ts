@@ -24,7 +24,7 @@ import {
   assertApiIsFree,
   listenApi,
 } from "./api/listen.ts";
-import type { AgentConfig } from "./config/agent-config.ts";
+import { type AgentConfig, publicConfig } from "./config/agent-config.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
@@ -44,10 +44,24 @@ const SOCKET_FILE = "agent.sock";
 /** Entries that people put under `custom/`. */
 const CUSTOM_FILE = "custom-entries";
 
+export interface AgentDeps {
+  readonly logger: Logger;
+  /** The last lines that it wrote, for a bug report. */
+  readonly recentLog: () => string;
+}
+
+interface AgentParts extends AgentDeps {
+  readonly config: AgentConfig;
+  readonly mesh: RunningMesh;
+  readonly bundles: BundleStore;
+  readonly lock: StateLock;
+}
+
 export class Agent {
   readonly #config: AgentConfig;
   readonly #lock: StateLock;
   readonly #logger: Logger;
+  readonly #recentLog: () => string;
   readonly #mesh: RunningMesh;
   readonly #publisher: Publisher;
   readonly #bundles: BundleStore;
@@ -63,20 +77,21 @@ export class Agent {
    * Resolves when it serves its API, knows its VMs, and has announced itself. Rejects with `StateLockedError`,
    * `ListenError` and others; nothing of it runs then. `stateDir` must exist.
    */
-  static async start(config: AgentConfig, logger: Logger): Promise<Agent> {
+  static async start(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
     // Both before anything meets the cluster: a second start of an agent that runs must not disturb it.
     const lock = lockState(config.stateDir);
     try {
       await assertApiIsFree(apiOptionsOf(config));
       await assertAddressIsFree("listen", listenAddress(config));
-      return await Agent.#startLocked(config, logger, lock);
+      return await Agent.#startLocked(config, deps, lock);
     } catch (error) {
       lock.release();
       throw error;
     }
   }
 
-  static async #startLocked(config: AgentConfig, logger: Logger, lock: StateLock): Promise<Agent> {
+  static async #startLocked(config: AgentConfig, deps: AgentDeps, lock: StateLock): Promise<Agent> {
+    const { logger } = deps;
     const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
     const mesh = await startMesh(
       {
@@ -92,7 +107,7 @@ export class Agent {
     );
     let agent: Agent | null = null;
     try {
-      agent = new Agent({ config, logger, mesh, bundles, lock });
+      agent = new Agent({ ...deps, config, mesh, bundles, lock });
       await agent.#start();
       return agent;
     } catch (error) {
@@ -103,14 +118,9 @@ export class Agent {
     }
   }
 
-  private constructor(parts: {
-    config: AgentConfig;
-    logger: Logger;
-    mesh: RunningMesh;
-    bundles: BundleStore;
-    lock: StateLock;
-  }) {
-    const { config, logger, mesh, bundles, lock } = parts;
+  private constructor(parts: AgentParts) {
+    const { config, logger, recentLog, mesh, bundles, lock } = parts;
+    this.#recentLog = recentLog;
     this.#lock = lock;
     this.#config = config;
     this.#logger = logger;
@@ -221,6 +231,8 @@ export class Agent {
       vms: this.#vmHost,
       entries: this.#custom,
       metrics: () => this.#metrics(),
+      config: publicConfig(this.#config),
+      recentLog: this.#recentLog,
       log: this.#logger,
     };
   }

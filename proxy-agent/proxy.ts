@@ -4,12 +4,14 @@
 import net from "node:net";
 import type { Logger } from "pino";
 import {
+  aboutProcess,
   encodeRecord,
   type HostPort,
   type MemberName,
   type Mesh,
   type ProxyEntry,
   proxyKey,
+  serveDebug,
 } from "../mesh/index.ts";
 import { AckState } from "./core/ack-state.ts";
 import { Acker } from "./io/acker.ts";
@@ -51,6 +53,9 @@ export interface ProxyDeps {
   /** Of the mesh, by name: part of the metrics. */
   readonly meshCounters: () => Readonly<Record<string, number>>;
   readonly mark: ServingMark;
+  /** Its configuration, without secrets, and the last lines of its log: for a bug report. */
+  readonly config: object;
+  readonly recentLog: () => string;
   readonly logger: Logger;
 }
 
@@ -159,6 +164,11 @@ class Parts {
     const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
     this.#subscribe();
     mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
+    serveDebug(mesh, {
+      about: () => JSON.stringify({ ...aboutProcess(), config: this.#deps.config, status: this.#status() }),
+      metrics: () => this.#metricsText(),
+      log: this.#deps.recentLog,
+    });
     serveStatus(mesh, {
       status: () => ({ serving: this.#isServing, stale: this.#isStale, serial: this.#feed.table.serial }),
       explain: (vm) => this.#feed.explain(vm),

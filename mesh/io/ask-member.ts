@@ -59,11 +59,12 @@ export async function askForRecords<Value>(
   return ok(records);
 }
 
-function describeAbsence({ liveness: { state, why } }: MemberView): string {
-  if (state === "left") return "it has left";
-  return why === "" || why === "not connected" ? "not connected" : `not connected: ${why}`;
+function describeAbsence({ liveness: { state } }: MemberView): string {
+  return state === "left" ? "it has left" : "not connected";
 }
 
+/** What libp2p says of a stream that broke is for the log of those who know it. */
 function describeFailure({ code, message }: MeshCallError): string {
-  return code === "no-service" ? "its release does not know the question" : message;
+  if (code === "no-service") return "its release does not know the question";
+  return code === "unreachable" ? "its connection was lost" : message;
 }

@@ -205,7 +205,11 @@ async function both<Value>(
   ask: (member: MemberView) => Promise<Result<Value>>,
 ): Promise<Result<readonly [Value, Value]>> {
   const [leftAnswer, rightAnswer] = await Promise.all([ask(left), ask(right)]);
-  if (!leftAnswer.ok) return fail(`${left.name} does not answer: ${leftAnswer.error}`);
-  if (!rightAnswer.ok) return fail(`${right.name} does not answer: ${rightAnswer.error}`);
+  if (!leftAnswer.ok) return fail(describeSilence(left, leftAnswer.error));
+  if (!rightAnswer.ok) return fail(describeSilence(right, rightAnswer.error));
   return ok([leftAnswer.value, rightAnswer.value]);
+}
+
+function describeSilence({ name, liveness: { state, why } }: MemberView, reason: string): string {
+  return `${name} does not answer: ${reason}${state === "alive" || why === "" ? "" : ` (${state}: ${why})`}`;
 }

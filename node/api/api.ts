@@ -5,6 +5,7 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bundleHash, isBundleHash, isName, vmName } from "../../mesh/index.ts";
 import { apiError, endedBy, streamed } from "./answer.ts";
 import { addAppRoutes, relayTo } from "./apps.ts";
+import { addDebugRoutes } from "./debug.ts";
 import { addEntryRoutes } from "./entries.ts";
 import { addIntrospectionRoutes } from "./introspection.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
@@ -27,6 +28,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addBundleRoutes(app, deps);
   addEntryRoutes(app, deps);
   addIntrospectionRoutes(app, deps);
+  addDebugRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));

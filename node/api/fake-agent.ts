@@ -195,6 +195,8 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
     fetchBundle: async (hash) => (bundles.held.has(hash) ? ok(null) : fail(`no member has ${hash}`)),
     vms: { logFile: (vm) => logFiles.get(vm) ?? null },
     metrics: () => "grapevine_test_total 1",
+    config: { name: mesh.self.name },
+    recentLog: () => '{"msg":"agent is ready"}\n',
     entries: new CustomEntries({ mesh, file: new FakeCustomFile(), logger: log, nowMs: () => 0 }),
     log,
   };

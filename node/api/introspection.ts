@@ -1,11 +1,12 @@
 // Introspection: what is going on in the cluster, asked of any agent, which asks all members.
 
 import type { Context, Hono } from "hono";
-import { isName, type MemberView, type Mesh, vmName } from "../../mesh/index.ts";
+import { isName, type Mesh, vmName } from "../../mesh/index.ts";
 import { viewDifference } from "../introspection/diff-view.ts";
 import { viewSync } from "../introspection/sync-view.ts";
 import { viewWhy } from "../introspection/why-view.ts";
 import { apiError } from "./answer.ts";
+import { memberNamed } from "./member-named.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
 export function addIntrospectionRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
@@ -27,20 +28,9 @@ async function answerWhy({ mesh, voters }: ApiDeps, { req }: Context<ApiEnv>): P
 }
 
 async function answerDiff(mesh: Mesh, { req }: Context<ApiEnv>): Promise<Response> {
-  const [a, b] = [memberOf(mesh, req.query("a")), memberOf(mesh, req.query("b"))];
+  const [a, b] = [memberNamed(mesh, req.query("a")), memberNamed(mesh, req.query("b"))];
   if (a instanceof Response) return a;
   if (b instanceof Response) return b;
   const difference = await viewDifference(mesh, { a, b }, req.raw.signal);
   return difference.ok ? Response.json(difference.value) : apiError("unavailable", difference.error);
-}
-
-function memberOf(mesh: Mesh, name: string | undefined): MemberView | Response {
-  if (name === undefined || !isName(name))
-    return apiError("invalid", "a and b must be names of members: ?a=host-1&b=proxy-1");
-  const members = mesh.members();
-  const names = members.map((member) => member.name).join(", ");
-  return (
-    members.find((member) => member.name === name) ??
-    apiError("not-found", `there is no member ${name}; there are ${names}`)
-  );
 }

@@ -34,6 +34,10 @@ export interface ApiDeps {
   readonly entries: ApiEntries;
   /** Further lines for /metrics, in Prometheus' text format. */
   readonly metrics: () => string;
+  /** This agent's configuration, without secrets. */
+  readonly config: object;
+  /** The last lines of its log. */
+  readonly recentLog: () => string;
   readonly log: Pick<Logger, "info" | "error">;
 }
 

@@ -95,10 +95,12 @@ export class ApiClient {
   /** The body as it comes. Throws when the connection breaks or falls silent: ask again, through another agent. */
   async *bytes(
     path: string,
-    options: { readonly isSilenceFine: boolean },
+    options: { readonly isSilenceFine: boolean; readonly answerTimeoutMs?: number },
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const answer = await this.#ask({ method: "GET", path }, signal, options.isSilenceFine ? 0 : SILENCE_MS);
+    const { isSilenceFine, answerTimeoutMs = SILENCE_MS } = options;
+    const asked = { method: "GET", path, answerTimeoutMs } as const;
+    const answer = await this.#ask(asked, signal, isSilenceFine ? 0 : SILENCE_MS);
     yield* answer.body;
   }
 

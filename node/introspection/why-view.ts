@@ -113,7 +113,10 @@ export async function viewWhy(
   const keys = app === null ? [vmKey(vm)] : [vmKey(vm), appKey(app)];
   const [holdings, statuses] = await Promise.all([askHoldings(mesh, keys, signal), Promise.all(asked)]);
   if (app === null && holdings.every(({ entries }) => entries.length === 0)) return null;
-  const newest = await newestEntries(mesh, holdings, signal);
+  const found = await newestEntries(mesh, holdings, signal);
+  const newest = [...found].sort(
+    (left, right) => keys.indexOf(left.entry.key) - keys.indexOf(right.entry.key),
+  );
   const names = OwnerNames.of(mesh);
   const commits = newest.flatMap((row) => commitOf(row, names, voters) ?? []);
   const best = commits.filter(({ isVoter }) => isVoter).sort((left, right) => right.epoch - left.epoch)[0];

@@ -1,4 +1,4 @@
-// diff, why: what is going on in the cluster, also during a fault.
+// diff, why, debug: what is going on in the cluster, also during a fault.
 
 import type { Command } from "commander";
 import type { ClientOptions } from "../session.ts";
@@ -21,5 +21,13 @@ export function addIntrospectCommands(program: Command, setExitCode: SetExitCode
     "grapevine why hello-v2-1",
   ).action(async (vm: string, options: ClientOptions) => {
     setExitCode(await (await load()).why(vm, options));
+  });
+  asking(
+    program.command("debug").description("What a bug report needs."),
+    "bundle [file]",
+    "Writes one .tar.gz with what the cluster is, what each member holds and says of itself, without secrets.\nA part that cannot be had is a file that says why (exit code 6).",
+    "grapevine debug bundle\ngrapevine debug bundle /tmp/report.tar.gz",
+  ).action(async (file: string | undefined, options: ClientOptions) => {
+    setExitCode(await (await import("../commands/debug.ts")).debugBundle(file, options));
   });
 }
