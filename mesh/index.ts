@@ -24,7 +24,6 @@ export {
   askDebugPart,
   DEBUG_PARTS,
   type DebugPart,
-  type DebugParts,
   serveDebug,
 } from "./io/debug-service.ts";
 export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";

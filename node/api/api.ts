@@ -14,6 +14,7 @@ import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { serveRelay } from "./relay.ts";
 import { askProxies } from "./routes.ts";
 import { hostOfVm, memberRows, vmRows } from "./views.ts";
+import { addWatchRoutes } from "./watch.ts";
 
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
@@ -29,6 +30,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addEntryRoutes(app, deps);
   addIntrospectionRoutes(app, deps);
   addDebugRoutes(app, deps);
+  addWatchRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));

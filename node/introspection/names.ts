@@ -26,6 +26,25 @@ export class OwnerNames {
   }
 }
 
+/** Names for those who need them at every change: made anew only when a member came, went or was judged otherwise. */
+export class NameBook {
+  readonly #mesh: Pick<Mesh, "members" | "onMembers">;
+  #names: OwnerNames | null = null;
+
+  /** For as long as the mesh: it has no end of its own. */
+  constructor(mesh: Pick<Mesh, "members" | "onMembers">) {
+    this.#mesh = mesh;
+    mesh.onMembers(() => {
+      this.#names = null;
+    });
+  }
+
+  get names(): OwnerNames {
+    this.#names ??= OwnerNames.of(this.#mesh);
+    return this.#names;
+  }
+}
+
 /** How long it is so, whole seconds. */
 export function secondsSince(sinceMs: number): number {
   return Math.max(0, Math.round((Date.now() - sinceMs) / 1_000));

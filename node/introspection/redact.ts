@@ -2,17 +2,8 @@
 // what an app printed, may be secret: of these only names and counts are told.
 
 import { z } from "zod";
-import {
-  APP_PREFIX,
-  decodeCommittedApp,
-  decodeRecord,
-  HOST_PREFIX,
-  MEMBER_KEY,
-  PROXY_PREFIX,
-  type Result,
-  SUSPECT_PREFIX,
-  VM_PREFIX,
-} from "../../mesh/index.ts";
+import { APP_PREFIX, decodeCommittedApp, decodeRecord, type Result } from "../../mesh/index.ts";
+import { isOwnKind } from "./readable-value.ts";
 
 /** Deeper values are none of ours; whoever reads them would exhaust the stack. */
 const DEPTH_MAX = 32;
@@ -25,11 +16,8 @@ export function redactedValue(key: string, value: Uint8Array): unknown {
 }
 
 function decodeOwn(key: string, value: Uint8Array): Result<unknown> | undefined {
-  if (key.startsWith(APP_PREFIX)) return decodeCommittedApp(value);
-  const isOurs =
-    key === MEMBER_KEY ||
-    [VM_PREFIX, HOST_PREFIX, PROXY_PREFIX, SUSPECT_PREFIX].some((prefix) => key.startsWith(prefix));
-  return isOurs ? decodeRecord(z.unknown(), value) : undefined;
+  if (!isOwnKind(key)) return undefined;
+  return key.startsWith(APP_PREFIX) ? decodeCommittedApp(value) : decodeRecord(z.unknown(), value);
 }
 
 /** JSON of ours without what may be secret, at whatever depth it lies. */
