@@ -30,6 +30,7 @@ import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
 import { DesiredRecords } from "./desired.ts";
 import { Publisher } from "./publisher.ts";
+import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { Reconciler } from "./reconciler.ts";
 import { BundleStore } from "./releases/bundle-store.ts";
 import { BundleFetcher, FETCH_LAN } from "./releases/fetch.ts";
@@ -69,6 +70,7 @@ export class Agent {
   readonly #vmHost: VmHost;
   readonly #reconciler: Reconciler;
   readonly #custom: CustomEntries;
+  readonly #queries: QueryEngine;
   readonly #register: SingleVoterRegister | null;
   readonly #coordinator: Coordinator | null;
   #api: ApiListener | null = null;
@@ -139,6 +141,11 @@ export class Agent {
       bundles,
       logger,
     });
+    this.#queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, {
+      mesh,
+      apps: () => desired.all(),
+      log: logger,
+    });
     this.#register = this.#isVoter ? this.#openRegister() : null;
     this.#coordinator = this.#register === null ? null : this.#createCoordinator(this.#register);
   }
@@ -147,6 +154,7 @@ export class Agent {
   async stop({ withVms }: { readonly withVms: boolean }): Promise<void> {
     rmSync(join(this.#config.stateDir, READY_FILE), { force: true });
     await this.#api?.close();
+    await this.#queries.stop();
     await this.#custom.stop();
     await this.#reconciler.stop();
     await this.#coordinator?.stop();
@@ -232,6 +240,7 @@ export class Agent {
       entries: this.#custom,
       metrics: () => this.#metrics(),
       config: publicConfig(this.#config),
+      queries: this.#queries,
       recentLog: this.#recentLog,
       log: this.#logger,
     };

@@ -11,6 +11,7 @@ import { addIntrospectionRoutes } from "./introspection.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
 import { metricsText } from "./metrics.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
+import { addQueryRoutes } from "./query.ts";
 import { serveRelay } from "./relay.ts";
 import { askProxies } from "./routes.ts";
 import { hostOfVm, memberRows, vmRows } from "./views.ts";
@@ -31,6 +32,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addIntrospectionRoutes(app, deps);
   addDebugRoutes(app, deps);
   addWatchRoutes(app, deps);
+  addQueryRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));

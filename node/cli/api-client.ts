@@ -105,10 +105,11 @@ export class ApiClient {
   }
 
   /** One JSON value a line; null for the empty lines by which the agent says that it is there. */
-  async *lines(path: string, signal: AbortSignal): AsyncGenerator<unknown> {
+  async *lines(asked: ApiRequest, signal: AbortSignal): AsyncGenerator<unknown> {
     const decoder = new TextDecoder();
     let rest = "";
-    for await (const chunk of this.bytes(path, { isSilenceFine: false }, signal)) {
+    const answer = await this.#ask(asked, signal, SILENCE_MS);
+    for await (const chunk of answer.body) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       if (rest.length > LINE_CHARS_MAX) throw new Error("the agent sent a line without end");

@@ -3,6 +3,7 @@
 import type { Entry } from "../../mesh/index.ts";
 import type { OwnerNames } from "../introspection/names.ts";
 import { isOwnKind, readableValue, replaceUnprintable } from "../introspection/readable-value.ts";
+import { shortValue } from "../introspection/short-value.ts";
 import { WATCH_BASE64_BYTES_MAX } from "../limits.ts";
 
 /** What follows the position; exactly one of these. */
@@ -19,7 +20,7 @@ export function watchLine(position: string | null, event: WatchEvent): string {
   return `${JSON.stringify({ position, ...event }, replaceUnprintable)}\n`;
 }
 
-/** Of a kind that is known its value, else its first bytes; `cut`: there are more. */
+/** Of a kind that is known its value, and in a few words; else its first bytes; `cut`: there are more. */
 export function viewChange({ owner, key, version, value }: Entry, names: OwnerNames): unknown {
   const facts = { owner, name: names.name(owner), key, version, deleted: value === null };
   return value === null ? facts : { ...facts, bytes: value.length, ...viewValue(key, value) };
@@ -27,7 +28,7 @@ export function viewChange({ owner, key, version, value }: Entry, names: OwnerNa
 
 function viewValue(key: string, value: Uint8Array): object {
   const readable = isOwnKind(key) ? readableValue(key, value) : undefined;
-  if (readable !== undefined) return { value: readable };
+  if (readable !== undefined) return { short: shortValue(key, value), value: readable };
   const base64 = Buffer.from(value.subarray(0, WATCH_BASE64_BYTES_MAX)).toString("base64");
   return { base64, cut: value.length > WATCH_BASE64_BYTES_MAX };
 }

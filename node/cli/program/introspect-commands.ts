@@ -1,6 +1,7 @@
-// diff, why, debug: what is going on in the cluster, also during a fault.
+// diff, why, query, watch, debug: what is going on in the cluster, also during a fault.
 
 import type { Command } from "commander";
+import type { QueryOptions } from "../commands/query.ts";
 import type { ClientOptions } from "../session.ts";
 import { asking, type SetExitCode } from "./asking.ts";
 
@@ -23,6 +24,26 @@ export function addIntrospectCommands(program: Command, setExitCode: SetExitCode
     setExitCode(await (await load()).why(vm, options));
   });
   asking(
+    program,
+    "query <sql>",
+    "Asks SQL about what the asked agent holds: vms, apps, releases, wanted, hosts, proxies, members, entries (docs/query.md).",
+    "grapevine query 'select app, state, count(*) from vms group by 1, 2'\ngrapevine query 'select * from vms where app = ?' --param hello --csv\ngrapevine query --watch 'select vm, state, health from vms'",
+  )
+    .option("-p, --param <value>", "in place of a ? of the query, in their order; repeatable", append, [])
+    .option("--csv", "print CSV")
+    .option("-w, --watch", "go on with each change of the result, until Ctrl-C; --json: a JSON object a line")
+    .action(async (sql: string, options: QueryOptions) => {
+      setExitCode(await (await import("../commands/query.ts")).query(sql, options));
+    });
+  asking(
+    program,
+    "watch [prefix]",
+    "Prints what is there, then every change as the asked agent learns of it, until Ctrl-C. --json: a JSON object a line.",
+    "grapevine watch vm/\ngrapevine watch app/hello --json",
+  ).action(async (prefix: string | undefined, options: ClientOptions) => {
+    setExitCode(await (await import("../commands/watch.ts")).watch(prefix ?? "", options));
+  });
+  asking(
     program.command("debug").description("What a bug report needs."),
     "bundle [file]",
     "Writes one .tar.gz with what the cluster is, what each member holds and says of itself, without secrets.\nA part that cannot be had is a file that says why (exit code 6).",
@@ -30,4 +51,8 @@ export function addIntrospectCommands(program: Command, setExitCode: SetExitCode
   ).action(async (file: string | undefined, options: ClientOptions) => {
     setExitCode(await (await import("../commands/debug.ts")).debugBundle(file, options));
   });
+}
+
+function append(value: string, values: readonly string[]): readonly string[] {
+  return [...values, value];
 }
