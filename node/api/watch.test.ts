@@ -1,7 +1,14 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { WATCHERS_MAX } from "../limits.ts";
+import { WATCH_BASE64_BYTES_MAX, WATCHERS_MAX } from "../limits.ts";
 import { ApiHarness, errorOf } from "./api-harness.ts";
+import { listenApi } from "./listen.ts";
 
 let harness: ApiHarness;
 beforeEach(() => {
@@ -17,6 +24,34 @@ async function page(
   const lines = new TextDecoder().decode(value).trimEnd().split("\n");
   return lines.map((line) => JSON.parse(line) as { position: string });
 }
+
+/** Over a real socket, where what is not read fills the buffers on the way. */
+it("a client that stops reading is told that it fell behind, and its connection ends", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "grapevine-watch-"));
+  const { voterApi, voterMesh } = harness;
+  const listener = await listenApi(voterApi, {
+    api: { host: "127.0.0.1", port: 0 },
+    socketFile: path.join(folder, "api.sock"),
+  });
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  request(`${listener.url}/v1/watch?prefix=vm/`, resolve).on("error", reject).end();
+  const response = await promise;
+  await once(response, "readable");
+  // All buffers on the way have some megabytes; a line has as many bytes as this value and a third.
+  for (let at = 0; at < 6_000; at += 1) {
+    voterMesh.write("vm/a", new Uint8Array(WATCH_BASE64_BYTES_MAX).fill(at % 256));
+    // The server takes what the client does not read as far as its buffers have room.
+    await nextTurn();
+  }
+  let last = "";
+  for await (const chunk of response) last = `${last}${chunk}`.slice(-1_000);
+  expect(JSON.parse(last.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({
+    position: null,
+    restart: { reason: expect.stringContaining("you fell behind") },
+  });
+  await listener.close();
+  rmSync(folder, { recursive: true });
+});
 
 function read(response: Response): ReadableStreamDefaultReader<Uint8Array> {
   return (response.body as ReadableStream<Uint8Array>).getReader();
