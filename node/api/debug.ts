@@ -14,17 +14,16 @@ import { OwnerNames } from "../introspection/names.ts";
 import { redactedValue } from "../introspection/redact.ts";
 import { apiError, endedBy, LINES_TYPE, streamed } from "./answer.ts";
 import { memberNamed } from "./member-named.ts";
-import { metricsText } from "./metrics.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
 /** Entries written to the reader at once. */
 const PAGE = 100;
 
-export function addDebugRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
+export function addDebugRoutes(app: Hono<ApiEnv>, deps: ApiDeps, metrics: () => string): void {
   const { mesh, config, self, recentLog } = deps;
   serveDebug(mesh, {
     about: () => JSON.stringify({ ...aboutProcess(), config, self }),
-    metrics: () => metricsText(mesh, deps.metrics()),
+    metrics,
     log: recentLog,
   });
   app.get("/v1/debug/members/:name/:part", (context) => answerPart(mesh, context));

@@ -14,6 +14,7 @@ import {
 import type { QueryParams } from "../query/query-protocol.ts";
 import { type QueryWatchEvent, watchQuery } from "../query/query-watch.ts";
 import { apiError, endedBy, JSON_TYPE, LINES_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
+import type { ApiCounters } from "./counters.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
@@ -30,13 +31,12 @@ interface Asked {
   readonly params: QueryParams;
 }
 
-export function addQueryRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
+export function addQueryRoutes(app: Hono<ApiEnv>, deps: ApiDeps, counters: ApiCounters): void {
   app.post("/v1/query", (context) =>
-    withQuery(context, (asked) => answerQuery(deps, asked, context.req.raw.signal)),
+    withQuery(context, (asked) => answerQuery(deps, asked, counters, context.req.raw.signal)),
   );
-  const watchers = { count: 0 };
   app.post("/v1/query/watch", (context) =>
-    withQuery(context, async (asked) => answerWatch(deps, asked, watchers, context.req.raw.signal)),
+    withQuery(context, async (asked) => answerWatch(deps, asked, counters, context.req.raw.signal)),
   );
 }
 
@@ -55,10 +55,16 @@ async function withQuery(
   );
 }
 
-async function answerQuery({ queries }: ApiDeps, asked: Asked, signal: AbortSignal): Promise<Response> {
+async function answerQuery(
+  { queries }: ApiDeps,
+  asked: Asked,
+  counters: ApiCounters,
+  signal: AbortSignal,
+): Promise<Response> {
   const startedAtMs = performance.now();
   const bounds = { rowsMax: QUERY_ROWS_MAX, bytesMax: QUERY_RESULT_BYTES_MAX };
   const outcome = await queries.query({ ...asked, bounds }, signal);
+  counters.queryEnded(outcome.code);
   if (outcome.code !== "rows") return apiError(outcome.code, outcome.message);
   const { columns, rows, truncated } = outcome;
   const tookMs = Math.round(performance.now() - startedAtMs);
@@ -71,17 +77,17 @@ async function answerQuery({ queries }: ApiDeps, asked: Asked, signal: AbortSign
 function answerWatch(
   { mesh, queries }: ApiDeps,
   asked: Asked,
-  watchers: { count: number },
+  counters: ApiCounters,
   signal: AbortSignal,
 ): Response {
-  if (watchers.count >= QUERY_WATCHERS_MAX)
+  if (counters.queryWatchers >= QUERY_WATCHERS_MAX)
     return apiError(
       "unavailable",
-      `${watchers.count} queries are watched here, and there is no room for another`,
+      `${counters.queryWatchers} queries are watched here, and there is no room for another`,
     );
-  watchers.count += 1;
+  counters.queryWatchers += 1;
   const ended = endedBy(signal);
-  ended.signal.addEventListener("abort", () => (watchers.count -= 1), { once: true });
+  ended.signal.addEventListener("abort", () => (counters.queryWatchers -= 1), { once: true });
   const events = watchQuery(asked, { engine: queries, mesh }, ended.signal);
   return new Response(streamed(lines(events, ended), ended), { headers: { "content-type": LINES_TYPE } });
 }

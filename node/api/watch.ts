@@ -6,22 +6,22 @@ import { WATCHERS_MAX } from "../limits.ts";
 import { ChangeLog } from "../watch/change-log.ts";
 import { type WatchOptions, watchBody } from "../watch/watcher.ts";
 import { apiError, LINES_TYPE } from "./answer.ts";
+import type { ApiCounters } from "./counters.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
-export function addWatchRoutes(app: Hono<ApiEnv>, { mesh }: ApiDeps): void {
+export function addWatchRoutes(app: Hono<ApiEnv>, { mesh }: ApiDeps, counters: ApiCounters): void {
   const [log, book] = [new ChangeLog(mesh), new NameBook(mesh)];
-  let watchers = 0;
   app.get("/v1/watch", (context) => {
     const options = optionsOf(log, context);
     if (options instanceof Response) return options;
-    if (watchers >= WATCHERS_MAX)
+    if (counters.watchers >= WATCHERS_MAX)
       return apiError(
         "unavailable",
         `${mesh.self.name} has ${WATCHERS_MAX} watchers, and no room for another`,
       );
-    watchers += 1;
+    counters.watchers += 1;
     const onEnd = (): void => {
-      watchers -= 1;
+      counters.watchers -= 1;
     };
     const body = watchBody(options, { mesh, log, book, onEnd });
     return new Response(body, { headers: { "content-type": LINES_TYPE } });

@@ -22,7 +22,12 @@ const NODE_ARGUMENTS = [
  * Node cannot bound its own memory, a shell can; then it is Node, under the same pid. Should the machine run out of memory all
  * the same, the kernel takes this process before any other.
  */
-const SHELL = `echo 1000 2>/dev/null >/proc/self/oom_score_adj; ulimit -d ${QUERY_DATA_KIB_MAX} && exec "$0" "$@"`;
+const SHELL = [
+  "echo 1000 2>/dev/null >/proc/self/oom_score_adj",
+  // Tried first: where less is allowed already, to fail would end the shell.
+  `(ulimit -d ${QUERY_DATA_KIB_MAX}) 2>/dev/null && ulimit -d ${QUERY_DATA_KIB_MAX}`,
+  'exec "$0" "$@"',
+].join("; ");
 
 /** How a query ended; `message` for people. */
 export type QueryOutcome =
