@@ -156,3 +156,9 @@ export function toMemberConfig(keys: MemberConfigKeys, file: string): MemberConf
   const logLevel = keys.log_level;
   return { name, stateDir, cluster, listen, advertise, seeds, voters, region, labels, logLevel };
 }
+
+/** What may be told to anybody who asks a member, key by key: none of it is a secret. */
+export function publicMemberConfig(config: MemberConfig): MemberConfig {
+  const { name, stateDir, cluster, listen, advertise, seeds, voters, region, labels, logLevel } = config;
+  return { name, stateDir, cluster, listen, advertise, seeds, voters, region, labels, logLevel };
+}

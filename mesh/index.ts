@@ -8,13 +8,31 @@ export {
   memberConfigShape,
   nameShape,
   parseHostPort,
+  publicMemberConfig,
   toMemberConfig,
   toMultiaddr,
 } from "./config.ts";
+export { ACCUSATION_PREFIX as SUSPECT_PREFIX } from "./core/accusation-entry.ts";
+export type { EntryDifference } from "./core/holdings.ts";
 export * from "./core/ids.ts";
+export { decodeMember as decodeMemberEntry, MEMBER_KEY } from "./core/member.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
+export { askForRecords, askMember } from "./io/ask-member.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";
+export {
+  aboutProcess,
+  askDebugPart,
+  DEBUG_PARTS,
+  type DebugPart,
+  serveDebug,
+} from "./io/debug-service.ts";
 export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
+export {
+  inspectDifference,
+  inspectEntries,
+  inspectSync,
+  type MemberSync,
+} from "./io/inspect-members.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";
@@ -36,7 +54,9 @@ export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from 
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
+export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/members.ts";
+export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export * from "./records/vm.ts";

@@ -141,7 +141,31 @@ export const SNAPSHOT_RETRY_FIRST_MS: number = 1_000;
 export const SNAPSHOT_RETRY_LAST_MS: number = 60_000;
 /** At a stop, for what the snapshot still lacks. A slow disk must not hold up the end. */
 export const SNAPSHOT_STOP_MS: number = 2_000;
+/** Entries of which it is remembered how they came here, the newest: some 150 bytes each, so 8 MB at most. */
+export const ARRIVALS_MAX: number = 50_000;
+/** A look at our own event loop's lag is kept for so many looks: ten seconds, within which somebody who saw it stall asks. */
+export const LAG_LOOKS_KEPT: number = 20;
+/** For one member to answer who looks for a fault. People wait for it, and a stopped one never does. */
+export const INSPECT_TIMEOUT_MS: number = 2_000;
+/** One member's answer to that: the digest of all owners, or 50,000 entries without their values. */
+export const INSPECT_ANSWER_BYTES_MAX: number = 16 * 1024 * 1024;
+/** Entries in one such answer; what is beyond is said to be missing. */
+export const INSPECT_ENTRIES_MAX: number = 50_000;
+/** Bytes of values in one such answer. Beyond, entries come without theirs. */
+export const INSPECT_VALUES_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Owners or entries in one chunk of it: packed in a millisecond or two of the event loop. */
+export const INSPECT_CHUNK_ITEMS_MAX: number = 200;
+/** Keys that one question may name. */
+export const INSPECT_KEYS_MAX: number = 1_000;
+/** Who seems to be behind is asked once more after this: what was on its way at the first look has arrived by then. */
+export const INSPECT_AGAIN_MS: number = 250;
+/** Of a member's own log, in memory, for a bug report: a thousand lines or so. */
+export const LOG_KEPT_BYTES_MAX: number = 256 * 1024;
+/** One part of what a member tells for a bug report. */
+export const DEBUG_PART_BYTES_MAX: number = 1024 * 1024;
 
+if (LOG_KEPT_BYTES_MAX > DEBUG_PART_BYTES_MAX)
+  throw new Error("limits: a log that is kept must fit an answer");
 if (ENTRY_VALUE_BYTES_MAX >= GOSSIP_BYTES_MAX || DELTA_BYTES_MAX >= FRAME_BYTES_MAX) {
   throw new Error("limits: an entry must fit a gossip message, a delta must fit a frame");
 }

@@ -18,6 +18,8 @@ export interface Entry {
 /** A change of the store in force. `path` says by which way it came here. */
 export interface EntryChange extends Entry {
   readonly path: "own" | "gossip" | "sync" | "disk";
+  /** Who handed it to us, which need not be its owner; null: nobody did. */
+  readonly from: OwnerId | null;
 }
 
 /**
@@ -64,6 +66,39 @@ export interface StoreView {
   isStale(owner: OwnerId): boolean;
 }
 
+/** How the newest version of an entry came here. */
+export interface Arrival extends Pick<EntryChange, "path" | "from"> {
+  /** How long ago, milliseconds on our monotonic clock: no clocks are compared. */
+  readonly agoMs: number;
+}
+
+/** What is held of one owner, in force. */
+export interface OwnerDigest {
+  readonly owner: OwnerId;
+  readonly version: Version;
+  /** Of the live values: the same at all who hold the same at this version. */
+  readonly checksum: number;
+  /** Live ones. */
+  readonly entries: number;
+  /** `StoreView.isStale`. */
+  readonly isStale: boolean;
+}
+
+/** What this member holds and how it came here, for who looks for a fault. Reads only; tombstones are shown. */
+export interface Inspection {
+  /** By owner. What nobody may be told of yet is left out: our own state before `announce`. */
+  digests(): readonly OwnerDigest[];
+  /** In version order. */
+  entriesOf(owner: OwnerId): Iterable<Entry>;
+  held(owner: OwnerId, key: string): Entry | undefined;
+  /** null: not remembered any more. */
+  arrivalOf(entry: Pick<Entry, "owner" | "key" | "version">): Arrival | null;
+  /** How late our event loop was at worst in the last ten seconds or so. */
+  lagMs(): number;
+  /** For people: the parts of the mesh, a line each. */
+  describe(): readonly string[];
+}
+
 /** Answers one request with a bounded or unbounded row of chunks. Throwing ends the caller's iteration with an error. */
 export type CallHandler = (
   request: Uint8Array,
@@ -100,6 +135,7 @@ export type TellHandler = (message: Uint8Array, from: OwnerId) => void;
 export interface Mesh {
   readonly self: { readonly owner: OwnerId; readonly name: MemberName; readonly role: MemberRole };
   readonly store: StoreView;
+  readonly inspection: Inspection;
 
   /**
    * Writes our own entry (null: deletes it) and gossips it. Before `announce` writes are only collected.

@@ -24,12 +24,13 @@ import {
   assertApiIsFree,
   listenApi,
 } from "./api/listen.ts";
-import type { AgentConfig } from "./config/agent-config.ts";
+import { type AgentConfig, publicConfig } from "./config/agent-config.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
 import { DesiredRecords } from "./desired.ts";
 import { Publisher } from "./publisher.ts";
+import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { Reconciler } from "./reconciler.ts";
 import { BundleStore } from "./releases/bundle-store.ts";
 import { BundleFetcher, FETCH_LAN } from "./releases/fetch.ts";
@@ -44,10 +45,24 @@ const SOCKET_FILE = "agent.sock";
 /** Entries that people put under `custom/`. */
 const CUSTOM_FILE = "custom-entries";
 
+export interface AgentDeps {
+  readonly logger: Logger;
+  /** The last lines that it wrote, for a bug report. */
+  readonly recentLog: () => string;
+}
+
+interface AgentParts extends AgentDeps {
+  readonly config: AgentConfig;
+  readonly mesh: RunningMesh;
+  readonly bundles: BundleStore;
+  readonly lock: StateLock;
+}
+
 export class Agent {
   readonly #config: AgentConfig;
   readonly #lock: StateLock;
   readonly #logger: Logger;
+  readonly #recentLog: () => string;
   readonly #mesh: RunningMesh;
   readonly #publisher: Publisher;
   readonly #bundles: BundleStore;
@@ -55,6 +70,7 @@ export class Agent {
   readonly #vmHost: VmHost;
   readonly #reconciler: Reconciler;
   readonly #custom: CustomEntries;
+  readonly #queries: QueryEngine;
   readonly #register: SingleVoterRegister | null;
   readonly #coordinator: Coordinator | null;
   #api: ApiListener | null = null;
@@ -63,20 +79,21 @@ export class Agent {
    * Resolves when it serves its API, knows its VMs, and has announced itself. Rejects with `StateLockedError`,
    * `ListenError` and others; nothing of it runs then. `stateDir` must exist.
    */
-  static async start(config: AgentConfig, logger: Logger): Promise<Agent> {
+  static async start(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
     // Both before anything meets the cluster: a second start of an agent that runs must not disturb it.
     const lock = lockState(config.stateDir);
     try {
       await assertApiIsFree(apiOptionsOf(config));
       await assertAddressIsFree("listen", listenAddress(config));
-      return await Agent.#startLocked(config, logger, lock);
+      return await Agent.#startLocked(config, deps, lock);
     } catch (error) {
       lock.release();
       throw error;
     }
   }
 
-  static async #startLocked(config: AgentConfig, logger: Logger, lock: StateLock): Promise<Agent> {
+  static async #startLocked(config: AgentConfig, deps: AgentDeps, lock: StateLock): Promise<Agent> {
+    const { logger } = deps;
     const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
     const mesh = await startMesh(
       {
@@ -92,7 +109,7 @@ export class Agent {
     );
     let agent: Agent | null = null;
     try {
-      agent = new Agent({ config, logger, mesh, bundles, lock });
+      agent = new Agent({ ...deps, config, mesh, bundles, lock });
       await agent.#start();
       return agent;
     } catch (error) {
@@ -103,14 +120,9 @@ export class Agent {
     }
   }
 
-  private constructor(parts: {
-    config: AgentConfig;
-    logger: Logger;
-    mesh: RunningMesh;
-    bundles: BundleStore;
-    lock: StateLock;
-  }) {
-    const { config, logger, mesh, bundles, lock } = parts;
+  private constructor(parts: AgentParts) {
+    const { config, logger, recentLog, mesh, bundles, lock } = parts;
+    this.#recentLog = recentLog;
     this.#lock = lock;
     this.#config = config;
     this.#logger = logger;
@@ -129,6 +141,11 @@ export class Agent {
       bundles,
       logger,
     });
+    this.#queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, {
+      mesh,
+      apps: () => desired.all(),
+      log: logger,
+    });
     this.#register = this.#isVoter ? this.#openRegister() : null;
     this.#coordinator = this.#register === null ? null : this.#createCoordinator(this.#register);
   }
@@ -137,6 +154,7 @@ export class Agent {
   async stop({ withVms }: { readonly withVms: boolean }): Promise<void> {
     rmSync(join(this.#config.stateDir, READY_FILE), { force: true });
     await this.#api?.close();
+    await this.#queries.stop();
     await this.#custom.stop();
     await this.#reconciler.stop();
     await this.#coordinator?.stop();
@@ -221,6 +239,9 @@ export class Agent {
       vms: this.#vmHost,
       entries: this.#custom,
       metrics: () => this.#metrics(),
+      config: publicConfig(this.#config),
+      queries: this.#queries,
+      recentLog: this.#recentLog,
       log: this.#logger,
     };
   }

@@ -20,11 +20,12 @@ export async function runAgent(args: AgentArguments): Promise<number> {
     process.stderr.write(`${describeConfigErrors(config.error)}\n`);
     return 2;
   }
-  const logger = pino({ level: config.value.logLevel, base: { member: config.value.name } }, logOutput());
+  const output = logOutput();
+  const logger = pino({ level: config.value.logLevel, base: { member: config.value.name } }, output);
   const end = endOfLife(args.exitWithParent);
   try {
     makeStateFolder(config.value.stateDir);
-    const agent = await Agent.start(config.value, logger);
+    const agent = await Agent.start(config.value, { logger, recentLog: () => output.recent() });
     const why = await end;
     logger.info({ why }, "agent stops");
     await agent.stop({ withVms: why === "parent" });

@@ -11,6 +11,7 @@ import {
   memberConfigShape,
   ok,
   parseHostPort,
+  publicMemberConfig,
   type Result,
   readTomlFile,
   toMemberConfig,
@@ -48,6 +49,12 @@ export function readProxyConfig(file: string): Result<ProxyConfig, readonly Conf
     admin: validated(admin),
     responseHeaders: response_headers,
   });
+}
+
+/** What may be told to anybody, key by key: one that is a secret some day is not told because nobody thought of it. */
+export function publicConfig(config: ProxyConfig): object {
+  const { http, admin, responseHeaders } = config;
+  return { ...publicMemberConfig(config), http, admin, responseHeaders };
 }
 
 function isLoopback(text: string): boolean {

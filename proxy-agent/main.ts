@@ -14,7 +14,7 @@ import {
   startMesh,
   toMultiaddr,
 } from "../mesh/index.ts";
-import { type ProxyConfig, readProxyConfig } from "./config.ts";
+import { type ProxyConfig, publicConfig, readProxyConfig } from "./config.ts";
 import { openServingMark } from "./io/serving-mark.ts";
 import { ListenError, PROXY_TIMING, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
 
@@ -57,10 +57,11 @@ function proxyCommand(): Command {
 }
 
 async function untilEnded(config: ProxyConfig, exitsWithParent: boolean): Promise<number> {
-  const logger = pino({ level: config.logLevel, base: { proxy: config.name } }, logOutput());
+  const output = logOutput();
+  const logger = pino({ level: config.logLevel, base: { proxy: config.name } }, output);
   const ending = listenForEnd(exitsWithParent);
   try {
-    await serve(config, logger, ending.signal);
+    await serve(config, { logger, recentLog: () => output.recent() }, ending.signal);
     return 0;
   } catch (error) {
     if (ending.signal.aborted && error === ending.signal.reason) return 0;
@@ -75,7 +76,13 @@ async function untilEnded(config: ProxyConfig, exitsWithParent: boolean): Promis
   }
 }
 
-async function serve(config: ProxyConfig, logger: Logger, signal: AbortSignal): Promise<void> {
+interface Log {
+  readonly logger: Logger;
+  /** The last lines that it wrote. */
+  readonly recentLog: () => string;
+}
+
+async function serve(config: ProxyConfig, { logger, recentLog }: Log, signal: AbortSignal): Promise<void> {
   const { cluster, name, stateDir } = config;
   makeStateFolder(stateDir, 0o700);
   const readyFile = path.join(stateDir, READY_FILE);
@@ -96,6 +103,8 @@ async function serve(config: ProxyConfig, logger: Logger, signal: AbortSignal): 
       mesh,
       mark: openServingMark(stateDir, logger),
       meshCounters: () => mesh.metrics(),
+      config: publicConfig(config),
+      recentLog,
       logger,
     };
     const proxy = await startProxy({ ...config, timing: PROXY_TIMING }, deps, signal);

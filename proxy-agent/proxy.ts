@@ -4,12 +4,14 @@
 import net from "node:net";
 import type { Logger } from "pino";
 import {
+  aboutProcess,
   encodeRecord,
   type HostPort,
   type MemberName,
   type Mesh,
   type ProxyEntry,
   proxyKey,
+  serveDebug,
 } from "../mesh/index.ts";
 import { AckState } from "./core/ack-state.ts";
 import { Acker } from "./io/acker.ts";
@@ -21,6 +23,7 @@ import { Metrics } from "./io/metrics.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
 import type { ServingMark } from "./io/serving-mark.ts";
+import { serveStatus } from "./io/status-service.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
 import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
@@ -50,6 +53,9 @@ export interface ProxyDeps {
   /** Of the mesh, by name: part of the metrics. */
   readonly meshCounters: () => Readonly<Record<string, number>>;
   readonly mark: ServingMark;
+  /** Its configuration, without secrets, and the last lines of its log: for a bug report. */
+  readonly config: object;
+  readonly recentLog: () => string;
   readonly logger: Logger;
 }
 
@@ -158,6 +164,15 @@ class Parts {
     const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
     this.#subscribe();
     mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
+    serveDebug(mesh, {
+      about: () => JSON.stringify({ ...aboutProcess(), config: this.#deps.config, status: this.#status() }),
+      metrics: () => this.#metricsText(),
+      log: this.#deps.recentLog,
+    });
+    serveStatus(mesh, {
+      status: () => ({ serving: this.#isServing, stale: this.#isStale, serial: this.#feed.table.serial }),
+      explain: (vm) => this.#feed.explain(vm),
+    });
     const isWarm = mark.wasSet && this.#feed.table.apps.size > 0;
     const url = await (isWarm ? this.#startWarm(http, admin) : this.#startCold({ http, admin, signal }));
     this.#isServing = true;

@@ -157,6 +157,8 @@ test("status, members, vms, routes and logs say what runs, in JSON too", async (
       api: name.startsWith("host") ? scenario.api(name) : scenario.proxy(name).admin,
       pid: scenario.pid(name),
       state: "alive",
+      forSeconds: expect.any(Number),
+      why: "",
     })),
   );
   for (const command of ["vms", "routes"]) expect((await scenario.run([command])).stdout).toContain(vm);

@@ -142,7 +142,7 @@ export class Replica {
   #write(key: string, value: Uint8Array | null): void {
     const entry = this.#own.write(key, value);
     if (entry === undefined) return;
-    this.#tell([entry], "own");
+    this.#tell([entry], "own", null);
     this.#flushSoon();
   }
 
@@ -200,14 +200,14 @@ export class Replica {
   }
 
   #forget(owner: OwnerId): void {
-    if (owner !== this.#self) this.#tell(this.#store.forget(owner), "own");
+    if (owner !== this.#self) this.#tell(this.#store.forget(owner), "own", null);
   }
 
   #restart(start: Start): void {
     if (!this.#raises.end(start.incarnation)) return;
     const entries = this.#own.restart(start, this.#raises.seen);
     this.#store.install(this.#own.state);
-    this.#tell(entries, "own");
+    this.#tell(entries, "own", null);
     if (this.#own.isAnnounced) this.#flush();
   }
 
@@ -219,7 +219,7 @@ export class Replica {
       return;
     }
     const outcome = this.#store.restore(delta);
-    if (outcome.kind === "applied") this.#tell(outcome.changes, "disk");
+    if (outcome.kind === "applied") this.#tell(outcome.changes, "disk", null);
     this.#count(outcome.kind === "applied" ? "snapshot-restored" : "snapshot-refused");
   }
 
@@ -309,7 +309,7 @@ export class Replica {
   /** Applies, tells the changes, counts what was refused. */
   #apply(from: OwnerId, delta: HostDelta, path: EntryChange["path"]): Outcome {
     const outcome = this.#store.apply(delta);
-    if (outcome.kind === "applied") this.#tell(outcome.changes, path);
+    if (outcome.kind === "applied") this.#tell(outcome.changes, path, from);
     if (outcome.kind === "refused") this.#count(`refused-${outcome.reason}`);
     if (outcome.kind === "ignored") this.#count(IGNORED_COUNTERS[outcome.reason]);
     if (outcome.kind === "refused" && outcome.reason === "root") this.#replace(from, delta, path);
@@ -379,8 +379,8 @@ export class Replica {
     this.#effects.push({ kind: "schedule", token: this.#timers.arm(timer), delayMs });
   }
 
-  #tell(entries: readonly Entry[], path: EntryChange["path"]): void {
-    for (const entry of entries) this.#effects.push({ kind: "changed", change: { ...entry, path } });
+  #tell(entries: readonly Entry[], path: EntryChange["path"], from: EntryChange["from"]): void {
+    for (const entry of entries) this.#effects.push({ kind: "changed", change: { ...entry, path, from } });
   }
 
   #count(counter: Counter, by = 1): void {

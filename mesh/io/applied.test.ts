@@ -60,7 +60,14 @@ class StandInMesh {
   /** The peer's state in force is at `head` now. */
   reach(head: Version): void {
     this.heads.set(PEER, head);
-    const change: EntryChange = { owner: PEER, key: "a", value: null, version: head, path: "gossip" };
+    const change: EntryChange = {
+      owner: PEER,
+      key: "a",
+      value: null,
+      version: head,
+      path: "gossip",
+      from: PEER,
+    };
     for (const listener of this.#changed) listener(change);
   }
   setConnected(isConnected: boolean): void {

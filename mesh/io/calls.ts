@@ -14,6 +14,7 @@ import { type CallHandler, MeshCallError } from "../mesh.ts";
 import { messageOf } from "../result.ts";
 import { FrameSource, sendFrame } from "./frames.ts";
 import { abortError, runHandler } from "./run-handler.ts";
+import { assertServiceName } from "./tells.ts";
 
 /** First byte of each frame of an answer. Numbers are never used again. */
 const ANSWER = { chunk: 0, end: 1, failed: 2, noService: 3 } as const;
@@ -22,6 +23,11 @@ const OPEN_TIMEOUT_MS = 2_000;
 const CHUNKS_A_TURN = 32;
 /** A caller has this long to say what it wants. */
 const REQUEST_TIMEOUT_MS = 5_000;
+
+export interface CallsOptions {
+  readonly cluster: string;
+  readonly self: OwnerId;
+}
 
 export interface CallsDeps {
   readonly node: Libp2p;
@@ -39,12 +45,14 @@ export interface CallRequest {
 
 export class Calls {
   readonly #deps: CallsDeps;
+  readonly #self: OwnerId;
   readonly #protocol: string;
   readonly #handlers = new Map<string, CallHandler>();
   readonly #stopped = new AbortController();
 
-  constructor(cluster: string, deps: CallsDeps) {
+  constructor({ cluster, self }: CallsOptions, deps: CallsDeps) {
     this.#deps = deps;
+    this.#self = self;
     this.#protocol = `/grapevine/${cluster}/call/1`;
   }
 
@@ -60,18 +68,24 @@ export class Calls {
   }
 
   handle(service: string, handler: CallHandler): void {
+    assertServiceName(service);
     this.#handlers.set(service, handler);
   }
 
-  /** A call to ourselves goes straight to the handler. */
-  async *callSelf({ target, service, request, signal }: CallRequest): AsyncGenerator<Uint8Array> {
+  /** A call to ourselves goes straight to the handler. Throws (a bug) on a request over its bound. */
+  call(call: CallRequest): AsyncGenerator<Uint8Array> {
+    if (call.request.length > CALL_REQUEST_BYTES_MAX) throw new Error("bug: call request over its bound");
+    return call.target === this.#self ? this.#callSelf(call) : this.#callPeer(call);
+  }
+
+  async *#callSelf({ target, service, request, signal }: CallRequest): AsyncGenerator<Uint8Array> {
     const handler = this.#handlers.get(service);
     if (handler === undefined) throw new MeshCallError("no-service", `no service ${service}`);
     const ends = AbortSignal.any([signal, this.#stopped.signal]);
     yield* runHandler(handler, { request, from: target, signal: ends });
   }
 
-  async *call(call: CallRequest): AsyncGenerator<Uint8Array> {
+  async *#callPeer(call: CallRequest): AsyncGenerator<Uint8Array> {
     const signal = AbortSignal.any([call.signal, this.#stopped.signal]);
     const stream = await this.#open(call.target, signal);
     const source = new FrameSource(stream, CALL_CHUNK_BYTES_MAX + 1);

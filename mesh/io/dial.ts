@@ -11,8 +11,9 @@ import type { Links } from "./links.ts";
 import type { DialOutcome } from "./peers.ts";
 
 export interface DialDeps {
-  readonly node: MeshNode;
-  readonly links: Links;
+  /** Undefined before the start: every dial fails. */
+  readonly node: MeshNode | undefined;
+  readonly links: Links | undefined;
   readonly count: (counter: string) => void;
   readonly logger: Logger;
 }
@@ -26,6 +27,7 @@ export async function dial(
   addresses: readonly string[],
   owner: OwnerId | undefined,
 ): Promise<DialOutcome> {
+  if (node === undefined || links === undefined) return { kind: "failed", isRefused: false };
   let connection: Connection;
   try {
     const targets = addresses.map((address) => withPeerId(address, owner));

@@ -18,7 +18,7 @@ import type {
   LivenessMessage,
 } from "../core/liveness-face.ts";
 import { decodeMember, MEMBER_KEY } from "../core/member.ts";
-import { LAG_LOOK_INTERVAL_MS } from "../limits.ts";
+import { LAG_LOOK_INTERVAL_MS, LAG_LOOKS_KEPT } from "../limits.ts";
 import type { Entry, EntryChange, MemberLiveness } from "../mesh.ts";
 
 export interface LivenessLoopOptions {
@@ -49,6 +49,8 @@ export class LivenessLoop {
   readonly #liveness: Liveness;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #startedAtMs = Date.now();
+  /** The last looks, oldest first. */
+  readonly #lagsMs: number[] = [];
   #incarnation: number;
   #lagLook: NodeJS.Timeout | undefined;
   #isStopped = false;
@@ -103,6 +105,11 @@ export class LivenessLoop {
     return this.#liveness.describe();
   }
 
+  /** The worst of the last looks. */
+  lagMs(): number {
+    return Math.round(Math.max(0, ...this.#lagsMs));
+  }
+
   #memberChanged(change: EntryChange): void {
     if (change.value === null) {
       const members = this.#deps.memberEntries().flatMap((entry) => memberOf(entry) ?? []);
@@ -136,6 +143,8 @@ export class LivenessLoop {
     this.#lagLook = setInterval(() => {
       const lagMs = performance.now() - dueAtMs;
       dueAtMs = performance.now() + LAG_LOOK_INTERVAL_MS;
+      this.#lagsMs.push(lagMs);
+      if (this.#lagsMs.length > LAG_LOOKS_KEPT) this.#lagsMs.shift();
       this.#step({ kind: "lag", lagMs });
     }, LAG_LOOK_INTERVAL_MS);
   }

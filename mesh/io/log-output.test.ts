@@ -24,4 +24,17 @@ describe("logOutput()", () => {
     logger.fatal("b");
     closeSync(fd);
   });
+
+  it("keeps the last lines within a bound, also those that could not be written", () => {
+    const fd = openSync("/dev/null", "r");
+    const output = logOutput(fd, 100);
+    for (let at = 0; at < 50; at += 1) output.write(`line ${at}\n`);
+    output.write(`${"x".repeat(200)}\n`);
+    output.write("last ä\n");
+    closeSync(fd);
+    const lines = output.recent().trimEnd().split("\n");
+    expect(Buffer.byteLength(output.recent())).toBeLessThanOrEqual(100);
+    expect(lines.slice(-3)).toEqual(["line 48", "line 49", "last ä"]);
+    expect(lines.length).toBeGreaterThan(5);
+  });
 });

@@ -2,8 +2,9 @@
 
 import type { Logger } from "pino";
 import type { HeadCrypto } from "../core/head.ts";
-import type { MemberName } from "../core/ids.ts";
+import { isName, type MemberName } from "../core/ids.ts";
 import type { ReplicaOptions } from "../core/replica-options.ts";
+import { CLUSTER_ID_CHARS_MAX } from "../limits.ts";
 import type { MemberRole, Mesh } from "../mesh.ts";
 
 export interface MeshOptions {
@@ -38,4 +39,12 @@ export interface RunningMesh extends Mesh {
   metrics(): Record<string, number>;
   /** One line for logs and dumps. */
   describe(): string;
+}
+
+/** It becomes part of protocol ids and of the topic: nothing that splits them. */
+const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
+
+export function assertMeshOptions({ cluster, name }: MeshOptions): void {
+  if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
+  if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
 }

@@ -5,13 +5,13 @@ import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
 import { isSigned } from "../core/head.ts";
-import { isName, type OwnerId } from "../core/ids.ts";
+import type { OwnerId } from "../core/ids.ts";
 import { MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX, LEARN_MS, LEAVE_MS } from "../limits.ts";
+import { LEARN_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -23,32 +23,31 @@ import type {
 } from "../mesh.ts";
 import { APP_PREFIX } from "../records/app.ts";
 import { Applied } from "./applied.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Calls } from "./calls.ts";
 import { dial } from "./dial.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
 import { createHeadCrypto } from "./head-crypto.ts";
 import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
+import { serveInspection } from "./inspection-service.ts";
 import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
 import { LivenessLoop } from "./liveness-loop.ts";
 import { MemberBook } from "./member-book.ts";
-import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
+import { assertMeshOptions, type MeshDeps, type MeshOptions, type RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
 import { Snapshot } from "./snapshot.ts";
-import { assertServiceName, assertTell, Tells } from "./tells.ts";
+import { StoreInspection } from "./store-inspection.ts";
+import { assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
-
-/** It becomes part of protocol ids and of the topic: nothing that splits them. */
-const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
 
 /** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
 export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  const { cluster, name, stateDir } = options;
-  if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
-  if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
+  assertMeshOptions(options);
+  const { stateDir } = options;
   const { logger, nowMs = Date.now } = deps;
   const identity = await openIdentity(stateDir, nowMs());
   const { crypto = createHeadCrypto(identity.privateKey) } = deps;
@@ -71,6 +70,7 @@ interface Parts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
 class Libp2pMesh implements RunningMesh {
   readonly self: Mesh["self"];
   readonly store: Store;
+  readonly inspection: StoreInspection;
   readonly #options: MeshOptions;
   readonly #identity: Identity;
   readonly #snapshot: Snapshot;
@@ -85,6 +85,7 @@ class Libp2pMesh implements RunningMesh {
   );
   readonly #counters = new Map<string, number>();
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
+  readonly #arrivals = new Arrivals(() => performance.now());
   readonly #tells = new Tells();
   readonly #members: MemberBook;
   readonly #liveness: LivenessLoop;
@@ -142,6 +143,12 @@ class Libp2pMesh implements RunningMesh {
       write: (key, value) => this.write(key, value),
       logger,
     });
+    this.inspection = new StoreInspection({
+      store: this.store,
+      arrivals: this.#arrivals,
+      lagMs: () => this.#liveness.lagMs(),
+      describe: () => [this.describe(), this.#liveness.describe()],
+    });
     const count = (counter: string, by?: number) => this.#count(counter, by);
     this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
   }
@@ -158,11 +165,15 @@ class Libp2pMesh implements RunningMesh {
     });
     this.#node = node;
     this.#links = this.#createLinks(node);
-    this.#calls = new Calls(cluster, {
-      node,
-      connectionTo: (target) => this.#links?.connectionTo(target),
-      count: (counter) => this.#count(counter),
-    });
+    this.#calls = new Calls(
+      { cluster, self: this.self.owner },
+      {
+        node,
+        connectionTo: (target) => this.#links?.connectionTo(target),
+        count: (counter) => this.#count(counter),
+      },
+    );
+    serveInspection(this);
     await this.#links.start();
     await this.#calls.start();
     await node.start();
@@ -256,15 +267,11 @@ class Libp2pMesh implements RunningMesh {
     request: Uint8Array,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    if (request.length > CALL_REQUEST_BYTES_MAX) throw new Error("bug: call request over its bound");
-    const calls = this.#calls;
-    if (calls === undefined) throw new Error("mesh: call before start");
-    const call = { target, service, request, signal };
-    return target === this.self.owner ? calls.callSelf(call) : calls.call(call);
+    if (this.#calls === undefined) throw new Error("mesh: call before start");
+    return this.#calls.call({ target, service, request, signal });
   }
 
   handle(service: string, handler: CallHandler): void {
-    assertServiceName(service);
     this.#calls?.handle(service, handler);
   }
 
@@ -360,10 +367,8 @@ class Libp2pMesh implements RunningMesh {
   }
 
   async #dial(addresses: readonly string[], owner: OwnerId | undefined): Promise<DialOutcome> {
-    const [node, links] = [this.#node, this.#links];
-    if (node === undefined || links === undefined) return { kind: "failed", isRefused: false };
-    const deps = { node, links, logger: this.#logger, count: (counter: string) => this.#count(counter) };
-    return dial(deps, addresses, owner);
+    const [node, links, logger] = [this.#node, this.#links, this.#logger];
+    return dial({ node, links, logger, count: (counter) => this.#count(counter) }, addresses, owner);
   }
 
   // --- effects
@@ -373,6 +378,7 @@ class Libp2pMesh implements RunningMesh {
   }
 
   #changed(change: EntryChange): void {
+    this.#arrivals.note(change);
     for (const listener of this.#changeListeners) listener(change);
     this.#liveness.changed(change);
     // Of those on our disk nobody is dialed before we listen.

@@ -8,6 +8,8 @@ import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.
 import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
 import { compareStarts, compareVersions, type Version } from "../core/version.ts";
 import { Applied } from "../io/applied.ts";
+import { Arrivals } from "../io/arrivals.ts";
+import { serveInspection } from "../io/inspection-service.ts";
 import { compareMembers } from "../io/members.ts";
 import { runHandler } from "../io/run-handler.ts";
 import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
@@ -16,6 +18,7 @@ import {
   type CallHandler,
   type Entry,
   type EntryChange,
+  type Inspection,
   type MemberRole,
   type MemberView,
   type Mesh,
@@ -23,6 +26,7 @@ import {
   type StoreView,
   type TellHandler,
 } from "../mesh.ts";
+import { memoryInspection } from "./memory-inspection.ts";
 
 export interface JoinOptions {
   readonly name: string;
@@ -106,10 +110,13 @@ interface OwnerState {
 
 type Self = Mesh["self"];
 type Start = Pick<Version, "incarnation" | "startId">;
+type Way = Pick<EntryChange, "path" | "from">;
 
 class MemoryMesh implements Mesh {
   readonly self: Self;
   readonly store: StoreView;
+  readonly inspection: Inspection;
+  readonly #arrivals = new Arrivals(() => performance.now());
   readonly #hub: MemoryHub;
   readonly #own: OwnerState;
   readonly #states = new Map<OwnerId, OwnerState>();
@@ -126,6 +133,7 @@ class MemoryMesh implements Mesh {
     this.#own = { ...start, counter: 0, complete: false, entries: new Map() };
     this.#states.set(self.owner, this.#own);
     this.store = storeView(this.#states);
+    this.inspection = memoryInspection(this.#states, this.#arrivals, () => [`${self.name} in memory`]);
     const record = {
       name: self.name,
       role: self.role,
@@ -137,6 +145,7 @@ class MemoryMesh implements Mesh {
     this.write(MEMBER_KEY, encodeMember(record));
     const count = (): void => undefined;
     this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
+    serveInspection(this);
   }
 
   write(key: string, value: Uint8Array | null): Version {
@@ -147,7 +156,11 @@ class MemoryMesh implements Mesh {
     const { incarnation, startId, counter } = this.#own;
     const copy = value === null ? null : new Uint8Array(value);
     const version = { incarnation, startId, counter };
-    this.#store(this.#own, { owner: this.self.owner, key, value: copy, version }, "own");
+    this.#store(
+      this.#own,
+      { owner: this.self.owner, key, value: copy, version },
+      { path: "own", from: null },
+    );
     return version;
   }
 
@@ -283,36 +296,38 @@ class MemoryMesh implements Mesh {
     const state = isNewStart ? { ...offered, counter: 0, entries: new Map<string, Entry>() } : held;
     this.#states.set(owner, state);
     const entries = [...offered.entries.values()].sort((a, b) => compareVersions(a.version, b.version));
-    for (const entry of entries) this.#apply(state, entry, "sync");
-    if (isNewStart && held !== undefined) this.#emitVanished(held, state);
+    const way = { path: "sync", from: peer.self.owner } as const;
+    for (const entry of entries) this.#apply(state, entry, way);
+    if (isNewStart && held !== undefined) this.#emitVanished(held, state, way);
   }
 
   /** Keys that only the incarnation before had are told as deleted. */
-  #emitVanished(before: OwnerState, now: OwnerState): void {
+  #emitVanished(before: OwnerState, now: OwnerState, way: Way): void {
     const { incarnation, startId, counter } = now;
     for (const entry of before.entries.values()) {
       if (entry.value === null || now.entries.has(entry.key)) continue;
-      this.#emit({ ...entry, value: null, version: { incarnation, startId, counter }, path: "sync" });
+      this.#emit({ ...entry, value: null, version: { incarnation, startId, counter }, ...way });
     }
   }
 
   #receive(entry: Entry, from: MemoryMesh): void {
     const held = this.#states.get(entry.owner);
     if (held === undefined || compareStarts(held, entry.version) < 0) this.#takeState(entry.owner, from);
-    else if (compareStarts(held, entry.version) === 0) this.#apply(held, entry, "gossip");
+    else if (compareStarts(held, entry.version) === 0)
+      this.#apply(held, entry, { path: "gossip", from: from.self.owner });
   }
 
-  #apply(state: OwnerState, entry: Entry, path: EntryChange["path"]): void {
+  #apply(state: OwnerState, entry: Entry, way: Way): void {
     const held = state.entries.get(entry.key);
     if (held !== undefined && held.version.counter >= entry.version.counter) return;
-    this.#store(state, entry, path);
+    this.#store(state, entry, way);
   }
 
   /** Stores, tells our listeners, and passes it on: a member relays what it learnt. */
-  #store(state: OwnerState, entry: Entry, path: EntryChange["path"]): void {
+  #store(state: OwnerState, entry: Entry, way: Way): void {
     state.entries.set(entry.key, entry);
     state.counter = Math.max(state.counter, entry.version.counter);
-    this.#emit({ ...entry, path });
+    this.#emit({ ...entry, ...way });
     if (entry.key === MEMBER_KEY) this.membersChanged();
     if (!state.complete) return;
     for (const peer of this.#hub.peersOf(this.self.owner)) {
@@ -323,6 +338,7 @@ class MemoryMesh implements Mesh {
   }
 
   #emit(change: EntryChange): void {
+    this.#arrivals.note(change);
     for (const listener of this.#changeListeners) listener(change);
   }
 }

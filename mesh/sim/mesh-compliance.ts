@@ -6,6 +6,7 @@ import { memberName, ownerId } from "../core/ids.ts";
 import { compareVersions } from "../core/version.ts";
 import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import { type EntryChange, type MemberRole, type Mesh, MeshCallError } from "../mesh.ts";
+import { inspectionTests } from "./inspection-compliance.ts";
 import { untilFull, untilSeen } from "./until.ts";
 
 /** One cluster for one test. */
@@ -54,6 +55,7 @@ export function meshCompliance(
   describe(`${implementation}: writes that wait`, () => appliedTests(startAll, rejoin));
   describe(`${implementation}: members`, () => memberTests(startTwo, startAll));
   describe(`${implementation}: calls and tells`, () => callTests(startTwo));
+  describe(`${implementation}: inspection`, () => inspectionTests(startAll, rejoin));
 }
 
 type StartTwo = () => Promise<readonly [Mesh, Mesh]>;

@@ -8,6 +8,7 @@
  * - `too-large`: over a bound, which the message names. Nothing changed.
  * - `unavailable`: who is needed cannot be reached; the message names them. Ask again later.
  * - `timed-out`: it is done and stands, but was not in force everywhere in time; the message names where. Ask again to wait on.
+ * - `gone`: what it asks for was there, and is not any more. Nothing changed; begin anew.
  * - `internal`: our bug; state may have changed. Look before asking again.
  */
 export type ApiErrorCode =
@@ -18,6 +19,7 @@ export type ApiErrorCode =
   | "too-large"
   | "unavailable"
   | "timed-out"
+  | "gone"
   | "internal";
 
 const STATUS = {
@@ -28,6 +30,7 @@ const STATUS = {
   "too-large": 413,
   unavailable: 503,
   "timed-out": 504,
+  gone: 410,
   internal: 500,
 } as const satisfies Record<ApiErrorCode, number>;
 

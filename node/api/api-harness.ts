@@ -34,6 +34,7 @@ export class ApiHarness {
   }
 
   async stop(): Promise<void> {
+    await Promise.all([this.voter.queries.stop(), this.other.queries.stop()]);
     await this.voterMesh.stop();
     await this.otherMesh.stop();
   }

@@ -82,7 +82,9 @@ describe("what every agent answers itself", () => {
     const text = await (await voterApi.request("/metrics")).text();
     expect(text).toContain('grapevine_members{role="host",state="alive"} 2');
     expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
-    expect(text.endsWith("grapevine_test_total 1\n")).toBe(true);
+    expect(text).toMatch(/^grapevine_test_total 1$/m);
+    expect(text).toMatch(/^grapevine_watchers\{of="changes"\} 0$/m);
+    expect(text).toMatch(/^grapevine_queries_total\{outcome="rows"\} 0\n/m);
   });
 
   it("is healthy, and says who it is", async () => {

@@ -5,13 +5,18 @@ import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { bundleHash, isBundleHash, isName, vmName } from "../../mesh/index.ts";
 import { apiError, endedBy, streamed } from "./answer.ts";
 import { addAppRoutes, relayTo } from "./apps.ts";
+import { ApiCounters } from "./counters.ts";
+import { addDebugRoutes } from "./debug.ts";
 import { addEntryRoutes } from "./entries.ts";
+import { addIntrospectionRoutes } from "./introspection.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
 import { metricsText } from "./metrics.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
+import { addQueryRoutes } from "./query.ts";
 import { serveRelay } from "./relay.ts";
 import { askProxies } from "./routes.ts";
 import { hostOfVm, memberRows, vmRows } from "./views.ts";
+import { addWatchRoutes } from "./watch.ts";
 
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
@@ -20,11 +25,18 @@ const BUNDLE_ERRORS = { "too-large": "too-large", mismatch: "invalid", "no-space
 /** Also answers what other agents relay here over the mesh. */
 export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   const app = new Hono<ApiEnv>();
+  const counters = new ApiCounters();
+  const metrics = (): string => metricsText(deps.mesh, `${deps.metrics()}\n${counters.text()}`);
   app.use(refuseWebPages);
+  app.get("/metrics", (context) => context.text(metrics()));
   addClusterRoutes(app, deps);
   addAppRoutes(app, deps);
   addBundleRoutes(app, deps);
   addEntryRoutes(app, deps);
+  addIntrospectionRoutes(app, deps);
+  addDebugRoutes(app, deps, metrics);
+  addWatchRoutes(app, deps, counters);
+  addQueryRoutes(app, deps, counters);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));
@@ -40,7 +52,6 @@ function addClusterRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   app.get("/v1/vms", (context) => context.json(vmRows(mesh, deps.voters)));
   app.get("/v1/vms/:vm/logs", (context) => answerLogs(deps, context));
   app.get("/v1/routes", async (context) => context.json(await askProxies(mesh, context.req.raw.signal)));
-  app.get("/metrics", (context) => context.text(metricsText(mesh, deps.metrics())));
 }
 
 function addBundleRoutes(app: Hono<ApiEnv>, { bundles }: ApiDeps): void {

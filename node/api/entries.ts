@@ -2,12 +2,8 @@
 // Nothing here is relayed: an agent writes its own host's state and no other's.
 
 import type { Context, Hono } from "hono";
-import { z } from "zod";
 import {
-  APP_PREFIX,
   type AppliedReport,
-  decodeCommittedApp,
-  decodeRecord,
   describeDuration,
   ENTRY_VALUE_BYTES_MAX,
   type Entry,
@@ -19,15 +15,14 @@ import {
   type Version,
 } from "../../mesh/index.ts";
 import { CUSTOM_PREFIX, type EntryWrite, type WaitOptions } from "../custom-entries.ts";
-import { apiError, apiErrorBeside, endedBy, JSON_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
+import { readableValue, replaceUnprintable } from "../introspection/readable-value.ts";
+import { apiError, apiErrorBeside, endedBy, JSON_TYPE, readBounded, streamed } from "./answer.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
 const KEY_PATH = "/v1/entries/:key{.+}";
 const WAIT_DEFAULT_MS = 5_000;
 /** A client that waits longer does better to ask again. */
 const WAIT_MAX_MS: number = 10 * 60 * 1_000;
-/** Deeper values would exhaust the stack of whoever reads them. */
-const JSON_DEPTH_MAX = 32;
 /** Entries written to the reader at once. */
 const PAGE = 200;
 
@@ -151,41 +146,5 @@ function describeEntry(entry: Entry, names: ReadonlyMap<OwnerId, MemberName>): s
   const name = names.get(owner) ?? null;
   const shown = value === null ? undefined : readableValue(key, value);
   const bytes = value?.length ?? 0;
-  return JSON.stringify(
-    { owner, name, key, version, bytes, value: isShallow(shown) ? shown : undefined },
-    replaceUnprintable,
-  );
-}
-
-/** Of a custom entry its JSON, if that is what it is. */
-function readableValue(key: string, value: Uint8Array): unknown {
-  if (key.startsWith(CUSTOM_PREFIX)) return parseJson(value)?.json;
-  if (key.startsWith(APP_PREFIX)) {
-    const committed = decodeCommittedApp(value);
-    return committed.ok ? committed.value : undefined;
-  }
-  const record = decodeRecord(z.unknown(), value);
-  return record.ok ? record.value : undefined;
-}
-
-/** JSON has no bytes and no large integers; a peer's value may have both. */
-function replaceUnprintable(_key: string, value: unknown): unknown {
-  if (typeof value === "bigint") return value.toString();
-  return value instanceof Uint8Array ? { bytes: value.byteLength } : value;
-}
-
-/** Level by level, not by recursion: the value is a stranger's. */
-function isShallow(json: unknown): boolean {
-  let level: unknown[] = [json];
-  for (let depth = 0; depth <= JSON_DEPTH_MAX; depth++) {
-    level = level.flatMap(childrenOf);
-    if (level.length === 0) return true;
-  }
-  return false;
-}
-
-function childrenOf(value: unknown): readonly unknown[] {
-  return typeof value === "object" && value !== null && !ArrayBuffer.isView(value)
-    ? Object.values(value)
-    : [];
+  return JSON.stringify({ owner, name, key, version, bytes, value: shown }, replaceUnprintable);
 }

@@ -24,6 +24,8 @@ import { CustomEntries } from "../custom-entries.ts";
 import type { CustomFile } from "../custom-file.ts";
 import type { AppView, RolloutView } from "../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
+import { DesiredRecords } from "../desired.ts";
+import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../query/query-engine.ts";
 import type { BundlePut } from "../releases/bundle-store.ts";
 import type { ApiBundles, ApiDeps } from "./ports.ts";
 
@@ -174,6 +176,8 @@ export class FakeCustomFile implements CustomFile {
 
 export interface FakeAgent {
   readonly deps: ApiDeps;
+  /** The real thing; to be stopped by whoever queried. */
+  readonly queries: QueryEngine;
   readonly bundles: FakeBundles;
   /** Output files by VM. */
   readonly logFiles: Map<VmName, string>;
@@ -186,19 +190,28 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const self = fakeHostEntry(mesh.self.name, deploys !== null);
   mesh.write(hostKey(mesh.self.name), encodeRecord(self));
   const log = { info: () => undefined, error: () => undefined };
+  const desired = new DesiredRecords(mesh, [memberName("host-1")]);
+  const apps = (): ReturnType<DesiredRecords["all"]> => {
+    desired.refresh();
+    return desired.all();
+  };
+  const queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, { mesh, apps, log });
   const deps: ApiDeps = {
     mesh,
     self,
+    queries,
     voters: [memberName("host-1")],
     deploys,
     bundles,
     fetchBundle: async (hash) => (bundles.held.has(hash) ? ok(null) : fail(`no member has ${hash}`)),
     vms: { logFile: (vm) => logFiles.get(vm) ?? null },
     metrics: () => "grapevine_test_total 1",
+    config: { name: mesh.self.name },
+    recentLog: () => '{"msg":"agent is ready"}\n',
     entries: new CustomEntries({ mesh, file: new FakeCustomFile(), logger: log, nowMs: () => 0 }),
     log,
   };
-  return { deps, bundles, logFiles };
+  return { deps, queries, bundles, logFiles };
 }
 
 function fakeHostEntry(host: MemberName, voter: boolean): HostEntry {

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { BundleHash, HostEntry, MemberName, Mesh, Result, VmName } from "../../mesh/index.ts";
 import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
 import type { Deploys } from "../deploy/deploys.ts";
+import type { QueryEngine } from "../query/query-engine.ts";
 import type { BundleStore } from "../releases/bundle-store.ts";
 
 /** Asking for a bundle keeps it: the deploy that names it comes later. */
@@ -34,6 +35,11 @@ export interface ApiDeps {
   readonly entries: ApiEntries;
   /** Further lines for /metrics, in Prometheus' text format. */
   readonly metrics: () => string;
+  /** This agent's configuration, without secrets. */
+  readonly config: object;
+  readonly queries: Pick<QueryEngine, "query">;
+  /** The last lines of its log. */
+  readonly recentLog: () => string;
   readonly log: Pick<Logger, "info" | "error">;
 }
 

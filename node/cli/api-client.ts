@@ -95,18 +95,21 @@ export class ApiClient {
   /** The body as it comes. Throws when the connection breaks or falls silent: ask again, through another agent. */
   async *bytes(
     path: string,
-    options: { readonly isSilenceFine: boolean },
+    options: { readonly isSilenceFine: boolean; readonly answerTimeoutMs?: number },
     signal: AbortSignal,
   ): AsyncGenerator<Uint8Array> {
-    const answer = await this.#ask({ method: "GET", path }, signal, options.isSilenceFine ? 0 : SILENCE_MS);
+    const { isSilenceFine, answerTimeoutMs = SILENCE_MS } = options;
+    const asked = { method: "GET", path, answerTimeoutMs } as const;
+    const answer = await this.#ask(asked, signal, isSilenceFine ? 0 : SILENCE_MS);
     yield* answer.body;
   }
 
   /** One JSON value a line; null for the empty lines by which the agent says that it is there. */
-  async *lines(path: string, signal: AbortSignal): AsyncGenerator<unknown> {
+  async *lines(asked: ApiRequest, signal: AbortSignal): AsyncGenerator<unknown> {
     const decoder = new TextDecoder();
     let rest = "";
-    for await (const chunk of this.bytes(path, { isSilenceFine: false }, signal)) {
+    const answer = await this.#ask(asked, signal, SILENCE_MS);
+    for await (const chunk of answer.body) {
       const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
       rest = lines.pop() ?? "";
       if (rest.length > LINE_CHARS_MAX) throw new Error("the agent sent a line without end");

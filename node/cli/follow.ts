@@ -56,7 +56,10 @@ async function followOnce(
 ): Promise<FollowEnd | null> {
   const via = client.current;
   try {
-    for await (const line of client.lines(`/v1/apps/${options.app}/watch`, options.signal)) {
+    for await (const line of client.lines(
+      { method: "GET", path: `/v1/apps/${options.app}/watch` },
+      options.signal,
+    )) {
       const end = following.hear(line);
       if (end !== null) return end;
     }

@@ -1,6 +1,7 @@
 // Session: what every command that asks an agent has in common: finding it, signals, and failures as exit codes.
 
 import { userInfo } from "node:os";
+import type { ZodType } from "zod";
 import { messageOf } from "../../mesh/index.ts";
 import { PackError } from "../releases/pack-error.ts";
 import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
@@ -31,6 +32,19 @@ export function print(text: string): void {
 
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** The agent's answer to a GET. `answerTimeoutMs`: for what it must ask others first. */
+export async function ask<Value>(
+  { client, signal }: Session,
+  path: string,
+  shape: ZodType<Value>,
+  answerTimeoutMs?: number,
+): Promise<Value> {
+  const request = { method: "GET", path, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) } as const;
+  const parsed = shape.safeParse(await client.json(request, signal));
+  if (parsed.success) return parsed.data;
+  throw new Error(`the agent answered what this release of the command cannot read: ${parsed.error.message}`);
 }
 
 /** Runs `body` against the agent that is found, and turns its failures into a message and an exit code. */

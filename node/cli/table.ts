@@ -44,3 +44,12 @@ function width(text: string): number {
 function pad(text: string, to: number): string {
   return text + " ".repeat(Math.max(0, to - width(text)));
 }
+
+/** RFC 4180, with line feeds alone. */
+export function formatCsv(rows: readonly (readonly string[])[]): string {
+  return rows.map((row) => `${row.map(csvField).join(",")}\n`).join("");
+}
+
+function csvField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}

@@ -12,6 +12,7 @@ import {
   ok,
   parseHostPort,
   parseToml,
+  publicMemberConfig,
   type Result,
   readTomlFile,
   toMemberConfig,
@@ -55,6 +56,12 @@ export function parseAgentConfig(
 ): Result<AgentConfig, readonly ConfigError[]> {
   const keys = parseToml(file, text, agentConfigShape(ephemeral));
   return keys.ok ? ok(toAgentConfig(keys.value, file)) : keys;
+}
+
+/** What may be told to anybody, key by key: one that is a secret some day is not told because nobody thought of it. */
+export function publicConfig(config: AgentConfig): object {
+  const { api, vmPorts, vmAddress } = config;
+  return { ...publicMemberConfig(config), api, vmPorts, vmAddress };
 }
 
 function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {

@@ -22,6 +22,7 @@ import {
   vmKey,
 } from "../../mesh/index.ts";
 import { DELETED_VMS_MAX } from "../limits.ts";
+import type { KnownVm } from "./explain-vm.ts";
 import { type AppRoute, EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "./route-table.ts";
 
 /** `changed`: a table built now may differ. `ignored`: known, older, or not its writer's to say. `refused`: cannot be read. */
@@ -104,6 +105,16 @@ export class RouteFold {
       this.#describeMissing(desired) !== null ||
       (desired.phase === "serving" && this.#heardOf(desired) === undefined);
     return vms.filter(isLacking).map(({ vm }) => vm);
+  }
+
+  /** What is held of one VM, for the person who asks why it is routed or not. */
+  known(vm: VmName): KnownVm {
+    const app = this.#appOf.get(vm);
+    const committed = app === undefined ? undefined : this.#records.get(app);
+    const desired = committed?.record.vms.find((candidate) => candidate.vm === vm);
+    const wanted = committed === undefined || desired === undefined ? null : { committed, desired };
+    const said = [...(this.#heard.get(vm) ?? [])].map(([host, { entry }]) => ({ host, entry }));
+    return { vm, wanted, said };
   }
 
   /** The table with all that was taken. Builds only the apps whose inputs changed. */

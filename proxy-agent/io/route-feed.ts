@@ -13,8 +13,11 @@ import {
   ok,
   type Result,
   VM_PREFIX,
+  type VmName,
+  type VmRouting,
 } from "../../mesh/index.ts";
 import type { AckState } from "../core/ack-state.ts";
+import { explainVm } from "../core/explain-vm.ts";
 import { RouteFold, type Verdict } from "../core/route-fold.ts";
 import { EMPTY_TABLE, type RouteTable } from "../core/route-table.ts";
 import { AwayHosts } from "./away-hosts.ts";
@@ -104,6 +107,12 @@ export class RouteFeed {
     const lacking = new Set(this.#fold.lacking(app));
     const vms = this.#fold.record(app)?.record.vms ?? [];
     return [...new Set(vms.filter(({ vm }) => lacking.has(vm)).map(({ host }) => host))];
+  }
+
+  /** Whether the table in force routes to `vm`, and if not, why not. */
+  explain(vm: VmName): VmRouting {
+    this.flush();
+    return explainVm(this.#fold.known(vm), this.#table);
   }
 
   /** Builds the table now instead of at the end of this turn. */

@@ -246,7 +246,7 @@ export class TestCluster {
         timing: PROXY_TIMING,
         ...options,
       },
-      { mesh, mark: this.mark, meshCounters: () => ({}), logger: silent },
+      { mesh, mark: this.mark, meshCounters: () => ({}), config: {}, recentLog: () => "", logger: silent },
       stop.signal,
     );
     let stopping: Promise<void> | undefined;

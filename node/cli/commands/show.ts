@@ -5,7 +5,15 @@ import type { ZodType } from "zod";
 import { appViewShape, appViewsShape, memberRowsShape, proxyTablesShape, vmViewsShape } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+import {
+  ask,
+  type ClientOptions,
+  print,
+  printJson,
+  type Session,
+  UsageError,
+  withAgent,
+} from "../session.ts";
 import { appsTable, appText, membersTable, routesText, vmsTable } from "../tables.ts";
 
 /** How long `logs --follow` looks for an agent that knows the VM again. */
@@ -17,7 +25,12 @@ export interface LogsOptions extends ClientOptions {
   readonly lines: string;
 }
 
-export function status(app: string | undefined, options: ClientOptions): Promise<ExitCode> {
+export interface StatusOptions extends ClientOptions {
+  readonly hosts?: boolean;
+}
+
+export async function status(app: string | undefined, options: StatusOptions): Promise<ExitCode> {
+  if (options.hosts === true) return (await import("./introspect.ts")).statusOfHosts(app, options);
   return app === undefined
     ? show("status", "/v1/apps", appViewsShape, options, appsTable)
     : show("status", `/v1/apps/${encodeURIComponent(app)}`, appViewShape, options, appText);
@@ -118,10 +131,4 @@ function show<Value>(
     else print(format(value));
     return EXIT.done;
   });
-}
-
-async function ask<Value>({ client, signal }: Session, path: string, shape: ZodType<Value>): Promise<Value> {
-  const parsed = shape.safeParse(await client.json({ method: "GET", path }, signal));
-  if (parsed.success) return parsed.data;
-  throw new Error(`the agent answered what this release of the command cannot read: ${parsed.error.message}`);
 }

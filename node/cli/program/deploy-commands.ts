@@ -1,0 +1,43 @@
+// deploy, destroy, vm: what changes what runs.
+
+import type { Command } from "commander";
+import type { DeployOptions, FollowedOptions } from "../commands/deploy.ts";
+import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
+
+export function addDeployCommands(program: Command, setExitCode: SetExitCode): void {
+  const detachHelp = "return once it is submitted (exit code 3: the end is not known)";
+  asking(
+    program,
+    "deploy <file>",
+    "Deploys the app of an app file, and follows until the new release serves on every proxy.\nThe file's folder is what runs. Ctrl-C detaches; the rollout goes on.",
+    "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m",
+  )
+    .option("--strategy <name>", "in place of the file's deploy.strategy: rolling")
+    .option("--wait-timeout <duration>", "in place of the file's deploy.wait_timeout, for example 5m")
+    .option("--detach", detachHelp)
+    .addHelpText("after", EXIT_CODES)
+    .action(async (file: string, options: DeployOptions) => {
+      setExitCode(await (await import("../commands/deploy.ts")).deploy(file, options));
+    });
+  asking(
+    program,
+    "destroy <app>",
+    "Stops all VMs of an app and removes its routes. Its release numbers are not used again.",
+    "grapevine destroy hello",
+  )
+    .option("--detach", detachHelp)
+    .action(async (app: string, options: FollowedOptions) => {
+      setExitCode(await (await import("../commands/deploy.ts")).destroy(app, options));
+    });
+  const vm = program.command("vm").description("Single VMs.");
+  asking(
+    vm,
+    "stop <vm>",
+    "Takes a VM out of the routes, lets what runs on it finish, and stops it. The app goes on with one less.",
+    "grapevine vm stop hello-v2-1",
+  )
+    .option("--detach", detachHelp)
+    .action(async (name: string, options: FollowedOptions) => {
+      setExitCode(await (await import("../commands/deploy.ts")).stopVm(name, options));
+    });
+}

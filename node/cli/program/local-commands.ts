@@ -1,0 +1,42 @@
+// dev, demo: a whole cluster on this machine.
+
+import { type Command, InvalidArgumentError } from "commander";
+import type { SetExitCode } from "./asking.ts";
+
+export function addLocalCommands(program: Command, setExitCode: SetExitCode): void {
+  program
+    .command("dev")
+    .description("Runs a local cluster of real agents and proxies, until Ctrl-C.")
+    .option("--hosts <count>", "host agents", wholeNumber, 3)
+    .option("--proxies <count>", "proxies", wholeNumber, 2)
+    .option("--state <dir>", "keep the cluster's state there (default: a temporary folder)")
+    .option("--json", "print one line of JSON when it is ready, and nothing else")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  grapevine dev\n  grapevine dev --hosts 1 --proxies 1 --state .grapevine",
+    )
+    .action(async ({ hosts, proxies, state, json }: DevArguments) => {
+      const { runDev } = await import("../dev/dev.ts");
+      setExitCode(await runDev({ hosts, proxies, stateDir: state ?? null, json: json === true }));
+    });
+  program
+    .command("demo")
+    .description("Starts a cluster, deploys twice under steady traffic, and reports what the clients saw.")
+    .option("--json", "print the report as one line of JSON")
+    .action(async ({ json }: { json?: boolean }) => {
+      const { runDemo } = await import("../demo/demo.ts");
+      setExitCode(await runDemo({ json: json === true }));
+    });
+}
+
+interface DevArguments {
+  readonly hosts: number;
+  readonly proxies: number;
+  readonly state?: string;
+  readonly json?: boolean;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,4}$/.test(text)) throw new InvalidArgumentError("It must be a whole number, for example 3.");
+  return Number(text);
+}

@@ -1,0 +1,29 @@
+// init, agent, proxy: a cluster and its members.
+
+import type { Command } from "commander";
+import { JSON_HELP, type SetExitCode } from "./asking.ts";
+
+export function addMemberCommands(program: Command, setExitCode: SetExitCode): void {
+  program
+    .command("init [folder]")
+    .description("Makes a cluster: its root key and its id. What is there already is never overwritten.")
+    .option("--json", JSON_HELP)
+    .addHelpText("after", "\nExamples:\n  grapevine init\n  grapevine init /etc/grapevine")
+    .action(async (folder: string | undefined, options: { json?: boolean }) => {
+      setExitCode(await (await import("../commands/init.ts")).init(folder ?? ".", options));
+    });
+  program
+    .command("agent")
+    .description("Runs the agent of this host, until SIGTERM. VMs go on running without it.")
+    .requiredOption("--config <file>", "its configuration, TOML (docs/config.md)")
+    .option("--exit-with-parent", "end, with the VMs, when standard input ends")
+    .addHelpText("after", "\nExamples:\n  grapevine agent --config /etc/grapevine/host-1.toml")
+    .action(async ({ config, exitWithParent }: { config: string; exitWithParent?: boolean }) => {
+      const { runAgent } = await import("../../main.ts");
+      setExitCode(await runAgent({ config, exitWithParent: exitWithParent === true }));
+    });
+  // Never called: `main` has passed "proxy" on before. Here it is for the list of commands.
+  program
+    .command("proxy")
+    .description("Runs a proxy, until SIGTERM. --config FILE; see grapevine proxy --help.");
+}
