@@ -1,7 +1,8 @@
-// Three projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator on all cores; `cluster` starts real
-// agents and proxies.
+// Four projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator on all cores; `cluster` starts real
+// agents and proxies as processes, `container` in containers, where a Docker engine answers.
 import { defineConfig } from "vitest/config";
 
+const CONTAINER_TESTS = "cluster-tests/scenarios/containers/**/*.test.ts";
 const SIM_TESTS = "mesh/sim/chaos.test.ts";
 
 export default defineConfig({
@@ -10,7 +11,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["{mesh,node,proxy-agent,cluster-tests}/**/*.test.ts"],
+          include: ["{mesh,node,proxy-agent,cluster-tests,docker}/**/*.test.ts"],
           exclude: ["cluster-tests/scenarios/**", SIM_TESTS],
           // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
           testTimeout: 60_000,
@@ -27,9 +28,21 @@ export default defineConfig({
         test: {
           name: "cluster",
           include: ["cluster-tests/scenarios/**/*.test.ts"],
+          exclude: [CONTAINER_TESTS],
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: "container",
+          include: [CONTAINER_TESTS],
+          globalSetup: "cluster-tests/harness/containers/setup.ts",
+          fileParallelism: false,
+          testTimeout: 180_000,
+          // Five containers are up in 5 s on two idle cores, and in a minute where others compute as well.
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
-const FOLDERS = "{mesh,node,proxy-agent,cluster-tests,docs}";
+const FOLDERS = "{mesh,node,proxy-agent,cluster-tests,docker,docs}";
 const PATHS: readonly string[] = [...globSync([`${FOLDERS}/**`, "*.*"], { cwd: ROOT })].map(
   (path) => `/${path}`,
 );
@@ -16,6 +16,7 @@ test.each([
   "ARCHITECTURE.md",
   "CONTRIBUTING.md",
   "mesh/README.md",
+  "docker/README.md",
   "docs/scars.md",
   "docs/operations.md",
   "docs/query.md",

@@ -11,9 +11,11 @@ export interface AgentArguments {
   readonly config: string;
   /** Stop, with our VMs, when stdin ends: the supervisor of a dev cluster is gone. */
   readonly exitWithParent: boolean;
+  /** Stop our VMs at a signal too: they would be killed after us, as in a container, which ends with its first process. */
+  readonly stopVms: boolean;
 }
 
-/** Runs until SIGTERM, SIGINT or SIGHUP, which leave the VMs running, or the end of the parent. Resolves with the exit code. */
+/** Runs until SIGTERM, SIGINT or SIGHUP, which leave the VMs running unless told else, or the end of the parent. Resolves with the exit code. */
 export async function runAgent(args: AgentArguments): Promise<number> {
   const config = readAgentConfig(args.config);
   if (!config.ok) {
@@ -28,7 +30,7 @@ export async function runAgent(args: AgentArguments): Promise<number> {
     const agent = await Agent.start(config.value, { logger, recentLog: () => output.recent() });
     const why = await end;
     logger.info({ why }, "agent stops");
-    await agent.stop({ withVms: why === "parent" });
+    await agent.stop({ withVms: args.stopVms || why === "parent" });
     return 0;
   } catch (error) {
     return refuse(error, logger);

@@ -1,22 +1,12 @@
 // CLI: runs the real command line as its users do, as a process.
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { type CommandResult, type RunningCommand, startCommand } from "./command.ts";
 
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
 
-export interface CliResult {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface RunningCli {
-  readonly process: ChildProcess;
-  readonly result: Promise<CliResult>;
-  /** Resolves with what it wrote to stdout so far once that matches. Rejects when it ended first. */
-  waitFor(pattern: RegExp): Promise<string>;
-}
+export type CliResult = CommandResult;
+export type RunningCli = RunningCommand;
 
 /** Starts `grapevine …args` with `env` added to the environment. `ownGroup`: a process group, as a terminal gives it. */
 export function startCli(
@@ -24,30 +14,7 @@ export function startCli(
   env: Readonly<Record<string, string>> = {},
   options: { readonly ownGroup?: boolean } = {},
 ): RunningCli {
-  const detached = options.ownGroup === true;
-  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env }, detached });
-  let stdout = "";
-  let stderr = "";
-  child.stderr.on("data", (chunk: Buffer) => (stderr += chunk.toString()));
-  const watchers = new Set<() => void>();
-  child.stdout.on("data", (chunk: Buffer) => {
-    stdout += chunk.toString();
-    for (const watcher of watchers) watcher();
-  });
-  const result = new Promise<CliResult>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ code, stdout, stderr }));
-  });
-  const waitFor = (pattern: RegExp): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (pattern.test(stdout)) resolve(stdout);
-      };
-      watchers.add(look);
-      look();
-      void result.then(() => reject(new Error(`ended before ${pattern}:\n${stdout}\n${stderr}`)));
-    });
-  return { process: child, result, waitFor };
+  return startCommand(process.execPath, [MAIN, ...args], { env, ...options });
 }
 
 export function runCli(

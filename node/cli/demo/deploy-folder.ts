@@ -21,14 +21,29 @@ export interface DeployFacts {
   readonly healthyToSilentMs: number | null;
 }
 
-/** Rejects when the command ends otherwise than with a rollout that succeeded; its words are in the message. */
-export async function deployFolder(options: {
+/** By what the command line is run and answers. */
+interface DeployPorts {
+  /** `grapevine deploy … --json`, to its end. */
+  readonly runDeploy: () => Promise<{ readonly exitCode: number; readonly output: string }>;
+  /** What `grapevine status APP --json` prints. */
+  readonly viewOf: (app: string) => Promise<AppView>;
+}
+
+export function deployFolder(options: {
   readonly api: string;
   readonly folder: string;
   readonly signal: AbortSignal;
 }): Promise<DeployFacts> {
+  return deployBy({
+    runDeploy: () => runDeploy(options),
+    viewOf: (app) => fetchView(options.api, app, options.signal),
+  });
+}
+
+/** Rejects when the command ends otherwise than with a rollout that succeeded; its words are in the message. */
+export async function deployBy({ runDeploy, viewOf }: DeployPorts): Promise<DeployFacts> {
   const startedMs = performance.now();
-  const ended = await runDeploy(options);
+  const ended = await runDeploy();
   const tookMs = performance.now() - startedMs;
   if (ended.exitCode !== 0) throw new Error(`the deploy ended with ${ended.exitCode}: ${ended.output}`);
   const result = JSON.parse(ended.output) as {
@@ -37,7 +52,7 @@ export async function deployFolder(options: {
     exitCode: number;
     steps: readonly RolloutStepReport[];
   };
-  const view = await fetchView(options.api, result.app, options.signal);
+  const view = await viewOf(result.app);
   const submittedAtMs = view.rollout?.startedAtMs ?? Number.NaN;
   return { ...result, tookMs, submittedAtMs, healthyToSilentMs: healthyToSilent(view) };
 }

@@ -3,6 +3,12 @@
 import type { Command } from "commander";
 import { JSON_HELP, type SetExitCode } from "./asking.ts";
 
+interface AgentOptions {
+  readonly config: string;
+  readonly exitWithParent?: boolean;
+  readonly stopVms?: boolean;
+}
+
 export function addMemberCommands(program: Command, setExitCode: SetExitCode): void {
   program
     .command("init [folder]")
@@ -17,10 +23,12 @@ export function addMemberCommands(program: Command, setExitCode: SetExitCode): v
     .description("Runs the agent of this host, until SIGTERM. VMs go on running without it.")
     .requiredOption("--config <file>", "its configuration, TOML (docs/config.md)")
     .option("--exit-with-parent", "end, with the VMs, when standard input ends")
+    .option("--stop-vms", "stop the VMs too at SIGTERM, as in a container, where they would be killed")
     .addHelpText("after", "\nExamples:\n  grapevine agent --config /etc/grapevine/host-1.toml")
-    .action(async ({ config, exitWithParent }: { config: string; exitWithParent?: boolean }) => {
+    .action(async ({ config, exitWithParent, stopVms }: AgentOptions) => {
       const { runAgent } = await import("../../main.ts");
-      setExitCode(await runAgent({ config, exitWithParent: exitWithParent === true }));
+      const stops = { exitWithParent: exitWithParent === true, stopVms: stopVms === true };
+      setExitCode(await runAgent({ config, ...stops }));
     });
   // Never called: `main` has passed "proxy" on before. Here it is for the list of commands.
   program
