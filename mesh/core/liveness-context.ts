@@ -11,7 +11,8 @@ export type LivenessTimer =
   | { readonly kind: "probe"; readonly probe: Probe }
   | { readonly kind: "relayed"; readonly serial: number }
   | { readonly kind: "link-lost"; readonly peer: OwnerId }
-  | { readonly kind: "suspicion"; readonly owner: OwnerId };
+  /** `isAgain`: the first look came late, and what waited for us was read since. */
+  | { readonly kind: "suspicion"; readonly owner: OwnerId; readonly isAgain: boolean };
 
 export interface LivenessContext {
   readonly self: OwnerId;
@@ -20,6 +21,10 @@ export interface LivenessContext {
   readonly members: ReadonlyMap<OwnerId, Judged>;
   /** The same members. A thousand judgements a second must not each look at a thousand members. */
   readonly byState: Readonly<Record<LivenessState, Set<Judged>>>;
+  /** Whom we look at for ourselves, each interval, for as long as anybody accuses it. */
+  readonly watched: Set<Judged>;
+  /** Standing streams that are up. */
+  readonly linkCount: () => number;
   readonly health: LocalHealth;
   /** In [0, 1). */
   readonly random: () => number;

@@ -6,7 +6,6 @@ import type { Accusation, Life, LivenessMember, LivenessState } from "./liveness
 export interface Judged {
   readonly owner: OwnerId;
   life: Life;
-  hasLeft: boolean;
   isLinked: boolean;
   /** There was a link to it, or we dialed it in vain: else we know nothing of our own, and ask nobody. */
   wasLinked: boolean;
@@ -20,16 +19,18 @@ export interface Judged {
   ackSentAtMs: number;
   /** What we hold against it. */
   own: Accusation | null;
+  /** Others were told of it. */
+  isOwnTold: boolean;
   /** What others hold against it, of whatever life. */
   readonly accusers: Map<OwnerId, Accusation>;
-  /** Of this suspicion: when it began, and when a second accuser came. */
+  /** When this suspicion began: what it answered to a probe of before says nothing. */
   suspectAtMs: number;
+  /** Since when its time to object runs, and since when there is a second accuser; begun anew by the brake. */
+  patienceFromMs: number;
   secondAtMs: number;
   diedAtMs: number;
   /** For when its next look is scheduled. */
   armedForMs: number;
-  /** We look for ourselves, each interval, for as long as anybody accuses it. */
-  isWatched: boolean;
 }
 
 export const NEVER_MS: number = Number.NEGATIVE_INFINITY;
@@ -44,7 +45,6 @@ export function newJudged(
   return {
     owner,
     life,
-    hasLeft,
     isLinked: false,
     wasLinked: false,
     isRefused: false,
@@ -54,12 +54,13 @@ export function newJudged(
     probedAtMs: NEVER_MS,
     ackSentAtMs: NEVER_MS,
     own: null,
+    isOwnTold: false,
     accusers,
     suspectAtMs: NEVER_MS,
+    patienceFromMs: NEVER_MS,
     secondAtMs: NEVER_MS,
     diedAtMs: NEVER_MS,
     armedForMs: NEVER_MS,
-    isWatched: false,
   };
 }
 
@@ -67,12 +68,24 @@ export function compareLives(left: Life, right: Life): number {
   return left.incarnation - right.incarnation || left.refutation - right.refutation;
 }
 
-/** Accusations of its present life, or of one that we have not heard of yet, by those whose word counts. */
-export function standingAccusations(
-  judged: Judged,
-  isCounted: (accuser: OwnerId) => boolean,
-): readonly Accusation[] {
-  const others = [...judged.accusers].filter(([accuser]) => isCounted(accuser)).map(([, said]) => said);
-  const all = judged.own === null ? others : [judged.own, ...others];
-  return all.filter(({ life }) => compareLives(life, judged.life) >= 0);
+/** How many accuse it, and how many of them found its port closed. */
+export interface Standing {
+  readonly accusers: number;
+  readonly closed: number;
+}
+
+/**
+ * Accusations of the very life that it has shown here, by those whose word counts. One of a higher life waits until that is here:
+ * an honest accuser has seen it, and nobody else can be objected to.
+ */
+export function standingOf(judged: Judged, isCounted: (accuser: OwnerId) => boolean): Standing {
+  let [accusers, closed] = [0, 0];
+  const count = ({ life, reason }: Accusation): void => {
+    if (compareLives(life, judged.life) !== 0) return;
+    accusers += 1;
+    closed += reason === "closed" ? 1 : 0;
+  };
+  if (judged.own !== null) count(judged.own);
+  for (const [accuser, said] of judged.accusers) if (isCounted(accuser)) count(said);
+  return { accusers, closed };
 }
