@@ -41,8 +41,6 @@ export interface LivenessLoopDeps {
   readonly logger: Logger;
 }
 
-const ALIVE_SELF: MemberLiveness = { state: "alive", sinceMs: 0, why: "" };
-
 export class LivenessLoop {
   readonly #self: OwnerId;
   readonly #deps: LivenessLoopDeps;
@@ -92,9 +90,9 @@ export class LivenessLoop {
   }
 
   judgement(owner: OwnerId): MemberLiveness {
-    if (owner === this.#self) return { ...ALIVE_SELF, sinceMs: this.#startedAtMs };
     const judged = this.#liveness.judgement(owner);
-    if (judged === undefined) return ALIVE_SELF;
+    // Ourselves; or one of whom there is no entry any more.
+    if (judged === undefined) return { state: "alive", sinceMs: this.#startedAtMs, why: "" };
     const { state, sinceMs, why } = judged;
     return { state, why, sinceMs: Math.round(Date.now() - (performance.now() - sinceMs)) };
   }

@@ -26,6 +26,7 @@ export class MemberBook {
   #addresses: readonly string[] = [];
   #startedAtMs = 0;
   #refutation = 0;
+  #isLeaving = false;
 
   constructor(deps: MemberBookDeps) {
     this.#deps = deps;
@@ -35,16 +36,18 @@ export class MemberBook {
   begin(addresses: readonly string[]): void {
     this.#addresses = addresses.slice(0, MEMBER_ADDRESSES_MAX);
     this.#startedAtMs = Date.now();
-    this.#write(false);
+    this.#write();
   }
 
   object(refutation: number): void {
     this.#refutation = refutation;
-    this.#write(false);
+    this.#write();
   }
 
+  /** For good: an objection that comes after it says so too. */
   leave(): Version {
-    return this.#write(true);
+    this.#isLeaving = true;
+    return this.#write();
   }
 
   onMembers(listener: () => void): () => void {
@@ -77,9 +80,10 @@ export class MemberBook {
     return viewMembers(store, { self: self.owner, isConnected, livenessOf });
   }
 
-  #write(isLeaving: boolean): Version {
+  #write(): Version {
     const { name, role } = this.#deps.self;
-    const [addresses, startedAtMs, refutation] = [this.#addresses, this.#startedAtMs, this.#refutation];
+    const [addresses, startedAtMs] = [this.#addresses, this.#startedAtMs];
+    const [refutation, isLeaving] = [this.#refutation, this.#isLeaving];
     const record = { name, role, addresses, startedAtMs, refutation, isLeaving };
     return this.#deps.write(MEMBER_KEY, encodeMember(record));
   }
