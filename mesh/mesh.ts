@@ -15,9 +15,12 @@ export interface Entry {
   readonly version: Version;
 }
 
-/** A change of the store in force. `path` says by which way it came here. */
+/**
+ * A change of the store in force. `path` says by which way it came here. `forgotten`: its owner did not delete it, the owner is
+ * gone for good, as a person said; the value is null, the version the entry's own.
+ */
 export interface EntryChange extends Entry {
-  readonly path: "own" | "gossip" | "sync" | "disk";
+  readonly path: "own" | "gossip" | "sync" | "disk" | "forgotten";
 }
 
 /**
