@@ -138,6 +138,8 @@ export interface Mesh {
    * two such the one with the higher incarnation.
    */
   members(): readonly MemberView[];
+  /** All owners of that name, those too that `members` does not show since another of them has the better claim. */
+  named(name: MemberName): readonly MemberView[];
   /** Calls `listener` when a member came, was connected or was lost. Returns the way to unsubscribe. */
   onMembers(listener: () => void): () => void;
 
@@ -162,6 +164,16 @@ export interface Mesh {
    * when this was called (what a bound refuses excepted). Rejects on abort, and when the target is lost, silent or slow.
    */
   sync(target: OwnerId, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Says that `owner`, not ourselves, is gone for good, as a person knows: every member removes its entries, and takes none of
+   * its present start or earlier ones any more, from whomever; one that it begins later is welcome. Whoever lives and is
+   * forgotten by mistake begins a later one at once. Resolves with the version of our entry that says so, once that is on our
+   * disk and told; undefined: nothing is held of that owner. Rejects when our disk fails, and then nothing was said.
+   */
+  forget(owner: OwnerId): Promise<Version | undefined>;
+  /** Those that are gone for good, as their names were, by the words that are held. */
+  forgotten(): readonly { readonly owner: OwnerId; readonly name: MemberName }[];
 
   /** Closes all streams and connections and leaves no timer of ours behind; some of libp2p's run out within a second. */
   stop(): Promise<void>;

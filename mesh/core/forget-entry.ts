@@ -3,11 +3,11 @@
 // that the owner begins later is welcome.
 
 import { COUNTER_MAX, INCARNATION_MAX } from "../limits.ts";
-import type { Entry } from "../mesh.ts";
+import type { Entry, StoreView } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { isName, type MemberName, memberName, type OwnerId, ownerId } from "./ids.ts";
 import { packValue, unpackValue } from "./msgpack.ts";
-import type { Start } from "./version.ts";
+import { compareStarts, type Start } from "./version.ts";
 import { WireError, WireReader } from "./wire-reader.ts";
 
 /** Written by the mesh alone. */
@@ -39,6 +39,19 @@ export function forgetWordOf({ key, value }: Pick<Entry, "key" | "value">): Forg
   if (value === null || !key.startsWith(FORGET_PREFIX)) return undefined;
   const decoded = decode(value);
   return decoded.ok ? { owner: ownerId(key.slice(FORGET_PREFIX.length)), ...decoded.value } : undefined;
+}
+
+/** By the words that a store holds: those that have not begun anew since. */
+export function forgottenIn(
+  store: Pick<StoreView, "list" | "head">,
+): readonly Pick<ForgetWord, "owner" | "name">[] {
+  const words = store.list(FORGET_PREFIX).flatMap((entry) => forgetWordOf(entry) ?? []);
+  const isGone = ({ owner, upTo }: ForgetWord): boolean => {
+    const head = store.head(owner);
+    return head === undefined || compareStarts(head, upTo) <= 0;
+  };
+  const gone = new Map(words.filter(isGone).map(({ owner, name }) => [owner, { owner, name }]));
+  return [...gone.values()];
 }
 
 function decode(bytes: Uint8Array): Result<Omit<ForgetWord, "owner">> {

@@ -1,7 +1,7 @@
 // MemberBook: our own member entry, who else the store says there is, and who wants to hear when that changes.
 
 import type { Logger } from "pino";
-import type { OwnerId } from "../core/ids.ts";
+import type { MemberName, OwnerId } from "../core/ids.ts";
 import { encodeMember, MEMBER_ADDRESSES_MAX, MEMBER_KEY } from "../core/member.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
@@ -65,6 +65,11 @@ export class MemberBook {
 
   view(): readonly MemberView[] {
     return this.#view().shown;
+  }
+
+  named(name: MemberName): readonly MemberView[] {
+    const { shown, superseded } = this.#view();
+    return [...shown, ...superseded].filter((member) => member.name === name);
   }
 
   /** Those that should be connected are told to `peers`. */

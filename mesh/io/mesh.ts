@@ -4,14 +4,15 @@
 import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
+import { forgottenIn } from "../core/forget-entry.ts";
 import { isSigned } from "../core/head.ts";
-import { isName, type OwnerId } from "../core/ids.ts";
+import type { MemberName, OwnerId } from "../core/ids.ts";
 import { MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX, LEARN_MS, LEAVE_MS } from "../limits.ts";
+import { CALL_REQUEST_BYTES_MAX, LEARN_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -25,9 +26,10 @@ import { APP_PREFIX } from "../records/app.ts";
 import { Applied } from "./applied.ts";
 import { Calls } from "./calls.ts";
 import { dial } from "./dial.ts";
+import type { ForgetFile, KeptWord } from "./forget-file.ts";
+import { Forgets } from "./forgets.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
-import { createHeadCrypto } from "./head-crypto.ts";
-import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
+import { type Identity, newStartId, persistIncarnation } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
@@ -37,38 +39,17 @@ import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
-import { Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { assertServiceName, assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
 
-/** It becomes part of protocol ids and of the topic: nothing that splits them. */
-const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
-
-/** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
-export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  const { cluster, name, stateDir } = options;
-  if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
-  if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
-  const { logger, nowMs = Date.now } = deps;
-  const identity = await openIdentity(stateDir, nowMs());
-  const { crypto = createHeadCrypto(identity.privateKey) } = deps;
-  const snapshot = await Snapshot.open(options, { logger });
-  const mesh = new Libp2pMesh(options, { identity, crypto, snapshot, logger });
-  try {
-    await mesh.start();
-  } catch (error) {
-    await mesh.stop();
-    throw error;
-  }
-  return mesh;
-}
-
-interface Parts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
+export interface MeshParts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
   readonly identity: Identity;
   readonly snapshot: Snapshot;
+  readonly forgets: { readonly file: ForgetFile; readonly kept: readonly KeptWord[] };
 }
 
-class Libp2pMesh implements RunningMesh {
+export class Libp2pMesh implements RunningMesh {
   readonly self: Mesh["self"];
   readonly store: Store;
   readonly #options: MeshOptions;
@@ -87,6 +68,7 @@ class Libp2pMesh implements RunningMesh {
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #tells = new Tells();
   readonly #members: MemberBook;
+  readonly #forgets: Forgets;
   readonly #liveness: LivenessLoop;
   readonly #applied: Applied;
   // Set in start, which is awaited before anybody gets the mesh.
@@ -98,7 +80,7 @@ class Libp2pMesh implements RunningMesh {
   #learning: NodeJS.Timeout | undefined;
   listenAddresses: readonly string[] = [];
 
-  constructor(options: MeshOptions, { identity, crypto, snapshot, logger }: Parts) {
+  constructor(options: MeshOptions, { identity, crypto, snapshot, forgets, logger }: MeshParts) {
     this.#options = options;
     this.#identity = identity;
     this.#snapshot = snapshot;
@@ -116,10 +98,13 @@ class Libp2pMesh implements RunningMesh {
       send: (to, message) => void this.#sendMessage(to, message),
       persist: (incarnation) => persistIncarnation(options.stateDir, incarnation),
       onChange: (change) => this.#changed(change),
+      onForgotten: (word) => this.#forgets.heard(word),
       onTwin: (isYounger, entries) => this.#foundTwin(isYounger, entries),
       count: (counter, by) => this.#count(counter, by),
       logger,
     });
+    const write = (key: string, value: Uint8Array | null) => this.write(key, value);
+    this.#forgets = new Forgets(forgets.kept, { file: forgets.file, store: this.store, write, logger });
     this.#gossip = new Gossip(options.cluster, {
       isMember: (peer) => this.#links?.isUp(peer) === true,
       isSigned: (delta) => isSigned(crypto, delta),
@@ -139,7 +124,7 @@ class Libp2pMesh implements RunningMesh {
       store: this.store,
       isConnected: (owner) => this.#links?.isUp(owner) === true,
       livenessOf: (owner) => this.#liveness.judgement(owner),
-      write: (key, value) => this.write(key, value),
+      write,
       logger,
     });
     const count = (counter: string, by?: number) => this.#count(counter, by);
@@ -148,6 +133,7 @@ class Libp2pMesh implements RunningMesh {
 
   async start(): Promise<void> {
     const { cluster, listen, advertise } = this.#options;
+    for (const word of this.#forgets.words) this.#step({ kind: "forget", word });
     this.#step({ kind: "restore", deltas: this.#snapshot.takeStates() });
     this.#snapshot.begin(this.store);
     const node = await createNode({
@@ -170,6 +156,7 @@ class Libp2pMesh implements RunningMesh {
     this.listenAddresses = addressesOf(node);
     this.#step({ kind: "begin" });
     this.#liveness.begin();
+    this.#forgets.repeat();
     this.#members.begin(advertise.length > 0 ? advertise : this.listenAddresses);
     this.#peers.addSeeds(this.#options.seeds);
     this.#members.learn(this.#peers);
@@ -250,6 +237,19 @@ class Libp2pMesh implements RunningMesh {
     return this.#members.view();
   }
 
+  named(name: MemberName): readonly MemberView[] {
+    return this.#members.named(name);
+  }
+
+  forget(owner: OwnerId): Promise<Version | undefined> {
+    if (owner === this.self.owner) throw new Error("bug: a member forgets itself");
+    return this.#forgets.say(owner);
+  }
+
+  forgotten(): ReturnType<Mesh["forgotten"]> {
+    return forgottenIn(this.store);
+  }
+
   call(
     target: OwnerId,
     service: string,
@@ -296,7 +296,7 @@ class Libp2pMesh implements RunningMesh {
     this.#applied.stop();
     this.#changeListeners.clear();
     this.#members.clear();
-    await Promise.all([written, this.#leave(), this.#snapshot.stop()]);
+    await Promise.all([written, this.#leave(), this.#snapshot.stop(), this.#forgets.stop()]);
   }
 
   /** Those that are connected need not look for us. */
@@ -375,8 +375,10 @@ class Libp2pMesh implements RunningMesh {
   #changed(change: EntryChange): void {
     for (const listener of this.#changeListeners) listener(change);
     this.#liveness.changed(change);
+    if (change.key !== MEMBER_KEY) return;
+    if (change.value !== null) this.#forgets.returned(change.owner, change.version);
     // Of those on our disk nobody is dialed before we listen.
-    if (change.key !== MEMBER_KEY || change.path === "disk") return;
+    if (change.path === "disk") return;
     this.#members.learn(this.#peers);
     this.#members.tell();
   }

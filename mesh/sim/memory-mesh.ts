@@ -4,6 +4,7 @@
 // of tells and of what the store shows.
 
 import { compareEntries, isSameValue } from "../core/entry.ts";
+import { encodeForget, type ForgetWord, forgetKey, forgetWordOf, forgottenIn } from "../core/forget-entry.ts";
 import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.ts";
 import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
 import { compareStarts, compareVersions, type Version } from "../core/version.ts";
@@ -113,6 +114,7 @@ class MemoryMesh implements Mesh {
   readonly #hub: MemoryHub;
   readonly #own: OwnerState;
   readonly #states = new Map<OwnerId, OwnerState>();
+  readonly #forgotten = new Map<OwnerId, Start>();
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #memberListeners = new Set<() => void>();
   readonly #handlers = new Map<string, CallHandler>();
@@ -188,6 +190,22 @@ class MemoryMesh implements Mesh {
       }
     }
     return [...byName.values()].sort(compareMembers);
+  }
+
+  /** It shows the later start of a name alone, and hides no other that could be asked for. */
+  named(name: MemberName): readonly MemberView[] {
+    return this.members().filter((member) => member.name === name);
+  }
+
+  async forget(owner: OwnerId): Promise<Version | undefined> {
+    if (owner === this.self.owner) throw new Error("bug: a member forgets itself");
+    const [state, member] = [this.#states.get(owner), this.members().find((one) => one.owner === owner)];
+    if (state === undefined || member === undefined) return undefined;
+    return this.write(forgetKey(owner), encodeForget({ upTo: state, name: member.name }));
+  }
+
+  forgotten(): ReturnType<Mesh["forgotten"]> {
+    return forgottenIn(this.store);
   }
 
   #memberView(owner: OwnerId, state: OwnerState): MemberView | undefined {
@@ -277,6 +295,7 @@ class MemoryMesh implements Mesh {
   #takeState(owner: OwnerId, peer: MemoryMesh): void {
     const offered = peer.#states.get(owner);
     if (owner === this.self.owner || offered === undefined || !offered.complete) return;
+    if (this.#isForgotten(owner, offered)) return;
     const held = this.#states.get(owner);
     if (held !== undefined && compareStarts(held, offered) > 0) return;
     const isNewStart = held === undefined || compareStarts(held, offered) < 0;
@@ -313,6 +332,8 @@ class MemoryMesh implements Mesh {
     state.entries.set(entry.key, entry);
     state.counter = Math.max(state.counter, entry.version.counter);
     this.#emit({ ...entry, path });
+    const word = forgetWordOf(entry);
+    if (word !== undefined) this.#forget(word);
     if (entry.key === MEMBER_KEY) this.membersChanged();
     if (!state.complete) return;
     for (const peer of this.#hub.peersOf(this.self.owner)) {
@@ -320,6 +341,22 @@ class MemoryMesh implements Mesh {
         if (this.#hub.reach(this.self.owner, peer.self.owner) === peer) peer.#receive(entry, this);
       });
     }
+  }
+
+  /** Of ourselves it is not modelled: who is connected is not forgotten. */
+  #forget({ owner, upTo }: ForgetWord): void {
+    this.#forgotten.set(owner, upTo);
+    const state = this.#states.get(owner);
+    if (owner === this.self.owner || state === undefined || !this.#isForgotten(owner, state)) return;
+    this.#states.delete(owner);
+    for (const entry of state.entries.values())
+      if (entry.value !== null) this.#emit({ ...entry, value: null, path: "forgotten" });
+    this.membersChanged();
+  }
+
+  #isForgotten(owner: OwnerId, start: Start): boolean {
+    const upTo = this.#forgotten.get(owner);
+    return upTo !== undefined && compareStarts(start, upTo) <= 0;
   }
 
   #emit(change: EntryChange): void {
