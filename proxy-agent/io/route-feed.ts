@@ -6,6 +6,7 @@ import {
   type AppName,
   decodeCommittedApp,
   type Entry,
+  type EntryChange,
   fail,
   type MemberName,
   type Mesh,
@@ -57,7 +58,7 @@ export class RouteFeed {
   start(): void {
     const { mesh } = this.#deps;
     this.#unsubscribes = [
-      mesh.onChange((change) => this.#take(change)),
+      mesh.onChange((change) => (change.path === "forgotten" ? this.#forget(change) : this.#take(change))),
       mesh.onMembers(() => this.#lookAtMembers()),
     ];
     this.#lookAtMembers();
@@ -121,6 +122,14 @@ export class RouteFeed {
     if (!isRouting(entry.key)) return;
     const owner = this.#names.get(entry.owner);
     if (owner !== undefined) this.#judge(this.#fold.take(entry, owner));
+  }
+
+  /** The first change that tells of it finds its name still here. */
+  #forget({ owner }: EntryChange): void {
+    const host = this.#names.get(owner);
+    if (host === undefined) return;
+    this.#fold.forgetHost(host);
+    this.#immediate ??= setImmediate(() => this.flush());
   }
 
   #judge(verdict: Verdict): void {
