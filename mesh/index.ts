@@ -15,6 +15,7 @@ export * from "./core/ids.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";
 export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
+export { whoHears } from "./io/hearing.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";

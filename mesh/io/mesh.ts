@@ -29,6 +29,7 @@ import { dial } from "./dial.ts";
 import type { ForgetFile, KeptWord } from "./forget-file.ts";
 import { Forgets } from "./forgets.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
+import { serveHearing } from "./hearing.ts";
 import { type Identity, newStartId, persistIncarnation } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
@@ -151,6 +152,7 @@ export class Libp2pMesh implements RunningMesh {
     });
     await this.#links.start();
     await this.#calls.start();
+    serveHearing(this);
     await node.start();
     this.#gossip.start(node);
     this.listenAddresses = addressesOf(node);

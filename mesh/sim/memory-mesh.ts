@@ -9,6 +9,7 @@ import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.
 import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
 import { compareStarts, compareVersions, type Version } from "../core/version.ts";
 import { Applied } from "../io/applied.ts";
+import { serveHearing } from "../io/hearing.ts";
 import { compareMembers } from "../io/members.ts";
 import { runHandler } from "../io/run-handler.ts";
 import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
@@ -139,6 +140,7 @@ class MemoryMesh implements Mesh {
     this.write(MEMBER_KEY, encodeMember(record));
     const count = (): void => undefined;
     this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
+    serveHearing(this);
   }
 
   write(key: string, value: Uint8Array | null): Version {

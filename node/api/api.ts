@@ -6,6 +6,7 @@ import { bundleHash, isBundleHash, isName, vmName } from "../../mesh/index.ts";
 import { apiError, endedBy, streamed } from "./answer.ts";
 import { addAppRoutes, relayTo } from "./apps.ts";
 import { addEntryRoutes } from "./entries.ts";
+import { addHostRoutes } from "./hosts.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
 import { metricsText } from "./metrics.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
@@ -25,6 +26,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addAppRoutes(app, deps);
   addBundleRoutes(app, deps);
   addEntryRoutes(app, deps);
+  addHostRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));

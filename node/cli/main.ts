@@ -5,6 +5,7 @@ import { enableCompileCache } from "node:module";
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { DeployOptions, FollowedOptions } from "./commands/deploy.ts";
 import type { EntryGetOptions, EntryWriteOptions } from "./commands/entries.ts";
+import type { ForgetOptions } from "./commands/host.ts";
 import type { LogsOptions } from "./commands/show.ts";
 import { EXIT } from "./exit-code.ts";
 import type { ClientOptions } from "./session.ts";
@@ -59,6 +60,7 @@ function createProgram(setExitCode: SetExitCode): Command {
   addDeployCommands(program, setExitCode);
   addShowCommands(program, setExitCode);
   addEntryCommands(program, setExitCode);
+  addHostCommands(program, setExitCode);
   addMemberCommands(program, setExitCode);
   addLocalCommands(program, setExitCode);
   return program;
@@ -196,6 +198,20 @@ function addEntryCommands(program: Command, setExitCode: SetExitCode): void {
   ).action(async (key: string, options: EntryWriteOptions) => {
     setExitCode(await (await load()).deleteEntry(key, options));
   });
+}
+
+function addHostCommands(program: Command, setExitCode: SetExitCode): void {
+  const host = program.command("host").description("Hosts.");
+  asking(
+    host,
+    "forget <host>",
+    "Says that a host is gone for good: all its entries are removed, and nobody routes to its VMs any more.\nRefused while anybody hears it. If it starts again, it is welcome.",
+    "grapevine host forget host-3",
+  )
+    .option("--timeout <duration>", "how long to wait until all have heard it (default: 5s)")
+    .action(async (name: string, options: ForgetOptions) => {
+      setExitCode(await (await import("./commands/host.ts")).forgetHost(name, options));
+    });
 }
 
 function addMemberCommands(program: Command, setExitCode: SetExitCode): void {
