@@ -34,6 +34,8 @@ export class RouteFeed {
   readonly #waiters = new Set<() => void>();
   readonly #away: AwayHosts;
   #names: ReadonlyMap<OwnerId, MemberName> = new Map();
+  /** Of owners that are no members any more, or not shown. */
+  readonly #formerNames = new Map<OwnerId, MemberName>();
   #table: RouteTable = EMPTY_TABLE;
   #immediate: NodeJS.Immediate | undefined;
   #unsubscribes: readonly (() => void)[] = [];
@@ -124,10 +126,11 @@ export class RouteFeed {
     if (owner !== undefined) this.#judge(this.#fold.take(entry, owner));
   }
 
-  /** The first change that tells of it finds its name still here. */
+  /** Its name may be gone from the members before the first change that tells of it; or another owner has it by now. */
   #forget({ owner }: EntryChange): void {
-    const host = this.#names.get(owner);
-    if (host === undefined) return;
+    const host = this.#names.get(owner) ?? this.#formerNames.get(owner);
+    this.#formerNames.delete(owner);
+    if (host === undefined || this.#deps.mesh.named(host).length > 0) return;
     this.#fold.forgetHost(host);
     this.#immediate ??= setImmediate(() => this.flush());
   }
@@ -160,6 +163,8 @@ export class RouteFeed {
     const isSame =
       names.size === this.#names.size && [...names].every(([owner, name]) => this.#names.get(owner) === name);
     if (isSame) return;
+    for (const [owner, name] of this.#names) if (!names.has(owner)) this.#formerNames.set(owner, name);
+    for (const owner of names.keys()) this.#formerNames.delete(owner);
     this.#names = names;
     for (const prefix of [APP_PREFIX, VM_PREFIX])
       for (const entry of mesh.store.list(prefix)) this.#take(entry);
