@@ -61,7 +61,9 @@ test("a host whose name went first is forgotten all the same", async () => {
   serveOn(voter, other);
   // As when one answer brings the word and an entry of some other member: that is told first, and the store has it all.
   const listeners: (() => void)[] = [];
-  const tellAll = () => listeners.forEach((tell) => tell());
+  const tellAll = (): void => {
+    for (const tell of listeners) tell();
+  };
   const mesh = {
     store: proxy.store,
     members: () => proxy.members(),
