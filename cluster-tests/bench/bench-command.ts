@@ -4,6 +4,7 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../mesh/result.ts";
+import { NetLab } from "../harness/net-lab.ts";
 
 export interface NumberOption {
   readonly value: number;
@@ -42,6 +43,8 @@ export async function runBench<Numbers extends string, Texts extends string>(
   spec: BenchSpec<Numbers, Texts>,
   run: (command: BenchCommand<Numbers, Texts>) => Promise<BenchResult>,
 ): Promise<void> {
+  // So that what the run made is taken away (see `MeshProcesses.abandon`) at Ctrl-C too.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
   try {
     const command = readCommand(spec, process.argv.slice(2));
     if (command === "help") {
@@ -64,6 +67,12 @@ export async function runBench<Numbers extends string, Texts extends string>(
     process.stderr.write(`${error.message}\n\n${spec.help}\n`);
     process.exitCode = 2;
   }
+}
+
+/** Throws what is missing. */
+export function requireLab(): void {
+  const missing = NetLab.missing();
+  if (missing !== undefined) throw new BenchUsageError(`this measurement cannot run here: ${missing}`);
 }
 
 function readCommand<Numbers extends string, Texts extends string>(

@@ -59,6 +59,10 @@ export class ForwarderNetwork implements MemberNetwork {
     await Promise.all([...this.#links.values()].map((link) => link.stop()));
   }
 
+  abandon(): void {
+    // Sockets go with the process.
+  }
+
   #become(from: string, to: string, state: LinkState): void {
     this.#links.get(`${from}>${to}`)?.become(state);
   }

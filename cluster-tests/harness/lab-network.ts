@@ -36,6 +36,10 @@ export class LabNetwork implements MemberNetwork {
   }
 
   async dispose(): Promise<void> {
+    this.abandon();
+  }
+
+  abandon(): void {
     this.lab.dispose();
   }
 }

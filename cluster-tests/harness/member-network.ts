@@ -24,4 +24,6 @@ export interface MemberNetwork {
   /** All that was taken is back. */
   heal(): void;
   dispose(): Promise<void>;
+  /** What must not outlive our process is gone when it returns. */
+  abandon(): void;
 }

@@ -117,6 +117,11 @@ export class MeshProcess {
     await closed;
   }
 
+  /** As `kill`, without waiting. */
+  end(): void {
+    this.#child.kill("SIGKILL");
+  }
+
   /** As an operator stops it. */
   async stop(): Promise<void> {
     const closed = once(this.#child, "close");

@@ -39,6 +39,7 @@ export class MeshProcesses {
   readonly #past: MeshProcess[] = [];
   readonly #checks = new Set<() => void>();
   #isCheckDue = false;
+  readonly #abandon = (): void => this.abandon();
 
   /** None of them runs yet. The network is by forwarders, unless another is given. */
   static async create(
@@ -53,6 +54,7 @@ export class MeshProcesses {
   }
 
   private constructor(names: readonly string[], options: MeshProcessesOptions) {
+    process.once("exit", this.#abandon);
     this.names = names;
     this.#options = options;
   }
@@ -112,6 +114,14 @@ export class MeshProcesses {
     for (const member of this.members) member.thaw();
     await Promise.all(this.members.map((member) => member.kill()));
     await this.network.dispose();
+    process.off("exit", this.#abandon);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** In one go, when our process ends before `dispose`. */
+  abandon(): void {
+    for (const member of this.members) member.end();
+    this.#network?.abandon();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
