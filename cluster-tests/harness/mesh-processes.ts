@@ -212,16 +212,25 @@ export class MeshProcesses {
 
   // --- the end
 
+  /** All that run show all that was written, whoever is connected. */
+  get isEqual(): boolean {
+    const owners = [...this.#written.keys()];
+    return this.members.every((member) => owners.every((owner) => this.#showsAll(member, owner)));
+  }
+
+  /** All that run are connected to each other. */
+  get isFull(): boolean {
+    const owners = this.members.map(({ owner }) => owner);
+    return this.members.every(({ connected }) => hasExactly(connected, owners));
+  }
+
   /**
    * Waits until all that run are connected and show all that was written, then compares what their stores hold with it and
    * with each other, versions included, and with what their changes told. Nothing that must hold was broken on the way.
    */
   async expectEqual(): Promise<void> {
     await this.untilFull();
-    await this.until("equal values everywhere", () => {
-      const owners = [...this.#written.keys()];
-      return this.members.every((member) => owners.every((owner) => this.#showsAll(member, owner)));
-    });
+    await this.until("equal values everywhere", () => this.isEqual);
     const dumps = await Promise.all(this.members.map((member) => member.dump()));
     const expected = [...this.#written].flatMap(([owner, hashes]) =>
       [...hashes].map(([key, hash]) => `${owner} ${key} ${hash}`),

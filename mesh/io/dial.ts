@@ -27,6 +27,7 @@ export async function dial(
   owner: OwnerId | undefined,
 ): Promise<DialOutcome> {
   let connection: Connection;
+  count("dials");
   try {
     const targets = addresses.map((address) => withPeerId(address, owner));
     // Jittered down to half, so that two that dial each other through a black hole do not both wait when it ends.

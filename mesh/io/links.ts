@@ -37,6 +37,7 @@ export interface LinkEvents {
 }
 
 type LinkCounter =
+  | "dials-taken"
   | "links-up"
   | "links-down"
   | "foreign-cluster-refused"
@@ -143,6 +144,7 @@ export class Links {
     const deadline = setTimeout(() => abortConnection(connection, "no hello in time"), HELLO_TIMEOUT_MS);
     void admission.promise.then(() => clearTimeout(deadline));
     if (connection.direction === "outbound") void this.#openHello(connection);
+    else this.#events.count("dials-taken");
   }
 
   async #openHello(connection: Connection): Promise<void> {
