@@ -72,10 +72,15 @@ export const CONNECTIONS_MAX: number = 300;
 /** Dials under way at once, so that a cluster that starts together does not storm. */
 export const DIALS_MAX: number = 16;
 /**
- * One dial, at most: TCP, Noise and Yamux on any sane network; a stopped process accepts in its kernel and never answers.
- * It bounds how late a peer is met again after a black hole: the dial that was lost in it is followed by the next at once.
+ * One dial, at most, until its TCP connection is open. It bounds how late a peer is met again after a black hole: the dial that
+ * was lost in it is followed by the next at once.
  */
 export const DIAL_TIMEOUT_MS: number = 1_500;
+/**
+ * From then on, for Noise and Yamux: a round trip or two, and some milliseconds of CPU on both sides, which a machine on which a
+ * whole cluster starts does not have at once. Beyond it a stopped process accepted in its kernel, and never answers.
+ */
+export const UPGRADE_TIMEOUT_MS: number = 5_000;
 /** Redial backoff, doubled from the first to the last, jittered by half. The last bounds how late a peer that is back is seen. */
 export const REDIAL_FIRST_MS: number = 50;
 export const REDIAL_LAST_MS: number = 1_000;

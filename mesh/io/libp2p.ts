@@ -16,7 +16,13 @@ import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
 import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
-import { CONNECTIONS_MAX, DIAL_TIMEOUT_MS, DIALS_MAX, GOSSIP_BYTES_MAX } from "../limits.ts";
+import {
+  CONNECTIONS_MAX,
+  DIAL_TIMEOUT_MS,
+  DIALS_MAX,
+  GOSSIP_BYTES_MAX,
+  UPGRADE_TIMEOUT_MS,
+} from "../limits.ts";
 
 /** What waits for a slow peer in gossipsub; beyond it the stream is aborted, and our watchdog takes the connection. */
 const GOSSIP_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
@@ -60,11 +66,11 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
       maxParallelDials: DIALS_MAX,
-      dialTimeout: DIAL_TIMEOUT_MS,
+      dialTimeout: DIAL_TIMEOUT_MS + UPGRADE_TIMEOUT_MS,
       // The default of 5 a second for each IP refused 15 of 20 members that started together behind one (measured).
       inboundConnectionThreshold: CONNECTIONS_MAX,
       maxIncomingPendingConnections: CONNECTIONS_MAX,
-      inboundUpgradeTimeout: 3_000,
+      inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
       // One peer that froze while a stream to it is set up held up all new ones for 13.8 s (measured).
       outboundStreamProtocolNegotiationTimeout: 1_000,
       inboundStreamProtocolNegotiationTimeout: 1_000,

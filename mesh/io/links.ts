@@ -102,6 +102,12 @@ export class Links {
     return this.#links.get(peer)?.outbound !== undefined;
   }
 
+  /** A connection to it is open, and its hello or our standing stream is under way. */
+  isComing(peer: OwnerId): boolean {
+    if (this.#links.has(peer)) return !this.isUp(peer);
+    return [...this.#admissions.keys()].some((connection) => ownerOf(connection) === peer);
+  }
+
   /** The connection that the standing stream is on. */
   connectionTo(peer: OwnerId): Connection | undefined {
     return this.#links.get(peer)?.outbound?.connection;

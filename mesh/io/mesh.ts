@@ -115,6 +115,7 @@ export class Libp2pMesh implements RunningMesh {
     this.#peers = new Peers(identity.owner, {
       dial: (addresses, owner) => this.#dial(addresses, owner),
       isConnected: (owner) => this.#links?.isUp(owner) === true,
+      isComing: (owner) => this.#links?.isComing(owner) === true,
       onFailed: (owner, isRefused) => this.#liveness.dialFailed(owner, isRefused),
       random: Math.random,
       logger,
