@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { messageOf } from "../../mesh/result.ts";
 import { NetLab } from "../harness/net-lab.ts";
 
-export interface NumberOption {
+interface NumberOption {
   readonly value: number;
   readonly min: number;
   readonly max: number;

@@ -41,11 +41,7 @@ export class Judging {
 
   /** Those that count: of its present life, by members that are not dead themselves. */
   standing(judged: Judged): Standing {
-    const { members } = this.#context;
-    return standingOf(judged, (accuser) => {
-      const state = members.get(accuser)?.state;
-      return state === "alive" || state === "suspect";
-    });
+    return standingOf(judged, this.#context.accusations.of(judged.owner).values());
   }
 
   judge(judged: Judged): void {
@@ -68,7 +64,8 @@ export class Judging {
     const reason = judged.isRefused && !judged.isLinked ? "closed" : "silent";
     const isNews = judged.own?.reason !== reason || compareLives(judged.own.life, judged.life) !== 0;
     // What enough others say need not be said by all: in a large cluster each death would be a thousand entries.
-    const isSaid = !judged.isOwnTold && this.standing({ ...judged, own: null }).accusers >= CONFIRMERS;
+    const others = standingOf(judged, this.#context.accusations.of(judged.owner).values(), null);
+    const isSaid = !judged.isOwnTold && others.accusers >= CONFIRMERS;
     if (isNews) judged.own = { life: judged.life, reason };
     if ((isNews || !judged.isOwnTold) && !isAlone && !isSaid) this.#tell(judged);
     this.judge(judged);
@@ -121,10 +118,10 @@ export class Judging {
   }
 
   #suspect(judged: Judged, { closed }: Standing): void {
-    const { watched, linkCount, random, nowMs } = this.#context;
+    const { watched, linked, random, nowMs } = this.#context;
     const now = { suspectAtMs: nowMs(), patienceFromMs: nowMs() };
     Object.assign(judged, now, { secondAtMs: NEVER_MS, armedForMs: NEVER_MS });
-    const isChosen = judged.own !== null || (judged.wasLinked && random() * linkCount() < CONFIRMERS);
+    const isChosen = judged.own !== null || (judged.wasLinked && random() * linked.size < CONFIRMERS);
     if (isChosen) watched.add(judged);
     this.become(judged, "suspect", closed > 0 ? "its port is closed" : "it does not answer");
     this.#context.emit({ kind: "doubt", peer: judged.owner });
@@ -137,8 +134,8 @@ export class Judging {
     const { nowMs, isLifeguard, random } = this.#context;
     if (!isLifeguard || nowMs() - this.#lookedAroundAtMs < LOOK_AROUND_INTERVAL_MS) return;
     this.#lookedAroundAtMs = nowMs();
-    const linked = [...this.#context.byState.alive].filter(({ isLinked }) => isLinked);
-    for (const other of shuffled(linked, random).slice(0, LOOK_AROUND_MEMBERS)) this.#deps.probe(other);
+    const alive = [...this.#context.linked].filter(({ state }) => state === "alive");
+    for (const other of shuffled(alive, random).slice(0, LOOK_AROUND_MEMBERS)) this.#deps.probe(other);
   }
 
   /** Dead, if it is time; else when to look again. */
@@ -199,8 +196,10 @@ export class Judging {
   }
 
   #judgeAccusedBy(accuser: OwnerId): void {
-    for (const judged of this.#context.members.values()) {
-      if (judged.accusers.has(accuser)) this.judge(judged);
+    const { members, accusations } = this.#context;
+    for (const suspect of [...accusations.by(accuser)]) {
+      const judged = members.get(suspect);
+      if (judged !== undefined) this.judge(judged);
     }
   }
 }

@@ -21,8 +21,6 @@ export interface Judged {
   own: Accusation | null;
   /** Others were told of it. */
   isOwnTold: boolean;
-  /** What others hold against it, of whatever life. */
-  readonly accusers: Map<OwnerId, Accusation>;
   /** When this suspicion began: what it answered to a probe of before says nothing. */
   suspectAtMs: number;
   /** Since when its time to object runs, and since when there is a second accuser; begun anew by the brake. */
@@ -35,13 +33,13 @@ export interface Judged {
 
 export const NEVER_MS: number = Number.NEGATIVE_INFINITY;
 
-export function newJudged(
-  { owner, life, hasLeft }: LivenessMember,
-  {
-    nowMs,
-    accusers = new Map(),
-  }: { readonly nowMs: number; readonly accusers: Judged["accusers"] | undefined },
-): Judged {
+/** What one holds against another, of whatever life; `judged`: how we judge it itself, if it is a member here. */
+export interface Accuser {
+  said: Accusation;
+  judged: Judged | undefined;
+}
+
+export function newJudged({ owner, life, hasLeft }: LivenessMember, nowMs: number): Judged {
   return {
     owner,
     life,
@@ -55,7 +53,6 @@ export function newJudged(
     ackSentAtMs: NEVER_MS,
     own: null,
     isOwnTold: false,
-    accusers,
     suspectAtMs: NEVER_MS,
     patienceFromMs: NEVER_MS,
     secondAtMs: NEVER_MS,
@@ -75,17 +72,23 @@ export interface Standing {
 }
 
 /**
- * Accusations of the very life that it has shown here, by those whose word counts. One of a higher life waits until that is here:
- * an honest accuser has seen it, and nobody else can be objected to.
+ * Accusations of the very life that it has shown here, by those whose word counts: members that are not dead themselves. One of a
+ * higher life waits until that is here: an honest accuser has seen it, and nobody else can be objected to.
  */
-export function standingOf(judged: Judged, isCounted: (accuser: OwnerId) => boolean): Standing {
+export function standingOf(
+  judged: Judged,
+  others: Iterable<Accuser>,
+  own: Accusation | null = judged.own,
+): Standing {
   let [accusers, closed] = [0, 0];
   const count = ({ life, reason }: Accusation): void => {
     if (compareLives(life, judged.life) !== 0) return;
     accusers += 1;
     closed += reason === "closed" ? 1 : 0;
   };
-  if (judged.own !== null) count(judged.own);
-  for (const [accuser, said] of judged.accusers) if (isCounted(accuser)) count(said);
+  if (own !== null) count(own);
+  for (const { said, judged: accuser } of others) {
+    if (accuser?.state === "alive" || accuser?.state === "suspect") count(said);
+  }
   return { accusers, closed };
 }

@@ -4,18 +4,17 @@
 // A pure machine: inputs and effects are in liveness-face.ts.
 
 import {
-  ACCUSATIONS_MAX,
   LAG_DOUBT_MS,
   LINK_LOST_CHECK_MS,
   OWNERS_MAX,
   PROBE_INTERVAL_MS,
   WATCHED_PROBES_MAX,
 } from "../limits.ts";
+import { Accusations } from "./accusations.ts";
 import type { OwnerId } from "./ids.ts";
 import { Judging } from "./judging.ts";
 import { count, type LivenessContext, type LivenessTimer, send } from "./liveness-context.ts";
 import type {
-  Accusation,
   Life,
   LivenessEffect,
   LivenessInput,
@@ -59,12 +58,10 @@ export class Liveness {
   readonly #probing: Probing;
   readonly #judging: Judging;
   readonly #members = new Map<OwnerId, Judged>();
-  /** Of members of whom no entry is here yet, too: by accused, then by accuser. */
-  readonly #accusations = new Map<OwnerId, Map<OwnerId, Accusation>>();
+  readonly #accusations = new Accusations();
   readonly #timers = new Map<number, { readonly timer: LivenessTimer; readonly dueAtMs: number }>();
   /** Those whose standing stream is up, known by an entry or not yet. */
   readonly #links = new Set<OwnerId>();
-  #accusationCount = 0;
   #life: Life;
   #isStalled = false;
   #lastSerial = 0;
@@ -77,9 +74,10 @@ export class Liveness {
       self,
       isLifeguard,
       members: this.#members,
+      accusations: this.#accusations,
       byState: { alive: new Set(), suspect: new Set(), dead: new Set(), left: new Set() },
       watched: new Set(),
-      linkCount: () => this.#links.size,
+      linked: new Set(),
       health: new LocalHealth(isLifeguard),
       random,
       nowMs: () => this.#nowMs,
@@ -184,11 +182,12 @@ export class Liveness {
 
   #addMember(member: LivenessMember): void {
     if (this.#members.size >= OWNERS_MAX) return;
-    const accusers = this.#accusations.get(member.owner);
-    const judged = newJudged(member, { nowMs: this.#nowMs, accusers });
+    const judged = newJudged(member, this.#nowMs);
     judged.isLinked = this.#links.has(member.owner);
+    if (judged.isLinked) this.#context.linked.add(judged);
     judged.wasLinked = judged.isLinked;
     this.#members.set(member.owner, judged);
+    this.#accusations.know(member.owner, judged);
     this.#context.byState[judged.state].add(judged);
     this.#judging.judge(judged);
   }
@@ -199,8 +198,10 @@ export class Liveness {
       this.#judging.acquit(judged);
       this.#context.byState[judged.state].delete(judged);
       this.#context.watched.delete(judged);
+      this.#context.linked.delete(judged);
     }
     this.#members.delete(owner);
+    this.#accusations.know(owner, undefined);
     this.#probing.forget(owner);
   }
 
@@ -212,6 +213,8 @@ export class Liveness {
     const judged = this.#members.get(peer);
     if (judged === undefined) return;
     judged.isLinked = isUp;
+    if (isUp) this.#context.linked.add(judged);
+    else this.#context.linked.delete(judged);
     if (!isUp) {
       this.#schedule({ kind: "link-lost", peer }, LINK_LOST_CHECK_MS);
       return;
@@ -282,25 +285,10 @@ export class Liveness {
       if (accusation !== null) this.#object(accusation.life);
       return;
     }
-    this.#note(accuser, suspect, accusation);
+    const isNoted = this.#accusations.note(accuser, suspect, accusation, this.#members.get(accuser));
+    if (!isNoted) count(this.#context, "accusations-dropped");
     const judged = this.#members.get(suspect);
     if (judged !== undefined) this.#judging.judge(judged);
-  }
-
-  #note(accuser: OwnerId, suspect: OwnerId, accusation: Accusation | null): void {
-    const said = this.#accusations.get(suspect) ?? this.#members.get(suspect)?.accusers ?? new Map();
-    const wasSaid = said.has(accuser);
-    if (accusation === null) {
-      if (said.delete(accuser)) this.#accusationCount -= 1;
-      if (said.size === 0) this.#accusations.delete(suspect);
-      return;
-    }
-    if (!wasSaid && this.#accusationCount >= ACCUSATIONS_MAX) {
-      count(this.#context, "accusations-dropped");
-      return;
-    }
-    if (!wasSaid) this.#accusationCount += 1;
-    this.#accusations.set(suspect, said.set(accuser, accusation));
   }
 
   #accusedLife(judged: Judged): Life | null {

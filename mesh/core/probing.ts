@@ -147,8 +147,8 @@ export class Probing {
 
   #askOthers(probe: Probe): void {
     probe.stage = "indirect";
-    const isFit = (other: Judged) => other.isLinked && other.owner !== probe.target;
-    const others = [...this.#context.byState.alive].filter(isFit);
+    const isFit = ({ state, owner }: Judged) => state === "alive" && owner !== probe.target;
+    const others = [...this.#context.linked].filter(isFit);
     for (const { owner } of shuffled(others, this.#context.random).slice(0, PROBE_RELAYS)) {
       probe.relays.add(owner);
       send(this.#context, owner, { kind: "probe-request", serial: probe.serial, target: probe.target });
