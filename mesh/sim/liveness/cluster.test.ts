@@ -24,10 +24,7 @@ describe("fifty members", () => {
 
   test("of whom some have little CPU, over links that lose, hold nobody dead that is well", () => {
     for (const seed of SEEDS) {
-      const found = measureFalseDeaths(
-        { ...FIFTY, seed, loss: 0.02, lossy: 3, lossyLoss: 0.3 },
-        { slow: 3, seconds: 30 },
-      );
+      const found = measureFalseDeaths({ ...FIFTY, seed, slow: 3, loss: 0.02, lossy: 3, lossyLoss: 0.3 }, 30);
       expect([seed, found.deaths]).toEqual([seed, 0]);
     }
   });
