@@ -27,6 +27,9 @@ export interface BenchCommand<Numbers extends string, Texts extends string> {
   readonly say: (line: string) => void;
 }
 
+/** Of a wait for what must come, on a machine that does much else: a target that is missed is for the report to say. */
+export const PATIENCE_MS = 180_000;
+
 /** Its user's mistake: exit code 2. */
 export class BenchUsageError extends Error {}
 

@@ -7,7 +7,7 @@ import { LabNetwork } from "../harness/lab-network.ts";
 import type { MeshProcess } from "../harness/mesh-process.ts";
 import { MeshProcesses } from "../harness/mesh-processes.ts";
 import { NetLab } from "../harness/net-lab.ts";
-import { BenchUsageError, memberNames, percentiles, runBench } from "./bench-command.ts";
+import { BenchUsageError, memberNames, PATIENCE_MS, percentiles, runBench } from "./bench-command.ts";
 
 const HELP = `Usage: npm run bench:detection -- [--members 16] [--tries 20] [--faults killed,stopped,one-way] [--seed N] [--json]
 
@@ -113,7 +113,11 @@ await runBench(
     const isLab = NetLab.missing() === undefined;
     const network = isLab ? "namespaces" : "forwarders";
     say(`${members} members, network: ${network}`);
-    const cluster = await MeshProcesses.create(names, {}, isLab ? new LabNetwork(names) : undefined);
+    const cluster = await MeshProcesses.create(
+      names,
+      { patienceMs: PATIENCE_MS },
+      isLab ? new LabNetwork(names) : undefined,
+    );
     try {
       await cluster.startAll((name) => ({ "vm/0": name }));
       await cluster.expectEqual();

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { LabNetwork } from "../harness/lab-network.ts";
 import { MeshProcesses, type Texts } from "../harness/mesh-processes.ts";
 import { NetLab } from "../harness/net-lab.ts";
-import { memberNames, requireLab, runBench } from "./bench-command.ts";
+import { memberNames, PATIENCE_MS, requireLab, runBench } from "./bench-command.ts";
 import { type Counters, TimeSeries } from "./time-series.ts";
 
 const HELP = `Usage: npm run bench:healing -- [--members 16] [--entries 100] [--parted 30] [--watch 10] [--json]
@@ -100,7 +100,11 @@ await runBench(
     const [left, right] = [names.slice(0, names.length / 2), names.slice(names.length / 2)];
     const textsOf = (name: string, life: number): Texts =>
       Object.fromEntries(Array.from({ length: numbers.entries }, (_, at) => [`vm/${at}`, `${name} ${life}`]));
-    const cluster = await MeshProcesses.create(names, { metricsIntervalMs: 100 }, new LabNetwork(names));
+    const cluster = await MeshProcesses.create(
+      names,
+      { metricsIntervalMs: 100, patienceMs: PATIENCE_MS },
+      new LabNetwork(names),
+    );
     try {
       await cluster.startAll((name) => textsOf(name, 1));
       await cluster.expectEqual();

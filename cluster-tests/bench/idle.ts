@@ -6,7 +6,14 @@ import { LabAgents } from "../harness/lab-agents.ts";
 import { LabNetwork } from "../harness/lab-network.ts";
 import { MeshProcesses } from "../harness/mesh-processes.ts";
 import { NetLab } from "../harness/net-lab.ts";
-import { BenchUsageError, memberNames, percentiles, requireLab, runBench } from "./bench-command.ts";
+import {
+  BenchUsageError,
+  memberNames,
+  PATIENCE_MS,
+  percentiles,
+  requireLab,
+  runBench,
+} from "./bench-command.ts";
 
 const HELP = `Usage: npm run bench:idle -- [--members 32] [--of mesh|agents] [--seconds 60] [--warm-up 30] [--json]
 
@@ -38,7 +45,11 @@ interface Members {
 
 async function startMeshes(names: readonly string[]): Promise<Members> {
   // Its own looking at metrics would be a good part of what an idle member does.
-  const cluster = await MeshProcesses.create(names, { metricsIntervalMs: 0 }, new LabNetwork(names));
+  const cluster = await MeshProcesses.create(
+    names,
+    { metricsIntervalMs: 0, patienceMs: PATIENCE_MS },
+    new LabNetwork(names),
+  );
   try {
     await cluster.startAll((name) => ({ "vm/0": name }));
     await cluster.expectEqual();

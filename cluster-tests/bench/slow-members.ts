@@ -6,7 +6,7 @@ import { type CpuLimit, limitCpu } from "../harness/cpu-limit.ts";
 import { LabNetwork } from "../harness/lab-network.ts";
 import type { MeshProcess } from "../harness/mesh-process.ts";
 import { MeshProcesses } from "../harness/mesh-processes.ts";
-import { BenchUsageError, memberNames, requireLab, runBench } from "./bench-command.ts";
+import { BenchUsageError, memberNames, PATIENCE_MS, requireLab, runBench } from "./bench-command.ts";
 
 const HELP = `Usage: npm run bench:slow-members -- [--members 16] [--slow 2] [--cpu 10] [--loss 30] [--minutes 10] [--json]
 
@@ -60,7 +60,11 @@ await runBench(
     if (slow + 2 >= count) throw new BenchUsageError(`--slow: at most ${count - 3} of ${count} members`);
     const names = memberNames(count);
     const network = new LabNetwork(names);
-    const cluster = await MeshProcesses.create(names, { metricsIntervalMs: 1_000 }, network);
+    const cluster = await MeshProcesses.create(
+      names,
+      { metricsIntervalMs: 1_000, patienceMs: PATIENCE_MS },
+      network,
+    );
     let limit: CpuLimit | undefined;
     try {
       await cluster.startAll((name) => ({ "vm/0": name }));

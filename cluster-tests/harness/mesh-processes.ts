@@ -24,6 +24,8 @@ const METRICS_INTERVAL_MS = 50;
 export interface MeshProcessesOptions extends Readonly<Partial<MeshMemberOptions["bounds"]>> {
   /** 0: never, only a dump has them. */
   readonly metricsIntervalMs?: number;
+  /** Of a wait. Default: 30 s. */
+  readonly patienceMs?: number;
 }
 
 export type Texts = Readonly<Record<string, string>>;
@@ -69,7 +71,7 @@ export class MeshProcesses {
   /** Starts it, writes `texts` and announces: what a member does that knows from elsewhere what it owns. */
   async start(name: string, texts: Texts = {}, clockOffsetMs = 0): Promise<MeshProcess> {
     const { prefix, ...place } = this.network.place(name);
-    const { metricsIntervalMs = METRICS_INTERVAL_MS, ...bounds } = this.#options;
+    const { metricsIntervalMs = METRICS_INTERVAL_MS, patienceMs: _, ...bounds } = this.#options;
     const options = {
       name,
       stateDir: this.stateDir(name),
@@ -269,7 +271,7 @@ export class MeshProcesses {
     };
     const patience = setTimeout(
       () => reject(new Error(`waited in vain for ${what}\n${this.#describe()}`)),
-      PATIENCE_MS,
+      this.#options.patienceMs ?? PATIENCE_MS,
     );
     this.#checks.add(check);
     check();
