@@ -13,7 +13,7 @@ export const FORGOTTEN_OWNERS_MAX: number = 4_000;
 /** A state built aside that does not grow for this long is dropped: nobody is left who could complete it. */
 export const ASIDE_IDLE_MS: number = 10_000;
 /** Digest rounds of ours under way at once, so that many peers that come together are not all answered at once. */
-export const ROUNDS_AT_ONCE_MAX: number = 8;
+export const ROUNDS_AT_ONCE_MAX: number = 3;
 /** One delta on the wire; over it a delta is cut at a valid prefix and the rest is asked for. */
 export const DELTA_BYTES_MAX: number = 512 * 1024;
 /** One gossip message; larger changes travel by pull. Must stay far below gossipsub's 4 MiB. */

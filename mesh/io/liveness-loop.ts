@@ -20,6 +20,7 @@ import type {
 import { decodeMember, MEMBER_KEY } from "../core/member.ts";
 import { LAG_LOOK_INTERVAL_MS } from "../limits.ts";
 import type { Entry, EntryChange, MemberLiveness } from "../mesh.ts";
+import { LoopLag } from "./loop-lag.ts";
 
 export interface LivenessLoopOptions {
   readonly self: OwnerId;
@@ -48,6 +49,7 @@ export class LivenessLoop {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #startedAtMs = Date.now();
   #incarnation: number;
+  readonly #lag = new LoopLag();
   #lagLook: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -61,12 +63,23 @@ export class LivenessLoop {
 
   begin(): void {
     this.#step({ kind: "begin" });
-    this.#watchLag();
+    this.#lag.start();
+    // Who is late itself must not blame others for it.
+    this.#lagLook = setInterval(
+      () => this.#step({ kind: "lag", lagMs: this.#lag.takeWorstMs() }),
+      LAG_LOOK_INTERVAL_MS,
+    );
+  }
+
+  /** How late our own event loop was lately. */
+  get lagMs(): number {
+    return this.#lag.worstMs;
   }
 
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#lagLook);
+    this.#lag.stop();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -126,16 +139,6 @@ export class LivenessLoop {
     // A peer of another release, or one that errs: its word does not count.
     if (accusation?.ok === false) this.#deps.count("refused-accusation", 1);
     else this.#step({ kind: "accusation", accuser: owner, suspect, accusation: accusation?.value ?? null });
-  }
-
-  /** Our own event loop's lateness: who is late itself must not blame others for it. */
-  #watchLag(): void {
-    let dueAtMs = performance.now() + LAG_LOOK_INTERVAL_MS;
-    this.#lagLook = setInterval(() => {
-      const lagMs = performance.now() - dueAtMs;
-      dueAtMs = performance.now() + LAG_LOOK_INTERVAL_MS;
-      this.#step({ kind: "lag", lagMs });
-    }, LAG_LOOK_INTERVAL_MS);
   }
 
   #step(input: LivenessInput): void {

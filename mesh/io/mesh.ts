@@ -116,6 +116,7 @@ export class Libp2pMesh implements RunningMesh {
       dial: (addresses, owner) => this.#dial(addresses, owner),
       isConnected: (owner) => this.#links?.isUp(owner) === true,
       isComing: (owner) => this.#links?.isComing(owner) === true,
+      lagMs: () => this.#liveness.lagMs,
       onFailed: (owner, isRefused) => this.#liveness.dialFailed(owner, isRefused),
       random: Math.random,
       logger,

@@ -21,6 +21,7 @@ let answered: number;
 let connected: Set<OwnerId>;
 /** Connections of theirs are open and no links yet. */
 let coming: Set<OwnerId>;
+let lagMs: number;
 let peers: Peers;
 let failed: { owner: OwnerId; isRefused: boolean }[];
 
@@ -30,12 +31,14 @@ beforeEach(() => {
   answered = 0;
   connected = new Set();
   coming = new Set();
+  lagMs = 0;
   failed = [];
   peers = new Peers(SELF, {
     dial: (addresses, owner) =>
       new Promise((end) => dials.push({ address: addresses[0], owner, atMs: Date.now(), end })),
     isConnected: (owner) => connected.has(owner),
     isComing: (owner) => coming.has(owner),
+    lagMs: () => lagMs,
     onFailed: (owner, isRefused) => failed.push({ owner, isRefused }),
     random: () => 0.5,
     logger: pino({ level: "silent" }),
@@ -176,6 +179,21 @@ test("a few dials run at once at first, and one more for each that brought a con
     expect(running).toBeLessThanOrEqual(DIALS_MAX);
     if (at === DIALS_MAX) expect(running).toBe(DIALS_MAX);
   }
+});
+
+test("a member that is late itself dials one after the other", async () => {
+  lagMs = 150;
+  peers.addSeeds(Array.from({ length: 10 }, (_, at) => `/ip4/127.0.0.1/tcp/${at + 1}`));
+  for (let at = 0; at < 5; at += 1) {
+    await vi.advanceTimersByTimeAsync(1);
+    expect(dials).toHaveLength(at + 1);
+    dials[at]?.end({ kind: "connected", owner: ownerId(`met-${at}`) });
+  }
+  lagMs = 0;
+  await vi.advanceTimersByTimeAsync(1);
+  dials[5]?.end({ kind: "connected", owner: ownerId("met-5") });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(dials.length).toBeGreaterThan(7);
 });
 
 test("a peer that is dialing us is not dialed as well, unless that comes to nothing", async () => {

@@ -20,6 +20,8 @@ export interface PeersDeps {
   readonly isConnected: (owner: OwnerId) => boolean;
   /** A connection to it is open, dialed by whomever, and may soon be a link. */
   readonly isComing: (owner: OwnerId) => boolean;
+  /** How late our own event loop was lately, milliseconds. */
+  readonly lagMs: () => number;
   /** A dial of that member came to nothing. */
   readonly onFailed: (owner: OwnerId, isRefused: boolean) => void;
   /** In [0, 1). */
@@ -41,6 +43,8 @@ const UNDER_WAY_MS = 500;
  * together has no time for more: each would run out of it, be begun anew, and leave less for the others (measured).
  */
 const DIALS_AT_FIRST = 4;
+/** So late we have less CPU than we need: handshakes, ours and those of others with us, are better done one after the other. */
+const LAG_DIALS_MS = 100;
 /** With many dead members the dials of all of them together stay below 50 a second. */
 const DIAL_SPACING_MS = 20;
 
@@ -151,7 +155,7 @@ export class Peers {
   }
 
   #next(): void {
-    while (this.#dialing < this.#dialsMax) {
+    while (this.#dialing < this.#dialsAtOnce()) {
       const target = this.#queue.shift();
       if (target === undefined) return;
       if (this.#isSatisfied(target)) {
@@ -161,6 +165,10 @@ export class Peers {
       this.#dialing += 1;
       void this.#dial(target);
     }
+  }
+
+  #dialsAtOnce(): number {
+    return this.#deps.lagMs() < LAG_DIALS_MS ? this.#dialsMax : 1;
   }
 
   async #dial(target: Target): Promise<void> {
