@@ -107,6 +107,11 @@ export const RELAYED_PROBES_PER_PEER_MAX: number = 16;
 export const PROBES_MAX: number = 256;
 /** Members that look for themselves when somebody is first accused, of all: enough confirmations, no crowd on the accused. */
 export const CONFIRMERS: number = 8;
+/**
+ * What so many others hold against a member is not said by us too: one more than bring a suspicion down to its shortest. Each word
+ * is gossip to all, and later another one that takes it back.
+ */
+export const ACCUSERS_ENOUGH: number = 5;
 /** Accused members that are probed in one interval, those first whose turn is the longest ago. */
 export const WATCHED_PROBES_MAX: number = 8;
 /** Others that are probed when one becomes suspect: in a partition of a small cluster all of the other side are, at once. */

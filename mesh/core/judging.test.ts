@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { CONFIRMERS, COUNTER_MAX, PROBE_INTERVAL_MS } from "../limits.ts";
+import { ACCUSERS_ENOUGH, COUNTER_MAX, PROBE_INTERVAL_MS } from "../limits.ts";
 import { DetectorBench, LIFE, memberOf, SELF } from "../sim/liveness/detector-bench.ts";
 import { type OwnerId, ownerId } from "./ids.ts";
 
@@ -44,7 +44,7 @@ describe("accusations by others", () => {
   });
 
   test("that are many enough are not joined by ours: what all know need not be said by all", () => {
-    const crowd = Array.from({ length: CONFIRMERS }, (_, index) => ownerId(`crowd-${index}`));
+    const crowd = Array.from({ length: ACCUSERS_ENOUGH }, (_, index) => ownerId(`crowd-${index}`));
     bench = new DetectorBench([...crowd, X]);
     bench.answering.delete(X);
     for (const accuser of crowd) bench.accuse(accuser, X);

@@ -2,6 +2,7 @@
 // it, it has not answered us meanwhile, and not half of all are lost at once.
 
 import {
+  ACCUSERS_ENOUGH,
   CONFIRMERS,
   LOOK_AROUND_INTERVAL_MS,
   LOOK_AROUND_MEMBERS,
@@ -65,7 +66,7 @@ export class Judging {
     const isNews = judged.own?.reason !== reason || compareLives(judged.own.life, judged.life) !== 0;
     // What enough others say need not be said by all: in a large cluster each death would be a thousand entries.
     const others = standingOf(judged, this.#context.accusations.of(judged.owner).values(), null);
-    const isSaid = !judged.isOwnTold && others.accusers >= CONFIRMERS;
+    const isSaid = !judged.isOwnTold && others.accusers >= ACCUSERS_ENOUGH;
     if (isNews) judged.own = { life: judged.life, reason };
     if ((isNews || !judged.isOwnTold) && !isAlone && !isSaid) this.#tell(judged);
     this.judge(judged);
