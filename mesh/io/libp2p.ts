@@ -23,6 +23,7 @@ import {
   GOSSIP_BYTES_MAX,
   UPGRADE_TIMEOUT_MS,
 } from "../limits.ts";
+import { holdWindowUpdates } from "./window-updates.ts";
 
 /** What waits for a slow peer in gossipsub; beyond it the stream is aborted, and our watchdog takes the connection. */
 const GOSSIP_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
@@ -91,7 +92,7 @@ function guardedYamux(): StreamMuxerFactory {
   const factory = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX } })();
   const createStreamMuxer: StreamMuxerFactory["createStreamMuxer"] = (connection) => {
     const send = connection.send.bind(connection);
-    connection.send = (data) => {
+    connection.send = holdWindowUpdates((data) => {
       try {
         return send(data);
       } catch (error) {
@@ -99,7 +100,7 @@ function guardedYamux(): StreamMuxerFactory {
         if (error instanceof Error && error.name === "StreamStateError") return false;
         throw error;
       }
-    };
+    });
     return factory.createStreamMuxer(connection);
   };
   return { protocol: factory.protocol, createStreamMuxer };
