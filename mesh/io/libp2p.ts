@@ -10,7 +10,7 @@ import {
   type TopicValidatorFn,
 } from "@chainsafe/libp2p-gossipsub";
 import { identify } from "@libp2p/identify";
-import type { Libp2p, PrivateKey, StreamMuxerFactory } from "@libp2p/interface";
+import type { Libp2p, MessageStream, PrivateKey, StreamMuxerFactory } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
@@ -59,7 +59,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [wholeNoise],
     streamMuxers: [guardedYamux],
     services: { identify: identify(), ping: ping(), pubsub: gossipsub(gossipOptions(options)) },
     // Ours pings on the standing stream instead: cheaper than a stream a ping, and it does not blame peers for our stall.
@@ -81,6 +81,27 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   });
   node.services.pubsub.topicValidators.set(options.topic, options.validate);
   return node;
+}
+
+/**
+ * Noise whose messages go to the socket whole. It hands length, text and tag on as a list, and TCP without Nagle makes a packet of each:
+ * a third of all packets of an idle cluster, and as many system calls (measured).
+ */
+const wholeNoise: ReturnType<typeof noise> = (components) => {
+  const encrypter = noise()(components);
+  const [inbound, outbound] = [encrypter.secureInbound, encrypter.secureOutbound];
+  return Object.assign(encrypter, {
+    secureInbound: ((connection, options) =>
+      inbound.call(encrypter, sendingWhole(connection), options)) satisfies typeof inbound,
+    secureOutbound: ((connection, options) =>
+      outbound.call(encrypter, sendingWhole(connection), options)) satisfies typeof outbound,
+  });
+};
+
+function sendingWhole(connection: MessageStream): MessageStream {
+  const send = connection.send.bind(connection);
+  connection.send = (data) => send(data instanceof Uint8Array ? data : data.subarray());
+  return connection;
 }
 
 /**
