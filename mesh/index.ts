@@ -27,6 +27,7 @@ export {
   serveDebug,
 } from "./io/debug-service.ts";
 export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
+export { whoHears } from "./io/hearing.ts";
 export {
   inspectDifference,
   inspectEntries,

@@ -13,7 +13,7 @@ export const FORGOTTEN_OWNERS_MAX: number = 4_000;
 /** A state built aside that does not grow for this long is dropped: nobody is left who could complete it. */
 export const ASIDE_IDLE_MS: number = 10_000;
 /** Digest rounds of ours under way at once, so that many peers that come together are not all answered at once. */
-export const ROUNDS_AT_ONCE_MAX: number = 8;
+export const ROUNDS_AT_ONCE_MAX: number = 3;
 /** One delta on the wire; over it a delta is cut at a valid prefix and the rest is asked for. */
 export const DELTA_BYTES_MAX: number = 512 * 1024;
 /** One gossip message; larger changes travel by pull. Must stay far below gossipsub's 4 MiB. */
@@ -72,10 +72,15 @@ export const CONNECTIONS_MAX: number = 300;
 /** Dials under way at once, so that a cluster that starts together does not storm. */
 export const DIALS_MAX: number = 16;
 /**
- * One dial, at most: TCP, Noise and Yamux on any sane network; a stopped process accepts in its kernel and never answers.
- * It bounds how late a peer is met again after a black hole: the dial that was lost in it is followed by the next at once.
+ * One dial, at most, until its TCP connection is open. It bounds how late a peer is met again after a black hole: the dial that
+ * was lost in it is followed by the next at once.
  */
 export const DIAL_TIMEOUT_MS: number = 1_500;
+/**
+ * From then on, for Noise and Yamux: a round trip or two, and some milliseconds of CPU on both sides, which a machine on which a
+ * whole cluster starts does not have at once. Beyond it a stopped process accepted in its kernel, and never answers.
+ */
+export const UPGRADE_TIMEOUT_MS: number = 5_000;
 /** Redial backoff, doubled from the first to the last, jittered by half. The last bounds how late a peer that is back is seen. */
 export const REDIAL_FIRST_MS: number = 50;
 export const REDIAL_LAST_MS: number = 1_000;
@@ -102,6 +107,11 @@ export const RELAYED_PROBES_PER_PEER_MAX: number = 16;
 export const PROBES_MAX: number = 256;
 /** Members that look for themselves when somebody is first accused, of all: enough confirmations, no crowd on the accused. */
 export const CONFIRMERS: number = 8;
+/**
+ * What so many others hold against a member is not said by us too: one more than bring a suspicion down to its shortest. Each word
+ * is gossip to all, and later another one that takes it back.
+ */
+export const ACCUSERS_ENOUGH: number = 5;
 /** Accused members that are probed in one interval, those first whose turn is the longest ago. */
 export const WATCHED_PROBES_MAX: number = 8;
 /** Others that are probed when one becomes suspect: in a partition of a small cluster all of the other side are, at once. */
@@ -143,8 +153,10 @@ export const SNAPSHOT_RETRY_LAST_MS: number = 60_000;
 export const SNAPSHOT_STOP_MS: number = 2_000;
 /** Entries of which it is remembered how they came here, the newest: some 150 bytes each, so 8 MB at most. */
 export const ARRIVALS_MAX: number = 50_000;
-/** A look at our own event loop's lag is kept for so many looks: ten seconds, within which somebody who saw it stall asks. */
-export const LAG_LOOKS_KEPT: number = 20;
+/** A lag of our own event loop this long ago still counts as now: one look on time amid many that are late proves nothing. */
+export const LAG_RECENT_MS: number = 1_000;
+/** For so long it is kept how late our own event loop was: somebody who saw it stall asks within that. */
+export const LAG_KEPT_MS: number = 10_000;
 /** For one member to answer who looks for a fault. People wait for it, and a stopped one never does. */
 export const INSPECT_TIMEOUT_MS: number = 2_000;
 /** One member's answer to that: the digest of all owners, or 50,000 entries without their values. */

@@ -15,10 +15,13 @@ export interface Entry {
   readonly version: Version;
 }
 
-/** A change of the store in force. `path` says by which way it came here. */
+/**
+ * A change of the store in force. `path` says by which way it came here. `forgotten`: its owner did not delete it, the owner is
+ * gone for good, as a person said; the value is null, the version the entry's own.
+ */
 export interface EntryChange extends Entry {
-  readonly path: "own" | "gossip" | "sync" | "disk";
-  /** Who handed it to us, which need not be its owner; null: nobody did. */
+  readonly path: "own" | "gossip" | "sync" | "disk" | "forgotten";
+  /** Who handed it to us, which need not be its owner; null: nobody did. Of a forgotten one: the word that it is gone. */
   readonly from: OwnerId | null;
 }
 
@@ -67,7 +70,8 @@ export interface StoreView {
 }
 
 /** How the newest version of an entry came here. */
-export interface Arrival extends Pick<EntryChange, "path" | "from"> {
+export interface Arrival extends Pick<EntryChange, "from"> {
+  readonly path: Exclude<EntryChange["path"], "forgotten">;
   /** How long ago, milliseconds on our monotonic clock: no clocks are compared. */
   readonly agoMs: number;
 }
@@ -171,6 +175,8 @@ export interface Mesh {
    * two such the one with the higher incarnation.
    */
   members(): readonly MemberView[];
+  /** All owners of that name, those too that `members` does not show since another of them has the better claim. */
+  named(name: MemberName): readonly MemberView[];
   /** Calls `listener` when a member came, was connected or was lost. Returns the way to unsubscribe. */
   onMembers(listener: () => void): () => void;
 
@@ -195,6 +201,16 @@ export interface Mesh {
    * when this was called (what a bound refuses excepted). Rejects on abort, and when the target is lost, silent or slow.
    */
   sync(target: OwnerId, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Says that `owner`, not ourselves, is gone for good, as a person knows: every member removes its entries, and takes none of
+   * its present start or earlier ones any more, from whomever; one that it begins later is welcome. Whoever lives and is
+   * forgotten by mistake begins a later one at once. Resolves with the version of our entry that says so, once that is on our
+   * disk and told; undefined: nothing is held of that owner. Rejects when our disk fails, and then nothing was said.
+   */
+  forget(owner: OwnerId): Promise<Version | undefined>;
+  /** Those that are gone for good, as their names were, by the words that are held. */
+  forgotten(): readonly { readonly owner: OwnerId; readonly name: MemberName }[];
 
   /** Closes all streams and connections and leaves no timer of ours behind; some of libp2p's run out within a second. */
   stop(): Promise<void>;

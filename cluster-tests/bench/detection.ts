@@ -1,25 +1,37 @@
-// How soon real members find out that one of them is gone: killed, or stopped. Each try does it to another one and waits for the
-// judgement of all others, on the clock that the processes of a machine share. `node cluster-tests/bench/detection.ts --help`.
+// How soon real members find out that one of them is gone: killed, stopped, or cut off in one direction. Each try does it to
+// another one and waits for the judgement of all others, on the clock that the processes of a machine share.
+// `npm run bench:detection -- --help`.
 
-import { parseArgs } from "node:util";
 import { seededRandom } from "../../mesh/sim/seeded-random.ts";
+import { LabNetwork } from "../harness/lab-network.ts";
 import type { MeshProcess } from "../harness/mesh-process.ts";
 import { MeshProcesses } from "../harness/mesh-processes.ts";
+import { NetLab } from "../harness/net-lab.ts";
+import { BenchUsageError, memberNames, PATIENCE_MS, percentiles, runBench } from "./bench-command.ts";
 
-const HELP = `Usage: npm run bench:detection -- [--members 16] [--tries 20] [--seed N] [--json]
+const HELP = `Usage: npm run bench:detection -- [--members 16] [--tries 20] [--faults killed,stopped,one-way] [--seed N] [--json]
 
-Real mesh processes over loopback. In each try one of them is killed (-9) or stopped (SIGSTOP) until all others hold it dead,
-then started or let go on until all hold it alive. Printed: milliseconds to the first and to the last of the others, and deaths
-declared of members that ran. Exit 1: one died that ran, or the largest is above the target (killed 2 s, stopped 6 s).`;
+Real mesh processes. In each try one of them is killed (-9), stopped (SIGSTOP), or cut off one way: deaf (packets to it are
+dropped) and, in other tries, mute (packets from it are dropped), until all others hold it dead; then it is started, let go
+on, or healed, until all hold it alive. As root each member has a network namespace of its own, and its kernel drops the
+packets; without, a forwarder between each two of them drops what is said, while connections and acknowledgments pass.
+Printed: milliseconds to the first and to the last of the others, and deaths declared of members that were well. Exit code 1:
+one died that was well, or the largest is above the target (killed 2 s, stopped and one-way 6 s).`;
 
-const TARGET_MS = { killed: 2_000, stopped: 6_000 } as const;
+const TARGET_MS = { killed: 2_000, stopped: 6_000, deaf: 6_000, mute: 6_000 } as const;
 type Fault = keyof typeof TARGET_MS;
+/** As `--faults` names them. */
+const FAULTS: Readonly<Record<string, readonly Fault[]>> = {
+  killed: ["killed"],
+  stopped: ["stopped"],
+  "one-way": ["deaf", "mute"],
+};
 
 interface Try {
   readonly fault: Fault;
   readonly firstMs: number;
   readonly lastMs: number;
-  /** Declared meanwhile of members that ran. */
+  /** Declared meanwhile by the others of each other. */
   readonly falseDeaths: number;
 }
 
@@ -28,27 +40,38 @@ async function measure(cluster: MeshProcesses, name: string, fault: Fault): Prom
   const others = cluster.members.filter((member) => member !== victim);
   const heardBefore = new Map(others.map((other) => [other, other.judgements.length]));
   const beganAtNs = process.hrtime.bigint();
-  if (fault === "killed") await cluster.kill(name);
-  else victim.freeze();
+  await begin(cluster, victim, fault);
   await untilJudged(cluster, others, victim.owner, "dead");
-  const times = others.map(
-    (other) => Number(deathAtNs(other, victim.owner, heardBefore.get(other)) - beganAtNs) / 1e6,
-  );
-  if (fault === "killed") await cluster.start(name, { "vm/0": name });
-  else victim.thaw();
+  const times = others.map((other) => {
+    const atNs = deathAtNs(other, victim.owner, heardBefore.get(other));
+    return Number(atNs - beganAtNs) / 1e6;
+  });
+  await end(cluster, victim, fault);
   await untilJudged(cluster, others, victim.owner, "alive");
   await cluster.untilFull();
   const isFalse = ({ owner, state }: MeshProcess["judgements"][number]) =>
     state === "dead" && owner !== victim.owner;
   const falseDeaths = others.flatMap((other) =>
     other.judgements.slice(heardBefore.get(other)).filter(isFalse),
-  ).length;
+  );
   return {
     fault,
     firstMs: Math.round(Math.min(...times)),
     lastMs: Math.round(Math.max(...times)),
-    falseDeaths,
+    falseDeaths: falseDeaths.length,
   };
+}
+
+async function begin(cluster: MeshProcesses, { name }: MeshProcess, fault: Fault): Promise<void> {
+  if (fault === "killed") await cluster.kill(name);
+  else if (fault === "stopped") cluster.member(name).freeze();
+  else cluster.network.cutOneWay(name, fault === "deaf" ? "in" : "out");
+}
+
+async function end(cluster: MeshProcesses, { name }: MeshProcess, fault: Fault): Promise<void> {
+  if (fault === "killed") await cluster.start(name, { "vm/0": name });
+  else if (fault === "stopped") cluster.member(name).thaw();
+  else cluster.heal();
 }
 
 function untilJudged(
@@ -70,62 +93,65 @@ function deathAtNs(observer: MeshProcess, owner: string, from = 0): bigint {
   return BigInt(death.atNs);
 }
 
-function numberOf(name: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= min && value <= max) return value;
-  process.stderr.write(`--${name}: a whole number from ${min} to ${max}, not "${text}"\n\n${HELP}\n`);
-  process.exit(2);
+function faultsOf(text: string): readonly Fault[] {
+  const faults = text.split(",").map((name) => FAULTS[name.trim()]);
+  if (faults.some((fault) => fault === undefined))
+    throw new BenchUsageError(`--faults: some of ${Object.keys(FAULTS).join(",")}, not "${text}"`);
+  return faults.flatMap((fault) => fault ?? []);
 }
 
-async function run(): Promise<void> {
-  const text = { type: "string" } as const;
-  const flag = { type: "boolean" } as const;
-  const { values } = parseArgs({
-    options: { members: text, tries: text, seed: text, json: flag, help: flag },
-  });
-  if (values.help === true) {
-    process.stdout.write(`${HELP}\n`);
-    return;
-  }
-  const members = numberOf("members", values.members ?? "16", 4, 64);
-  const tries = numberOf("tries", values.tries ?? "20", 1, 1_000);
-  const seed = numberOf("seed", values.seed ?? String(Math.floor(Math.random() * 2 ** 31)), 0, 2 ** 32 - 1);
-  const random = seededRandom(seed);
-  const names = Array.from({ length: members }, (_, index) => `m${index}`);
-  const cluster = await MeshProcesses.create(names);
-  try {
-    await cluster.startAll((name) => ({ "vm/0": name }));
-    await cluster.expectEqual();
-    const results: Try[] = [];
-    for (const fault of ["killed", "stopped"] as const) {
-      for (let count = 0; count < tries; count += 1) {
-        const name = names[Math.floor(random() * members)] ?? "m0";
-        const one = await measure(cluster, name, fault);
-        results.push(one);
-        if (values.json !== true)
-          process.stdout.write(`${fault} ${name}: first ${one.firstMs} ms, last ${one.lastMs} ms\n`);
+await runBench(
+  {
+    help: HELP,
+    numbers: { members: { value: 16, min: 4, max: 64 }, tries: { value: 20, min: 1, max: 1_000 } },
+    texts: { faults: "killed,stopped,one-way" },
+  },
+  async ({ numbers: { members, tries }, texts, seed, say }) => {
+    const faults = faultsOf(texts.faults);
+    const names = memberNames(members);
+    const random = seededRandom(seed);
+    const isLab = NetLab.missing() === undefined;
+    const network = isLab ? "namespaces" : "forwarders";
+    say(`${members} members, network: ${network}`);
+    const cluster = await MeshProcesses.create(
+      names,
+      { patienceMs: PATIENCE_MS },
+      isLab ? new LabNetwork(names) : undefined,
+    );
+    try {
+      await cluster.startAll((name) => ({ "vm/0": name }));
+      await cluster.expectEqual();
+      const results: Try[] = [];
+      for (const fault of faults) {
+        for (let count = 0; count < tries; count += 1) {
+          const name = names[Math.floor(random() * members)] ?? "m0";
+          const one = await measure(cluster, name, fault);
+          results.push(one);
+          say(
+            `${fault} ${name}: first ${one.firstMs} ms, last ${one.lastMs} ms, false deaths ${one.falseDeaths}`,
+          );
+        }
       }
+      return reportOf({ members, tries, network }, faults, results);
+    } finally {
+      await cluster.dispose();
     }
-    report({ members, tries, seed }, results, values.json === true);
-  } finally {
-    await cluster.dispose();
-  }
-}
+  },
+);
 
-function report(setting: object, results: readonly Try[], isJson: boolean): void {
-  const rows = (["killed", "stopped"] as const).map((fault) => {
+function reportOf(setting: object, faults: readonly Fault[], results: readonly Try[]) {
+  const rows = faults.map((fault) => {
     const of = results.filter((one) => one.fault === fault);
-    const sorted = of.map(({ lastMs }) => lastMs).toSorted((left, right) => left - right);
-    const firsts = of.map(({ firstMs }) => firstMs);
-    const last = { p50Ms: sorted[Math.floor(sorted.length / 2)] ?? 0, maxMs: sorted.at(-1) ?? 0 };
-    return { fault, last, firstMaxMs: Math.max(...firsts), targetMs: TARGET_MS[fault] };
+    const firstMs = percentiles(of.map((one) => one.firstMs));
+    const lastMs = percentiles(of.map((one) => one.lastMs));
+    return { fault, tries: of.length, firstMs, lastMs, targetMs: TARGET_MS[fault] };
   });
   const falseDeaths = results.reduce((sum, one) => sum + one.falseDeaths, 0);
-  process.stdout.write(
-    `${JSON.stringify({ ...setting, falseDeaths, faults: rows }, null, isJson ? 0 : 2)}\n`,
+  const isGood = falseDeaths === 0 && rows.every(({ lastMs, targetMs }) => lastMs.max <= targetMs);
+  const lines = rows.map(
+    ({ fault, firstMs, lastMs, targetMs }) =>
+      `${fault}: first p50 ${firstMs.p50}, max ${firstMs.max} ms; last p50 ${lastMs.p50}, p90 ${lastMs.p90}, max ${lastMs.max} ms (target ${targetMs})`,
   );
-  const isGood = falseDeaths === 0 && rows.every(({ last, targetMs }) => last.maxMs <= targetMs);
-  process.exitCode = isGood ? 0 : 1;
+  lines.push(`false deaths: ${falseDeaths}`);
+  return { report: { ...setting, falseDeaths, faults: rows }, lines, isGood };
 }
-
-await run();

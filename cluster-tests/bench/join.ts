@@ -17,8 +17,8 @@ import { OwnState } from "../../mesh/core/own-state.ts";
 import { ALL_PROTECTIONS } from "../../mesh/core/protections.ts";
 import { Store } from "../../mesh/core/store.ts";
 import { createHeadCrypto } from "../../mesh/io/head-crypto.ts";
-import { startMesh } from "../../mesh/io/mesh.ts";
 import type { RunningMesh } from "../../mesh/io/mesh-options.ts";
+import { startMesh } from "../../mesh/io/open-mesh.ts";
 import { Snapshot } from "../../mesh/io/snapshot.ts";
 
 const HELP = `Usage: node cluster-tests/bench/join.ts [--hosts 1000] [--entries 100] [--bytes 150] [--rounds 3] [--json]

@@ -2,8 +2,15 @@
 
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** `cut`: connections end, and new ones at once. `hole`: both are accepted, and all that is said is lost. */
-export type LinkState = "open" | "cut" | "hole";
+/**
+ * `cut`: connections end, and new ones at once. `hole`: both are accepted, and all that is said is lost. `no-there`: what the
+ * dialing side says is lost; `no-back`: what it is told.
+ */
+export type LinkState = "open" | "cut" | "hole" | "no-there" | "no-back";
+type Way = "there" | "back";
+
+/** What was in one of them has lost bytes. */
+const LOSING: ReadonlySet<LinkState> = new Set(["hole", "no-there", "no-back"]);
 
 /** No Nagle: it would hold back each answer for the 40 ms of a delayed acknowledgment, which members themselves switch off. */
 export class LinkForwarder {
@@ -31,7 +38,7 @@ export class LinkForwarder {
 
   /** What was in a hole has lost bytes: out of one as into a cut its connections end. */
   become(state: LinkState): void {
-    if (state === "cut" || this.#state === "hole") this.#cut();
+    if (state === "cut" || LOSING.has(this.#state)) this.#cut();
     this.#state = state;
   }
 
@@ -52,19 +59,26 @@ export class LinkForwarder {
       return;
     }
     const outbound = connect({ port, host: "127.0.0.1", noDelay: true });
-    this.#pass(inbound, outbound);
-    this.#pass(outbound, inbound);
+    this.#pass(inbound, outbound, "there");
+    this.#pass(outbound, inbound, "back");
   }
 
-  #pass(from: Socket, to: Socket): void {
+  #pass(from: Socket, to: Socket, way: Way): void {
     this.#sockets.add(from);
     from.on("error", () => undefined);
     from.on("data", (bytes) => {
-      if (this.#state === "open") to.write(bytes);
+      if (this.#passes(way)) to.write(bytes);
     });
     from.on("close", () => {
       this.#sockets.delete(from);
-      if (this.#state !== "hole") to.destroy();
+      if (this.#passes(way) || this.#state === "cut") to.destroy();
     });
+  }
+
+  #passes(way: Way): boolean {
+    return (
+      this.#state === "open" ||
+      (this.#state !== "hole" && this.#state !== "cut" && this.#state !== `no-${way}`)
+    );
   }
 }

@@ -18,19 +18,24 @@ import {
 
 /** Few: a burst must last long enough to be killed in it. */
 const BURST_WRITES_A_TURN = 5;
-const METRICS_INTERVAL_MS = 50;
 
 enableCompileCache();
 await run(JSON.parse(process.argv[2] ?? "") as MeshMemberOptions);
 
-async function run({ name, clockOffsetMs, ...rest }: MeshMemberOptions): Promise<void> {
+async function run({
+  name,
+  clockOffsetMs,
+  listen: address,
+  metricsIntervalMs,
+  ...rest
+}: MeshMemberOptions): Promise<void> {
   const logger = pino({ level: "warn" }, { write: tellLog });
   const options = {
     ...rest,
     cluster: "test",
     name: memberName(name),
     role: "host",
-    listen: ["/ip4/127.0.0.1/tcp/0"],
+    listen: [address],
   } as const;
   const mesh = await startMesh(options, { logger, nowMs: () => Date.now() + clockOffsetMs });
   // In one turn: what the dump does not show is told as a change.
@@ -45,7 +50,7 @@ async function run({ name, clockOffsetMs, ...rest }: MeshMemberOptions): Promise
   tellLinks();
   mesh.onMembers(tellLinks);
   watchJudgements(mesh);
-  watchMetrics(mesh);
+  if (metricsIntervalMs > 0) watchMetrics(mesh, metricsIntervalMs);
   for await (const line of createInterface({ input: process.stdin }))
     await obey(mesh, JSON.parse(line) as MeshCommand);
   await mesh.stop();
@@ -104,14 +109,14 @@ function watchJudgements(mesh: RunningMesh): void {
 }
 
 /** No event tells of them. */
-function watchMetrics(mesh: RunningMesh): void {
+function watchMetrics(mesh: RunningMesh, intervalMs: number): void {
   let last = "";
   setInterval(() => {
     const metrics = mesh.metrics();
     const now = JSON.stringify(metrics);
     if (now !== last) tell({ event: "metrics", metrics });
     last = now;
-  }, METRICS_INTERVAL_MS);
+  }, intervalMs);
 }
 
 function dumpOf(mesh: RunningMesh): MeshDump {

@@ -26,11 +26,14 @@ export class MeshProcess {
   #connected: readonly string[] = [];
   #metrics: MeshDump["metrics"] = {};
 
-  /** Resolves when it listens. `onEvent` is called after each line of its, and at its end. */
-  static async start(options: MeshMemberOptions, onEvent: () => void): Promise<MeshProcess> {
-    const child = spawn(process.execPath, [MEMBER, JSON.stringify(options)], {
-      stdio: ["pipe", "pipe", "inherit"],
-    });
+  /** Resolves when it listens. `prefix` begins its command line. `onEvent` is called after each line of its, and at its end. */
+  static async start(
+    options: MeshMemberOptions,
+    prefix: readonly string[],
+    onEvent: () => void,
+  ): Promise<MeshProcess> {
+    const [command = "", ...rest] = [...prefix, process.execPath, MEMBER, JSON.stringify(options)];
+    const child = spawn(command, rest, { stdio: ["pipe", "pipe", "inherit"] });
     // A write to one that was killed.
     child.stdin.on("error", () => undefined);
     const lines = createInterface({ input: child.stdout });
@@ -66,6 +69,10 @@ export class MeshProcess {
     this.watch = new ChangeWatch(parts.name, ready.dump.entries);
     this.#child = parts.child;
     this.#onEvent = parts.onEvent;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   get isRunning(): boolean {
@@ -108,6 +115,11 @@ export class MeshProcess {
     const closed = once(this.#child, "close");
     this.#child.kill("SIGKILL");
     await closed;
+  }
+
+  /** As `kill`, without waiting. */
+  end(): void {
+    this.#child.kill("SIGKILL");
   }
 
   /** As an operator stops it. */

@@ -1,17 +1,15 @@
-// Mesh processes: a cluster of meshes, each a process of its own, and what may befall it. Each ordered pair of members has a
-// forwarder of its own, which the first knows as a seed; what members advertise refuses, so that there is no other way. The
-// cluster knows what each owner wrote, and with that what all must hold in the end.
+// Mesh processes: a cluster of meshes, each a process of its own, and what may befall it. The cluster knows what each owner
+// wrote, and with that what all must hold in the end.
 
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect } from "vitest";
-import { LinkForwarder, type LinkState } from "./link-forwarder.ts";
+import { ForwarderNetwork } from "./forwarder-network.ts";
+import type { MemberNetwork, PartState } from "./member-network.ts";
 import { MeshProcess } from "./mesh-process.ts";
 import { type HeldEntry, type MeshMemberOptions, valueHash } from "./mesh-protocol.ts";
 
-/** Port 9, discard: nobody listens there. */
-const REFUSES = "/ip4/127.0.0.1/tcp/9";
 /** Of a wait: says what is lacking, where the test's own guard would only say that it hangs. */
 const PATIENCE_MS = 30_000;
 /** What `mesh/io/identity.ts` calls it. */
@@ -20,57 +18,69 @@ const KEY_FILE = "mesh-key";
 const REFUSALS =
   /^(?:refused-root|refused-signature|refused-gossip-signature|refused-frame-.*|repairs|twins)$/;
 
+/** How often a member looks whether its metrics changed. */
+const METRICS_INTERVAL_MS = 50;
+
+export interface MeshProcessesOptions extends Readonly<Partial<MeshMemberOptions["bounds"]>> {
+  /** 0: never, only a dump has them. */
+  readonly metricsIntervalMs?: number;
+  /** Of a wait. Default: 30 s. */
+  readonly patienceMs?: number;
+}
+
 export type Texts = Readonly<Record<string, string>>;
 
 export class MeshProcesses {
   readonly names: readonly string[];
-  readonly #bounds: MeshMemberOptions["bounds"];
+  readonly #options: MeshProcessesOptions;
   readonly #folder = mkdtempSync(join(tmpdir(), "grapevine-faults-"));
-  /** By `from>to`. */
-  readonly #links = new Map<string, LinkForwarder>();
+  #network: MemberNetwork | undefined;
   readonly #running = new Map<string, MeshProcess>();
   /** Hashes of the live entries of each owner that ever wrote, by key, as its last life has them. */
   readonly #written = new Map<string, Map<string, string>>();
   readonly #past: MeshProcess[] = [];
   readonly #checks = new Set<() => void>();
   #isCheckDue = false;
+  readonly #abandon = (): void => this.abandon();
 
-  /** None of them runs yet. */
+  /** None of them runs yet. The network is by forwarders, unless another is given. */
   static async create(
     names: readonly string[],
-    bounds: MeshMemberOptions["bounds"] = {},
+    options: MeshProcessesOptions = {},
+    network?: MemberNetwork,
   ): Promise<MeshProcesses> {
-    const cluster = new MeshProcesses(names, bounds);
-    for (const from of names) {
-      for (const to of names) {
-        if (from === to) continue;
-        const link = await LinkForwarder.start(() => cluster.#running.get(to)?.port);
-        cluster.#links.set(`${from}>${to}`, link);
-      }
-    }
+    const cluster = new MeshProcesses(names, options);
+    const portOf = (name: string) => cluster.#running.get(name)?.port;
+    cluster.#network = network ?? (await ForwarderNetwork.create(names, portOf));
     return cluster;
   }
 
-  private constructor(names: readonly string[], bounds: MeshMemberOptions["bounds"]) {
+  private constructor(names: readonly string[], options: MeshProcessesOptions) {
+    process.once("exit", this.#abandon);
     this.names = names;
-    this.#bounds = bounds;
+    this.#options = options;
+  }
+
+  get network(): MemberNetwork {
+    if (this.#network === undefined) throw new Error("no network");
+    return this.#network;
   }
 
   // --- lives
 
   /** Starts it, writes `texts` and announces: what a member does that knows from elsewhere what it owns. */
   async start(name: string, texts: Texts = {}, clockOffsetMs = 0): Promise<MeshProcess> {
-    const member = await MeshProcess.start(
-      {
-        name,
-        stateDir: this.stateDir(name),
-        seeds: this.names.flatMap((to) => this.#links.get(`${name}>${to}`)?.address ?? []),
-        advertise: [REFUSES],
-        clockOffsetMs,
-        bounds: this.#bounds,
-      },
-      () => this.#checkSoon(),
-    );
+    const { prefix, ...place } = this.network.place(name);
+    const { metricsIntervalMs = METRICS_INTERVAL_MS, patienceMs: _, ...bounds } = this.#options;
+    const options = {
+      name,
+      stateDir: this.stateDir(name),
+      clockOffsetMs,
+      metricsIntervalMs,
+      bounds,
+      ...place,
+    };
+    const member = await MeshProcess.start(options, prefix, () => this.#checkSoon());
     this.#running.set(name, member);
     this.#written.set(member.owner, new Map());
     await this.write(name, texts);
@@ -105,7 +115,15 @@ export class MeshProcesses {
   async dispose(): Promise<void> {
     for (const member of this.members) member.thaw();
     await Promise.all(this.members.map((member) => member.kill()));
-    await Promise.all([...this.#links.values()].map((link) => link.stop()));
+    await this.network.dispose();
+    process.off("exit", this.#abandon);
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** In one go, when our process ends before `dispose`. */
+  abandon(): void {
+    for (const member of this.members) member.end();
+    this.#network?.abandon();
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
@@ -143,17 +161,12 @@ export class MeshProcesses {
   // --- links
 
   /** Takes all links between the two sides; all others are as they were. */
-  part(left: readonly string[], right: readonly string[], state: Exclude<LinkState, "open"> = "cut"): void {
-    for (const one of left) for (const other of right) this.#setLinks(one, other, state);
+  part(left: readonly string[], right: readonly string[], state: PartState = "cut"): void {
+    this.network.part(left, right, state);
   }
 
   heal(): void {
-    for (const link of this.#links.values()) link.become("open");
-  }
-
-  #setLinks(one: string, other: string, state: LinkState): void {
-    this.#links.get(`${one}>${other}`)?.become(state);
-    this.#links.get(`${other}>${one}`)?.become(state);
+    this.network.heal();
   }
 
   /** Each sees exactly those of its side. */
@@ -201,16 +214,25 @@ export class MeshProcesses {
 
   // --- the end
 
+  /** All that run show all that was written, whoever is connected. */
+  get isEqual(): boolean {
+    const owners = [...this.#written.keys()];
+    return this.members.every((member) => owners.every((owner) => this.#showsAll(member, owner)));
+  }
+
+  /** All that run are connected to each other. */
+  get isFull(): boolean {
+    const owners = this.members.map(({ owner }) => owner);
+    return this.members.every(({ connected }) => hasExactly(connected, owners));
+  }
+
   /**
    * Waits until all that run are connected and show all that was written, then compares what their stores hold with it and
    * with each other, versions included, and with what their changes told. Nothing that must hold was broken on the way.
    */
   async expectEqual(): Promise<void> {
     await this.untilFull();
-    await this.until("equal values everywhere", () => {
-      const owners = [...this.#written.keys()];
-      return this.members.every((member) => owners.every((owner) => this.#showsAll(member, owner)));
-    });
+    await this.until("equal values everywhere", () => this.isEqual);
     const dumps = await Promise.all(this.members.map((member) => member.dump()));
     const expected = [...this.#written].flatMap(([owner, hashes]) =>
       [...hashes].map(([key, hash]) => `${owner} ${key} ${hash}`),
@@ -249,7 +271,7 @@ export class MeshProcesses {
     };
     const patience = setTimeout(
       () => reject(new Error(`waited in vain for ${what}\n${this.#describe()}`)),
-      PATIENCE_MS,
+      this.#options.patienceMs ?? PATIENCE_MS,
     );
     this.#checks.add(check);
     check();

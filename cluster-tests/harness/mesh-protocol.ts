@@ -8,10 +8,13 @@ export interface MeshMemberOptions {
   readonly name: string;
   readonly stateDir: string;
   /** Multiaddrs. */
+  readonly listen: string;
   readonly seeds: readonly string[];
   readonly advertise: readonly string[];
   /** Added to the clock that a start reads for its incarnation. */
   readonly clockOffsetMs: number;
+  /** How often it looks whether its metrics changed; 0: never, only a dump has them. */
+  readonly metricsIntervalMs: number;
   readonly bounds: { readonly tombstoneGraceMs?: number; readonly deltaBytesMax?: number };
 }
 

@@ -1,6 +1,7 @@
 // Inputs and effects of the replica: values, so that a transcript prints them and the simulator drops and reorders them.
 
 import type { Entry, EntryChange } from "../mesh.ts";
+import type { ForgetWord } from "./forget-entry.ts";
 import type { OwnerId } from "./ids.ts";
 import type { GossipMessage, HostDelta, ReplicaMessage } from "./message.ts";
 import type { SyncId } from "./rounds.ts";
@@ -22,8 +23,8 @@ export type ReplicaInput =
   /** Frames to this peer were dropped: what they said must be said by a sync. */
   | { readonly kind: "peer-overflowed"; readonly peer: OwnerId }
   | { readonly kind: "timer"; readonly token: TimerToken }
-  /** An operator removed this owner for good: nothing up to its present start comes back. */
-  | { readonly kind: "forget"; readonly owner: OwnerId }
+  /** The owner is gone for good, as our own disk knows: before `restore`. Of what peers know their entries tell. */
+  | { readonly kind: "forget"; readonly word: ForgetWord }
   | { readonly kind: "sync"; readonly peer: OwnerId; readonly id: SyncId }
   /** The answer to `persist-incarnation`: it is on disk. `startId` is random. */
   | { readonly kind: "incarnation-persisted"; readonly incarnation: number; readonly startId: number };
@@ -60,6 +61,8 @@ export type Effect =
   | { readonly kind: "schedule"; readonly token: TimerToken; readonly delayMs: number }
   /** The store in force changed; it holds all changes of this step already when the first one is told. */
   | { readonly kind: "changed"; readonly change: EntryChange }
+  /** Heard just now, or again: what must survive us. */
+  | { readonly kind: "forgotten"; readonly word: ForgetWord }
   /** Must be on disk before `incarnation-persisted` comes back; until then the old start goes on. */
   | { readonly kind: "persist-incarnation"; readonly incarnation: number }
   /** Another process runs with our key; `entries` are what it wrote. The younger, if it is us, is silent from now on. */

@@ -6,10 +6,12 @@ import type { OwnerId } from "./ids.ts";
 import { compareStarts, type Start } from "./version.ts";
 
 export class Forgotten {
-  /** The last start known of each. Insertion order is age. */
+  /** The last start of each that was forgotten. Insertion order is age. */
   readonly #starts = new Map<OwnerId, Start>();
 
+  /** Words may come in any order: the highest start counts. */
   add(owner: OwnerId, start: Start): void {
+    if (this.covers(owner, start)) return;
     this.#starts.delete(owner);
     this.#starts.set(owner, start);
     if (this.#starts.size <= FORGOTTEN_OWNERS_MAX) return;

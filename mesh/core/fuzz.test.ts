@@ -8,7 +8,7 @@ import { standInCrypto } from "../sim/stand-in-crypto.ts";
 import { decodeMessage, encodeMessage } from "./codec.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
 import { headBytes, ROOT_BYTES, SIGNATURE_BYTES } from "./head.ts";
-import { ownerId } from "./ids.ts";
+import { memberName, ownerId } from "./ids.ts";
 import type { DigestItem, HostDelta, ReplicaMessage } from "./message.ts";
 import { Replica } from "./replica.ts";
 import type { TimerToken } from "./timers.ts";
@@ -102,7 +102,10 @@ const inputs: fc.Arbitrary<Chosen> = fc.oneof(
   fc.record({ kind: fc.constant("peer-disconnected" as const), peer: peers }),
   fc.record({ kind: fc.constant("peer-overflowed" as const), peer: peers }),
   fc.record({ kind: fc.constant("sync" as const), peer: peers, id: fc.nat(5) }),
-  fc.record({ kind: fc.constant("forget" as const), owner: owners }),
+  fc.record({
+    kind: fc.constant("forget" as const),
+    word: fc.record({ owner: owners, upTo: starts, name: fc.constant(memberName("gone")) }),
+  }),
   fc.record({
     kind: fc.constant("write" as const),
     key: fc.constantFrom("x", "y"),

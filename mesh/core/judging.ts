@@ -2,6 +2,7 @@
 // it, it has not answered us meanwhile, and not half of all are lost at once.
 
 import {
+  ACCUSERS_ENOUGH,
   CONFIRMERS,
   LOOK_AROUND_INTERVAL_MS,
   LOOK_AROUND_MEMBERS,
@@ -11,8 +12,8 @@ import {
 } from "../limits.ts";
 import type { OwnerId } from "./ids.ts";
 import { count, type LivenessContext, shuffled } from "./liveness-context.ts";
-import type { Accusation, LivenessState } from "./liveness-face.ts";
-import { compareLives, type Judged, NEVER_MS, standingAccusations } from "./liveness-member.ts";
+import type { LivenessState } from "./liveness-face.ts";
+import { compareLives, type Judged, NEVER_MS, type Standing, standingOf } from "./liveness-member.ts";
 import { isMassDeath, suspicionMs } from "./suspicion.ts";
 
 /** So many that found a port closed need no longer patience; in a small cluster all that there are, two at least. */
@@ -40,36 +41,34 @@ export class Judging {
   }
 
   /** Those that count: of its present life, by members that are not dead themselves. */
-  standing(judged: Judged): readonly Accusation[] {
-    const { members } = this.#context;
-    return standingAccusations(judged, (accuser) => {
-      const state = members.get(accuser)?.state;
-      return state === "alive" || state === "suspect";
-    });
+  standing(judged: Judged): Standing {
+    return standingOf(judged, this.#context.accusations.of(judged.owner).values());
   }
 
   judge(judged: Judged): void {
     if (judged.state === "left" || judged.state === "dead") return;
-    const accusations = this.standing(judged);
-    if (accusations.length === 0 || this.#isVouched(judged)) {
+    const standing = this.standing(judged);
+    if (standing.accusers === 0 || this.#isVouched(judged)) {
+      // An answer is worth something for a second: from now on it is asked each interval.
+      if (standing.accusers > 0) this.#context.watched.add(judged);
       this.become(judged, "alive", "");
       return;
     }
-    if (judged.state === "alive") this.#suspect(judged, accusations);
-    if (accusations.length < this.#accusersMin) return;
+    if (judged.state === "alive") this.#suspect(judged, standing);
+    if (standing.accusers < this.#accusersMin) return;
     if (judged.secondAtMs === NEVER_MS) judged.secondAtMs = this.#context.nowMs();
-    this.#weigh(judged, accusations);
+    this.#weigh(judged, standing);
   }
 
-  /** We found it silent or closed ourselves. */
-  accuse(judged: Judged): void {
+  /** We found it silent or closed ourselves. `isAlone`: and had nobody to ask, though others are there. */
+  accuse(judged: Judged, { isAlone }: { readonly isAlone: boolean }): void {
     const reason = judged.isRefused && !judged.isLinked ? "closed" : "silent";
-    const { own } = judged;
-    if (own?.reason !== reason || compareLives(own.life, judged.life) !== 0) {
-      judged.own = { life: judged.life, reason };
-      count(this.#context, "accusations");
-      this.#context.emit({ kind: "accuse", suspect: judged.owner, accusation: judged.own });
-    }
+    const isNews = judged.own?.reason !== reason || compareLives(judged.own.life, judged.life) !== 0;
+    // What enough others say need not be said by all: in a large cluster each death would be a thousand entries.
+    const others = standingOf(judged, this.#context.accusations.of(judged.owner).values(), null);
+    const isSaid = !judged.isOwnTold && others.accusers >= ACCUSERS_ENOUGH;
+    if (isNews) judged.own = { life: judged.life, reason };
+    if ((isNews || !judged.isOwnTold) && !isAlone && !isSaid) this.#tell(judged);
     this.judge(judged);
   }
 
@@ -84,7 +83,8 @@ export class Judging {
   /** A higher life of it is here: all that was said of lower ones is void. */
   acquit(judged: Judged): void {
     this.#takeBack(judged);
-    Object.assign(judged, { suspectAtMs: NEVER_MS, secondAtMs: NEVER_MS, ackSentAtMs: NEVER_MS });
+    const never = { suspectAtMs: NEVER_MS, patienceFromMs: NEVER_MS, secondAtMs: NEVER_MS };
+    Object.assign(judged, never, { ackSentAtMs: NEVER_MS });
   }
 
   become(judged: Judged, to: LivenessState, why: string): void {
@@ -98,9 +98,16 @@ export class Judging {
     if (from === "dead" || to === "dead" || to === "left") this.#judgeAccusedBy(owner);
   }
 
+  #tell(judged: Judged): void {
+    judged.isOwnTold = true;
+    count(this.#context, "accusations");
+    this.#context.emit({ kind: "accuse", suspect: judged.owner, accusation: judged.own });
+  }
+
   #takeBack(judged: Judged): void {
-    if (judged.own === null) return;
     judged.own = null;
+    if (!judged.isOwnTold) return;
+    judged.isOwnTold = false;
     this.#context.emit({ kind: "accuse", suspect: judged.owner, accusation: null });
   }
 
@@ -111,15 +118,15 @@ export class Judging {
     return this.#context.isLifeguard && own === null && isFresh && ackSentAtMs >= suspectAtMs;
   }
 
-  #suspect(judged: Judged, accusations: readonly Accusation[]): void {
-    const { members, random, nowMs } = this.#context;
-    const links = [...members.values()].filter(({ isLinked }) => isLinked).length;
-    Object.assign(judged, { suspectAtMs: nowMs(), secondAtMs: NEVER_MS, armedForMs: NEVER_MS });
-    judged.isWatched ||= judged.own !== null || (judged.wasLinked && random() * links < CONFIRMERS);
-    const isClosed = accusations.some(({ reason }) => reason === "closed");
-    this.become(judged, "suspect", isClosed ? "its port is closed" : "it does not answer");
+  #suspect(judged: Judged, { closed }: Standing): void {
+    const { watched, linked, random, nowMs } = this.#context;
+    const now = { suspectAtMs: nowMs(), patienceFromMs: nowMs() };
+    Object.assign(judged, now, { secondAtMs: NEVER_MS, armedForMs: NEVER_MS });
+    const isChosen = judged.own !== null || (judged.wasLinked && random() * linked.size < CONFIRMERS);
+    if (isChosen) watched.add(judged);
+    this.become(judged, "suspect", closed > 0 ? "its port is closed" : "it does not answer");
     this.#context.emit({ kind: "doubt", peer: judged.owner });
-    if (judged.isWatched) this.#deps.probe(judged);
+    if (watched.has(judged)) this.#deps.probe(judged);
     this.#lookAround();
   }
 
@@ -128,56 +135,55 @@ export class Judging {
     const { nowMs, isLifeguard, random } = this.#context;
     if (!isLifeguard || nowMs() - this.#lookedAroundAtMs < LOOK_AROUND_INTERVAL_MS) return;
     this.#lookedAroundAtMs = nowMs();
-    const linked = [...this.#context.byState.alive].filter(({ isLinked }) => isLinked);
-    for (const other of shuffled(linked, random).slice(0, LOOK_AROUND_MEMBERS)) this.#deps.probe(other);
+    const alive = [...this.#context.linked].filter(({ state }) => state === "alive");
+    for (const other of shuffled(alive, random).slice(0, LOOK_AROUND_MEMBERS)) this.#deps.probe(other);
   }
 
   /** Dead, if it is time; else when to look again. */
-  #weigh(judged: Judged, accusations: readonly Accusation[]): void {
+  #weigh(judged: Judged, standing: Standing): void {
     const nowMs = this.#context.nowMs();
     if (this.#isBraked()) {
       this.#brake(judged);
       return;
     }
-    const deadAtMs = this.#deadAtMs(judged, accusations);
+    const deadAtMs = this.#deadAtMs(judged, standing);
     if (nowMs < deadAtMs) {
       this.#armFor(judged, deadAtMs);
     } else {
       judged.diedAtMs = nowMs;
-      this.become(judged, "dead", `${judged.why}, as ${accusations.length} members found`);
+      this.become(judged, "dead", `${judged.why}, as ${standing.accusers} members found`);
     }
   }
 
   /** When the brake is lifted its time to object begins anew: until then it was as unheard as we were. */
   #brake(judged: Judged): void {
     const nowMs = this.#context.nowMs();
-    Object.assign(judged, { suspectAtMs: nowMs, secondAtMs: nowMs });
+    Object.assign(judged, { patienceFromMs: nowMs, secondAtMs: nowMs });
     judged.why = "too many are lost at once: it may be we who are cut off";
     count(this.#context, "deaths-braked");
   }
 
-  #deadAtMs(judged: Judged, accusations: readonly Accusation[]): number {
+  #deadAtMs(judged: Judged, standing: Standing): number {
     const { isLifeguard, health } = this.#context;
     const patienceMs = suspicionMs({
       members: this.#context.byState.alive.size + 1,
-      accusers: accusations.length,
-      isClosed: this.#isClosed(judged, accusations),
+      accusers: standing.accusers,
+      isClosed: this.#isClosed(judged, standing),
       health: health.value,
       isDynamic: isLifeguard,
     });
     const objectionMs = isLifeguard ? judged.secondAtMs + OBJECTION_MS : 0;
-    return Math.max(judged.suspectAtMs + patienceMs, objectionMs);
+    return Math.max(judged.patienceFromMs + patienceMs, objectionMs);
   }
 
   #armFor(judged: Judged, atMs: number): void {
     const nowMs = this.#context.nowMs();
     if (judged.armedForMs > nowMs && judged.armedForMs <= atMs) return;
     judged.armedForMs = atMs;
-    this.#context.schedule({ kind: "suspicion", owner: judged.owner }, atMs - nowMs);
+    this.#context.schedule({ kind: "suspicion", owner: judged.owner, isAgain: false }, atMs - nowMs);
   }
 
-  #isClosed(judged: Judged, accusations: readonly Accusation[]): boolean {
-    const closed = accusations.filter(({ reason }) => reason === "closed").length;
+  #isClosed(judged: Judged, { closed }: Standing): boolean {
     const possible = this.#context.byState.alive.size + 1;
     return !judged.isLinked && closed >= Math.max(this.#accusersMin, Math.min(CLOSED_ACCUSERS, possible));
   }
@@ -191,8 +197,10 @@ export class Judging {
   }
 
   #judgeAccusedBy(accuser: OwnerId): void {
-    for (const judged of this.#context.members.values()) {
-      if (judged.accusers.has(accuser)) this.judge(judged);
+    const { members, accusations } = this.#context;
+    for (const suspect of [...accusations.by(accuser)]) {
+      const judged = members.get(suspect);
+      if (judged !== undefined) this.judge(judged);
     }
   }
 }

@@ -6,7 +6,6 @@ import type { Accusation, Life, LivenessMember, LivenessState } from "./liveness
 export interface Judged {
   readonly owner: OwnerId;
   life: Life;
-  hasLeft: boolean;
   isLinked: boolean;
   /** There was a link to it, or we dialed it in vain: else we know nothing of our own, and ask nobody. */
   wasLinked: boolean;
@@ -20,31 +19,30 @@ export interface Judged {
   ackSentAtMs: number;
   /** What we hold against it. */
   own: Accusation | null;
-  /** What others hold against it, of whatever life. */
-  readonly accusers: Map<OwnerId, Accusation>;
-  /** Of this suspicion: when it began, and when a second accuser came. */
+  /** Others were told of it. */
+  isOwnTold: boolean;
+  /** When this suspicion began: what it answered to a probe of before says nothing. */
   suspectAtMs: number;
+  /** Since when its time to object runs, and since when there is a second accuser; begun anew by the brake. */
+  patienceFromMs: number;
   secondAtMs: number;
   diedAtMs: number;
   /** For when its next look is scheduled. */
   armedForMs: number;
-  /** We look for ourselves, each interval, for as long as anybody accuses it. */
-  isWatched: boolean;
 }
 
 export const NEVER_MS: number = Number.NEGATIVE_INFINITY;
 
-export function newJudged(
-  { owner, life, hasLeft }: LivenessMember,
-  {
-    nowMs,
-    accusers = new Map(),
-  }: { readonly nowMs: number; readonly accusers: Judged["accusers"] | undefined },
-): Judged {
+/** What one holds against another, of whatever life; `judged`: how we judge it itself, if it is a member here. */
+export interface Accuser {
+  said: Accusation;
+  judged: Judged | undefined;
+}
+
+export function newJudged({ owner, life, hasLeft }: LivenessMember, nowMs: number): Judged {
   return {
     owner,
     life,
-    hasLeft,
     isLinked: false,
     wasLinked: false,
     isRefused: false,
@@ -54,12 +52,12 @@ export function newJudged(
     probedAtMs: NEVER_MS,
     ackSentAtMs: NEVER_MS,
     own: null,
-    accusers,
+    isOwnTold: false,
     suspectAtMs: NEVER_MS,
+    patienceFromMs: NEVER_MS,
     secondAtMs: NEVER_MS,
     diedAtMs: NEVER_MS,
     armedForMs: NEVER_MS,
-    isWatched: false,
   };
 }
 
@@ -67,12 +65,30 @@ export function compareLives(left: Life, right: Life): number {
   return left.incarnation - right.incarnation || left.refutation - right.refutation;
 }
 
-/** Accusations of its present life, or of one that we have not heard of yet, by those whose word counts. */
-export function standingAccusations(
+/** How many accuse it, and how many of them found its port closed. */
+export interface Standing {
+  readonly accusers: number;
+  readonly closed: number;
+}
+
+/**
+ * Accusations of the very life that it has shown here, by those whose word counts: members that are not dead themselves. One of a
+ * higher life waits until that is here: an honest accuser has seen it, and nobody else can be objected to.
+ */
+export function standingOf(
   judged: Judged,
-  isCounted: (accuser: OwnerId) => boolean,
-): readonly Accusation[] {
-  const others = [...judged.accusers].filter(([accuser]) => isCounted(accuser)).map(([, said]) => said);
-  const all = judged.own === null ? others : [judged.own, ...others];
-  return all.filter(({ life }) => compareLives(life, judged.life) >= 0);
+  others: Iterable<Accuser>,
+  own: Accusation | null = judged.own,
+): Standing {
+  let [accusers, closed] = [0, 0];
+  const count = ({ life, reason }: Accusation): void => {
+    if (compareLives(life, judged.life) !== 0) return;
+    accusers += 1;
+    closed += reason === "closed" ? 1 : 0;
+  };
+  if (own !== null) count(own);
+  for (const { said, judged: accuser } of others) {
+    if (accuser?.state === "alive" || accuser?.state === "suspect") count(said);
+  }
+  return { accusers, closed };
 }

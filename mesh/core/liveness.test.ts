@@ -1,96 +1,16 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, test } from "vitest";
-import { LINK_LOST_CHECK_MS, OBJECTION_MS, PROBE_INTERVAL_MS } from "../limits.ts";
-import { seededRandom } from "../sim/seeded-random.ts";
+import { LINK_LOST_CHECK_MS, OBJECTION_MS, PROBE_INTERVAL_MS, PROBE_TIMEOUT_MS } from "../limits.ts";
+import { DetectorBench, LIFE, memberOf, SELF } from "../sim/liveness/detector-bench.ts";
 import { type OwnerId, ownerId } from "./ids.ts";
-import { Liveness } from "./liveness.ts";
-import type { LivenessEffect, LivenessInput, LivenessMember } from "./liveness-face.ts";
+import type { LivenessEffect, LivenessInput } from "./liveness-face.ts";
 
-const SELF = ownerId("self");
 const [A, B, C, X] = ["a", "b", "c", "x"].map(ownerId) as [OwnerId, OwnerId, OwnerId, OwnerId];
-const LIFE = { incarnation: 1, refutation: 0 };
 
-/** One detector, its clock and its timers; others answer as a test says. */
-class Bench {
-  readonly liveness = new Liveness({ self: SELF, life: LIFE }, { random: seededRandom(1) });
-  readonly effects: LivenessEffect[] = [];
-  /** Who answers probes, at once. */
-  readonly answering = new Set<OwnerId>();
-  /** Who tells, when asked to probe for us, that the target does not answer it either. */
-  readonly relaying = new Set<OwnerId>();
-  #timers: { atMs: number; input: LivenessInput }[] = [];
-  nowMs = 0;
-
-  constructor(members: readonly OwnerId[]) {
-    this.do({ kind: "begin" });
-    this.do({ kind: "members", members: members.map((owner) => memberOf(owner)) });
-    for (const peer of members) {
-      this.do({ kind: "link", peer, isUp: true });
-      this.answering.add(peer);
-      this.relaying.add(peer);
-    }
-  }
-
-  do(input: LivenessInput): readonly LivenessEffect[] {
-    const effects = this.liveness.step(input, this.nowMs);
-    this.effects.push(...effects);
-    for (const effect of effects) this.#perform(effect);
-    return effects;
-  }
-
-  run(forMs: number): void {
-    const endMs = this.nowMs + forMs;
-    for (;;) {
-      this.#timers.sort((left, right) => left.atMs - right.atMs);
-      const [next] = this.#timers;
-      if (next === undefined || next.atMs > endMs) break;
-      this.#timers.shift();
-      this.nowMs = next.atMs;
-      this.do(next.input);
-    }
-    this.nowMs = endMs;
-  }
-
-  accuse(accuser: OwnerId, suspect: OwnerId, refutation = 0): void {
-    const accusation = { life: { incarnation: 1, refutation }, reason: "silent" as const };
-    this.do({ kind: "accusation", accuser, suspect, accusation });
-  }
-
-  state(owner: OwnerId): string | undefined {
-    return this.liveness.judgement(owner)?.state;
-  }
-
-  judged(owner: OwnerId): readonly string[] {
-    return this.effects.flatMap((effect) =>
-      effect.kind === "judged" && effect.owner === owner ? [effect.to] : [],
-    );
-  }
-
-  #perform(effect: LivenessEffect): void {
-    if (effect.kind === "schedule") {
-      const input = { kind: "timer", token: effect.token } as const;
-      this.#timers.push({ atMs: this.nowMs + effect.delayMs, input });
-    } else if (effect.kind === "send") {
-      const { to, message } = effect;
-      if (message.kind === "probe" && this.answering.has(to)) {
-        this.do({ kind: "message", from: to, message: { kind: "probe-ack", serial: message.serial } });
-      } else if (message.kind === "probe-request" && this.relaying.has(to)) {
-        const isAlive = this.answering.has(message.target);
-        const report = { kind: "probe-report", serial: message.serial, isAlive } as const;
-        this.do({ kind: "message", from: to, message: report });
-      }
-    }
-  }
-}
-
-function memberOf(owner: OwnerId, part: Partial<LivenessMember> = {}): LivenessMember {
-  return { owner, life: LIFE, hasLeft: false, ...part };
-}
-
-let bench: Bench;
+let bench: DetectorBench;
 
 beforeEach(() => {
-  bench = new Bench([A, B, C, X]);
+  bench = new DetectorBench([A, B, C, X]);
 });
 
 describe("a member that stopped answering", () => {
@@ -163,48 +83,58 @@ describe("a member whose connection was closed", () => {
   });
 });
 
-describe("accusations by others", () => {
-  test("of one that answers us do not make it dead, however many they are", () => {
-    for (const accuser of [A, B, C]) bench.accuse(accuser, X);
-    bench.run(60_000);
-    expect(bench.state(X)).toBe("alive");
+describe("a member that lost all its links", () => {
+  beforeEach(() => {
+    for (const peer of [A, B, C, X]) {
+      bench.answering.delete(peer);
+      bench.relaying.delete(peer);
+      bench.do({ kind: "link", peer, isUp: false });
+    }
+    bench.run(20 * PROBE_INTERVAL_MS);
   });
 
-  test("of an older life than is known count nothing", () => {
-    bench.do({ kind: "member", member: memberOf(X, { life: { incarnation: 1, refutation: 1 } }) });
-    bench.accuse(A, X);
-    expect(bench.judged(X)).toEqual([]);
+  test("suspects all others, and tells nobody: it may be the one that is lost", () => {
+    expect([A, B, C, X].map((owner) => bench.state(owner))).toEqual(Array(4).fill("suspect"));
+    expect(bench.effects.filter(({ kind }) => kind === "accuse")).toEqual([]);
   });
 
-  test("by one that is dead itself count nothing", () => {
-    bench.do({ kind: "member", member: memberOf(A, { hasLeft: true }) });
-    bench.accuse(A, X);
-    expect(bench.judged(X)).toEqual([]);
+  test("blames nobody once they are back, and tells what it holds against one that is not", () => {
+    for (const peer of [A, B, C]) {
+      bench.answering.add(peer);
+      bench.relaying.add(peer);
+      bench.do({ kind: "link", peer, isUp: true });
+    }
+    bench.run(20 * PROBE_INTERVAL_MS);
+    expect([A, B, C, X].map((owner) => bench.state(owner))).toEqual(["alive", "alive", "alive", "suspect"]);
+    const accused = bench.effects.flatMap((effect) => (effect.kind === "accuse" ? [effect.suspect] : []));
+    expect(accused).toEqual([X]);
   });
+});
 
-  test("that are taken back leave it alive", () => {
-    bench.answering.delete(X);
-    bench.accuse(A, X);
-    expect(bench.state(X)).toBe("suspect");
-    bench.do({ kind: "accusation", accuser: A, suspect: X, accusation: null });
-    expect(bench.state(X)).toBe("alive");
-  });
-
-  test("of ourselves are objected to once for each life", () => {
-    bench.accuse(A, SELF);
-    bench.accuse(B, SELF);
-    bench.do({ kind: "message", from: C, message: { kind: "probe", serial: 1, accused: LIFE } });
-    const objections = bench.effects.filter(({ kind }) => kind === "refute");
-    expect(objections).toEqual([{ kind: "refute", refutation: 1 }]);
-  });
-
-  test("are told to the accused by whoever probes it", () => {
-    bench.answering.delete(X);
-    bench.accuse(A, X);
-    const sent = bench.effects.filter((effect) => effect.kind === "send" && effect.to === X);
-    expect(sent).toContainEqual(
-      expect.objectContaining({ message: { kind: "probe", serial: expect.any(Number), accused: LIFE } }),
+describe("asked to probe for another", () => {
+  const request = { kind: "probe-request", serial: 9, target: X } as const;
+  const reports = (effects: readonly LivenessEffect[]) =>
+    effects.flatMap((effect) =>
+      effect.kind === "send" && effect.message.kind === "probe-report" ? [effect.message.isAlive] : [],
     );
+
+  test("we say so when the target answers us", () => {
+    bench.do({ kind: "message", from: A, message: request });
+    expect(reports(bench.effects)).toEqual([true]);
+  });
+
+  test("we say at once that we lost it too", () => {
+    bench.do({ kind: "link", peer: X, isUp: false });
+    expect(reports(bench.do({ kind: "message", from: A, message: request }))).toEqual([false]);
+  });
+
+  test("we say only that we are here, and late, if we never had a link to it: that is no news of it", () => {
+    const stranger = ownerId("stranger");
+    bench.do({ kind: "member", member: memberOf(stranger) });
+    const asked = bench.do({ kind: "message", from: A, message: { ...request, target: stranger } });
+    expect(reports(asked)).toEqual([]);
+    bench.run(PROBE_TIMEOUT_MS);
+    expect(reports(bench.effects)).toEqual([false]);
   });
 });
 
@@ -217,22 +147,25 @@ test("who said that it leaves is looked for by nobody, and is alive with its nex
   expect(bench.judged(X)).toEqual(["left", "alive"]);
 });
 
-test("when half of all are lost at once nobody is dead, for as long as it lasts; then all are alive", () => {
-  const lost = [B, C, X];
-  for (const owner of lost) {
-    bench.answering.delete(owner);
-    bench.relaying.delete(owner);
-  }
-  bench.run(5_000);
-  for (const owner of lost) bench.accuse(A, owner);
-  bench.run(600_000);
-  expect(lost.map((owner) => bench.state(owner))).toEqual(["suspect", "suspect", "suspect"]);
-  for (const owner of lost) {
-    bench.answering.add(owner);
-    bench.relaying.add(owner);
-  }
-  bench.run(20_000);
-  expect(lost.map((owner) => bench.state(owner))).toEqual(["alive", "alive", "alive"]);
+test("a probe by one of whom no entry is here yet is answered: it is not announced, and we are here", () => {
+  const peer = ownerId("joiner");
+  bench.do({ kind: "link", peer, isUp: true });
+  const effects = bench.do({
+    kind: "message",
+    from: peer,
+    message: { kind: "probe", serial: 7, accused: null },
+  });
+  expect(effects).toEqual([{ kind: "send", to: peer, message: { kind: "probe-ack", serial: 7 } }]);
+});
+
+test("who is always late itself declares the dead all the same, once it has read what waits for it", () => {
+  bench.answering.delete(X);
+  bench.relaying.clear();
+  bench.lateMs = 300;
+  bench.accuse(A, X);
+  bench.accuse(B, X);
+  bench.run(120_000);
+  expect(bench.judged(X)).toEqual(["suspect", "dead"]);
 });
 
 test("a stall of our own blames nobody", () => {
@@ -277,7 +210,7 @@ test("whatever comes, in whatever order, is taken without an exception, and one 
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.nat(1_500), input), { maxLength: 60 }), (steps) => {
       // None of ours fails: A's word alone must not do.
-      const each = new Bench([A, B, C, X]);
+      const each = new DetectorBench([A, B, C, X]);
       for (const [afterMs, next] of steps) {
         each.run(afterMs);
         each.do(next);

@@ -4,18 +4,17 @@
 // A pure machine: inputs and effects are in liveness-face.ts.
 
 import {
-  ACCUSATIONS_MAX,
   LAG_DOUBT_MS,
   LINK_LOST_CHECK_MS,
   OWNERS_MAX,
   PROBE_INTERVAL_MS,
   WATCHED_PROBES_MAX,
 } from "../limits.ts";
+import { Accusations } from "./accusations.ts";
 import type { OwnerId } from "./ids.ts";
 import { Judging } from "./judging.ts";
 import { count, type LivenessContext, type LivenessTimer, send } from "./liveness-context.ts";
 import type {
-  Accusation,
   Life,
   LivenessEffect,
   LivenessInput,
@@ -51,18 +50,18 @@ export interface Judgement {
 
 /** A timer that rang later than this was held up by a stall of our own. */
 const STALL_MS = 200;
+/** After it what waited for us is read: a turn of the event loop does that, however long it takes. */
+const LATE_LOOK_MS = 50;
 
 export class Liveness {
   readonly #context: LivenessContext;
   readonly #probing: Probing;
   readonly #judging: Judging;
   readonly #members = new Map<OwnerId, Judged>();
-  /** Of members of whom no entry is here yet, too: by accused, then by accuser. */
-  readonly #accusations = new Map<OwnerId, Map<OwnerId, Accusation>>();
+  readonly #accusations = new Accusations();
   readonly #timers = new Map<number, { readonly timer: LivenessTimer; readonly dueAtMs: number }>();
   /** Those whose standing stream is up, known by an entry or not yet. */
   readonly #links = new Set<OwnerId>();
-  #accusationCount = 0;
   #life: Life;
   #isStalled = false;
   #lastSerial = 0;
@@ -75,7 +74,10 @@ export class Liveness {
       self,
       isLifeguard,
       members: this.#members,
+      accusations: this.#accusations,
       byState: { alive: new Set(), suspect: new Set(), dead: new Set(), left: new Set() },
+      watched: new Set(),
+      linked: new Set(),
       health: new LocalHealth(isLifeguard),
       random,
       nowMs: () => this.#nowMs,
@@ -88,7 +90,7 @@ export class Liveness {
     });
     this.#probing = new Probing(this.#context, {
       onAcked: (judged, sentAtMs) => this.#judging.acked(judged, sentAtMs),
-      onFailed: (judged) => this.#failed(judged),
+      onFailed: (judged, isAlone) => this.#failed(judged, isAlone),
       accusedLife: (judged) => this.#accusedLife(judged),
     });
   }
@@ -134,7 +136,7 @@ export class Liveness {
         this.#dialFailed(input.peer, input.isRefused);
         break;
       case "message":
-        if (this.#members.has(input.from)) this.#message(input.from, input.message);
+        if (this.#isKnown(input.from)) this.#message(input.from, input.message);
         break;
       case "accusation":
         this.#accusation(input);
@@ -180,11 +182,12 @@ export class Liveness {
 
   #addMember(member: LivenessMember): void {
     if (this.#members.size >= OWNERS_MAX) return;
-    const accusers = this.#accusations.get(member.owner);
-    const judged = newJudged(member, { nowMs: this.#nowMs, accusers });
+    const judged = newJudged(member, this.#nowMs);
     judged.isLinked = this.#links.has(member.owner);
+    if (judged.isLinked) this.#context.linked.add(judged);
     judged.wasLinked = judged.isLinked;
     this.#members.set(member.owner, judged);
+    this.#accusations.know(member.owner, judged);
     this.#context.byState[judged.state].add(judged);
     this.#judging.judge(judged);
   }
@@ -194,8 +197,11 @@ export class Liveness {
     if (judged !== undefined) {
       this.#judging.acquit(judged);
       this.#context.byState[judged.state].delete(judged);
+      this.#context.watched.delete(judged);
+      this.#context.linked.delete(judged);
     }
     this.#members.delete(owner);
+    this.#accusations.know(owner, undefined);
     this.#probing.forget(owner);
   }
 
@@ -207,6 +213,8 @@ export class Liveness {
     const judged = this.#members.get(peer);
     if (judged === undefined) return;
     judged.isLinked = isUp;
+    if (isUp) this.#context.linked.add(judged);
+    else this.#context.linked.delete(judged);
     if (!isUp) {
       this.#schedule({ kind: "link-lost", peer }, LINK_LOST_CHECK_MS);
       return;
@@ -223,7 +231,8 @@ export class Liveness {
     // Whom we dialed and did not reach we know something of, though there never was a link.
     judged.wasLinked = true;
     // What was silent until now is closed, as we see now.
-    if (isRefused && judged.state === "suspect" && judged.own !== null) this.#judging.accuse(judged);
+    if (isRefused && judged.state === "suspect" && judged.own !== null)
+      this.#judging.accuse(judged, { isAlone: !judged.isOwnTold });
   }
 
   #linkLost(peer: OwnerId): void {
@@ -232,6 +241,11 @@ export class Liveness {
   }
 
   // --- messages
+
+  /** Who has a link may not have announced itself yet: it is answered, and may ask, all the same. */
+  #isKnown(peer: OwnerId): boolean {
+    return this.#links.has(peer) || this.#members.has(peer);
+  }
 
   #message(from: OwnerId, message: LivenessMessage): void {
     switch (message.kind) {
@@ -253,9 +267,9 @@ export class Liveness {
     }
   }
 
-  /** Somebody accuses this life of ours: a higher one voids it. */
+  /** Somebody accuses this life of ours: a higher one voids it. One that we never had nobody can have seen, and nobody counts. */
   #object(accused: Life): void {
-    if (accused.incarnation !== this.#life.incarnation || accused.refutation < this.#life.refutation) return;
+    if (compareLives(accused, this.#life) !== 0) return;
     this.#life = { ...this.#life, refutation: accused.refutation + 1 };
     this.#context.health.worsen();
     count(this.#context, "refutations");
@@ -271,34 +285,19 @@ export class Liveness {
       if (accusation !== null) this.#object(accusation.life);
       return;
     }
-    this.#note(accuser, suspect, accusation);
+    const isNoted = this.#accusations.note(accuser, suspect, accusation, this.#members.get(accuser));
+    if (!isNoted) count(this.#context, "accusations-dropped");
     const judged = this.#members.get(suspect);
     if (judged !== undefined) this.#judging.judge(judged);
   }
 
-  #note(accuser: OwnerId, suspect: OwnerId, accusation: Accusation | null): void {
-    const said = this.#accusations.get(suspect) ?? this.#members.get(suspect)?.accusers ?? new Map();
-    const wasSaid = said.has(accuser);
-    if (accusation === null) {
-      if (said.delete(accuser)) this.#accusationCount -= 1;
-      if (said.size === 0) this.#accusations.delete(suspect);
-      return;
-    }
-    if (!wasSaid && this.#accusationCount >= ACCUSATIONS_MAX) {
-      count(this.#context, "accusations-dropped");
-      return;
-    }
-    if (!wasSaid) this.#accusationCount += 1;
-    this.#accusations.set(suspect, said.set(accuser, accusation));
-  }
-
   #accusedLife(judged: Judged): Life | null {
-    const isSaid = this.#context.isLifeguard && this.#judging.standing(judged).length > 0;
+    const isSaid = this.#context.isLifeguard && this.#judging.standing(judged).accusers > 0;
     return isSaid ? judged.life : null;
   }
 
-  #failed(judged: Judged): void {
-    if (judged.state === "alive" || judged.state === "suspect") this.#judging.accuse(judged);
+  #failed(judged: Judged, isAlone: boolean): void {
+    if (judged.state === "alive" || judged.state === "suspect") this.#judging.accuse(judged, { isAlone });
   }
 
   // --- timers
@@ -307,7 +306,7 @@ export class Liveness {
     const found = this.#timers.get(serial);
     if (found === undefined) return;
     this.#timers.delete(serial);
-    const isLate = this.#nowMs - found.dueAtMs > STALL_MS;
+    const isLate = this.#context.isLifeguard && this.#nowMs - found.dueAtMs > STALL_MS;
     this.#ring(found.timer, isLate);
   }
 
@@ -326,7 +325,7 @@ export class Liveness {
         this.#linkLost(timer.peer);
         break;
       case "suspicion":
-        this.#suspicionDue(timer.owner, isLate);
+        this.#suspicionDue(timer.owner, isLate && !timer.isAgain);
         break;
       default:
         timer satisfies never;
@@ -337,30 +336,34 @@ export class Liveness {
     this.#isStalled = isLate;
     if (isLate) this.#context.health.worsen();
     this.#probeWatched();
-    for (const judged of [...this.#context.byState.suspect]) if (!isLate) this.#judging.judge(judged);
+    const { byState, watched } = this.#context;
+    for (const judged of new Set([...byState.suspect, ...watched])) this.#look(judged, isLate);
     this.#probing.round();
     this.#schedule({ kind: "interval" }, this.#probing.roundDelayMs());
   }
 
-  /** Whom we look at for ourselves, for as long as anybody accuses it. In a partition that is half of all: in turn, then. */
+  /** In a partition half of all are watched: in turn, then. */
   #probeWatched(): void {
-    const watched = [...this.#members.values()].filter((judged) => judged.isWatched);
-    for (const judged of watched) judged.isWatched = this.#isWatchedOn(judged);
-    const longestAgo = watched
-      .filter(({ isWatched }) => isWatched)
-      .sort((left, right) => left.probedAtMs - right.probedAtMs);
+    const { watched } = this.#context;
+    for (const judged of watched) if (!this.#isWatchedOn(judged)) watched.delete(judged);
+    const longestAgo = [...watched].sort((left, right) => left.probedAtMs - right.probedAtMs);
     for (const judged of longestAgo.slice(0, WATCHED_PROBES_MAX)) this.#probing.probe(judged);
   }
 
   #isWatchedOn(judged: Judged): boolean {
     const isOpen = judged.state === "alive" || judged.state === "suspect";
-    return isOpen && this.#judging.standing(judged).length > 0;
+    return isOpen && this.#judging.standing(judged).accusers > 0;
   }
 
-  /** After a stall of ours its objection may wait in our queue: the next interval judges. */
   #suspicionDue(owner: OwnerId, isLate: boolean): void {
     const judged = this.#members.get(owner);
-    if (judged?.state === "suspect" && !isLate) this.#judging.judge(judged);
+    if (judged !== undefined) this.#look(judged, isLate);
+  }
+
+  /** After a stall of ours its objection may wait in our queue: that is read first. */
+  #look(judged: Judged, isLate: boolean): void {
+    if (!isLate) this.#judging.judge(judged);
+    else this.#schedule({ kind: "suspicion", owner: judged.owner, isAgain: true }, LATE_LOOK_MS);
   }
 
   #schedule(timer: LivenessTimer, delayMs: number): void {

@@ -7,13 +7,11 @@ import {
   depsOf,
   describeEffect,
   describeEffects,
-  OTHER,
   PEER,
   SELF,
   VALUE,
 } from "../sim/replica-harness.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
-import type { HostDelta } from "./message.ts";
 import { Replica } from "./replica.ts";
 
 describe("our own entries at a version that we did not write", () => {
@@ -148,20 +146,5 @@ describe("another process that runs with our key", () => {
       ],
       silent: [false, true],
     });
-  });
-});
-
-describe("an owner that was forgotten", () => {
-  test("is not brought back by a straggler, and is welcome with a later start", () => {
-    const replica = createReplica();
-    const gossip = (delta: HostDelta) => replica.step({ kind: "gossip", from: PEER, delta }, 0);
-    gossip(deltaOf(OTHER));
-    expect(describeEffects(replica.step({ kind: "forget", owner: OTHER }, 0))).toEqual([
-      "changed other/a by own",
-    ]);
-    expect(replica.store.get(OTHER, "a")).toBeUndefined();
-    expect(countersOf(gossip(deltaOf(OTHER, { to: 2 })))).toEqual(["forgotten"]);
-    gossip(deltaOf(OTHER, { start: { incarnation: 6, startId: 1 } }));
-    expect(replica.store.get(OTHER, "a")).toBeDefined();
   });
 });

@@ -18,7 +18,8 @@ const RELAY_SHARE = 0.7;
 
 export interface ProbingEvents {
   onAcked(judged: Judged, sentAtMs: number): void;
-  onFailed(judged: Judged): void;
+  /** `isAlone`: we had nobody to ask, though others are there. */
+  onFailed(judged: Judged, isAlone: boolean): void;
   /** The life that somebody accuses; null: nobody does. */
   accusedLife(judged: Judged): Life | null;
 }
@@ -99,7 +100,8 @@ export class Probing {
   relay(asker: OwnerId, askerSerial: number, target: OwnerId): void {
     const judged = this.#context.members.get(target);
     const isOurself = target === this.#context.self;
-    if (isOurself || judged?.isLinked !== true) {
+    const isLost = judged?.wasLinked === true && !judged.isLinked;
+    if (isOurself || isLost || judged === undefined) {
       send(this.#context, asker, { kind: "probe-report", serial: askerSerial, isAlive: isOurself });
       return;
     }
@@ -108,8 +110,11 @@ export class Probing {
       count(this.#context, "probe-requests-dropped");
       return;
     }
-    const accused = this.#events.accusedLife(judged);
-    send(this.#context, target, { kind: "probe", serial: relayed.serial, accused });
+    // Without a link we can say no more than that we are here, and that only once the target itself has had its time.
+    if (judged.isLinked) {
+      const accused = this.#events.accusedLife(judged);
+      send(this.#context, target, { kind: "probe", serial: relayed.serial, accused });
+    }
     this.#context.schedule({ kind: "relayed", serial: relayed.serial }, RELAY_SHARE * PROBE_TIMEOUT_MS);
   }
 
@@ -142,8 +147,8 @@ export class Probing {
 
   #askOthers(probe: Probe): void {
     probe.stage = "indirect";
-    const isFit = (other: Judged) => other.isLinked && other.owner !== probe.target;
-    const others = [...this.#context.byState.alive].filter(isFit);
+    const isFit = ({ state, owner }: Judged) => state === "alive" && owner !== probe.target;
+    const others = [...this.#context.linked].filter(isFit);
     for (const { owner } of shuffled(others, this.#context.random).slice(0, PROBE_RELAYS)) {
       probe.relays.add(owner);
       send(this.#context, owner, { kind: "probe-request", serial: probe.serial, target: probe.target });
@@ -176,8 +181,15 @@ export class Probing {
       count(this.#context, "probes-unheard");
       this.#order.push(judged.owner);
     } else {
-      this.#events.onFailed(judged);
+      this.#events.onFailed(judged, relays.size === 0 && this.#isAnyBut(judged));
     }
+  }
+
+  /** There is somebody else who could have been asked, had we a link. */
+  #isAnyBut({ state }: Judged): boolean {
+    const { alive, suspect } = this.#context.byState;
+    const itself = state === "alive" || state === "suspect" ? 1 : 0;
+    return alive.size + suspect.size > itself;
   }
 
   /** Shuffled round-robin (SWIM, section 4.3): everybody is asked once before anybody twice. */
@@ -187,7 +199,7 @@ export class Probing {
       while (this.#order.length > 0) {
         const owner = this.#order.pop();
         const judged = owner === undefined ? undefined : members.get(owner);
-        if (judged !== undefined && isInTurn(judged)) return judged;
+        if (judged !== undefined && this.#isInTurn(judged)) return judged;
       }
       this.#order = shuffled([...members.keys()], random);
     }
@@ -203,9 +215,10 @@ export class Probing {
     this.#nextDeadProbeAtMs = nowMs + DEAD_PROBE_INTERVAL_MS;
     this.probe(judged);
   }
-}
 
-/** Who is watched is probed each interval anyway. */
-function isInTurn({ state, wasLinked, isWatched }: Judged): boolean {
-  return wasLinked && !isWatched && (state === "alive" || state === "suspect");
+  /** Who is watched is probed each interval anyway. */
+  #isInTurn(judged: Judged): boolean {
+    const { state, wasLinked } = judged;
+    return wasLinked && !this.#context.watched.has(judged) && (state === "alive" || state === "suspect");
+  }
 }

@@ -391,10 +391,4 @@ describe("states from our own disk", () => {
     ]);
     expect(replica.store.list("")).toEqual([]);
   });
-
-  test("of an owner that is forgotten are stale no more", () => {
-    const replica = restoredReplica();
-    replica.step({ kind: "forget", owner: OTHER }, 1);
-    expect(replica.store.isStale(OTHER)).toBe(false);
-  });
 });

@@ -15,6 +15,7 @@ import { Compaction } from "./compaction.ts";
 import { answerDigest } from "./delta.ts";
 import { compareDigest } from "./digest.ts";
 import type { Counter, Effect, ReplicaInput } from "./effect.ts";
+import { type ForgetWord, forgetWordOf } from "./forget-entry.ts";
 import { isSigned } from "./head.ts";
 import type { OwnerId } from "./ids.ts";
 import type { DeltaMessage, DigestMessage, HostDelta, PullMessage, ReplicaMessage } from "./message.ts";
@@ -129,7 +130,7 @@ export class Replica {
         this.#antiEntropy.sync(input.peer, input.id);
         break;
       case "forget":
-        this.#forget(input.owner);
+        this.#forget(input.word, null);
         break;
       case "incarnation-persisted":
         this.#restart(input);
@@ -199,8 +200,12 @@ export class Replica {
     this.#effects.push({ kind: "persist-incarnation", incarnation: raised });
   }
 
-  #forget(owner: OwnerId): void {
-    if (owner !== this.#self) this.#tell(this.#store.forget(owner), "own", null);
+  /** Of ourselves it is an error, or we are back: we begin anew, and are welcome. `from`: who handed us the word. */
+  #forget(word: ForgetWord, from: EntryChange["from"]): void {
+    const { owner, upTo } = word;
+    this.#effects.push({ kind: "forgotten", word });
+    if (owner !== this.#self) this.#tell(this.#store.forget(owner, upTo), "forgotten", from);
+    else if (compareStarts(this.#own.state.start, upTo) <= 0) this.#raise(upTo);
   }
 
   #restart(start: Start): void {
@@ -381,6 +386,7 @@ export class Replica {
 
   #tell(entries: readonly Entry[], path: EntryChange["path"], from: EntryChange["from"]): void {
     for (const entry of entries) this.#effects.push({ kind: "changed", change: { ...entry, path, from } });
+    for (const word of entries.flatMap((entry) => forgetWordOf(entry) ?? [])) this.#forget(word, from);
   }
 
   #count(counter: Counter, by = 1): void {

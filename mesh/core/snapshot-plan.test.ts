@@ -82,7 +82,7 @@ test("whatever happens between the batches, the disk ends with the store, and a 
         if (step.kind === "write") own.write(step.key, step.value);
         else if (step.kind === "restart")
           owners[step.owner] = newOwner(owner, incarnations.next().value ?? 0);
-        else if (step.kind === "forget") store.forget(owner);
+        else if (step.kind === "forget") store.forget(owner, own.state.start);
         else if (step.kind === "compact") store.held(owner).inForce?.compact(own.state.counter - 1);
         else {
           const batch = plan.next(store, entriesMax);

@@ -11,7 +11,7 @@ import type { DigestItem, HostDelta } from "./message.ts";
 import type { Protections } from "./protections.ts";
 import { Unconfirmed } from "./unconfirmed.ts";
 import { type HeldStates, type IgnoreReason, judge } from "./verdict.ts";
-import { compareStarts, compareVersions } from "./version.ts";
+import { compareStarts, compareVersions, type Start } from "./version.ts";
 
 /** `isProgress`: something is held now that was not before, in force or aside. */
 export type Outcome =
@@ -178,14 +178,16 @@ export class Store implements StoreView {
     return this.#inForce.size + this.#aside.size >= OWNERS_MAX && this.owners().size >= OWNERS_MAX;
   }
 
-  /** Removes all of an owner, and takes nothing more of it up to the start that it had. Returns what that changed. */
-  forget(owner: OwnerId): readonly Entry[] {
+  /** Removes what is held of an owner up to this start, and takes nothing more of it. Returns what that changed. */
+  forget(owner: OwnerId, upTo: Start): readonly Entry[] {
     const { inForce, aside } = this.held(owner);
-    const states = [inForce, aside].filter((state) => state !== undefined);
-    const [latest] = states.map(({ start }) => start).sort((left, right) => compareStarts(right, left));
-    if (latest === undefined) return [];
-    this.forgotten.add(owner, latest);
-    for (const held of [this.#inForce, this.#aside, this.#progressedAt, this.#idleAsides]) held.delete(owner);
+    const isVoid = (state: HostState | undefined) =>
+      state !== undefined && compareStarts(state.start, upTo) <= 0;
+    if (isVoid(aside)) this.#aside.delete(owner);
+    // It is back already: what is older than that is stale, whoever brings it.
+    if (inForce !== undefined && !isVoid(inForce)) return [];
+    this.forgotten.add(owner, upTo);
+    for (const held of [this.#inForce, this.#progressedAt, this.#idleAsides]) held.delete(owner);
     this.#controlOwners.delete(owner);
     this.#unconfirmed.remove(owner);
     const live = inForce === undefined ? [] : [...inForce.entries()].filter((entry) => entry.value !== null);

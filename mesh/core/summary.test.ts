@@ -9,6 +9,7 @@ import {
   PEER,
   SELF,
   tokenOf,
+  wordOn,
 } from "../sim/replica-harness.ts";
 import { digestOf } from "./digest.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
@@ -312,7 +313,7 @@ describe("two that differ", () => {
 
   test("because one refuses what the other holds do not talk for ever, and go on trying each second", () => {
     const pair = new Pair([[BETA], [BETA]]);
-    pair.replicas[0]?.step({ kind: "forget", owner: BETA.owner }, 0);
+    pair.replicas[0]?.step({ kind: "forget", word: wordOn(BETA.owner, BETA.start) }, 0);
     const first = pair.tick(1);
     expect(first.length).toBeGreaterThan(2);
     expect(pair.replicas[0]?.store.head(BETA.owner)).toBeUndefined();

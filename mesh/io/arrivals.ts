@@ -4,7 +4,7 @@ import { compareVersions, type Version } from "../core/version.ts";
 import { ARRIVALS_MAX } from "../limits.ts";
 import type { Arrival, Entry, EntryChange } from "../mesh.ts";
 
-interface Noted extends Pick<EntryChange, "path" | "from"> {
+interface Noted extends Pick<Arrival, "path" | "from"> {
   readonly version: Version;
   readonly atMs: number;
 }
@@ -24,6 +24,8 @@ export class Arrivals {
   note({ owner, key, version, path, from }: EntryChange): void {
     const slot = slotOf({ owner, key });
     this.#noted.delete(slot);
+    // It is gone, and its version may come again by another way.
+    if (path === "forgotten") return;
     this.#noted.set(slot, { version, path, from, atMs: this.#nowMs() });
     if (this.#noted.size <= this.#max) return;
     const [oldest] = this.#noted.keys();

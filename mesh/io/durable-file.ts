@@ -1,6 +1,6 @@
 // Durable file: written whole or not at all, also when the process or the power goes meanwhile.
 
-import { link, open, rename, rm } from "node:fs/promises";
+import { link, open, readFile, rename, rm } from "node:fs/promises";
 import path from "node:path";
 
 export interface DurableFileOptions {
@@ -37,6 +37,16 @@ async function writeSynced(file: string, content: string | Uint8Array, mode: num
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/** Undefined: there is none. */
+export async function readIfThere(file: string): Promise<Uint8Array | undefined> {
+  try {
+    return await readFile(file);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
 }
 

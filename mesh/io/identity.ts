@@ -2,7 +2,6 @@
 // by the clock, and by peers that show us what we wrote before.
 
 import { randomInt } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from "@libp2p/crypto/keys";
 import type { PrivateKey } from "@libp2p/interface";
@@ -11,7 +10,7 @@ import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { Start } from "../core/version.ts";
 import { INCARNATION_MAX } from "../limits.ts";
 import { messageOf } from "../result.ts";
-import { writeDurably } from "./durable-file.ts";
+import { readIfThere, writeDurably } from "./durable-file.ts";
 import { makeFolder } from "./make-folder.ts";
 
 /** libp2p's protobuf of an Ed25519 private key. */
@@ -75,13 +74,4 @@ async function readIncarnation(stateDir: string): Promise<number> {
   const bytes = await readIfThere(join(stateDir, INCARNATION_FILE));
   const value = bytes === undefined ? 0 : Number(new TextDecoder().decode(bytes));
   return Number.isSafeInteger(value) && value > 0 && value < INCARNATION_MAX ? value : 0;
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
-    throw error;
-  }
 }

@@ -37,6 +37,7 @@ export interface LinkEvents {
 }
 
 type LinkCounter =
+  | "dials-taken"
   | "links-up"
   | "links-down"
   | "foreign-cluster-refused"
@@ -101,6 +102,12 @@ export class Links {
     return this.#links.get(peer)?.outbound !== undefined;
   }
 
+  /** A connection to it is open, and its hello or our standing stream is under way. */
+  isComing(peer: OwnerId): boolean {
+    if (this.#links.has(peer)) return !this.isUp(peer);
+    return [...this.#admissions.keys()].some((connection) => ownerOf(connection) === peer);
+  }
+
   /** The connection that the standing stream is on. */
   connectionTo(peer: OwnerId): Connection | undefined {
     return this.#links.get(peer)?.outbound?.connection;
@@ -143,6 +150,7 @@ export class Links {
     const deadline = setTimeout(() => abortConnection(connection, "no hello in time"), HELLO_TIMEOUT_MS);
     void admission.promise.then(() => clearTimeout(deadline));
     if (connection.direction === "outbound") void this.#openHello(connection);
+    else this.#events.count("dials-taken");
   }
 
   async #openHello(connection: Connection): Promise<void> {

@@ -18,8 +18,9 @@ import type {
   LivenessMessage,
 } from "../core/liveness-face.ts";
 import { decodeMember, MEMBER_KEY } from "../core/member.ts";
-import { LAG_LOOK_INTERVAL_MS, LAG_LOOKS_KEPT } from "../limits.ts";
+import { LAG_LOOK_INTERVAL_MS } from "../limits.ts";
 import type { Entry, EntryChange, MemberLiveness } from "../mesh.ts";
+import { LoopLag } from "./loop-lag.ts";
 
 export interface LivenessLoopOptions {
   readonly self: OwnerId;
@@ -41,17 +42,14 @@ export interface LivenessLoopDeps {
   readonly logger: Logger;
 }
 
-const ALIVE_SELF: MemberLiveness = { state: "alive", sinceMs: 0, why: "" };
-
 export class LivenessLoop {
   readonly #self: OwnerId;
   readonly #deps: LivenessLoopDeps;
   readonly #liveness: Liveness;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #startedAtMs = Date.now();
-  /** The last looks, oldest first. */
-  readonly #lagsMs: number[] = [];
   #incarnation: number;
+  readonly #lag = new LoopLag();
   #lagLook: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -65,12 +63,23 @@ export class LivenessLoop {
 
   begin(): void {
     this.#step({ kind: "begin" });
-    this.#watchLag();
+    this.#lag.start();
+    // Who is late itself must not blame others for it.
+    this.#lagLook = setInterval(
+      () => this.#step({ kind: "lag", lagMs: this.#lag.takeWorstMs() }),
+      LAG_LOOK_INTERVAL_MS,
+    );
+  }
+
+  /** How late our own event loop was at worst in so many last milliseconds. */
+  lagMs(withinMs: number): number {
+    return Math.round(this.#lag.worstMs(withinMs));
   }
 
   stop(): void {
     this.#isStopped = true;
     clearInterval(this.#lagLook);
+    this.#lag.stop();
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
@@ -94,20 +103,15 @@ export class LivenessLoop {
   }
 
   judgement(owner: OwnerId): MemberLiveness {
-    if (owner === this.#self) return { ...ALIVE_SELF, sinceMs: this.#startedAtMs };
     const judged = this.#liveness.judgement(owner);
-    if (judged === undefined) return ALIVE_SELF;
+    // Ourselves; or one of whom there is no entry any more.
+    if (judged === undefined) return { state: "alive", sinceMs: this.#startedAtMs, why: "" };
     const { state, sinceMs, why } = judged;
     return { state, why, sinceMs: Math.round(Date.now() - (performance.now() - sinceMs)) };
   }
 
   describe(): string {
     return this.#liveness.describe();
-  }
-
-  /** The worst of the last looks. */
-  lagMs(): number {
-    return Math.round(Math.max(0, ...this.#lagsMs));
   }
 
   #memberChanged(change: EntryChange): void {
@@ -135,18 +139,6 @@ export class LivenessLoop {
     // A peer of another release, or one that errs: its word does not count.
     if (accusation?.ok === false) this.#deps.count("refused-accusation", 1);
     else this.#step({ kind: "accusation", accuser: owner, suspect, accusation: accusation?.value ?? null });
-  }
-
-  /** Our own event loop's lateness: who is late itself must not blame others for it. */
-  #watchLag(): void {
-    let dueAtMs = performance.now() + LAG_LOOK_INTERVAL_MS;
-    this.#lagLook = setInterval(() => {
-      const lagMs = performance.now() - dueAtMs;
-      dueAtMs = performance.now() + LAG_LOOK_INTERVAL_MS;
-      this.#lagsMs.push(lagMs);
-      if (this.#lagsMs.length > LAG_LOOKS_KEPT) this.#lagsMs.shift();
-      this.#step({ kind: "lag", lagMs });
-    }, LAG_LOOK_INTERVAL_MS);
   }
 
   #step(input: LivenessInput): void {

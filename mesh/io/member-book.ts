@@ -1,7 +1,7 @@
 // MemberBook: our own member entry, who else the store says there is, and who wants to hear when that changes.
 
 import type { Logger } from "pino";
-import type { OwnerId } from "../core/ids.ts";
+import type { MemberName, OwnerId } from "../core/ids.ts";
 import { encodeMember, MEMBER_ADDRESSES_MAX, MEMBER_KEY } from "../core/member.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
@@ -26,6 +26,7 @@ export class MemberBook {
   #addresses: readonly string[] = [];
   #startedAtMs = 0;
   #refutation = 0;
+  #isLeaving = false;
 
   constructor(deps: MemberBookDeps) {
     this.#deps = deps;
@@ -35,16 +36,18 @@ export class MemberBook {
   begin(addresses: readonly string[]): void {
     this.#addresses = addresses.slice(0, MEMBER_ADDRESSES_MAX);
     this.#startedAtMs = Date.now();
-    this.#write(false);
+    this.#write();
   }
 
   object(refutation: number): void {
     this.#refutation = refutation;
-    this.#write(false);
+    this.#write();
   }
 
+  /** For good: an objection that comes after it says so too. */
   leave(): Version {
-    return this.#write(true);
+    this.#isLeaving = true;
+    return this.#write();
   }
 
   onMembers(listener: () => void): () => void {
@@ -64,6 +67,11 @@ export class MemberBook {
     return this.#view().shown;
   }
 
+  named(name: MemberName): readonly MemberView[] {
+    const { shown, superseded } = this.#view();
+    return [...shown, ...superseded].filter((member) => member.name === name);
+  }
+
   /** Those that should be connected are told to `peers`. */
   learn(peers: Peers): void {
     const { shown, superseded } = this.#view();
@@ -77,9 +85,10 @@ export class MemberBook {
     return viewMembers(store, { self: self.owner, isConnected, livenessOf });
   }
 
-  #write(isLeaving: boolean): Version {
+  #write(): Version {
     const { name, role } = this.#deps.self;
-    const [addresses, startedAtMs, refutation] = [this.#addresses, this.#startedAtMs, this.#refutation];
+    const [addresses, startedAtMs] = [this.#addresses, this.#startedAtMs];
+    const [refutation, isLeaving] = [this.#refutation, this.#isLeaving];
     const record = { name, role, addresses, startedAtMs, refutation, isLeaving };
     return this.#deps.write(MEMBER_KEY, encodeMember(record));
   }

@@ -93,6 +93,33 @@ async function freeAddress(): Promise<string> {
   return `/ip4/127.0.0.1/tcp/${port}`;
 }
 
+test("members that all restart at once, at other addresses but for the one seed, all meet again", async () => {
+  const seed = await freeAddress();
+  const names = ["host-1", "host-2", "host-3", "host-4"];
+  const startAll = async (): Promise<readonly RunningMesh[]> => {
+    const meshes = await Promise.all(
+      names.map((name, at) =>
+        cluster.join(name, "host", { seeds: [seed], ...(at === 0 && { listen: [seed] }) }),
+      ),
+    );
+    for (const mesh of meshes) mesh.announce();
+    await untilFull(meshes);
+    return meshes;
+  };
+  const before = await startAll();
+  await Promise.all(before.map((mesh) => mesh.stop()));
+  const after = await startAll();
+  const addressesIn = (meshes: readonly RunningMesh[]) =>
+    meshes.map(({ listenAddresses }) => listenAddresses[0]);
+  expect(addressesIn(after)[0]).toBe(addressesIn(before)[0]);
+  for (const mesh of after) {
+    await untilSeen(mesh, () =>
+      mesh.members().every(({ addresses }) => addressesIn(after).includes(addresses[0])),
+    );
+    await untilSeen(mesh, () => mesh.members().every(({ liveness }) => liveness.state === "alive"));
+  }
+});
+
 test("a seed that is the member itself is recognised, and never dialed again", async () => {
   const address = await freeAddress();
   const recognised = Promise.withResolvers<void>();

@@ -4,14 +4,15 @@
 import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
 import type { ReplicaInput } from "../core/effect.ts";
+import { forgottenIn } from "../core/forget-entry.ts";
 import { isSigned } from "../core/head.ts";
-import type { OwnerId } from "../core/ids.ts";
+import type { MemberName, OwnerId } from "../core/ids.ts";
 import { MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { LEARN_MS, LEAVE_MS } from "../limits.ts";
+import { LAG_KEPT_MS, LAG_RECENT_MS, LEARN_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -24,50 +25,37 @@ import type {
 import { APP_PREFIX } from "../records/app.ts";
 import { Applied } from "./applied.ts";
 import { Arrivals } from "./arrivals.ts";
-import { Calls } from "./calls.ts";
-import { dial } from "./dial.ts";
+import { Counters } from "./counters.ts";
+import type { ForgetFile, KeptWord } from "./forget-file.ts";
+import { Forgets } from "./forgets.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
-import { createHeadCrypto } from "./head-crypto.ts";
-import { type Identity, newStartId, openIdentity, persistIncarnation } from "./identity.ts";
+import { serveHearing } from "./hearing.ts";
+import { type Identity, newStartId, persistIncarnation } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { serveInspection } from "./inspection-service.ts";
-import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
-import { Links } from "./links.ts";
+import { addressesOf, type NodeOptions } from "./libp2p.ts";
 import { LivenessLoop } from "./liveness-loop.ts";
 import { MemberBook } from "./member-book.ts";
-import { assertMeshOptions, type MeshDeps, type MeshOptions, type RunningMesh } from "./mesh-options.ts";
+import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
-import { Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "./snapshot.ts";
 import { StoreInspection } from "./store-inspection.ts";
 import { assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
+import { Wire } from "./wire.ts";
 
-/** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
-export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  assertMeshOptions(options);
-  const { stateDir } = options;
-  const { logger, nowMs = Date.now } = deps;
-  const identity = await openIdentity(stateDir, nowMs());
-  const { crypto = createHeadCrypto(identity.privateKey) } = deps;
-  const snapshot = await Snapshot.open(options, { logger });
-  const mesh = new Libp2pMesh(options, { identity, crypto, snapshot, logger });
-  try {
-    await mesh.start();
-  } catch (error) {
-    await mesh.stop();
-    throw error;
-  }
-  return mesh;
-}
+/** A dial before the start. */
+const NOT_STARTED: DialOutcome = { kind: "failed", isRefused: false };
 
-interface Parts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
+export interface MeshParts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
   readonly identity: Identity;
   readonly snapshot: Snapshot;
+  readonly forgets: { readonly file: ForgetFile; readonly kept: readonly KeptWord[] };
 }
 
-class Libp2pMesh implements RunningMesh {
+export class Libp2pMesh implements RunningMesh {
   readonly self: Mesh["self"];
   readonly store: Store;
   readonly inspection: StoreInspection;
@@ -81,25 +69,24 @@ class Libp2pMesh implements RunningMesh {
   readonly #peers: Peers;
   readonly #questions = new Questions(
     (from, message) => this.#step({ kind: "message", from, message }),
-    () => this.#count("pulls-dropped"),
+    () => this.#counters.count("pulls-dropped"),
   );
-  readonly #counters = new Map<string, number>();
+  readonly #counters = new Counters();
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #arrivals = new Arrivals(() => performance.now());
   readonly #tells = new Tells();
   readonly #members: MemberBook;
+  readonly #forgets: Forgets;
   readonly #liveness: LivenessLoop;
   readonly #applied: Applied;
   // Set in start, which is awaited before anybody gets the mesh.
-  #node: MeshNode | undefined;
-  #links: Links | undefined;
-  #calls: Calls | undefined;
+  #wire: Wire | undefined;
   #stopping: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
   #learning: NodeJS.Timeout | undefined;
   listenAddresses: readonly string[] = [];
 
-  constructor(options: MeshOptions, { identity, crypto, snapshot, logger }: Parts) {
+  constructor(options: MeshOptions, { identity, crypto, snapshot, forgets, logger }: MeshParts) {
     this.#options = options;
     this.#identity = identity;
     this.#snapshot = snapshot;
@@ -117,19 +104,24 @@ class Libp2pMesh implements RunningMesh {
       send: (to, message) => void this.#sendMessage(to, message),
       persist: (incarnation) => persistIncarnation(options.stateDir, incarnation),
       onChange: (change) => this.#changed(change),
+      onForgotten: (word) => this.#forgets.heard(word),
       onTwin: (isYounger, entries) => this.#foundTwin(isYounger, entries),
-      count: (counter, by) => this.#count(counter, by),
+      count: this.#counters.count,
       logger,
     });
+    const write = (key: string, value: Uint8Array | null) => this.write(key, value);
+    this.#forgets = new Forgets(forgets.kept, { file: forgets.file, store: this.store, write, logger });
     this.#gossip = new Gossip(options.cluster, {
-      isMember: (peer) => this.#links?.isUp(peer) === true,
+      isMember: (peer) => this.#wire?.links.isUp(peer) === true,
       isSigned: (delta) => isSigned(crypto, delta),
       onGossip: (from, delta) => this.#step({ kind: "gossip", from, delta }),
-      count: (counter) => this.#count(counter),
+      count: this.#counters.count,
     });
     this.#peers = new Peers(identity.owner, {
-      dial: (addresses, owner) => this.#dial(addresses, owner),
-      isConnected: (owner) => this.#links?.isUp(owner) === true,
+      dial: async (addresses, owner) => (await this.#wire?.dial(addresses, owner)) ?? NOT_STARTED,
+      isConnected: (owner) => this.#wire?.links.isUp(owner) === true,
+      isComing: (owner) => this.#wire?.links.isComing(owner) === true,
+      lagMs: () => this.#liveness.lagMs(LAG_RECENT_MS),
       onFailed: (owner, isRefused) => this.#liveness.dialFailed(owner, isRefused),
       random: Math.random,
       logger,
@@ -138,49 +130,36 @@ class Libp2pMesh implements RunningMesh {
     this.#members = new MemberBook({
       self: this.self,
       store: this.store,
-      isConnected: (owner) => this.#links?.isUp(owner) === true,
+      isConnected: (owner) => this.#wire?.links.isUp(owner) === true,
       livenessOf: (owner) => this.#liveness.judgement(owner),
-      write: (key, value) => this.write(key, value),
+      write,
       logger,
     });
     this.inspection = new StoreInspection({
       store: this.store,
       arrivals: this.#arrivals,
-      lagMs: () => this.#liveness.lagMs(),
+      lagMs: () => this.#liveness.lagMs(LAG_KEPT_MS),
       describe: () => [this.describe(), this.#liveness.describe()],
     });
-    const count = (counter: string, by?: number) => this.#count(counter, by);
+    const { count } = this.#counters;
     this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
   }
 
   async start(): Promise<void> {
     const { cluster, listen, advertise } = this.#options;
+    for (const word of this.#forgets.words) this.#step({ kind: "forget", word });
     this.#step({ kind: "restore", deltas: this.#snapshot.takeStates() });
     this.#snapshot.begin(this.store);
-    const node = await createNode({
-      privateKey: this.#identity.privateKey,
-      listen,
-      topic: gossipTopic(cluster),
-      validate: (peer, message) => this.#gossip.validate(peer, message),
-    });
-    this.#node = node;
-    this.#links = this.#createLinks(node);
-    this.#calls = new Calls(
-      { cluster, self: this.self.owner },
-      {
-        node,
-        connectionTo: (target) => this.#links?.connectionTo(target),
-        count: (counter) => this.#count(counter),
-      },
-    );
+    const wire = await this.#createWire(listen, cluster);
+    this.#wire = wire;
     serveInspection(this);
-    await this.#links.start();
-    await this.#calls.start();
-    await node.start();
-    this.#gossip.start(node);
-    this.listenAddresses = addressesOf(node);
+    serveHearing(this);
+    await wire.start();
+    this.#gossip.start(wire.node);
+    this.listenAddresses = addressesOf(wire.node);
     this.#step({ kind: "begin" });
     this.#liveness.begin();
+    this.#forgets.repeat();
     this.#members.begin(advertise.length > 0 ? advertise : this.listenAddresses);
     this.#peers.addSeeds(this.#options.seeds);
     this.#members.learn(this.#peers);
@@ -196,31 +175,31 @@ class Libp2pMesh implements RunningMesh {
         write: (key, value) => this.#step({ kind: "write", key, value }),
         memberEntries: () => this.store.list(MEMBER_KEY).filter(({ key }) => key === MEMBER_KEY),
         writeRefutation: (refutation) => this.#members.object(refutation),
-        doubt: (peer) => this.#links?.doubt(peer),
+        doubt: (peer) => this.#wire?.links.doubt(peer),
         onJudged: () => this.#members.tell(),
-        count: (counter, by) => this.#count(counter, by),
+        count: this.#counters.count,
         logger: this.#logger,
       },
     );
   }
 
-  #createLinks(node: MeshNode): Links {
+  #createWire(listen: readonly string[], cluster: string): Promise<Wire> {
     const inbox = this.#createInbox();
-    const { cluster, name, role } = this.#options;
-    const hello = () =>
-      ({ kind: "hello", cluster, name, role, incarnation: this.#identity.start.incarnation }) as const;
-    return new Links(
-      { cluster, hello },
+    const { name, role } = this.#options;
+    const { owner, privateKey, start } = this.#identity;
+    const hello = () => ({ kind: "hello", cluster, name, role, incarnation: start.incarnation }) as const;
+    const validate: NodeOptions["validate"] = (peer, message) => this.#gossip.validate(peer, message);
+    return Wire.create(
+      { cluster, self: owner, hello, privateKey, listen, topic: gossipTopic(cluster), validate },
       {
-        node,
-        logger: this.#logger,
         events: {
           onUp: (peer) => this.#linkChanged({ kind: "peer-connected", peer }),
           onDown: (peer) => this.#linkChanged({ kind: "peer-disconnected", peer }),
           onFrame: (peer, bytes) => inbox.frame(peer, bytes),
           onOverflow: (peer) => this.#step({ kind: "peer-overflowed", peer }),
-          count: (counter) => this.#count(counter),
         },
+        count: this.#counters.count,
+        logger: this.#logger,
       },
     );
   }
@@ -261,18 +240,31 @@ class Libp2pMesh implements RunningMesh {
     return this.#members.view();
   }
 
+  named(name: MemberName): readonly MemberView[] {
+    return this.#members.named(name);
+  }
+
+  forget(owner: OwnerId): Promise<Version | undefined> {
+    if (owner === this.self.owner) throw new Error("bug: a member forgets itself");
+    return this.#forgets.say(owner);
+  }
+
+  forgotten(): ReturnType<Mesh["forgotten"]> {
+    return forgottenIn(this.store);
+  }
+
   call(
     target: OwnerId,
     service: string,
     request: Uint8Array,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    if (this.#calls === undefined) throw new Error("mesh: call before start");
-    return this.#calls.call({ target, service, request, signal });
+    if (this.#wire === undefined) throw new Error("mesh: call before start");
+    return this.#wire.calls.call({ target, service, request, signal });
   }
 
   handle(service: string, handler: CallHandler): void {
-    this.#calls?.handle(service, handler);
+    this.#wire?.calls.handle(service, handler);
   }
 
   tell(target: OwnerId, topic: string, message: Uint8Array): boolean {
@@ -303,12 +295,12 @@ class Libp2pMesh implements RunningMesh {
     this.#applied.stop();
     this.#changeListeners.clear();
     this.#members.clear();
-    await Promise.all([written, this.#leave(), this.#snapshot.stop()]);
+    await Promise.all([written, this.#leave(), this.#snapshot.stop(), this.#forgets.stop()]);
   }
 
   /** Those that are connected need not look for us. */
   async #sayGoodbye(): Promise<void> {
-    if (this.#node?.status !== "started" || this.#leaving !== undefined) return;
+    if (this.#wire?.node.status !== "started" || this.#leaving !== undefined) return;
     if (this.members().every((member) => member.self || !member.connected)) return;
     await this.whenApplied(this.#members.leave(), AbortSignal.timeout(LEAVE_MS));
   }
@@ -322,15 +314,13 @@ class Libp2pMesh implements RunningMesh {
   async #close(): Promise<void> {
     this.#liveness.stop();
     this.#peers.stop();
-    this.#calls?.stop();
     this.#gossip.stop();
     this.#questions.stop();
-    this.#links?.stop();
-    await this.#node?.stop();
+    await this.#wire?.stop();
   }
 
   metrics(): Record<string, number> {
-    return Object.fromEntries([...this.#counters, ...this.#snapshot.counters()].sort());
+    return Object.fromEntries([...this.#counters.entries(), ...this.#snapshot.counters()].sort());
   }
 
   describe(): string {
@@ -350,7 +340,7 @@ class Libp2pMesh implements RunningMesh {
       onTell: (topic, body, from) => this.#tells.receive(topic, body, from),
       onLiveness: (from, message) => this.#liveness.message(from, message),
       onPing: (from) => this.#sendMessage(from, { kind: "pong" }),
-      count: (counter) => this.#count(counter),
+      count: this.#counters.count,
       logger: this.#logger,
     });
   }
@@ -366,23 +356,20 @@ class Libp2pMesh implements RunningMesh {
     this.#members.tell();
   }
 
-  async #dial(addresses: readonly string[], owner: OwnerId | undefined): Promise<DialOutcome> {
-    const [node, links, logger] = [this.#node, this.#links, this.#logger];
-    return dial({ node, links, logger, count: (counter) => this.#count(counter) }, addresses, owner);
-  }
-
   // --- effects
 
   #sendMessage(to: OwnerId, message: Message): boolean {
-    return this.#links?.send(to, encodeMessage(message)) === true;
+    return this.#wire?.links.send(to, encodeMessage(message)) === true;
   }
 
   #changed(change: EntryChange): void {
     this.#arrivals.note(change);
     for (const listener of this.#changeListeners) listener(change);
     this.#liveness.changed(change);
+    if (change.key !== MEMBER_KEY) return;
+    if (change.value !== null) this.#forgets.returned(change.owner, change.version);
     // Of those on our disk nobody is dialed before we listen.
-    if (change.key !== MEMBER_KEY || change.path === "disk") return;
+    if (change.path === "disk") return;
     this.#members.learn(this.#peers);
     this.#members.tell();
   }
@@ -392,9 +379,5 @@ class Libp2pMesh implements RunningMesh {
     this.#logger.error(...describeTwin(isYounger, entries));
     if (isYounger)
       this.#leave().catch((err: unknown) => this.#logger.error({ err }, "cannot leave the mesh"));
-  }
-
-  #count(counter: string, by = 1): void {
-    this.#counters.set(counter, (this.#counters.get(counter) ?? 0) + by);
   }
 }

@@ -19,6 +19,9 @@ let dials: Dial[];
 /** How many of them `acceptAll` answered. */
 let answered: number;
 let connected: Set<OwnerId>;
+/** Connections of theirs are open and no links yet. */
+let coming: Set<OwnerId>;
+let lagMs: number;
 let peers: Peers;
 let failed: { owner: OwnerId; isRefused: boolean }[];
 
@@ -27,11 +30,15 @@ beforeEach(() => {
   dials = [];
   answered = 0;
   connected = new Set();
+  coming = new Set();
+  lagMs = 0;
   failed = [];
   peers = new Peers(SELF, {
     dial: (addresses, owner) =>
       new Promise((end) => dials.push({ address: addresses[0], owner, atMs: Date.now(), end })),
     isConnected: (owner) => connected.has(owner),
+    isComing: (owner) => coming.has(owner),
+    lagMs: () => lagMs,
     onFailed: (owner, isRefused) => failed.push({ owner, isRefused }),
     random: () => 0.5,
     logger: pino({ level: "silent" }),
@@ -155,11 +162,67 @@ test("a foreign seed is hardly dialed again, and we ourselves never", async () =
   ]);
 });
 
-test("no more dials run at once than the bound", async () => {
+test("a few dials run at once at first, and one more for each that brought a connection, up to the bound", async () => {
   peers.addSeeds(Array.from({ length: 3 * DIALS_MAX }, (_, at) => `/ip4/127.0.0.1/tcp/${at + 1}`));
   await vi.advanceTimersByTimeAsync(10);
-  expect(dials).toHaveLength(DIALS_MAX);
+  const first = dials.length;
+  expect(first).toBeLessThan(DIALS_MAX);
   dials[0]?.end({ kind: "failed", isRefused: false });
   await vi.advanceTimersByTimeAsync(1);
-  expect(dials).toHaveLength(DIALS_MAX + 1);
+  expect(dials).toHaveLength(first + 1);
+  for (let at = 1; at < 3 * DIALS_MAX; at += 1) {
+    const owner = ownerId(`met-${at}`);
+    connected.add(owner);
+    dials[at]?.end({ kind: "connected", owner });
+    await vi.advanceTimersByTimeAsync(1);
+    const running = dials.length - at - 1;
+    expect(running).toBeLessThanOrEqual(DIALS_MAX);
+    if (at === DIALS_MAX) expect(running).toBe(DIALS_MAX);
+  }
+});
+
+test("a member that is late itself dials one after the other", async () => {
+  lagMs = 150;
+  peers.addSeeds(Array.from({ length: 10 }, (_, at) => `/ip4/127.0.0.1/tcp/${at + 1}`));
+  for (let at = 0; at < 5; at += 1) {
+    await vi.advanceTimersByTimeAsync(1);
+    expect(dials).toHaveLength(at + 1);
+    dials[at]?.end({ kind: "connected", owner: ownerId(`met-${at}`) });
+  }
+  lagMs = 0;
+  await vi.advanceTimersByTimeAsync(1);
+  dials[5]?.end({ kind: "connected", owner: ownerId("met-5") });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(dials.length).toBeGreaterThan(7);
+});
+
+test("a peer that is dialing us is not dialed as well, unless that comes to nothing", async () => {
+  coming.add(LATER);
+  peers.setMembers(new Map([[LATER, ["/ip4/127.0.0.1/tcp/1"]]]));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(dials).toHaveLength(0);
+  coming.delete(LATER);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(dials).toHaveLength(1);
+});
+
+test("a member that is a seed too is dialed under one of the two names at a time", async () => {
+  peers.addSeeds(["/ip4/127.0.0.1/tcp/1"]);
+  peers.setMembers(new Map([[LATER, ["/ip4/127.0.0.1/tcp/1"]]]));
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(dials).toHaveLength(1);
+  dials[0]?.end({ kind: "failed", isRefused: false });
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(dials).toHaveLength(2);
+});
+
+test("what was queued is not dialed once its peer is connected", async () => {
+  const addresses = Array.from({ length: 10 }, (_, at) => `/ip4/127.0.0.1/tcp/${at + 1}`);
+  peers.setMembers(new Map(addresses.map((address, at) => [ownerId(`later-${at}`), [address]])));
+  await vi.advanceTimersByTimeAsync(100);
+  const begun = dials.length;
+  for (let at = 0; at < 10; at += 1) connected.add(ownerId(`later-${at}`));
+  for (const dial of dials.slice()) dial.end({ kind: "failed", isRefused: false });
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(dials).toHaveLength(begun);
 });

@@ -18,6 +18,10 @@ export interface PeersDeps {
   /** Dials one member: all addresses are the same one's. `owner` is undefined for a seed. Never rejects. */
   readonly dial: (addresses: readonly string[], owner: OwnerId | undefined) => Promise<DialOutcome>;
   readonly isConnected: (owner: OwnerId) => boolean;
+  /** A connection to it is open, dialed by whomever, and may soon be a link. */
+  readonly isComing: (owner: OwnerId) => boolean;
+  /** How late our own event loop was lately, milliseconds. */
+  readonly lagMs: () => number;
   /** A dial of that member came to nothing. */
   readonly onFailed: (owner: OwnerId, isRefused: boolean) => void;
   /** In [0, 1). */
@@ -32,6 +36,15 @@ const FOREIGN_RETRY_MS = 60_000;
  * loopback or in a datacenter is up well before.
  */
 const SECOND_DIALER_DELAY_MS = 100;
+/** What is under way already, by whomever it was begun, is looked at again after this: it is up by then, or was in vain. */
+const UNDER_WAY_MS = 500;
+/**
+ * Dials at once at first; one more for each that brought a connection, up to `DIALS_MAX`. A machine on which all members start
+ * together has no time for more: each would run out of it, be begun anew, and leave less for the others (measured).
+ */
+const DIALS_AT_FIRST = 4;
+/** So late we have less CPU than we need: handshakes, ours and those of others with us, are better done one after the other. */
+const LAG_DIALS_MS = 100;
 /** With many dead members the dials of all of them together stay below 50 a second. */
 const DIAL_SPACING_MS = 20;
 
@@ -55,6 +68,7 @@ export class Peers {
   readonly #targets = new Map<string, Target>();
   readonly #queue: Target[] = [];
   #dialing = 0;
+  #dialsMax = DIALS_AT_FIRST;
   #isStopped = false;
 
   constructor(self: OwnerId, deps: PeersDeps) {
@@ -121,6 +135,10 @@ export class Peers {
 
   #due(target: Target): void {
     if (this.#isSatisfied(target) || target.addresses.length === 0) return;
+    if (this.#isUnderWay(target)) {
+      this.#schedule(target, UNDER_WAY_MS * (0.5 + this.#deps.random()));
+      return;
+    }
     target.isDialing = true;
     this.#queue.push(target);
     this.#next();
@@ -130,13 +148,27 @@ export class Peers {
     return target.owner !== undefined && this.#deps.isConnected(target.owner);
   }
 
+  /** The peer is dialing us, or is dialed under its other name: as a seed and as a member it is two targets. */
+  #isUnderWay(target: Target): boolean {
+    if (target.owner !== undefined && this.#deps.isComing(target.owner)) return true;
+    return [...this.#targets.values()].some((other) => other.isDialing && isSamePeer(target, other));
+  }
+
   #next(): void {
-    while (this.#dialing < DIALS_MAX) {
+    while (this.#dialing < this.#dialsAtOnce()) {
       const target = this.#queue.shift();
       if (target === undefined) return;
+      if (this.#isSatisfied(target)) {
+        target.isDialing = false;
+        continue;
+      }
       this.#dialing += 1;
       void this.#dial(target);
     }
+  }
+
+  #dialsAtOnce(): number {
+    return this.#deps.lagMs() < LAG_DIALS_MS ? this.#dialsMax : 1;
   }
 
   async #dial(target: Target): Promise<void> {
@@ -153,6 +185,7 @@ export class Peers {
   #judge(target: Target, outcome: DialOutcome, tookMs: number): void {
     switch (outcome.kind) {
       case "connected":
+        this.#dialsMax = Math.min(DIALS_MAX, this.#dialsMax + 1);
         target.owner = outcome.owner;
         target.metAtMs = performance.now();
         // The link is up a moment later, or never is, or is lost already: its `lost` found the target dialing.
@@ -186,4 +219,9 @@ export class Peers {
     const fullMs = Math.min(lastMs, REDIAL_FIRST_MS * 2 ** Math.min(target.failures, 16));
     return fullMs * (0.5 + 0.5 * this.#deps.random());
   }
+}
+
+function isSamePeer(left: Target, right: Target): boolean {
+  if (left.owner !== undefined && left.owner === right.owner) return true;
+  return left.addresses.some((address) => right.addresses.includes(address));
 }

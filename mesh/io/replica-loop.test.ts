@@ -30,6 +30,7 @@ function createLoop(deps: Partial<ReplicaLoopDeps>): ReplicaLoop {
     { random: () => 0.5, ...CRYPTO },
   );
   return new ReplicaLoop(replica, {
+    onForgotten: () => undefined,
     onTwin: () => undefined,
     nowMs: () => 0,
     newStartId: () => 2,

@@ -3,6 +3,7 @@
 
 import type { Logger } from "pino";
 import type { Effect, ReplicaInput } from "../core/effect.ts";
+import type { ForgetWord } from "../core/forget-entry.ts";
 import type { OwnerId } from "../core/ids.ts";
 import type { GossipMessage, ReplicaMessage } from "../core/message.ts";
 import type { Replica } from "../core/replica.ts";
@@ -23,6 +24,8 @@ export interface ReplicaLoopDeps {
   /** Resolves once the incarnation is on disk. */
   readonly persist: (incarnation: number) => Promise<void>;
   readonly onChange: (change: EntryChange) => void;
+  /** An owner is gone for good, as somebody said. */
+  readonly onForgotten: (word: ForgetWord) => void;
   /** Another process runs with our key; `entries` are what it wrote. `isYounger`: we yield, and are silent from now on. */
   readonly onTwin: (isYounger: boolean, entries: readonly Entry[]) => void;
   readonly count: (counter: string, by: number) => void;
@@ -109,6 +112,9 @@ export class ReplicaLoop {
         break;
       case "changed":
         this.#deps.onChange(effect.change);
+        break;
+      case "forgotten":
+        this.#deps.onForgotten(effect.word);
         break;
       case "persist-incarnation":
         this.#startPersist(effect.incarnation);

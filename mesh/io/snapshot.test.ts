@@ -53,7 +53,7 @@ describe("a snapshot", () => {
     expect(await batches.next()).toMatchObject({ deltas: [{ from: 2, to: 3 }] });
     write(newOwner("kept", 2), store, { c: new Uint8Array([2]) });
     expect(await batches.next()).toMatchObject({ deltas: [{ from: 0, to: 1 }] });
-    store.forget(ownerId("gone"));
+    store.forget(ownerId("gone"), { incarnation: 9, startId: 0 });
     expect(await batches.next()).toMatchObject({ deltas: [], removed: ["gone"] });
     expect(snapshot.counters().get("snapshot-written")).toBe(4);
     await snapshot.stop();

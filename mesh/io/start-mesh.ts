@@ -4,5 +4,5 @@ import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
 
 /** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
 export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  return (await import("./mesh.ts")).startMesh(options, deps);
+  return (await import("./open-mesh.ts")).startMesh(options, deps);
 }

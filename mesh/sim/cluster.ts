@@ -210,6 +210,9 @@ export class Cluster {
       case "twin":
         this.events.onTwin(member);
         break;
+      // Nobody is, in these runs: virtual-cluster.ts has that.
+      case "forgotten":
+        break;
       case "sync-ended":
         this.events.onSyncEnded(member, effect.id, effect.isReached);
         break;

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { type Logger, pino } from "pino";
 import type { HeadCrypto } from "../core/head.ts";
 import { memberName } from "../core/ids.ts";
-import { startMesh } from "../io/mesh.ts";
 import type { MeshOptions, RunningMesh } from "../io/mesh-options.ts";
+import { startMesh } from "../io/open-mesh.ts";
 import type { MemberRole } from "../mesh.ts";
 
 export type JoinOverrides = Partial<Pick<MeshOptions, "cluster" | "seeds" | "listen" | "advertise">> & {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { forgetCompliance } from "./forget-compliance.ts";
 import { MemoryHub } from "./memory-mesh.ts";
 import { type ComplianceCluster, meshCompliance } from "./mesh-compliance.ts";
 import { untilSeen } from "./until.ts";
@@ -12,6 +13,7 @@ async function createCluster(): Promise<ComplianceCluster> {
 }
 
 meshCompliance("memory mesh", createCluster);
+forgetCompliance("memory mesh", createCluster);
 
 test("a cut link carries nothing, others relay, and a healed one is synced", async () => {
   const hub = new MemoryHub();

@@ -3,16 +3,17 @@
 // contract, held to it by the same compliance suite (mesh-compliance.ts). Who waits for writes is the real thing: it is made
 // of tells and of what the store shows.
 
-import { compareEntries, isSameValue } from "../core/entry.ts";
+import { isSameValue } from "../core/entry.ts";
+import { encodeForget, type ForgetWord, forgetKey, forgetWordOf, forgottenIn } from "../core/forget-entry.ts";
 import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.ts";
 import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
 import { compareStarts, compareVersions, type Version } from "../core/version.ts";
 import { Applied } from "../io/applied.ts";
 import { Arrivals } from "../io/arrivals.ts";
+import { serveHearing } from "../io/hearing.ts";
 import { serveInspection } from "../io/inspection-service.ts";
 import { compareMembers } from "../io/members.ts";
 import { runHandler } from "../io/run-handler.ts";
-import { ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import {
   type AppliedReport,
   type CallHandler,
@@ -27,6 +28,7 @@ import {
   type TellHandler,
 } from "../mesh.ts";
 import { memoryInspection } from "./memory-inspection.ts";
+import { assertBounds, type OwnerState, storeView } from "./memory-state.ts";
 
 export interface JoinOptions {
   readonly name: string;
@@ -99,15 +101,6 @@ function linkName(left: OwnerId, right: OwnerId): string {
   return [left, right].sort().join(" ");
 }
 
-interface OwnerState {
-  readonly incarnation: number;
-  readonly startId: number;
-  counter: number;
-  /** Peers take no state that is not complete: `no-empty-table`. */
-  complete: boolean;
-  readonly entries: Map<string, Entry>;
-}
-
 type Self = Mesh["self"];
 type Start = Pick<Version, "incarnation" | "startId">;
 type Way = Pick<EntryChange, "path" | "from">;
@@ -120,6 +113,7 @@ class MemoryMesh implements Mesh {
   readonly #hub: MemoryHub;
   readonly #own: OwnerState;
   readonly #states = new Map<OwnerId, OwnerState>();
+  readonly #forgotten = new Map<OwnerId, Start>();
   readonly #changeListeners = new Set<(change: EntryChange) => void>();
   readonly #memberListeners = new Set<() => void>();
   readonly #handlers = new Map<string, CallHandler>();
@@ -146,6 +140,7 @@ class MemoryMesh implements Mesh {
     const count = (): void => undefined;
     this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
     serveInspection(this);
+    serveHearing(this);
   }
 
   write(key: string, value: Uint8Array | null): Version {
@@ -201,6 +196,22 @@ class MemoryMesh implements Mesh {
       }
     }
     return [...byName.values()].sort(compareMembers);
+  }
+
+  /** It shows the later start of a name alone, and hides no other that could be asked for. */
+  named(name: MemberName): readonly MemberView[] {
+    return this.members().filter((member) => member.name === name);
+  }
+
+  async forget(owner: OwnerId): Promise<Version | undefined> {
+    if (owner === this.self.owner) throw new Error("bug: a member forgets itself");
+    const [state, member] = [this.#states.get(owner), this.members().find((one) => one.owner === owner)];
+    if (state === undefined || member === undefined) return undefined;
+    return this.write(forgetKey(owner), encodeForget({ upTo: state, name: member.name }));
+  }
+
+  forgotten(): ReturnType<Mesh["forgotten"]> {
+    return forgottenIn(this.store);
   }
 
   #memberView(owner: OwnerId, state: OwnerState): MemberView | undefined {
@@ -290,6 +301,7 @@ class MemoryMesh implements Mesh {
   #takeState(owner: OwnerId, peer: MemoryMesh): void {
     const offered = peer.#states.get(owner);
     if (owner === this.self.owner || offered === undefined || !offered.complete) return;
+    if (this.#isForgotten(owner, offered)) return;
     const held = this.#states.get(owner);
     if (held !== undefined && compareStarts(held, offered) > 0) return;
     const isNewStart = held === undefined || compareStarts(held, offered) < 0;
@@ -328,6 +340,8 @@ class MemoryMesh implements Mesh {
     state.entries.set(entry.key, entry);
     state.counter = Math.max(state.counter, entry.version.counter);
     this.#emit({ ...entry, ...way });
+    const word = forgetWordOf(entry);
+    if (word !== undefined) this.#forget(word, way.from);
     if (entry.key === MEMBER_KEY) this.membersChanged();
     if (!state.complete) return;
     for (const peer of this.#hub.peersOf(this.self.owner)) {
@@ -335,6 +349,22 @@ class MemoryMesh implements Mesh {
         if (this.#hub.reach(this.self.owner, peer.self.owner) === peer) peer.#receive(entry, this);
       });
     }
+  }
+
+  /** Of ourselves it is not modelled: who is connected is not forgotten. */
+  #forget({ owner, upTo }: ForgetWord, from: EntryChange["from"]): void {
+    this.#forgotten.set(owner, upTo);
+    const state = this.#states.get(owner);
+    if (owner === this.self.owner || state === undefined || !this.#isForgotten(owner, state)) return;
+    this.#states.delete(owner);
+    for (const entry of state.entries.values())
+      if (entry.value !== null) this.#emit({ ...entry, value: null, path: "forgotten", from });
+    this.membersChanged();
+  }
+
+  #isForgotten(owner: OwnerId, start: Start): boolean {
+    const upTo = this.#forgotten.get(owner);
+    return upTo !== undefined && compareStarts(start, upTo) <= 0;
   }
 
   #emit(change: EntryChange): void {
@@ -346,31 +376,4 @@ class MemoryMesh implements Mesh {
 // A microtask, not a timer: tests with faked timers must still see deliveries.
 function later(deliver: () => void): void {
   queueMicrotask(deliver);
-}
-
-function storeView(states: ReadonlyMap<OwnerId, OwnerState>): StoreView {
-  return {
-    get: (owner, key) => {
-      const entry = states.get(owner)?.entries.get(key);
-      return entry?.value == null ? undefined : entry;
-    },
-    list: (prefix) => {
-      const all = [...states.values()].flatMap((state) => [...state.entries.values()]);
-      const live = all.filter((entry) => entry.value !== null && entry.key.startsWith(prefix));
-      return live.sort(compareEntries);
-    },
-    // It has no disk.
-    isStale: () => false,
-    head: (owner) => {
-      const state = states.get(owner);
-      if (state === undefined) return undefined;
-      return { incarnation: state.incarnation, startId: state.startId, counter: state.counter };
-    },
-  };
-}
-
-function assertBounds(key: string, value: Uint8Array | null): void {
-  if (new TextEncoder().encode(key).length > ENTRY_KEY_BYTES_MAX)
-    throw new Error("write: key over its bound");
-  if (value !== null && value.length > ENTRY_VALUE_BYTES_MAX) throw new Error("write: value over its bound");
 }

@@ -1,8 +1,9 @@
 // Harness of the replica's tests: one replica, signed stretches for it, and its effects as a transcript has them.
 
 import type { Effect } from "../core/effect.ts";
+import type { ForgetWord } from "../core/forget-entry.ts";
 import { headBytes } from "../core/head.ts";
-import { type OwnerId, ownerId } from "../core/ids.ts";
+import { memberName, type OwnerId, ownerId } from "../core/ids.ts";
 import type { HostDelta } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { ReplicaDeps } from "../core/replica-options.ts";
@@ -21,6 +22,10 @@ export function depsOf(self: OwnerId): ReplicaDeps {
 
 export function createReplica(): Replica {
   return new Replica({ self: SELF, start: { incarnation: 10, startId: 1 } }, depsOf(SELF));
+}
+
+export function wordOn(owner: OwnerId, upTo: Start): ForgetWord {
+  return { owner, upTo, name: memberName("gone") };
 }
 
 /** One line an effect, as a transcript has it. Counters are left out. */
@@ -42,6 +47,8 @@ export function describeEffect(effect: Effect): string {
       return `changed ${effect.change.owner}/${effect.change.key} by ${effect.change.path}`;
     case "persist-incarnation":
       return `persist ${effect.incarnation}`;
+    case "forgotten":
+      return `forgotten ${effect.word.owner} up to ${effect.word.upTo.incarnation}`;
     case "sync-ended":
       return `sync ${effect.id} ended ${effect.isReached}`;
     case "twin":

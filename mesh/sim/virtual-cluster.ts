@@ -1,9 +1,11 @@
 // VirtualCluster: the real replica of every member in virtual time. One queue, ties broken by sequence, all chance from one
 // seed. Frames are TCP: in order and whole while a link is up, gone with it. Gossip is lost, doubled and overtaken.
 
+import { answerDigest } from "../core/delta.ts";
 import type { Effect, ReplicaInput } from "../core/effect.ts";
-import { type OwnerId, ownerId } from "../core/ids.ts";
-import type { Message } from "../core/message.ts";
+import { encodeForget, type ForgetWord, forgetKey } from "../core/forget-entry.ts";
+import { memberName, type OwnerId, ownerId } from "../core/ids.ts";
+import type { HostDelta, Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import { compareVersions, type Version } from "../core/version.ts";
 import type { EntryChange } from "../mesh.ts";
@@ -20,6 +22,8 @@ export interface VirtualClusterOptions {
   /** Of frames: the sender's queue is full. */
   readonly overflowRate: number;
   readonly delayMsMax: number;
+  /** A start reads what its member held at its end. Default false. */
+  readonly hasSnapshots?: boolean;
 }
 
 /** What both sides held when a sync began. */
@@ -50,6 +54,11 @@ export class VirtualMember {
   incarnationOnDisk: number = 0;
   /** What it wants to be true of its own entries; it survives a restart, as a VM does. */
   readonly wanted: Map<string, Uint8Array> = new Map();
+  /** What else its disk holds; lost with it. Whole states, if the cluster has snapshots. */
+  words: Map<OwnerId, ForgetWord> = new Map();
+  snapshot: readonly HostDelta[] = [];
+  /** It never comes back by itself. */
+  isGone: boolean = false;
   /** Grows with each start, so that what was addressed to an earlier one is late. */
   life: number = 0;
   readonly counts: Map<string, number> = new Map();
@@ -64,6 +73,7 @@ export class VirtualCluster {
   readonly random: () => number;
   readonly violations: string[] = [];
   readonly #delayMsMax: number;
+  readonly #hasSnapshots: boolean;
   #lossRate: number;
   #duplicationRate: number;
   #overflowRate: number;
@@ -79,6 +89,7 @@ export class VirtualCluster {
 
   constructor(options: VirtualClusterOptions) {
     this.#delayMsMax = options.delayMsMax;
+    this.#hasSnapshots = options.hasSnapshots ?? false;
     this.#lossRate = options.lossRate;
     this.#duplicationRate = options.duplicationRate;
     this.#overflowRate = options.overflowRate;
@@ -99,6 +110,8 @@ export class VirtualCluster {
       { self: member.owner, start },
       { random: this.random, ...standInCrypto(member.owner) },
     );
+    for (const word of member.words.values()) this.step(member, { kind: "forget", word });
+    this.step(member, { kind: "restore", deltas: member.snapshot });
     this.step(member, { kind: "begin" });
     for (const [key, value] of member.wanted) {
       if (key !== KEPT_KEY) this.step(member, { kind: "write", key, value });
@@ -115,8 +128,19 @@ export class VirtualCluster {
   /** Without a word. `losesDisk`: its next start does not know of this one. */
   crash(member: VirtualMember, losesDisk: boolean): void {
     for (const other of this.members) this.disconnect(member, other);
+    member.snapshot = this.#hasSnapshots && !losesDisk ? snapshotOf(member) : [];
     member.replica = undefined;
-    if (losesDisk) member.incarnationOnDisk = 0;
+    if (!losesDisk) return;
+    member.incarnationOnDisk = 0;
+    member.words.clear();
+  }
+
+  /** At `member`, as an operator has it: on disk with it, and written again at each start. */
+  forget(member: VirtualMember, gone: VirtualMember): void {
+    const upTo = member.replica?.store.head(gone.owner);
+    if (upTo === undefined) return;
+    const value = encodeForget({ upTo, name: memberName("gone") });
+    this.write(member, forgetKey(gone.owner), value);
   }
 
   write(member: VirtualMember, key: string, value: Uint8Array | null): void {
@@ -158,7 +182,7 @@ export class VirtualCluster {
     this.#lossRate = 0;
     this.#duplicationRate = 0;
     this.#overflowRate = 0;
-    for (const member of this.members) if (member.replica === undefined) this.start(member);
+    for (const member of this.members) if (member.replica === undefined && !member.isGone) this.start(member);
     for (const left of this.members) for (const right of this.members) this.connect(left, right);
   }
 
@@ -193,6 +217,9 @@ export class VirtualCluster {
         break;
       case "persist-incarnation":
         this.#persist(member, effect.incarnation);
+        break;
+      case "forgotten":
+        member.words.set(effect.word.owner, effect.word);
         break;
       case "count":
         member.counts.set(effect.counter, (member.counts.get(effect.counter) ?? 0) + effect.by);
@@ -253,6 +280,8 @@ export class VirtualCluster {
   #check(member: VirtualMember, change: EntryChange): void {
     const name = `${member.owner}/${member.life} ${change.owner} ${change.key}`;
     const before = this.#seen.get(name);
+    // Its owner did not delete it.
+    if (change.path === "forgotten") return;
     if (before !== undefined && compareVersions(change.version, before) <= 0) {
       this.violations.push(`single-writer: ${name} went back`);
     }
@@ -306,6 +335,12 @@ export class VirtualCluster {
     const at = this.#queue.findLastIndex((queued) => queued.atMs <= atMs);
     this.#queue.splice(at + 1, 0, event);
   }
+}
+
+function snapshotOf({ replica }: VirtualMember): readonly HostDelta[] {
+  if (replica === undefined) return [];
+  const request = { asker: ownerId("disk"), items: [], scope: "all", bytesMax: Infinity, turn: 0 } as const;
+  return answerDigest(replica.store, request).deltas;
 }
 
 function linkName(left: VirtualMember, right: VirtualMember): string {

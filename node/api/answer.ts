@@ -5,6 +5,7 @@
  * - `forbidden`: it came from a web page or for another host name. Nothing changed.
  * - `not-found`: there is no such thing here. Nothing changed.
  * - `locked`: another rollout of this app runs. Nothing changed; wait for it.
+ * - `alive`: it is still there, as the message says who knows. Nothing changed; stop it first.
  * - `too-large`: over a bound, which the message names. Nothing changed.
  * - `unavailable`: who is needed cannot be reached; the message names them. Ask again later.
  * - `timed-out`: it is done and stands, but was not in force everywhere in time; the message names where. Ask again to wait on.
@@ -16,6 +17,7 @@ export type ApiErrorCode =
   | "forbidden"
   | "not-found"
   | "locked"
+  | "alive"
   | "too-large"
   | "unavailable"
   | "timed-out"
@@ -27,6 +29,7 @@ const STATUS = {
   forbidden: 403,
   "not-found": 404,
   locked: 409,
+  alive: 409,
   "too-large": 413,
   unavailable: 503,
   "timed-out": 504,

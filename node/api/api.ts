@@ -8,6 +8,7 @@ import { addAppRoutes, relayTo } from "./apps.ts";
 import { ApiCounters } from "./counters.ts";
 import { addDebugRoutes } from "./debug.ts";
 import { addEntryRoutes } from "./entries.ts";
+import { addHostRoutes } from "./hosts.ts";
 import { addIntrospectionRoutes } from "./introspection.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
 import { metricsText } from "./metrics.ts";
@@ -37,6 +38,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addDebugRoutes(app, deps, metrics);
   addWatchRoutes(app, deps, counters);
   addQueryRoutes(app, deps, counters);
+  addHostRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));

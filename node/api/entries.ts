@@ -11,31 +11,25 @@ import {
   type MemberName,
   type Mesh,
   type OwnerId,
-  parseDuration,
   type Version,
 } from "../../mesh/index.ts";
 import { CUSTOM_PREFIX, type EntryWrite, type WaitOptions } from "../custom-entries.ts";
 import { readableValue, replaceUnprintable } from "../introspection/readable-value.ts";
 import { apiError, apiErrorBeside, endedBy, JSON_TYPE, readBounded, streamed } from "./answer.ts";
+import { type AppliedView, appliedView, timeoutOf } from "./applied-view.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
 const KEY_PATH = "/v1/entries/:key{.+}";
-const WAIT_DEFAULT_MS = 5_000;
-/** A client that waits longer does better to ask again. */
-const WAIT_MAX_MS: number = 10 * 60 * 1_000;
 /** Entries written to the reader at once. */
 const PAGE = 200;
 
 /** What `PUT` and `DELETE` answer. */
-export interface EntryWriteView {
+export interface EntryWriteView extends AppliedView {
   readonly key: string;
   /** The member that wrote it: this agent. */
   readonly owner: MemberName;
   readonly version: Version;
   readonly wait: "applied" | null;
-  /** In the order of their answers; `ms` from the write to the answer, on the writer's clock. */
-  readonly acks: readonly { readonly name: MemberName; readonly role: string; readonly ms: number }[];
-  readonly missing: readonly { readonly name: MemberName; readonly role: string; readonly why: string }[];
 }
 
 type WriteEntry = (key: string, context: Context<ApiEnv>, wait: WaitOptions | null) => Promise<EntryWrite>;
@@ -69,14 +63,14 @@ async function answerWrite(mesh: Mesh, context: Context<ApiEnv>, write: WriteEnt
   const written = await write(context.req.param("key") ?? "", context, wait);
   if (written.code !== "written") return apiError(written.code, written.message);
   const { key, version, applied } = written;
-  const { acks, missing } = (await applied) ?? { acks: [], missing: [] };
+  const report = (await applied) ?? { acks: [], missing: [] };
+  const { missing } = report;
   const view = {
     key,
     owner: mesh.self.name,
     version,
     wait: applied === null ? null : ("applied" as const),
-    acks: acks.map(({ name, role, ms }) => ({ name, role, ms: roundUp(ms) })),
-    missing: missing.map(({ name, role, why }) => ({ name, role, why })),
+    ...appliedView(report),
   } satisfies EntryWriteView;
   if (wait === null || missing.length === 0) return Response.json(view);
   return apiErrorBeside(view, "timed-out", describeMissing(key, wait.timeoutMs, missing));
@@ -88,20 +82,13 @@ function waitOf({ req }: Context<ApiEnv>): WaitOptions | null | string {
   if (wait !== undefined && wait !== "applied")
     return `wait must be "applied"; found ${JSON.stringify(wait)}`;
   if (wait === undefined) return timeout === undefined ? null : "timeout is for wait=applied";
-  const timeoutMs = timeout === undefined ? WAIT_DEFAULT_MS : parseDuration(timeout);
-  if (timeoutMs !== undefined && timeoutMs >= 1 && timeoutMs <= WAIT_MAX_MS)
-    return { timeoutMs, signal: req.raw.signal };
-  return `timeout must be a duration from 1ms to ${describeDuration(WAIT_MAX_MS)} with its unit, for example 5s`;
+  const timeoutMs = timeoutOf(timeout);
+  return typeof timeoutMs === "string" ? timeoutMs : { timeoutMs, signal: req.raw.signal };
 }
 
 function describeMissing(key: string, timeoutMs: number, missing: AppliedReport["missing"]): string {
   const names = missing.map(({ name, why }) => `${name} (${why})`).join(", ");
   return `${key} is written and stands; not in force within ${describeDuration(timeoutMs)} at ${names}`;
-}
-
-/** To the microsecond: it is an upper bound. */
-function roundUp(ms: number): number {
-  return Math.ceil(ms * 1_000) / 1_000;
 }
 
 // --- reading

@@ -2,6 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { EntryWriteView } from "../api/entries.ts";
+import type { HostForgottenView } from "../api/hosts.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, VmView } from "../deploy/app-view.ts";
@@ -167,14 +168,26 @@ export interface Submitted {
 
 const versionLoose = z.looseObject({ incarnation: z.number(), startId: z.number(), counter: z.number() });
 
+const appliedLoose = {
+  acks: z.array(z.looseObject({ name: z.string(), role: z.string(), ms: z.number() })),
+  missing: z.array(z.looseObject({ name: z.string(), role: z.string(), why: z.string() })),
+};
+
+export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
+  host: z.string(),
+  forgotten: z.enum(["now", "before"]),
+  vms: z.array(z.looseObject({ vm: z.string(), app: z.string() })),
+  silent: z.array(z.string()),
+  ...appliedLoose,
+}) as unknown as ZodType<HostForgottenView>;
+
 /** What `PUT` and `DELETE` of an entry answer. */
 export const entryWriteShape: ZodType<EntryWriteView> = z.looseObject({
   key: z.string(),
   owner: z.string(),
   version: versionLoose,
   wait: z.literal("applied").nullable(),
-  acks: z.array(z.looseObject({ name: z.string(), role: z.string(), ms: z.number() })),
-  missing: z.array(z.looseObject({ name: z.string(), role: z.string(), why: z.string() })),
+  ...appliedLoose,
 }) as unknown as ZodType<EntryWriteView>;
 
 /** An entry of some member, in the list. */

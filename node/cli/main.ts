@@ -7,6 +7,7 @@ import { EXIT } from "./exit-code.ts";
 import { EXIT_CODES, type SetExitCode } from "./program/asking.ts";
 import { addDeployCommands } from "./program/deploy-commands.ts";
 import { addEntryCommands } from "./program/entry-commands.ts";
+import { addHostCommands } from "./program/host-commands.ts";
 import { addIntrospectCommands } from "./program/introspect-commands.ts";
 import { addLocalCommands } from "./program/local-commands.ts";
 import { addMemberCommands } from "./program/member-commands.ts";
@@ -49,6 +50,7 @@ function createProgram(setExitCode: SetExitCode): Command {
   addShowCommands(program, setExitCode);
   addIntrospectCommands(program, setExitCode);
   addEntryCommands(program, setExitCode);
+  addHostCommands(program, setExitCode);
   addMemberCommands(program, setExitCode);
   addLocalCommands(program, setExitCode);
   return program;

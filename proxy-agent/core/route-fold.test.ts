@@ -110,6 +110,20 @@ describe("RouteFold", () => {
     expect(back.serial).toBe(marked.serial + 1);
   });
 
+  test("routes no more to the VMs of a host that is gone for good, and again when it is back", () => {
+    const state = newFold();
+    const vms = [desiredVm("hello-v1-1")];
+    fold([record(1, { vms }), vm("hello-v1-1", 5, 20_000)], state);
+    state.forgetHost(memberName("host-2"));
+    const before = state.build();
+    state.forgetHost(HOST_1);
+    const after = state.build();
+    const back = fold([vm("hello-v1-1", 1, 20_001)], state);
+    const portsIn = (table: RouteTable) =>
+      table.byHostname.get("hello.localhost")?.endpoints.map(({ address }) => address.port);
+    expect([before, after, back].map(portsIn)).toEqual([[20_000], [], [20_001]]);
+  });
+
   test("ends in one table, whatever the order of the entries and however often each comes", () => {
     const facts = [
       record(1, { vms: [desiredVm("hello-v1-1")] }),

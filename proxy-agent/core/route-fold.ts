@@ -81,6 +81,16 @@ export class RouteFold {
     return changed.size > 0;
   }
 
+  /** This host is gone for good, as a person said: what it told of its VMs counts no more. */
+  forgetHost(host: MemberName): void {
+    for (const [vm, byHost] of this.#heard) {
+      if (!byHost.delete(host)) continue;
+      if (byHost.size === 0) this.#heard.delete(vm);
+      const app = this.#appOf.get(vm);
+      if (app !== undefined) this.#dirty.add(app);
+    }
+  }
+
   /** A record as a voter answered it. */
   takeCommitted(committed: CommittedApp): Verdict {
     const { app } = committed.record;

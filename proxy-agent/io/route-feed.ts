@@ -6,6 +6,7 @@ import {
   type AppName,
   decodeCommittedApp,
   type Entry,
+  type EntryChange,
   fail,
   type MemberName,
   type Mesh,
@@ -36,6 +37,8 @@ export class RouteFeed {
   readonly #waiters = new Set<() => void>();
   readonly #away: AwayHosts;
   #names: ReadonlyMap<OwnerId, MemberName> = new Map();
+  /** Of owners that are no members any more, or not shown. */
+  readonly #formerNames = new Map<OwnerId, MemberName>();
   #table: RouteTable = EMPTY_TABLE;
   #immediate: NodeJS.Immediate | undefined;
   #unsubscribes: readonly (() => void)[] = [];
@@ -60,7 +63,7 @@ export class RouteFeed {
   start(): void {
     const { mesh } = this.#deps;
     this.#unsubscribes = [
-      mesh.onChange((change) => this.#take(change)),
+      mesh.onChange((change) => (change.path === "forgotten" ? this.#forget(change) : this.#take(change))),
       mesh.onMembers(() => this.#lookAtMembers()),
     ];
     this.#lookAtMembers();
@@ -132,6 +135,15 @@ export class RouteFeed {
     if (owner !== undefined) this.#judge(this.#fold.take(entry, owner));
   }
 
+  /** Its name may be gone from the members before the first change that tells of it; or another owner has it by now. */
+  #forget({ owner }: EntryChange): void {
+    const host = this.#names.get(owner) ?? this.#formerNames.get(owner);
+    this.#formerNames.delete(owner);
+    if (host === undefined || this.#deps.mesh.named(host).length > 0) return;
+    this.#fold.forgetHost(host);
+    this.#immediate ??= setImmediate(() => this.flush());
+  }
+
   #judge(verdict: Verdict): void {
     if (verdict.kind === "refused") {
       this.#refused += 1;
@@ -160,6 +172,8 @@ export class RouteFeed {
     const isSame =
       names.size === this.#names.size && [...names].every(([owner, name]) => this.#names.get(owner) === name);
     if (isSame) return;
+    for (const [owner, name] of this.#names) if (!names.has(owner)) this.#formerNames.set(owner, name);
+    for (const owner of names.keys()) this.#formerNames.delete(owner);
     this.#names = names;
     for (const prefix of [APP_PREFIX, VM_PREFIX])
       for (const entry of mesh.store.list(prefix)) this.#take(entry);

@@ -3,7 +3,16 @@ import { LivenessCluster } from "./cluster.ts";
 import { FAULTS, measureDetection, measureFalseDeaths } from "./measure.ts";
 
 const SEEDS = Array.from({ length: 5 }, (_, index) => 100 + index);
-const FIFTY = { members: 50, links: 49, isLifeguard: true, place: "lan", loss: 0 } as const;
+const FIFTY = {
+  members: 50,
+  links: 49,
+  isLifeguard: true,
+  place: "lan",
+  loss: 0,
+  slow: 0,
+  lossy: 0,
+  lossyLoss: 0,
+} as const;
 
 describe("fifty members", () => {
   test.each(FAULTS)("see one that is %s, all of them, and blame nobody else", (fault) => {
@@ -15,7 +24,7 @@ describe("fifty members", () => {
 
   test("of whom some have little CPU, over links that lose, hold nobody dead that is well", () => {
     for (const seed of SEEDS) {
-      const found = measureFalseDeaths({ ...FIFTY, seed, loss: 0.02 }, { slow: 3, seconds: 30 });
+      const found = measureFalseDeaths({ ...FIFTY, seed, slow: 3, loss: 0.02, lossy: 3, lossyLoss: 0.3 }, 30);
       expect([seed, found.deaths]).toEqual([seed, 0]);
     }
   });
@@ -29,10 +38,11 @@ describe("fifty members", () => {
       });
       cluster.run(5_000);
       cluster.part((index) => index % 2);
-      cluster.run(60_000);
+      // Longer than any suspicion; that the brake holds for as long as it lasts is held in core/judging.test.ts.
+      cluster.run(15_000);
       expect(cluster.judgement(0, 1)).toBe("suspect");
       cluster.part(() => 0);
-      cluster.run(20_000);
+      cluster.run(10_000);
       const all = cluster.observers();
       const others = all.flatMap((observer) =>
         all.filter((member) => cluster.judgement(observer, member) !== "alive"),

@@ -18,6 +18,11 @@ import { seededRandom } from "../seeded-random.ts";
 /** A member that gets a tenth of its CPU, in the worst way: nothing for long, then a little. */
 const SLOW_PERIOD_MS = 5_000;
 const SLOW_RUN_MS = 500;
+/** Of its CPU for each message or timer: about what one costs in a real member on a loaded machine. */
+const SLOW_EVENT_MS = 1;
+/** TCP's first retransmission; each after that takes twice as long (RFC 6298). */
+const RETRANSMIT_FIRST_MS = 200;
+const RETRANSMITS_MAX = 6;
 /** A frozen member's events are looked at again after this. */
 const FROZEN_LOOK_MS = 1_000;
 const LAN_MS = 0.5;
@@ -31,8 +36,11 @@ export interface LivenessClusterOptions {
   readonly seed: number;
   readonly isLifeguard: boolean;
   readonly place: "lan" | "wan";
-  /** Of each message, 0 to 1. */
+  /** Of each packet, 0 to 1. */
   readonly loss: number;
+  /** So many of the last members have links that lose more: `lossyLoss`, both ways. */
+  readonly lossy: number;
+  readonly lossyLoss: number;
 }
 
 export interface SimJudgement {
@@ -53,12 +61,18 @@ interface Member {
   mode: Mode;
   /** Which half of a partition it is in. */
   side: number;
+  /** What a slow one has not come to yet. As in a real one, what is due by the clock is done before what was received. */
+  readonly due: Event[];
+  readonly received: Event[];
+  isRunning: boolean;
   readonly judgements: Map<number, LivenessState>;
 }
 
 type Event =
   | { readonly kind: "input"; readonly to: number; readonly from: number; readonly input: LivenessInput }
-  | { readonly kind: "life"; readonly to: number; readonly of: number };
+  | { readonly kind: "life"; readonly to: number; readonly of: number }
+  /** A slow one takes the next thing. */
+  | { readonly kind: "run"; readonly to: number };
 
 export class LivenessCluster {
   readonly #options: LivenessClusterOptions;
@@ -69,6 +83,8 @@ export class LivenessCluster {
   readonly #listeners: ((judgement: SimJudgement) => void)[] = [];
   /** By accuser and accused, the newest: what comes late does not win. */
   readonly #said = new Map<string, Accusation | null>();
+  /** When the last message of a stream arrives: TCP keeps the order. By `from * members + to`. */
+  readonly #arrivals = new Map<number, number>();
   #nowMs = 0;
   sent = 0;
 
@@ -132,7 +148,8 @@ export class LivenessCluster {
     const life = { incarnation: 1, refutation: 0 };
     const judgements = new Map<number, LivenessState>();
     const detector = this.#newDetector(owner, life);
-    return { index, owner, links: new Set(), detector, life, mode: "up", side: 0, judgements };
+    const waiting = { due: [], received: [], isRunning: false };
+    return { index, owner, links: new Set(), detector, life, mode: "up", side: 0, ...waiting, judgements };
   }
 
   #newDetector(self: OwnerId, life: Member["life"]): Liveness {
@@ -233,30 +250,28 @@ export class LivenessCluster {
     const index = this.#indexes.get(to);
     if (index === undefined || !from.links.has(index)) return;
     this.sent += 1;
-    // The stream is TCP's: what is lost comes later, after a retransmission or two.
-    const isLost = this.#random() < this.#options.loss;
-    const delayMs = this.#delayMs(from.index, index) + (isLost ? 200 + 400 * this.#random() : 0);
-    this.#later(delayMs, {
-      to: index,
-      from: from.index,
-      input: { kind: "message", from: from.owner, message },
-    });
+    const stream = from.index * this.#options.members + index;
+    const delayMs = this.#delayMs(from.index, index) + this.#retransmitMs(from.index, index);
+    const atMs = Math.max(this.#arrivals.get(stream) ?? 0, this.#nowMs + delayMs);
+    this.#arrivals.set(stream, atMs);
+    const input: LivenessInput = { kind: "message", from: from.owner, message };
+    this.#queue.push(atMs, { kind: "input", to: index, from: from.index, input });
   }
 
   #spread(accuser: Member, suspect: OwnerId, accusation: Accusation | null): void {
     this.#said.set(`${accuser.owner} ${suspect}`, accusation);
     const input: LivenessInput = { kind: "accusation", accuser: accuser.owner, suspect, accusation };
-    for (const { index } of this.#members) {
-      if (index === accuser.index) continue;
-      this.#later(this.#gossipMs(accuser.index, index), { to: index, from: accuser.index, input });
-    }
+    this.#gossip(accuser, (index) => ({ kind: "input", to: index, from: accuser.index, input }));
   }
 
   #spreadLife(member: Member): void {
+    this.#gossip(member, (index) => ({ kind: "life", to: index, of: member.index }));
+  }
+
+  #gossip(from: Member, eventTo: (index: number) => Event): void {
     for (const { index } of this.#members) {
-      if (index === member.index) continue;
-      const atMs = this.#nowMs + this.#gossipMs(member.index, index);
-      this.#queue.push(atMs, { kind: "life", to: index, of: member.index });
+      if (index !== from.index)
+        this.#queue.push(this.#nowMs + this.#gossipMs(from.index, index), eventTo(index));
     }
   }
 
@@ -267,9 +282,23 @@ export class LivenessCluster {
     return baseMs * (1 + 0.2 * this.#random());
   }
 
+  #lossOf(from: number, to: number): number {
+    const { members, lossy, loss, lossyLoss } = this.#options;
+    return Math.max(from, to) >= members - lossy ? lossyLoss : loss;
+  }
+
+  /** The stream is TCP's: what is lost comes later. */
+  #retransmitMs(from: number, to: number): number {
+    const loss = this.#lossOf(from, to);
+    let delayMs = 0;
+    for (let times = 0; times < RETRANSMITS_MAX && this.#random() < loss; times += 1)
+      delayMs += RETRANSMIT_FIRST_MS * 2 ** times;
+    return delayMs;
+  }
+
   #gossipMs(from: number, to: number): number {
     const hops = 1 + Math.floor(GOSSIP_HOPS_MAX * this.#random());
-    const isLost = this.#random() < this.#options.loss;
+    const isLost = this.#random() < this.#lossOf(from, to);
     return hops * this.#delayMs(from, to) + (isLost ? REPAIR_MS * (0.5 + this.#random()) : 0);
   }
 
@@ -279,30 +308,51 @@ export class LivenessCluster {
 
   #deliver(event: Event): void {
     const to = this.#at(event.to);
-    const from = this.#at(event.kind === "life" ? event.of : event.from);
     if (to.mode === "killed") return;
-    const waitMs = this.#waitMs(to);
-    if (waitMs > 0) this.#queue.push(this.#nowMs + waitMs, event);
-    else if (from === to || this.#passes(from, to)) this.#take(to, event);
+    if (event.kind === "run") this.#runSlow(to);
+    else if (to.mode === "frozen") this.#queue.push(this.#nowMs + FROZEN_LOOK_MS, event);
+    else if (to.mode === "slow") this.#wait(to, event);
+    else this.#arrive(to, event);
+  }
+
+  #arrive(to: Member, event: Exclude<Event, { kind: "run" }>): void {
+    const from = this.#at(event.kind === "life" ? event.of : event.from);
+    if (from === to || this.#passes(from, to)) this.#take(to, event);
     // Gossip that did not pass is repaired once it can; a message on a stream is lost with it.
     else if (event.kind === "life" || event.input.kind === "accusation") {
       this.#queue.push(this.#nowMs + REPAIR_MS, event);
     }
   }
 
-  /** Until it runs again. */
-  #waitMs({ mode, index }: Member): number {
-    if (mode === "frozen") return FROZEN_LOOK_MS;
-    if (mode !== "slow") return 0;
-    const phaseMs = (this.#nowMs + index * 37) % SLOW_PERIOD_MS;
-    return phaseMs < SLOW_RUN_MS ? 0 : SLOW_PERIOD_MS - phaseMs + 0.001;
+  // --- those with little CPU
+
+  #wait(to: Member, event: Event): void {
+    const isTimer = event.kind === "input" && event.input.kind === "timer";
+    (isTimer ? to.due : to.received).push(event);
+    if (!to.isRunning) this.#runNext(to, this.#nowMs);
+  }
+
+  /** Once it has CPU again, from `atMs` on. */
+  #runNext(to: Member, atMs: number): void {
+    to.isRunning = true;
+    const phaseMs = (atMs + to.index * 37) % SLOW_PERIOD_MS;
+    const waitMs = phaseMs < SLOW_RUN_MS ? 0 : SLOW_PERIOD_MS - phaseMs + 0.001;
+    this.#queue.push(atMs + waitMs, { kind: "run", to: to.index });
+  }
+
+  #runSlow(to: Member): void {
+    to.isRunning = false;
+    const next = to.due.shift() ?? to.received.shift();
+    if (next === undefined || next.kind === "run") return;
+    this.#arrive(to, next);
+    if (to.due.length + to.received.length > 0) this.#runNext(to, this.#nowMs + SLOW_EVENT_MS);
   }
 
   #passes(from: Member, to: Member): boolean {
     return from.side === to.side && from.mode !== "cut-out" && to.mode !== "cut-in";
   }
 
-  #take(to: Member, event: Event): void {
+  #take(to: Member, event: Exclude<Event, { kind: "run" }>): void {
     if (event.kind === "life") {
       const { owner, life } = this.#at(event.of);
       this.#step(to, { kind: "member", member: { owner, life, hasLeft: false } });

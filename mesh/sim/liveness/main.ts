@@ -3,14 +3,20 @@
 
 import { parseArgs } from "node:util";
 import { messageOf } from "../../result.ts";
-import { type Detection, FAULTS, measureDetection, measureFalseDeaths } from "./measure.ts";
+import { runPool } from "../worker-pool.ts";
+import { FAULTS } from "./measure.ts";
+import type { Case, CaseResult } from "./run-case.ts";
 
-const HELP = `Usage: npm run sim:liveness -- [--hosts 1000] [--links 100] [--seeds 20] [--seed 1] [--place lan|wan]
-                                [--loss 0.01] [--slow 10] [--seconds 30] [--json]
+const HELP = `Usage: npm run sim:liveness -- [--hosts 1000] [--links 100] [--seeds 20] [--seed 1] [--place lan|wan] [--loss 0.01]
+                                [--slow 10] [--lossy 10] [--lossy-loss 0.3] [--seconds 20] [--workers N] [--json]
 
-One member of --hosts is killed, frozen, or cut off one way, in each of --seeds runs: how long until the first and until all
-others hold it dead. Then nobody fails, but --slow members get a tenth of their CPU and messages are lost: who is blamed that
-is well. Each with Lifeguard, local health and two accusers, and as plain SWIM without.`;
+Of --hosts members --slow get a tenth of their CPU in the worst way (nothing for 4.5 s, then all for 0.5 s), and the links of
+--lossy others lose a share of --lossy-loss of their packets, all others --loss. In each of --seeds runs one member more is
+killed, frozen, or cut off one way (cut-in: nothing reaches it; cut-out: nothing of it reaches others): how long until the
+first and until all others that have their CPU hold it dead. In further runs nobody fails for --seconds. Counted in all: deaths that
+anybody declared of members that live and have their CPU. Each seed runs twice: with Lifeguard, two accusers, local health and
+all, and as plain SWIM (suspicion for the same shortest time, one accuser, no local health). Exit code 1: with Lifeguard a fault
+was not seen, or one was declared dead that was well.`;
 
 interface Command {
   readonly hosts: number;
@@ -20,6 +26,9 @@ interface Command {
   readonly place: "lan" | "wan";
   readonly loss: number;
   readonly slow: number;
+  readonly lossy: number;
+  readonly lossyLoss: number;
+  readonly workers: number | undefined;
   readonly seconds: number;
   readonly isJson: boolean;
 }
@@ -37,6 +46,9 @@ function parseCommand(args: readonly string[]): Command | "help" {
     place: text,
     loss: text,
     slow: text,
+    lossy: text,
+    "lossy-loss": text,
+    workers: text,
     seconds: text,
     json: flag,
     help: flag,
@@ -45,7 +57,7 @@ function parseCommand(args: readonly string[]): Command | "help" {
   if (values.help === true) return "help";
   const { place = "lan" } = values;
   if (place !== "lan" && place !== "wan") throw new UsageError(`--place: lan or wan, not "${place}"`);
-  const hosts = numberOf("hosts", values.hosts ?? "1000", 3, 2_000);
+  const hosts = numberOf("hosts", values.hosts ?? "1000", 4, 2_000);
   return {
     hosts,
     links: numberOf("links", values.links ?? String(Math.min(100, hosts - 1)), 2, hosts - 1),
@@ -53,8 +65,11 @@ function parseCommand(args: readonly string[]): Command | "help" {
     firstSeed: numberOf("seed", values.seed ?? "1", 0, 2 ** 31),
     place,
     loss: numberOf("loss", values.loss ?? "0.01", 0, 0.5),
-    slow: numberOf("slow", values.slow ?? "10", 0, hosts),
-    seconds: numberOf("seconds", values.seconds ?? "30", 1, 3_600),
+    slow: numberOf("slow", values.slow ?? "10", 0, hosts / 4),
+    lossy: numberOf("lossy", values.lossy ?? "10", 0, hosts / 4),
+    lossyLoss: numberOf("lossy-loss", values["lossy-loss"] ?? "0.3", 0, 0.9),
+    workers: values.workers === undefined ? undefined : numberOf("workers", values.workers, 1, 64),
+    seconds: numberOf("seconds", values.seconds ?? "20", 1, 3_600),
     isJson: values.json === true,
   };
 }
@@ -62,13 +77,16 @@ function parseCommand(args: readonly string[]): Command | "help" {
 function numberOf(name: string, text: string, min: number, max: number): number {
   const value = Number(text);
   const isFit =
-    text.trim() !== "" && value >= min && value <= max && (name === "loss" || Number.isInteger(value));
+    text.trim() !== "" && value >= min && value <= max && (name.endsWith("loss") || Number.isInteger(value));
   if (!isFit) throw new UsageError(`--${name}: from ${min} to ${max}, not "${text}"`);
   return value;
 }
 
+const WAYS = ["lifeguard", "swim"] as const;
+type Way = (typeof WAYS)[number];
+
 interface Row {
-  readonly way: "lifeguard" | "swim";
+  readonly way: Way;
   readonly fault: string;
   readonly first: Percentiles;
   readonly last: Percentiles;
@@ -89,50 +107,79 @@ function percentiles(values: readonly number[]): Percentiles {
   return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }
 
-function rowOf(way: Row["way"], fault: string, runs: readonly Detection[]): Row {
+interface Blamed {
+  readonly way: Way;
+  readonly deaths: number;
+  readonly members: number;
+  readonly messagesPerSecond: number;
+}
+
+function casesOf(command: Command): readonly Case[] {
+  const { hosts: members, links, seeds, firstSeed, seconds, place, loss, slow, lossy, lossyLoss } = command;
+  const each = Array.from({ length: seeds }, (_, index) => firstSeed + index);
+  const setting = { members, links, place, loss, slow, lossy, lossyLoss };
+  return each.flatMap((seed) =>
+    WAYS.flatMap((way) =>
+      [...FAULTS, "none" as const].map((fault) => {
+        const options = { ...setting, seed, isLifeguard: way === "lifeguard" };
+        return { options, fault, seconds };
+      }),
+    ),
+  );
+}
+
+function wayOf({ options }: Case): Way {
+  return options.isLifeguard ? "lifeguard" : "swim";
+}
+
+function rowOf(way: Way, fault: string, results: readonly CaseResult[]): Row {
+  const runs = results.flatMap((one) =>
+    wayOf(one) === way && one.fault === fault ? (one.detection ?? []) : [],
+  );
   const last = runs.flatMap(({ lastMs }) => lastMs ?? []);
   return {
     way,
     fault,
-    first: percentiles(runs.map(({ firstMs }) => firstMs)),
+    first: percentiles(runs.flatMap(({ firstMs }) => firstMs ?? [])),
     last: percentiles(last),
     unseen: runs.length - last.length,
     falseDeaths: runs.reduce((sum, { falseDeaths }) => sum + falseDeaths, 0),
   };
 }
 
-function run(command: Command): number {
-  const { hosts: members, links, seeds, firstSeed, place, slow, seconds } = command;
-  const all = Array.from({ length: seeds }, (_, index) => firstSeed + index);
-  const ways = ["lifeguard", "swim"] as const;
-  const optionsOf = (way: Row["way"], seed: number, loss: number) =>
-    ({ members, links, seed, isLifeguard: way === "lifeguard", place, loss }) as const;
-  const rows = ways.flatMap((way) =>
-    FAULTS.map((fault) =>
-      rowOf(
-        way,
-        fault,
-        all.map((seed) => measureDetection(optionsOf(way, seed, 0), fault)),
-      ),
-    ),
-  );
-  const blamed = ways.map((way) => {
-    const runs = all.map((seed) => measureFalseDeaths(optionsOf(way, seed, command.loss), { slow, seconds }));
-    const sum = (of: (one: (typeof runs)[number]) => number) =>
-      runs.reduce((total, one) => total + of(one), 0);
-    const messagesPerSecond = Math.round((10 * sum((one) => one.messagesPerSecond)) / runs.length) / 10;
-    return { way, deaths: sum((one) => one.deaths), members: sum((one) => one.members), messagesPerSecond };
+function blamedOf(way: Way, results: readonly CaseResult[]): Blamed {
+  const runs = results.flatMap((one) => (wayOf(one) === way ? (one.blamed ?? []) : []));
+  const sum = (of: (one: (typeof runs)[number]) => number) => runs.reduce((total, one) => total + of(one), 0);
+  const messagesPerSecond = Math.round((10 * sum((one) => one.messagesPerSecond)) / runs.length) / 10;
+  return { way, deaths: sum((one) => one.deaths), members: sum((one) => one.members), messagesPerSecond };
+}
+
+async function run(command: Command): Promise<number> {
+  const tasks = casesOf(command);
+  const pool = {
+    worker: new URL("./case-worker.ts", import.meta.url),
+    tasks,
+    describe: (one: Case) => `seed ${one.options.seed}, ${wayOf(one)}, ${one.fault}`,
+    ...(command.workers !== undefined && { workers: command.workers }),
+  };
+  let done = 0;
+  const results = await runPool<Case, CaseResult>(pool, (one) => {
+    done += 1;
+    if (!command.isJson && process.stderr.isTTY)
+      process.stderr.write(`\r${done} of ${tasks.length}: ${pool.describe(one)}`.padEnd(70));
   });
-  const setting = { hosts: members, links, seeds, firstSeed, place, loss: command.loss, slow, seconds };
-  if (command.isJson)
-    process.stdout.write(`${JSON.stringify({ ...setting, detection: rows, false: blamed })}\n`);
+  if (!command.isJson && process.stderr.isTTY) process.stderr.write("\n");
+  const rows = WAYS.flatMap((way) => FAULTS.map((fault) => rowOf(way, fault, results)));
+  const blamed = WAYS.map((way) => blamedOf(way, results));
+  const { isJson, workers, ...setting } = command;
+  if (isJson) process.stdout.write(`${JSON.stringify({ ...setting, detection: rows, false: blamed })}\n`);
   else print(setting, rows, blamed);
   const ours = rows.filter(({ way }) => way === "lifeguard");
   const isGood = ours.every(({ unseen, falseDeaths }) => unseen === 0 && falseDeaths === 0);
   return isGood && blamed[0]?.deaths === 0 ? 0 : 1;
 }
 
-function print(setting: object, rows: readonly Row[], blamed: readonly object[]): void {
+function print(setting: object, rows: readonly Row[], blamed: readonly Blamed[]): void {
   const write = (line: string) => process.stdout.write(`${line}\n`);
   write(
     `${JSON.stringify(setting)}\nway        fault    first p50/p99/max ms    last p50/p99/max ms    unseen  false deaths`,
@@ -142,14 +189,17 @@ function print(setting: object, rows: readonly Row[], blamed: readonly object[])
     write(
       `${way.padEnd(10)} ${fault.padEnd(8)} ${show(first)}  ${show(last)} ${String(unseen).padEnd(7)} ${falseDeaths}`,
     );
-  write("nobody fails, some are slow, messages are lost:");
-  for (const row of blamed) write(`  ${JSON.stringify(row)}`);
+  write("nobody fails:");
+  for (const { way, deaths, members, messagesPerSecond } of blamed)
+    write(
+      `${way.padEnd(10)} false deaths ${deaths}, of ${members} members; ${messagesPerSecond} messages a member and second`,
+    );
 }
 
-function main(args: readonly string[]): number {
+async function main(args: readonly string[]): Promise<number> {
   try {
     const command = parseCommand(args);
-    if (command !== "help") return run(command);
+    if (command !== "help") return await run(command);
     process.stdout.write(`${HELP}\n`);
     return 0;
   } catch (error) {
@@ -158,4 +208,4 @@ function main(args: readonly string[]): number {
   }
 }
 
-process.exitCode = main(process.argv.slice(2));
+process.exitCode = await main(process.argv.slice(2));

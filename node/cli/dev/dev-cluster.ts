@@ -125,6 +125,17 @@ export class DevCluster {
     await this.#member(member).ready();
   }
 
+  /** Kills a member, and lets it stay away until `restart`. Of an agent its VMs run on. */
+  lose(member: string): Promise<void> {
+    return this.#member(member).lose();
+  }
+
+  /** Resolves when it is ready. */
+  async restart(member: string): Promise<void> {
+    this.#member(member).restart();
+    await this.ready(member);
+  }
+
   /** Stops proxies, then agents with their VMs, then VMs whose agent was down. Nothing of the cluster runs afterwards. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();

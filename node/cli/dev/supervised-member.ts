@@ -35,6 +35,7 @@ export class SupervisedMember {
   readonly #onChange: () => void;
   #child: ChildProcess;
   #stopping = false;
+  #isLost = false;
   #restartDelayMs = RESTART_DELAY_MS;
   #restartTimer: NodeJS.Timeout | null = null;
 
@@ -73,6 +74,24 @@ export class SupervisedMember {
     }
   }
 
+  /** SIGKILL, and it stays away until `restart`: a machine that is off. Resolves once it is gone. */
+  async lose(): Promise<void> {
+    this.#isLost = true;
+    if (this.#restartTimer !== null) clearTimeout(this.#restartTimer);
+    if (hasEnded(this.#child)) return;
+    const exited = once(this.#child, "exit");
+    this.#child.kill("SIGKILL");
+    await exited;
+  }
+
+  /** Of one that was lost. */
+  restart(): void {
+    if (!this.#isLost || this.#stopping) return;
+    this.#isLost = false;
+    this.#child = this.#spawn();
+    this.#onChange();
+  }
+
   /** Ends its stdin, which it takes as its parent's end; SIGKILL at the deadline. It is not started again. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -108,7 +127,7 @@ export class SupervisedMember {
   }
 
   #onEnd(ranMs: number): void {
-    if (this.#stopping) return;
+    if (this.#stopping || this.#isLost) return;
     this.#restartDelayMs =
       ranMs > STEADY_MS ? RESTART_DELAY_MS : Math.min(this.#restartDelayMs * 2, RESTART_DELAY_MS_MAX);
     this.#restartTimer = setTimeout(() => {

@@ -1,0 +1,54 @@
+// host forget: a person's word that a host is gone for good.
+
+import { describeDuration, parseDuration } from "../../../mesh/index.ts";
+import type { HostForgottenView } from "../../api/hosts.ts";
+import { hostForgottenShape } from "../answers.ts";
+import { ApiError } from "../api-client.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type ClientOptions, print, printJson, UsageError, withAgent } from "../session.ts";
+import { plainText } from "../table.ts";
+
+const TIMEOUT_DEFAULT = "5s";
+/** The agent answers when the time is over: it gets this much more, for asking others first too. */
+const ANSWER_MARGIN_MS = 8_000;
+
+export interface ForgetOptions extends ClientOptions {
+  readonly timeout?: string;
+}
+
+export function forgetHost(host: string, options: ForgetOptions): Promise<ExitCode> {
+  return withAgent("host forget", options, async ({ client, signal }) => {
+    const { timeout = TIMEOUT_DEFAULT } = options;
+    const timeoutMs = parseDuration(timeout);
+    if (timeoutMs === undefined)
+      throw new UsageError(`--timeout must be a duration with its unit, for example 5s; found ${timeout}`);
+    const path = `/v1/hosts/${encodeURIComponent(host)}/forget?timeout=${encodeURIComponent(timeout)}`;
+    const request = { method: "POST", path, answerTimeoutMs: timeoutMs + ANSWER_MARGIN_MS } as const;
+    const view = hostForgottenShape.parse(await client.json(request, signal).catch(timedOutView));
+    const exitCode = view.missing.length === 0 ? EXIT.done : EXIT.doneExcept;
+    if (options.json === true) printJson({ ...view, exitCode });
+    else for (const line of forgottenLines(view, timeoutMs)) print(plainText(line));
+    return exitCode;
+  });
+}
+
+/** It is done: that not all have heard of it yet is an answer, not a failure. */
+function timedOutView(error: unknown): unknown {
+  if (error instanceof ApiError && error.code === "timed-out") return error.answer;
+  throw error;
+}
+
+function forgottenLines(view: HostForgottenView, timeoutMs: number): readonly string[] {
+  const { host, forgotten, vms, silent, acks, missing } = view;
+  if (forgotten === "before") return [`${host} was forgotten before`];
+  const names = vms.map(({ vm }) => vm).join(", ");
+  return [
+    `${host} is forgotten: its entries are gone here and at ${acks.length} of ${acks.length + missing.length} others; a new start of it is welcome`,
+    ...(vms.length === 0 ? [] : [`nobody routes to its VMs any more, which records still name: ${names}`]),
+    ...(silent.length === 0 ? [] : [`did not say whether they hear it: ${silent.join(", ")}`]),
+    ...missing.map(({ name, role, why }) => `missing: ${role} ${name}: ${why}`),
+    ...(missing.length === 0
+      ? []
+      : [`not heard by all within ${describeDuration(timeoutMs)}; they will hear of it when they are back`]),
+  ];
+}

@@ -1,0 +1,111 @@
+import { afterEach, expect, test } from "vitest";
+import {
+  appKey,
+  appName,
+  type EntryChange,
+  encodeAppRecord,
+  encodeCommittedApp,
+  encodeRecord,
+  type MemberName,
+  type Mesh,
+  memberName,
+  vmKey,
+  vmName,
+} from "../../mesh/index.ts";
+import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { AckState } from "../core/ack-state.ts";
+import { appRecord, desiredVm, HOST_1, silent, vmEntry } from "../testing/cluster.ts";
+import { RouteFeed } from "./route-feed.ts";
+
+const HOST_2 = memberName("host-2");
+const meshes: Mesh[] = [];
+let feed: RouteFeed;
+
+afterEach(async () => {
+  feed.stop();
+  await Promise.all(meshes.splice(0).map((mesh) => mesh.stop()));
+});
+
+function join(hub: MemoryHub, name: string, role: "host" | "proxy"): Mesh {
+  const mesh = hub.join({ name, role });
+  mesh.announce();
+  meshes.push(mesh);
+  return mesh;
+}
+
+function hosts(): readonly string[] {
+  feed.flush();
+  return feed.table.byHostname.get("hello.localhost")?.endpoints.map(({ host }) => host) ?? [];
+}
+
+/** One VM each, both routed to. */
+function serveOn(voter: Mesh, other: Mesh): void {
+  const vms = [desiredVm("hello-v1-1"), { ...desiredVm("hello-v1-2"), host: HOST_2 }];
+  const record = encodeAppRecord(appRecord({ vms }));
+  voter.write(appKey(appName("hello")), encodeCommittedApp(1, record));
+  runs(voter, "hello-v1-1");
+  runs(other, "hello-v1-2");
+}
+
+function runs(mesh: Mesh, vm: string): void {
+  mesh.write(vmKey(vmName(vm)), encodeRecord(vmEntry(vm, 20_000, { host: mesh.self.name })));
+}
+
+test("a host whose name went first is forgotten all the same", async () => {
+  const hub = new MemoryHub();
+  const [voter, other, proxy] = [
+    join(hub, HOST_1, "host"),
+    join(hub, HOST_2, "host"),
+    join(hub, "proxy-1", "proxy"),
+  ];
+  serveOn(voter, other);
+  // As when one answer brings the word and an entry of some other member: that is told first, and the store has it all.
+  const listeners: (() => void)[] = [];
+  const tellAll = (): void => {
+    for (const tell of listeners) tell();
+  };
+  const mesh = {
+    store: proxy.store,
+    members: () => proxy.members(),
+    named: (name: MemberName) => proxy.named(name),
+    onMembers: (listener: () => void) => {
+      listeners.push(listener);
+      return () => undefined;
+    },
+    onChange: (listener: (change: EntryChange) => void) =>
+      proxy.onChange((change) => {
+        if (change.path === "forgotten") tellAll();
+        listener(change);
+      }),
+  } as unknown as Mesh;
+  feed = new RouteFeed({ voters: [HOST_1] }, { mesh, acks: new AckState(), logger: silent });
+  feed.start();
+  await Promise.resolve();
+  tellAll();
+  expect(hosts()).toEqual([HOST_1, HOST_2]);
+  await other.stop();
+  await voter.forget(other.self.owner);
+  await Promise.resolve();
+  expect(hosts()).toEqual([HOST_1]);
+});
+
+test("the VMs of a host that is forgotten leave the table, those of others stay, and come back with it", async () => {
+  const hub = new MemoryHub();
+  const [voter, other, proxy] = [
+    join(hub, HOST_1, "host"),
+    join(hub, HOST_2, "host"),
+    join(hub, "proxy-1", "proxy"),
+  ];
+  serveOn(voter, other);
+  feed = new RouteFeed({ voters: [HOST_1] }, { mesh: proxy, acks: new AckState(), logger: silent });
+  feed.start();
+  await Promise.resolve();
+  expect(hosts()).toEqual([HOST_1, HOST_2]);
+  await other.stop();
+  await voter.forget(other.self.owner);
+  await Promise.resolve();
+  expect(hosts()).toEqual([HOST_1]);
+  runs(join(hub, HOST_2, "host"), "hello-v1-2");
+  await Promise.resolve();
+  expect(hosts()).toEqual([HOST_1, HOST_2]);
+});
