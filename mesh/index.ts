@@ -11,6 +11,7 @@ export {
   toMemberConfig,
   toMultiaddr,
 } from "./config.ts";
+export type { ConvergenceView } from "./core/convergence.ts";
 export * from "./core/ids.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { createClusterRoot } from "./io/cluster-root.ts";

@@ -65,6 +65,17 @@ export const CALL_ERROR_CHARS_MAX: number = 1_024;
 export const APPLIED_WAITS_MAX: number = 1_024;
 /** How often who has not answered is asked again: only a full queue loses a question, so it need not be fast. */
 export const APPLIED_REPEAT_MS: number = 1_000;
+/** From a write to the end of its measurement: who has not said by then that it has it makes it lost. The last bucket ends there. */
+export const CONVERGENCE_DEADLINE_MS: number = 30_000;
+/** Writes of ours that are measured at once: some 270 a second behind a member that says nothing. About 150 bytes each. */
+export const CONVERGENCE_WRITES_MAX: number = 8_192;
+/**
+ * How long a member gathers what it tells those whose state it follows, jittered by half. Longer than a change takes to go
+ * round, so that measuring does not stand in its way; it tells how long ago it was, so the wait is in no measurement.
+ */
+export const FOLLOW_REPORT_MS: number = 100;
+/** Steps of one owner in one such report; what comes beyond is told as one with the last. */
+export const FOLLOW_STEPS_MAX: number = 64;
 /** Calls that one peer may have running here; over it the stream is reset. */
 export const CALLS_PER_PEER_MAX: number = 64;
 /** Peers connected at once. libp2p's own default; a full mesh beyond it is not promised. */

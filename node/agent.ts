@@ -17,6 +17,7 @@ import {
   toMultiaddr,
 } from "../mesh/index.ts";
 import { createApi } from "./api/api.ts";
+import { convergenceMetrics } from "./api/convergence-metrics.ts";
 import {
   type ApiListener,
   type ApiListenOptions,
@@ -235,7 +236,8 @@ export class Agent {
     const lines = counters.map(
       ([name, value]) => `grapevine_mesh_${name.replaceAll("-", "_")}_total ${value}`,
     );
-    return [...lines, this.#custom.metrics()].join("\n");
+    const convergence = convergenceMetrics(this.#mesh.convergence());
+    return [...lines, this.#custom.metrics(), convergence].join("\n");
   }
 
   #writeReady(api: string): void {

@@ -24,6 +24,7 @@ const CHUNKS_A_TURN = 32;
 const REQUEST_TIMEOUT_MS = 5_000;
 
 export interface CallsDeps {
+  readonly self: OwnerId;
   readonly node: Libp2p;
   /** Undefined while no link to it is up. */
   readonly connectionTo: (target: OwnerId) => Connection | undefined;
@@ -63,15 +64,20 @@ export class Calls {
     this.#handlers.set(service, handler);
   }
 
-  /** A call to ourselves goes straight to the handler. */
-  async *callSelf({ target, service, request, signal }: CallRequest): AsyncGenerator<Uint8Array> {
+  /** A call to ourselves goes straight to the handler. A request over its bound is a bug of the caller. */
+  call(call: CallRequest): AsyncIterable<Uint8Array> {
+    if (call.request.length > CALL_REQUEST_BYTES_MAX) throw new Error("bug: call request over its bound");
+    return call.target === this.#deps.self ? this.#callSelf(call) : this.#callPeer(call);
+  }
+
+  async *#callSelf({ target, service, request, signal }: CallRequest): AsyncGenerator<Uint8Array> {
     const handler = this.#handlers.get(service);
     if (handler === undefined) throw new MeshCallError("no-service", `no service ${service}`);
     const ends = AbortSignal.any([signal, this.#stopped.signal]);
     yield* runHandler(handler, { request, from: target, signal: ends });
   }
 
-  async *call(call: CallRequest): AsyncGenerator<Uint8Array> {
+  async *#callPeer(call: CallRequest): AsyncGenerator<Uint8Array> {
     const signal = AbortSignal.any([call.signal, this.#stopped.signal]);
     const stream = await this.#open(call.target, signal);
     const source = new FrameSource(stream, CALL_CHUNK_BYTES_MAX + 1);

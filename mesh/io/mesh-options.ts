@@ -1,9 +1,11 @@
 // Mesh options: what the libp2p mesh is started with, and what its starter gets beyond a `Mesh`.
 
 import type { Logger } from "pino";
+import type { ConvergenceView } from "../core/convergence.ts";
 import type { HeadCrypto } from "../core/head.ts";
-import type { MemberName } from "../core/ids.ts";
+import { isName, type MemberName } from "../core/ids.ts";
 import type { ReplicaOptions } from "../core/replica-options.ts";
+import { CLUSTER_ID_CHARS_MAX } from "../limits.ts";
 import type { MemberRole, Mesh } from "../mesh.ts";
 
 export interface MeshOptions {
@@ -23,6 +25,14 @@ export interface MeshOptions {
   readonly bounds?: Pick<ReplicaOptions, "tombstoneGraceMs" | "deltaBytesMax">;
 }
 
+/** It becomes part of protocol ids and of the topic: nothing that splits them. */
+const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
+
+export function assertMeshOptions({ cluster, name }: MeshOptions): void {
+  if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
+  if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
+}
+
 export interface MeshDeps {
   readonly logger: Logger;
   /** Of heads. Default: Ed25519 with our own key; another one only to measure what that costs. */
@@ -36,6 +46,8 @@ export interface RunningMesh extends Mesh {
   readonly listenAddresses: readonly string[];
   /** Counters since the start, by name. */
   metrics(): Record<string, number>;
+  /** How soon what we wrote of VMs and apps since the start was in force everywhere. */
+  convergence(): ConvergenceView;
   /** One line for logs and dumps. */
   describe(): string;
 }

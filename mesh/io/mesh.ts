@@ -3,15 +3,16 @@
 
 import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
+import type { ConvergenceView } from "../core/convergence.ts";
 import type { ReplicaInput } from "../core/effect.ts";
 import { isSigned } from "../core/head.ts";
-import { isName, type OwnerId } from "../core/ids.ts";
+import type { OwnerId } from "../core/ids.ts";
 import { MEMBER_KEY } from "../core/member.ts";
 import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { CALL_REQUEST_BYTES_MAX, CLUSTER_ID_CHARS_MAX, LEARN_MS, LEAVE_MS } from "../limits.ts";
+import { LEARN_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -33,7 +34,7 @@ import { addressesOf, createNode, type MeshNode } from "./libp2p.ts";
 import { Links } from "./links.ts";
 import { LivenessLoop } from "./liveness-loop.ts";
 import { MemberBook } from "./member-book.ts";
-import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
+import { assertMeshOptions, type MeshDeps, type MeshOptions, type RunningMesh } from "./mesh-options.ts";
 import { type DialOutcome, Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
@@ -41,16 +42,11 @@ import { Snapshot } from "./snapshot.ts";
 import { assertServiceName, assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
 
-/** It becomes part of protocol ids and of the topic: nothing that splits them. */
-const CLUSTER_ID = new RegExp(`^[A-Za-z0-9-]{1,${CLUSTER_ID_CHARS_MAX}}$`);
-
 /** Opens identity, sockets and the loop. When it resolves we listen; seeds are still being dialed. */
 export async function startMesh(options: MeshOptions, deps: MeshDeps): Promise<RunningMesh> {
-  const { cluster, name, stateDir } = options;
-  if (!CLUSTER_ID.test(cluster)) throw new Error(`mesh: bad cluster id ${JSON.stringify(cluster)}`);
-  if (!isName(name)) throw new Error(`mesh: bad member name ${JSON.stringify(name)}`);
+  assertMeshOptions(options);
   const { logger, nowMs = Date.now } = deps;
-  const identity = await openIdentity(stateDir, nowMs());
+  const identity = await openIdentity(options.stateDir, nowMs());
   const { crypto = createHeadCrypto(identity.privateKey) } = deps;
   const snapshot = await Snapshot.open(options, { logger });
   const mesh = new Libp2pMesh(options, { identity, crypto, snapshot, logger });
@@ -143,7 +139,8 @@ class Libp2pMesh implements RunningMesh {
       logger,
     });
     const count = (counter: string, by?: number) => this.#count(counter, by);
-    this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
+    const nowMs = (): number => performance.now();
+    this.#applied = new Applied({ mesh: this, nowMs, random: Math.random, count });
   }
 
   async start(): Promise<void> {
@@ -159,6 +156,7 @@ class Libp2pMesh implements RunningMesh {
     this.#node = node;
     this.#links = this.#createLinks(node);
     this.#calls = new Calls(cluster, {
+      self: this.self.owner,
       node,
       connectionTo: (target) => this.#links?.connectionTo(target),
       count: (counter) => this.#count(counter),
@@ -217,9 +215,12 @@ class Libp2pMesh implements RunningMesh {
   // --- Mesh
 
   write(key: string, value: Uint8Array | null): Version {
+    const before = this.#replica.ownVersion(key);
+    const atMs = performance.now();
     this.#step({ kind: "write", key, value });
     const version = this.#replica.ownVersion(key);
     if (version === undefined) throw new Error("mesh: write after stop");
+    if (version !== before) this.#applied.convergence.wrote(key, version, atMs);
     return version;
   }
 
@@ -232,7 +233,10 @@ class Libp2pMesh implements RunningMesh {
   }
 
   announce(): void {
-    const announce = (): void => this.#step({ kind: "announce" });
+    const announce = (): void => {
+      this.#step({ kind: "announce" });
+      this.#applied.convergence.begin();
+    };
     if (this.#identity.isForgetful) this.#learning ??= setTimeout(announce, LEARN_MS);
     else announce();
   }
@@ -256,11 +260,8 @@ class Libp2pMesh implements RunningMesh {
     request: Uint8Array,
     signal: AbortSignal,
   ): AsyncIterable<Uint8Array> {
-    if (request.length > CALL_REQUEST_BYTES_MAX) throw new Error("bug: call request over its bound");
-    const calls = this.#calls;
-    if (calls === undefined) throw new Error("mesh: call before start");
-    const call = { target, service, request, signal };
-    return target === this.self.owner ? calls.callSelf(call) : calls.call(call);
+    if (this.#calls === undefined) throw new Error("mesh: call before start");
+    return this.#calls.call({ target, service, request, signal });
   }
 
   handle(service: string, handler: CallHandler): void {
@@ -324,6 +325,10 @@ class Libp2pMesh implements RunningMesh {
 
   metrics(): Record<string, number> {
     return Object.fromEntries([...this.#counters, ...this.#snapshot.counters()].sort());
+  }
+
+  convergence(): ConvergenceView {
+    return this.#applied.convergence.view();
   }
 
   describe(): string {
