@@ -30,6 +30,7 @@ import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
 import { DesiredRecords } from "./desired.ts";
+import { runChecks } from "./health/prober.ts";
 import { Publisher } from "./publisher.ts";
 import { Reconciler } from "./reconciler.ts";
 import { BundleStore } from "./releases/bundle-store.ts";
@@ -37,6 +38,7 @@ import { BundleFetcher, FETCH_LAN } from "./releases/fetch.ts";
 import { unpackBundle } from "./releases/unpack.ts";
 import { lockState, type StateLock } from "./state-lock.ts";
 import { ProcessDriver } from "./vms/process-driver.ts";
+import type { VmDriver } from "./vms/vm-driver.ts";
 import { VmHost } from "./vms/vm-host.ts";
 
 /** What a supervisor or a test reads to find the agent: written once it is ready, gone once it is not. */
@@ -44,6 +46,22 @@ const READY_FILE = "agent.json";
 const SOCKET_FILE = "agent.sock";
 /** Entries that people put under `custom/`. */
 const CUSTOM_FILE = "custom-entries";
+
+/** What an agent stands on. Others than these only to measure it: VMs that change when they are told, a mesh that is watched. */
+export interface AgentDeps {
+  readonly startMesh: typeof startMesh;
+  readonly driver: VmDriver;
+  readonly runChecks: typeof runChecks;
+}
+
+interface Parts {
+  readonly config: AgentConfig;
+  readonly logger: Logger;
+  readonly mesh: RunningMesh;
+  readonly bundles: BundleStore;
+  readonly lock: StateLock;
+  readonly deps: AgentDeps;
+}
 
 export class Agent {
   readonly #config: AgentConfig;
@@ -64,22 +82,24 @@ export class Agent {
    * Resolves when it serves its API, knows its VMs, and has announced itself. Rejects with `StateLockedError`,
    * `ListenError` and others; nothing of it runs then. `stateDir` must exist.
    */
-  static async start(config: AgentConfig, logger: Logger): Promise<Agent> {
+  static async start(config: AgentConfig, logger: Logger, given: Partial<AgentDeps> = {}): Promise<Agent> {
+    const deps: AgentDeps = { startMesh, driver: new ProcessDriver(), runChecks, ...given };
     // Both before anything meets the cluster: a second start of an agent that runs must not disturb it.
     const lock = lockState(config.stateDir);
     try {
       await assertApiIsFree(apiOptionsOf(config));
       await assertAddressIsFree("listen", listenAddress(config));
-      return await Agent.#startLocked(config, logger, lock);
+      return await Agent.#startLocked({ config, logger, lock, deps });
     } catch (error) {
       lock.release();
       throw error;
     }
   }
 
-  static async #startLocked(config: AgentConfig, logger: Logger, lock: StateLock): Promise<Agent> {
+  static async #startLocked(given: Pick<Parts, "config" | "logger" | "lock" | "deps">): Promise<Agent> {
+    const { config, logger, deps } = given;
     const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
-    const mesh = await startMesh(
+    const mesh = await deps.startMesh(
       {
         cluster: config.cluster,
         name: config.name,
@@ -93,7 +113,7 @@ export class Agent {
     );
     let agent: Agent | null = null;
     try {
-      agent = new Agent({ config, logger, mesh, bundles, lock });
+      agent = new Agent({ ...given, mesh, bundles });
       await agent.#start();
       return agent;
     } catch (error) {
@@ -104,14 +124,7 @@ export class Agent {
     }
   }
 
-  private constructor(parts: {
-    config: AgentConfig;
-    logger: Logger;
-    mesh: RunningMesh;
-    bundles: BundleStore;
-    lock: StateLock;
-  }) {
-    const { config, logger, mesh, bundles, lock } = parts;
+  private constructor({ config, logger, mesh, bundles, lock, deps }: Parts) {
     this.#lock = lock;
     this.#config = config;
     this.#logger = logger;
@@ -121,7 +134,7 @@ export class Agent {
     const file = customFileAt(join(config.stateDir, CUSTOM_FILE));
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
-    this.#vmHost = this.#createVmHost();
+    this.#vmHost = this.#createVmHost(deps);
     const desired = new DesiredRecords(mesh, config.voters);
     this.#reconciler = new Reconciler(config.voters, {
       mesh,
@@ -169,7 +182,7 @@ export class Agent {
     return this.#config.voters.includes(this.#config.name);
   }
 
-  #createVmHost(): VmHost {
+  #createVmHost({ driver, runChecks }: AgentDeps): VmHost {
     const { name, stateDir, vmPorts, vmAddress } = this.#config;
     return new VmHost(
       {
@@ -179,7 +192,8 @@ export class Agent {
         bindHost: vmAddress,
       },
       {
-        driver: new ProcessDriver(),
+        driver,
+        runChecks,
         bundles: {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
