@@ -13,6 +13,7 @@ import type { MeshNode } from "./libp2p.ts";
 
 export type GossipCounter =
   | "gossip-received"
+  | "gossip-published-bytes"
   | "gossip-published-to-nobody"
   | "gossip-publish-failed"
   | "refused-gossip-stranger"
@@ -25,7 +26,7 @@ export interface GossipEvents {
   /** True if its owner signed the head that it carries. */
   isSigned(delta: HostDelta): boolean;
   onGossip(from: OwnerId, delta: HostDelta): void;
-  count(counter: GossipCounter): void;
+  count(counter: GossipCounter, by?: number): void;
 }
 
 export function gossipTopic(cluster: string): string {
@@ -58,6 +59,7 @@ export class Gossip {
 
   publish(message: GossipMessage): void {
     const bytes = encodeMessage(message);
+    this.#events.count("gossip-published-bytes", bytes.length);
     this.#node?.services.pubsub.publish(this.#topic, bytes).then(
       ({ recipients }) => {
         if (recipients.length === 0) this.#events.count("gossip-published-to-nobody");

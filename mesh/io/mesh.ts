@@ -120,7 +120,7 @@ class Libp2pMesh implements RunningMesh {
       isMember: (peer) => this.#links?.isUp(peer) === true,
       isSigned: (delta) => isSigned(crypto, delta),
       onGossip: (from, delta) => this.#step({ kind: "gossip", from, delta }),
-      count: (counter) => this.#count(counter),
+      count: (counter, by) => this.#count(counter, by),
     });
     this.#peers = new Peers(identity.owner, {
       dial: (addresses, owner) => this.#dial(addresses, owner),
