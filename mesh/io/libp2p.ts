@@ -10,18 +10,16 @@ import {
   type TopicValidatorFn,
 } from "@chainsafe/libp2p-gossipsub";
 import { identify } from "@libp2p/identify";
-import type { Libp2p, PrivateKey, StreamMuxerFactory } from "@libp2p/interface";
+import type { Libp2p, PrivateKey } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { ping } from "@libp2p/ping";
 import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
 import { createLibp2p } from "libp2p";
 import { CONNECTIONS_MAX, DIAL_TIMEOUT_MS, DIALS_MAX, GOSSIP_BYTES_MAX } from "../limits.ts";
+import { meshYamux } from "./yamux.ts";
 
 /** What waits for a slow peer in gossipsub; beyond it the stream is aborted, and our watchdog takes the connection. */
 const GOSSIP_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
-/** Must stay below the 4 MiB that a paused stream may buffer, or pausing would reset it. */
-const STREAM_WINDOW_BYTES_MAX = 2 * 1024 * 1024;
 const GOSSIP_ENVELOPE_BYTES = 1024;
 /** Enough against accidents and second preimages; each is repeated to many peers in gossipsub's IHAVE. */
 const MESSAGE_ID_BYTES = 20;
@@ -53,7 +51,7 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
     addresses: { listen: [...options.listen] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [guardedYamux],
+    streamMuxers: [meshYamux],
     services: { identify: identify(), ping: ping(), pubsub: gossipsub(gossipOptions(options)) },
     // Ours pings on the standing stream instead: cheaper than a stream a ping, and it does not blame peers for our stall.
     connectionMonitor: { enabled: false },
@@ -74,29 +72,6 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   });
   node.services.pubsub.topicValidators.set(options.topic, options.validate);
   return node;
-}
-
-/**
- * Yamux over a connection whose `send` does not throw once it is closed. Yamux sends from detached microtasks (opening a
- * stream, continuing after a drain): a peer that was killed at that moment ended our process by an uncaught
- * StreamStateError (seen with a stopped peer; js-libp2p issues 3415 and 3512 are of the kind).
- */
-function guardedYamux(): StreamMuxerFactory {
-  const factory = yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX } })();
-  const createStreamMuxer: StreamMuxerFactory["createStreamMuxer"] = (connection) => {
-    const send = connection.send.bind(connection);
-    connection.send = (data) => {
-      try {
-        return send(data);
-      } catch (error) {
-        // False is "full": its users wait for a drain, and get the close event.
-        if (error instanceof Error && error.name === "StreamStateError") return false;
-        throw error;
-      }
-    };
-    return factory.createStreamMuxer(connection);
-  };
-  return { protocol: factory.protocol, createStreamMuxer };
 }
 
 function gossipOptions({ topic }: NodeOptions): Parameters<typeof gossipsub>[0] {

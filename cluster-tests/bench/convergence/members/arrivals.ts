@@ -46,16 +46,17 @@ export class Arrivals {
     const ofOwner = this.#byOwner.get(change.owner) ?? [];
     this.#byOwner.set(change.owner, ofOwner);
     ofOwner.push(seen);
-    this.#awaiting.push(seen);
-    // Two changes that cancel each other out within one turn make no new table: the one in force contains both. Looked at when
-    // the proxy has surely built: at the end of the next turn.
-    if (this.#awaiting.length === 1) setImmediate(() => setImmediate(() => this.#settle(this.#table)));
+    if (this.#routes) this.#awaiting.push(seen);
+    // Two changes that cancel each other out within one turn make no new table: the one in force contains both. The proxy
+    // builds at the end of this turn, and was told before us, so it has built by then.
+    setImmediate(() => this.#settle([seen], this.#table));
   }
 
   /** In the breath in which it came into force. */
   tabled(table: RouteTable): void {
     this.#table = table;
-    this.#settle(table);
+    this.#settle(this.#awaiting, table);
+    this.#awaiting = [];
   }
 
   async gather({ ids, timeoutMs }: Commands["gather"]): Promise<Answers["gather"]> {
@@ -72,10 +73,10 @@ export class Arrivals {
     return { arrivals: ids.map(arrivalOf) };
   }
 
-  #settle(table: RouteTable | null): void {
+  #settle(awaiting: readonly Seen[], table: RouteTable | null): void {
     const inForceMs = this.#clock.nowMs();
-    for (const seen of this.#awaiting) if (this.#routes) Object.assign(seen, { inForceMs, table });
-    this.#awaiting = [];
+    for (const seen of awaiting)
+      if (this.#routes && seen.inForceMs === null) Object.assign(seen, { inForceMs, table });
     this.#condition.look();
   }
 

@@ -4,17 +4,15 @@
 import type { Stream } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
 import { multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p } from "libp2p";
 import { frame, listenFrames } from "../../../../mesh/io/frames.ts";
+import { meshYamux } from "../../../../mesh/io/yamux.ts";
 import { CONNECTIONS_MAX, DIALS_MAX, FRAME_BYTES_MAX } from "../../../../mesh/limits.ts";
 import { FloorBooks } from "./floor-books.ts";
 import { runMember } from "./member-shell.ts";
 
 const PROTOCOL = "/grapevine-bench/events/1";
-/** As the mesh has it. */
-const STREAM_WINDOW_BYTES_MAX = 2 * 1024 * 1024;
 
 await runMember(async ({ name, address }, clock) => {
   const books = new FloorBooks(name, clock);
@@ -22,7 +20,7 @@ await runMember(async ({ name, address }, clock) => {
     addresses: { listen: [`/ip4/${address}/tcp/0`] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW_BYTES_MAX } })],
+    streamMuxers: [meshYamux],
     connectionMonitor: { enabled: false },
     connectionManager: {
       maxConnections: CONNECTIONS_MAX,
