@@ -11,6 +11,7 @@ import { endOfSession } from "../../../node/cli/dev/end-of-session.ts";
 import { gossipBytes, type Judged, judge } from "./judge.ts";
 import { type BenchOptions, parseOptions, printJsonError } from "./options.ts";
 import { ProcessPlace } from "./process-place.ts";
+import { htmlReport } from "./report/html.ts";
 import { lastOf, type Round, reportOf } from "./report/report.ts";
 import { textReport } from "./report/text.ts";
 import { formatMs, NAMES } from "./report/words.ts";
@@ -79,6 +80,8 @@ class Bench {
     this.#say(`seed ${seed}`);
     for (let number = 1; number <= count; number += 1) rounds.push(await this.#round(number));
     const report = reportOf(this.#options, rounds, this.#payloadBytes);
+    const { html } = this.#options;
+    if (html !== null) writeFileSync(html, htmlReport(this.#options, report, rounds));
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : textReport(report));
     return report.lost === 0 ? 0 : 1;
   }
