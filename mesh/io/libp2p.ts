@@ -39,6 +39,8 @@ export interface NodeOptions {
   readonly listen: readonly string[];
   readonly topic: string;
   readonly validate: TopicValidatorFn;
+  /** Of each message that comes, also of one that came before, and of each that is published here. */
+  readonly onCopy?: () => void;
 }
 
 export type MeshNode = Libp2p<{ pubsub: GossipSub }>;
@@ -74,14 +76,19 @@ export async function createNode(options: NodeOptions): Promise<MeshNode> {
   return node;
 }
 
-function gossipOptions({ topic }: NodeOptions): Parameters<typeof gossipsub>[0] {
+function gossipOptions({ topic, onCopy }: NodeOptions): Parameters<typeof gossipsub>[0] {
   return {
     allowPublishToZeroTopicPeers: true,
     ignoreDuplicatePublishError: true,
     fallbackToFloodsub: false,
     doPX: false,
     allowedTopics: [topic],
-    msgIdFn: messageId,
+    msgIdFn: (message) => {
+      onCopy?.();
+      return messageId(message);
+    },
+    // Accepted messages are handed on by gossip.ts, when it is their time.
+    asyncValidation: true,
     maxOutboundBufferSize: GOSSIP_QUEUE_BYTES_MAX,
     maxInboundDataLength: GOSSIP_BYTES_MAX + GOSSIP_ENVELOPE_BYTES,
     decodeRpcLimits: DECODE_LIMITS,

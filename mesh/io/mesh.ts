@@ -152,6 +152,7 @@ class Libp2pMesh implements RunningMesh {
       listen,
       topic: gossipTopic(cluster),
       validate: (peer, message) => this.#gossip.validate(peer, message),
+      onCopy: () => this.#count("gossip-copies"),
     });
     this.#node = node;
     this.#links = this.#createLinks(node);

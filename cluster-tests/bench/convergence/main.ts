@@ -129,7 +129,8 @@ class Bench {
   }
 
   #say(line: string): void {
-    process.stderr.write(`${line}\n`);
+    const seconds = Number(process.hrtime.bigint() - this.#originNs) / 1e9;
+    process.stderr.write(`${seconds.toFixed(1).padStart(6)} s  ${line}\n`);
   }
 }
 

@@ -1,5 +1,6 @@
 // System: one thing that is measured, ours or a floor: how its cluster is started. All else is alike for all (run-system.ts).
 
+import { availableParallelism } from "node:os";
 import { createClusterRoot } from "../../../mesh/index.ts";
 import type { Place, PlacedMember } from "./place.ts";
 import type { Peer, Program } from "./protocol.ts";
@@ -22,6 +23,7 @@ export interface StartedCluster {
 /** Of an app: its bound. */
 const VMS_MAX = 100;
 const VMS_PER_HOST_MAX = 4;
+const STARTS_AT_ONCE = Math.max(2, availableParallelism());
 
 /** Resolves when all are connected and, of ours, an app is deployed whose VMs are all routed to. `folder`: of the cluster's key. */
 export function startCluster(
@@ -43,10 +45,8 @@ async function startOurs(size: ClusterSize, place: Place, folder: string): Promi
   const seeds = [first.contact];
   const proxy = (index: number): Promise<PlacedMember> =>
     place.start({ name: `proxy-${index + 1}`, program: "proxy", config: { cluster, seeds } });
-  const [others, proxies] = await Promise.all([
-    Promise.all(indices(count - 1).map((index) => host(index + 1, seeds))),
-    Promise.all(indices(proxyCount).map(proxy)),
-  ]);
+  const others = await inTurns(indices(count - 1), (index) => host(index + 1, seeds));
+  const proxies = await inTurns(indices(proxyCount), proxy);
   const hosts = [first, ...others];
   await meet(hosts, proxies);
   await deployVms(hosts, proxies);
@@ -65,10 +65,8 @@ async function deployVms(hosts: readonly PlacedMember[], proxies: readonly Place
 async function startFloor(program: Program, size: ClusterSize, place: Place): Promise<StartedCluster> {
   const start = (kind: string) => (index: number) =>
     place.start({ name: `${kind}-${index + 1}`, program, config: {} });
-  const [hosts, proxies] = await Promise.all([
-    Promise.all(indices(size.hosts).map(start("host"))),
-    Promise.all(indices(size.proxies).map(start("proxy"))),
-  ]);
+  const hosts = await inTurns(indices(size.hosts), start("host"));
+  const proxies = await inTurns(indices(size.proxies), start("proxy"));
   await meet(hosts, proxies);
   return { hosts, proxies };
 }
@@ -81,6 +79,18 @@ async function meet(hosts: readonly PlacedMember[], proxies: readonly PlacedMemb
   await Promise.all(
     all.map((member) => member.ask("meet", { peers: peersOf(member), writes: isHost.has(member) })),
   );
+}
+
+/** A few at a time: members that all start at once on few cores take each other for dead before they have begun. */
+async function inTurns(
+  all: readonly number[],
+  start: (index: number) => Promise<PlacedMember>,
+): Promise<readonly PlacedMember[]> {
+  const started: PlacedMember[] = [];
+  for (let at = 0; at < all.length; at += STARTS_AT_ONCE) {
+    started.push(...(await Promise.all(all.slice(at, at + STARTS_AT_ONCE).map(start))));
+  }
+  return started;
 }
 
 function indices(count: number): readonly number[] {
