@@ -38,7 +38,7 @@ export interface Cost {
   readonly rssBytesPerMember: number;
   readonly sentBytesPerHostSecond: number | null;
   readonly sentBytesPerMemberSecond: number | null;
-  /** Of the members' medians and 99th percentiles the median and the worst. */
+  /** Of the member with the worst. */
   readonly lagP50Ms: number | null;
   readonly lagP99Ms: number | null;
   /** Gossip that had come already, of all members, for each write. */
@@ -98,9 +98,10 @@ function costOf({ costs, writes }: SystemRun): Cost {
   const spentMs = costs.map(({ before, after }) => after.usage.atMs - before.usage.atMs);
   const total = cpuMs.reduce((sum, ms) => sum + ms, 0);
   const lags = costs.flatMap(({ after }) => after.load.lag ?? []);
-  const duplicates = costs.map(({ before, after }) =>
-    growth("grapevine_mesh_duplicates_total", before, after),
-  );
+  const duplicates = costs.map(({ before, after }) => {
+    const of = (name: string): number => growth(`grapevine_mesh_gossip_${name}_total`, before, after);
+    return of("copies") - of("published") - of("received");
+  });
   const isOurs = costs.some(({ after }) => after.metrics.size > 0);
   return {
     cpuPercentPerMember: round(mean(cpuMs.map((ms, at) => (100 * ms) / (spentMs[at] ?? 1)))),

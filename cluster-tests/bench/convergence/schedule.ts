@@ -6,7 +6,7 @@ const WARM_UP_SECONDS_MAX = 2;
 /** Between the last write of the warm-up and the first that counts. */
 export const GAP_MS = 300;
 
-export interface PlannedWrite {
+interface PlannedWrite {
   /** Of the first write of the warm-up. */
   readonly atMs: number;
   readonly host: number;

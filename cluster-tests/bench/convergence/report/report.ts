@@ -12,7 +12,7 @@ export interface Round {
 }
 
 /** To the last member. */
-export interface FloorView extends Spread {
+interface FloorView extends Spread {
   readonly lost: number;
   readonly each: Spread | null;
 }
@@ -22,7 +22,7 @@ interface Ratio {
   readonly median: number | null;
 }
 
-export interface RoundView {
+interface RoundView {
   readonly round: number;
   readonly order: readonly SystemName[];
   /** Of each system to the last one, and how many were lost. */
