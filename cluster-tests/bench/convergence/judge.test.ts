@@ -34,6 +34,7 @@ describe("judge()", () => {
     expect(judged.writes).toEqual([{ atMs: 100, lateMs: 1, lastMs: 7 }]);
     expect(judged.eachMs).toEqual([4, 7]);
     expect(judged.lastStoreMs).toEqual([9]);
+    expect(judged.tableMs).toEqual([1, 2]);
     expect([judged.lost, judged.storesLost]).toEqual([0, 0]);
   });
 

@@ -23,6 +23,8 @@ export interface Judged {
   readonly eachMs: readonly number[];
   /** Of ours: to the last store, of hosts and proxies. */
   readonly lastStoreMs: readonly number[];
+  /** Of ours, at each proxy: from its store to its table in force. */
+  readonly tableMs: readonly number[];
   readonly lost: number;
   readonly storesLost: number;
   readonly cost: Cost;
@@ -80,11 +82,20 @@ export function judge(run: SystemRun): Judged {
     writes: writes.toSorted((left, right) => left.atMs - right.atMs),
     eachMs: goals.flat().filter((time) => time !== null),
     lastStoreMs: stores.filter((time) => time !== null),
+    tableMs: isOurs ? tableTimes(run) : [],
     lost: writes.filter(({ lastMs }) => lastMs === null).length,
     storesLost: stores.filter((time) => time === null).length,
     cost: costOf(run),
     agents: isOurs ? agentsOf(run.costs) : null,
   };
+}
+
+function tableTimes({ arrivals, proxies }: SystemRun): readonly number[] {
+  return proxies
+    .flatMap((proxy) => arrivals.get(proxy) ?? [])
+    .flatMap(({ storedMs, inForceMs }) =>
+      storedMs === null || inForceMs === null ? [] : inForceMs - storedMs,
+    );
 }
 
 /** Null if one is. */

@@ -80,6 +80,7 @@ function latencies(report: Report): string {
         row("Grapevine: the last proxy's route table in force", report.last, report.lost, true),
         row("Grapevine: each proxy's route table in force", report.each, null),
         row("Grapevine: the last store, of hosts and proxies", report.stores, report.storesLost),
+        row("Grapevine: of that, from a proxy's store to its table", report.table, null),
         ...COMPARED.map((name) => {
           const view = name === "serf" ? report.serf : report.floor[name];
           return row(NAMES[name], view, view?.lost ?? null);

@@ -25,6 +25,7 @@ function judged(system: SystemName, lastMs: readonly (number | null)[]): Judged 
     writes: lastMs.map((ms, at) => ({ atMs: 100 * at, lateMs: 0.5, lastMs: ms })),
     eachMs: times,
     lastStoreMs: isOurs ? times : [],
+    tableMs: isOurs ? times.map(() => 1) : [],
     lost: lastMs.length - times.length,
     storesLost: 0,
     cost: COST,

@@ -49,6 +49,8 @@ export interface Report {
   readonly last: Spread | null;
   readonly each: Spread | null;
   readonly stores: Spread | null;
+  /** From a proxy's store to its table in force. */
+  readonly table: Spread | null;
   /** From when a write was due to its commit: an open loop that falls behind shows it here. */
   readonly late: Spread | null;
   readonly floor: { readonly raw: FloorView | null; readonly streams: FloorView | null };
@@ -75,6 +77,7 @@ export function reportOf(options: BenchOptions, rounds: readonly Round[], payloa
     last: spreadOf(ours.flatMap(lastOf)),
     each: spreadOf(ours.flatMap(({ eachMs }) => eachMs)),
     stores: spreadOf(ours.flatMap(({ lastStoreMs }) => lastStoreMs)),
+    table: spreadOf(ours.flatMap(({ tableMs }) => tableMs)),
     late: spreadOf(ours.flatMap(({ writes }) => writes.map(({ lateMs }) => lateMs))),
     floor: { raw: floorView(all("raw")), streams: floorView(all("streams")) },
     serf: floorView(all("serf")),

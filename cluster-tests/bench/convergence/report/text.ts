@@ -14,6 +14,7 @@ export function textReport(report: Report): string {
     spreadRow("last proxy's table in force", report.last),
     spreadRow("each proxy's", report.each),
     spreadRow("last store", report.stores),
+    spreadRow("a proxy's store to its table", report.table),
     ...COMPARED.map((name) => spreadRow(NAMES[name], name === "serf" ? report.serf : report.floor[name])),
     "",
     `lost: ${report.lost} of ${report.writes} (stores: ${report.storesLost})`,
