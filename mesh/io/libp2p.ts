@@ -21,6 +21,12 @@ import { meshYamux } from "./yamux.ts";
 /** What waits for a slow peer in gossipsub; beyond it the stream is aborted, and our watchdog takes the connection. */
 const GOSSIP_QUEUE_BYTES_MAX = 4 * 1024 * 1024;
 const GOSSIP_ENVELOPE_BYTES = 1024;
+/**
+ * Neighbours that a message is handed on to. The owner sends it to all that it is connected to; these are for who is not. With
+ * gossipsub's 6 (4 to 12) each message came 7 times to each of 16 members (measured); in a simulated cluster of 1,000 with 100
+ * connections each, 4 (3 to 6) take as long to the last as 6, 3 (2 to 4) half as long again.
+ */
+const GOSSIP_MESH = { D: 4, Dlo: 3, Dhi: 6, Dout: 1, Dscore: 2 };
 /** Enough against accidents and second preimages; each is repeated to many peers in gossipsub's IHAVE. */
 const MESSAGE_ID_BYTES = 20;
 /** Far above what a cluster needs; far below what fills a heap. */
@@ -82,6 +88,7 @@ function gossipOptions({ topic, onCopy }: NodeOptions): Parameters<typeof gossip
     ignoreDuplicatePublishError: true,
     fallbackToFloodsub: false,
     doPX: false,
+    ...GOSSIP_MESH,
     allowedTopics: [topic],
     msgIdFn: (message) => {
       onCopy?.();
