@@ -1,6 +1,8 @@
 // Commits: when each write of this host's VMs was stamped, which is when its way to the others begins.
 
+import { type RunningMesh, VM_PREFIX } from "../../../../mesh/index.ts";
 import type { Write } from "../protocol.ts";
+import { writeId } from "./arrivals.ts";
 import { Condition, type MemberClock } from "./member-shell.ts";
 
 /** A write that was due and is not committed by then never is. */
@@ -15,9 +17,19 @@ export class Commits {
     this.#clock = clock;
   }
 
-  add(id: string): void {
-    this.#done.push({ id, atMs: this.#clock.nowMs() });
-    this.#condition.look();
+  /** Of each write of a VM, the moment before it is stamped: signing it is part of its way, and so is all that follows. */
+  watch(mesh: RunningMesh): RunningMesh {
+    const write = mesh.write.bind(mesh);
+    mesh.write = (key, value) => {
+      const atMs = this.#clock.nowMs();
+      const before = mesh.store.head(mesh.self.owner)?.counter ?? 0;
+      const version = write(key, value);
+      const isNew = version.counter > before && key.startsWith(VM_PREFIX);
+      if (isNew) this.#done.push({ id: writeId({ owner: mesh.self.owner, version }), atMs });
+      this.#condition.look();
+      return version;
+    };
+    return mesh;
   }
 
   begin(): void {

@@ -4,12 +4,12 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { pino } from "pino";
-import { type RunningMesh, startMesh, VM_PREFIX } from "../../../../mesh/index.ts";
+import { type RunningMesh, startMesh } from "../../../../mesh/index.ts";
 import { Agent } from "../../../../node/agent.ts";
 import { deployFolder } from "../../../../node/cli/demo/deploy-folder.ts";
 import type { AgentConfig } from "../../../../node/config/agent-config.ts";
 import type { MemberSetting } from "../protocol.ts";
-import { Arrivals, writeId } from "./arrivals.ts";
+import { Arrivals } from "./arrivals.ts";
 import { Commits } from "./commits.ts";
 import { contactOf, memberConfigOf, untilConnected } from "./grapevine-member.ts";
 import { type MemberClock, type MemberProgram, runMember, runSchedule } from "./member-shell.ts";
@@ -32,12 +32,8 @@ async function startHost(setting: MemberSetting, clock: MemberClock): Promise<Me
   const commits = new Commits(clock);
   let mesh: RunningMesh | undefined;
   const watched: typeof startMesh = async (options, deps) => {
-    mesh = await startMesh(options, deps);
-    mesh.onChange((change) => {
-      // Before any byte of it leaves: the replica's effects are performed in order.
-      if (change.path !== "own") arrivals.stored(change);
-      else if (change.key.startsWith(VM_PREFIX)) commits.add(writeId(change));
-    });
+    mesh = commits.watch(await startMesh(options, deps));
+    mesh.onChange((change) => arrivals.stored(change));
     return mesh;
   };
   const logger = pino({ level: "warn" }, pino.destination(2));
