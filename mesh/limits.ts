@@ -34,6 +34,13 @@ export const COUNTER_MAX: number = 2 ** 52;
 export const DIGEST_ITEMS_MAX: number = 2 * OWNERS_MAX;
 /** What the coalescing of gossip costs at most while the line is busy; measured: batches decide throughput, not latency. */
 export const GOSSIP_COALESCE_MS: number = 4;
+/**
+ * How long who has a gossip message from its owner waits before it hands it on: longer than the owner takes to send it to all that
+ * it is connected to, and spread, so that of two that would send it to each other one is spared it. It is what a member without a
+ * link to the owner waits longer; anti-entropy would take a second.
+ */
+export const HAND_ON_MIN_MS: number = 5;
+export const HAND_ON_MAX_MS: number = 25;
 /** Anti-entropy with one random peer, jittered by half: what gossip lost is repaired within about this. */
 export const ANTI_ENTROPY_INTERVAL_MS: number = 1_000;
 /** gossipsub loses what is sent in the first ~30 ms of a connection (measured): a second sync picks that up. */
@@ -65,6 +72,17 @@ export const CALL_ERROR_CHARS_MAX: number = 1_024;
 export const APPLIED_WAITS_MAX: number = 1_024;
 /** How often who has not answered is asked again: only a full queue loses a question, so it need not be fast. */
 export const APPLIED_REPEAT_MS: number = 1_000;
+/** From a write to the end of its measurement: who has not said by then that it has it makes it lost. The last bucket ends there. */
+export const CONVERGENCE_DEADLINE_MS: number = 30_000;
+/** Writes of ours that are measured at once: some 270 a second behind a member that says nothing. About 150 bytes each. */
+export const CONVERGENCE_WRITES_MAX: number = 8_192;
+/**
+ * How long a member gathers what it tells those whose state it follows, jittered by half. Longer than a change takes to go
+ * round, so that measuring does not stand in its way; it tells how long ago it was, so the wait is in no measurement.
+ */
+export const FOLLOW_REPORT_MS: number = 100;
+/** Steps of one owner in one such report; what comes beyond is told as one with the last. */
+export const FOLLOW_STEPS_MAX: number = 64;
 /** Calls that one peer may have running here; over it the stream is reset. */
 export const CALLS_PER_PEER_MAX: number = 64;
 /** Peers connected at once. libp2p's own default; a full mesh beyond it is not promised. */

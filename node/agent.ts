@@ -17,6 +17,7 @@ import {
   toMultiaddr,
 } from "../mesh/index.ts";
 import { createApi } from "./api/api.ts";
+import { convergenceMetrics } from "./api/convergence-metrics.ts";
 import {
   type ApiListener,
   type ApiListenOptions,
@@ -29,6 +30,7 @@ import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
 import { DesiredRecords } from "./desired.ts";
+import { runChecks } from "./health/prober.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -37,6 +39,7 @@ import { BundleFetcher, FETCH_LAN } from "./releases/fetch.ts";
 import { unpackBundle } from "./releases/unpack.ts";
 import { lockState, type StateLock } from "./state-lock.ts";
 import { ProcessDriver } from "./vms/process-driver.ts";
+import type { VmDriver } from "./vms/vm-driver.ts";
 import { VmHost } from "./vms/vm-host.ts";
 
 /** What a supervisor or a test reads to find the agent: written once it is ready, gone once it is not. */
@@ -45,14 +48,22 @@ const SOCKET_FILE = "agent.sock";
 /** Entries that people put under `custom/`. */
 const CUSTOM_FILE = "custom-entries";
 
-export interface AgentDeps {
+/** What an agent stands on. Others than these only to measure it: VMs that change when they are told, a mesh that is watched. */
+export interface AgentGround {
+  readonly startMesh: typeof startMesh;
+  readonly driver: VmDriver;
+  readonly runChecks: typeof runChecks;
+}
+
+export interface AgentDeps extends Partial<AgentGround> {
   readonly logger: Logger;
   /** The last lines that it wrote, for a bug report. */
   readonly recentLog: () => string;
 }
 
-interface AgentParts extends AgentDeps {
+interface AgentParts {
   readonly config: AgentConfig;
+  readonly deps: AgentDeps & AgentGround;
   readonly mesh: RunningMesh;
   readonly bundles: BundleStore;
   readonly lock: StateLock;
@@ -79,23 +90,25 @@ export class Agent {
    * Resolves when it serves its API, knows its VMs, and has announced itself. Rejects with `StateLockedError`,
    * `ListenError` and others; nothing of it runs then. `stateDir` must exist.
    */
-  static async start(config: AgentConfig, deps: AgentDeps): Promise<Agent> {
+  static async start(config: AgentConfig, given: AgentDeps): Promise<Agent> {
+    const deps = { startMesh, driver: new ProcessDriver(), runChecks, ...given };
     // Both before anything meets the cluster: a second start of an agent that runs must not disturb it.
     const lock = lockState(config.stateDir);
     try {
       await assertApiIsFree(apiOptionsOf(config));
       await assertAddressIsFree("listen", listenAddress(config));
-      return await Agent.#startLocked(config, deps, lock);
+      return await Agent.#startLocked({ config, lock, deps });
     } catch (error) {
       lock.release();
       throw error;
     }
   }
 
-  static async #startLocked(config: AgentConfig, deps: AgentDeps, lock: StateLock): Promise<Agent> {
+  static async #startLocked(given: Pick<AgentParts, "config" | "lock" | "deps">): Promise<Agent> {
+    const { config, deps } = given;
     const { logger } = deps;
     const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
-    const mesh = await startMesh(
+    const mesh = await deps.startMesh(
       {
         cluster: config.cluster,
         name: config.name,
@@ -109,7 +122,7 @@ export class Agent {
     );
     let agent: Agent | null = null;
     try {
-      agent = new Agent({ ...deps, config, mesh, bundles, lock });
+      agent = new Agent({ ...given, mesh, bundles });
       await agent.#start();
       return agent;
     } catch (error) {
@@ -120,8 +133,8 @@ export class Agent {
     }
   }
 
-  private constructor(parts: AgentParts) {
-    const { config, logger, recentLog, mesh, bundles, lock } = parts;
+  private constructor({ config, deps, mesh, bundles, lock }: AgentParts) {
+    const { logger, recentLog } = deps;
     this.#recentLog = recentLog;
     this.#lock = lock;
     this.#config = config;
@@ -132,7 +145,7 @@ export class Agent {
     const file = customFileAt(join(config.stateDir, CUSTOM_FILE));
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
-    this.#vmHost = this.#createVmHost();
+    this.#vmHost = this.#createVmHost(deps);
     const desired = new DesiredRecords(mesh, config.voters);
     this.#reconciler = new Reconciler(config.voters, {
       mesh,
@@ -186,7 +199,7 @@ export class Agent {
     return this.#config.voters.includes(this.#config.name);
   }
 
-  #createVmHost(): VmHost {
+  #createVmHost({ driver, runChecks }: AgentGround): VmHost {
     const { name, stateDir, vmPorts, vmAddress } = this.#config;
     return new VmHost(
       {
@@ -196,7 +209,8 @@ export class Agent {
         bindHost: vmAddress,
       },
       {
-        driver: new ProcessDriver(),
+        driver,
+        runChecks,
         bundles: {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
@@ -256,7 +270,8 @@ export class Agent {
     const lines = counters.map(
       ([name, value]) => `grapevine_mesh_${name.replaceAll("-", "_")}_total ${value}`,
     );
-    return [...lines, this.#custom.metrics()].join("\n");
+    const convergence = convergenceMetrics(this.#mesh.convergence());
+    return [...lines, this.#custom.metrics(), convergence].join("\n");
   }
 
   #writeReady(api: string): void {

@@ -14,6 +14,7 @@ import {
   serveDebug,
 } from "../mesh/index.ts";
 import { AckState } from "./core/ack-state.ts";
+import type { RouteTable } from "./core/route-table.ts";
 import { Acker } from "./io/acker.ts";
 import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
 import { type AdmissionOptions, admit, spread } from "./io/admission.ts";
@@ -57,6 +58,8 @@ export interface ProxyDeps {
   readonly config: object;
   readonly recentLog: () => string;
   readonly logger: Logger;
+  /** Told of each table in the breath in which it came into force: who measures how soon that is. */
+  readonly onTable?: (table: RouteTable) => void;
 }
 
 export interface RunningProxy {
@@ -246,6 +249,7 @@ class Parts {
       this.#upstreams.adopt(table);
       this.#verifier.adopt(table);
       this.#acker.changed();
+      this.#deps.onTable?.(table);
       this.#deps.logger.debug({ serial: table.serial }, "route table changed");
     });
     this.#feed.start();

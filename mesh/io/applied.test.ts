@@ -1,80 +1,13 @@
 import { setImmediate as turn } from "node:timers/promises";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { type MemberName, memberName, type OwnerId, ownerId } from "../core/ids.ts";
 import type { Version } from "../core/version.ts";
 import { APPLIED_REPEAT_MS, APPLIED_WAITS_MAX } from "../limits.ts";
-import type { EntryChange, MemberView, Mesh, TellHandler } from "../mesh.ts";
+import { at, PEER, SELF, StandInMesh } from "../sim/stand-in-mesh.ts";
 import { Applied } from "./applied.ts";
-import { APPLIED_ASK_TOPIC, APPLIED_TOPIC, decodeApplied, encodeApplied } from "./applied-answers.ts";
+import { APPLIED_ASK_TOPIC, APPLIED_TOPIC, encodeApplied } from "./applied-answers.ts";
 
-const SELF = ownerId("self");
-const PEER = ownerId("peer");
 const NEVER = new AbortController().signal;
-const at = (counter: number, incarnation = 10, startId = 1): Version => ({ incarnation, startId, counter });
-
-/** A mesh of ourselves and one host, in which nothing happens but what a test does. */
-class StandInMesh {
-  readonly self: Mesh["self"] = { owner: SELF, name: memberName("self"), role: "host" };
-  readonly heads = new Map<OwnerId, Version>([[SELF, at(5)]]);
-  readonly told: { topic: string; head: Version | undefined }[] = [];
-  isConnected = true;
-  readonly #handlers = new Map<string, TellHandler>();
-  readonly #changed: ((change: EntryChange) => void)[] = [];
-  readonly #members: (() => void)[] = [];
-
-  readonly store: Mesh["store"] = {
-    get: () => undefined,
-    list: () => [],
-    isStale: () => false,
-    head: (owner) => this.heads.get(owner),
-  };
-
-  members(): readonly MemberView[] {
-    const view = (owner: OwnerId, name: MemberName, connected: boolean): MemberView => {
-      const self = owner === SELF;
-      const liveness = { state: "alive", sinceMs: 0, why: "" } as const;
-      return { owner, name, role: "host", connected, liveness, self, incarnation: 1, addresses: [] };
-    };
-    return [view(SELF, memberName("self"), true), view(PEER, memberName("peer"), this.isConnected)];
-  }
-  tell(_target: OwnerId, topic: string, message: Uint8Array): boolean {
-    this.told.push({ topic, head: decodeApplied(message) });
-    return this.isConnected;
-  }
-  onTell(topic: string, handler: TellHandler): void {
-    this.#handlers.set(topic, handler);
-  }
-  onChange(listener: (change: EntryChange) => void): () => void {
-    this.#changed.push(listener);
-    return () => undefined;
-  }
-  onMembers(listener: () => void): () => void {
-    this.#members.push(listener);
-    return () => undefined;
-  }
-
-  hear(topic: string, message: Uint8Array): void {
-    this.#handlers.get(topic)?.(message, PEER);
-  }
-  /** The peer's state in force is at `head` now. */
-  reach(head: Version): void {
-    this.heads.set(PEER, head);
-    const change: EntryChange = {
-      owner: PEER,
-      key: "a",
-      value: null,
-      version: head,
-      path: "gossip",
-      from: PEER,
-    };
-    for (const listener of this.#changed) listener(change);
-  }
-  setConnected(isConnected: boolean): void {
-    this.isConnected = isConnected;
-    for (const listener of this.#members) listener();
-  }
-}
 
 let mesh: StandInMesh;
 let applied: Applied;
@@ -82,7 +15,7 @@ let nowMs: number;
 beforeEach(() => {
   mesh = new StandInMesh();
   nowMs = 1_000;
-  applied = new Applied({ mesh, nowMs: () => nowMs, count: () => undefined });
+  applied = new Applied({ mesh, nowMs: () => nowMs, random: () => 0.5, count: () => undefined });
 });
 afterEach(() => {
   applied.stop();

@@ -20,6 +20,7 @@ import {
   decodeApplied,
   encodeApplied,
 } from "./applied-answers.ts";
+import { ConvergenceWatch } from "./convergence-watch.ts";
 
 const STOPPED = "this member stopped";
 
@@ -27,7 +28,11 @@ export interface AppliedDeps {
   readonly mesh: Pick<Mesh, "self" | "store" | "members" | "tell" | "onTell" | "onChange" | "onMembers">;
   /** Milliseconds on a clock that never goes back. */
   readonly nowMs: () => number;
-  readonly count: (counter: "applied-acks" | "applied-missing" | "applied-answers", by: number) => void;
+  readonly random: () => number;
+  readonly count: (
+    counter: "applied-acks" | "applied-missing" | "applied-answers" | "follow-reports",
+    by: number,
+  ) => void;
 }
 
 /** A member that did not answer yet. */
@@ -50,6 +55,8 @@ interface Wait {
 export class Applied {
   /** The other side: what we tell others of theirs. */
   readonly answers: AppliedAnswers;
+  /** How soon all our writes are in force, whether somebody waits for them or not. */
+  readonly convergence: ConvergenceWatch;
   readonly #deps: AppliedDeps;
   readonly #waits = new Set<Wait>();
   /** Whom to ask when what runs now is done: many writes are one question. */
@@ -60,6 +67,7 @@ export class Applied {
   constructor(deps: AppliedDeps) {
     this.#deps = deps;
     this.answers = new AppliedAnswers(deps);
+    this.convergence = new ConvergenceWatch(deps);
     deps.mesh.onTell(APPLIED_TOPIC, (bytes, from) => this.#answered(from, decodeApplied(bytes)));
     deps.mesh.onMembers(() => this.#membersChanged());
   }
@@ -93,13 +101,15 @@ export class Applied {
   stop(): void {
     this.#isStopped = true;
     this.answers.stop();
+    this.convergence.stop();
     this.#clearTimer();
     this.#due.clear();
     this.endWaits();
   }
 
-  /** Those that wait now, as a stop ends them; the last word of a member can still be waited for. */
+  /** Those that wait now, as a stop ends them; the last word of a member can still be waited for. What others follow is told. */
   endWaits(): void {
+    this.answers.flush();
     for (const wait of this.#waits) wait.end(STOPPED);
   }
 

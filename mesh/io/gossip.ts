@@ -1,4 +1,6 @@
-// Gossip: our messages over gossipsub. What is handed on is judged first: accept | ignore | reject.
+// Gossip: our messages over gossipsub. What is handed on is judged first: accept | ignore | reject. The owner of a message sends it
+// to all that it is connected to; who has it from there hands it on a little later, to who has not sent it meanwhile. So handing
+// on, which only who has no link to the owner needs, does not compete with the owner's own sending for the CPU of all.
 
 import {
   type GossipsubMessage,
@@ -9,10 +11,13 @@ import type { PeerId } from "@libp2p/interface";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { GossipMessage, HostDelta } from "../core/message.ts";
+import { HAND_ON_MAX_MS, HAND_ON_MIN_MS } from "../limits.ts";
+import { HandOn } from "./hand-on.ts";
 import type { MeshNode } from "./libp2p.ts";
 
 export type GossipCounter =
   | "gossip-received"
+  | "gossip-published-bytes"
   | "gossip-published-to-nobody"
   | "gossip-publish-failed"
   | "refused-gossip-stranger"
@@ -25,7 +30,7 @@ export interface GossipEvents {
   /** True if its owner signed the head that it carries. */
   isSigned(delta: HostDelta): boolean;
   onGossip(from: OwnerId, delta: HostDelta): void;
-  count(counter: GossipCounter): void;
+  count(counter: GossipCounter, by?: number): void;
 }
 
 export function gossipTopic(cluster: string): string {
@@ -38,6 +43,7 @@ export class Gossip {
   /** What the validator decoded, for the event that follows: nothing is decoded twice. */
   readonly #decoded = new WeakMap<Uint8Array, HostDelta>();
   #node: MeshNode | undefined;
+  #handOn: HandOn | undefined;
 
   constructor(cluster: string, events: GossipEvents) {
     this.#topic = gossipTopic(cluster);
@@ -47,6 +53,7 @@ export class Gossip {
   /** After the node started. */
   start(node: MeshNode): void {
     this.#node = node;
+    this.#handOn = new HandOn(node);
     const { pubsub } = node.services;
     pubsub.addEventListener("gossipsub:message", (event) => this.#receive(event.detail));
     pubsub.subscribe(this.#topic);
@@ -54,10 +61,12 @@ export class Gossip {
 
   stop(): void {
     this.#node = undefined;
+    this.#handOn?.stop();
   }
 
   publish(message: GossipMessage): void {
     const bytes = encodeMessage(message);
+    this.#events.count("gossip-published-bytes", bytes.length);
     this.#node?.services.pubsub.publish(this.#topic, bytes).then(
       ({ recipients }) => {
         if (recipients.length === 0) this.#events.count("gossip-published-to-nobody");
@@ -92,10 +101,15 @@ export class Gossip {
     return result;
   }
 
-  #receive({ msg, propagationSource }: GossipsubMessage): void {
+  #receive(message: GossipsubMessage): void {
+    const { msg, propagationSource } = message;
     const delta = this.#decoded.get(msg.data);
     if (delta === undefined || this.#node === undefined) return;
+    const from = ownerId(propagationSource.toString());
     this.#events.count("gossip-received");
-    this.#events.onGossip(ownerId(propagationSource.toString()), delta);
+    this.#events.onGossip(from, delta);
+    const isFromOwner = from === delta.owner;
+    const delayMs = HAND_ON_MIN_MS + Math.random() * (HAND_ON_MAX_MS - HAND_ON_MIN_MS);
+    this.#handOn?.after(isFromOwner ? delayMs : 0, message);
   }
 }

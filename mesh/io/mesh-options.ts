@@ -1,6 +1,7 @@
 // Mesh options: what the libp2p mesh is started with, and what its starter gets beyond a `Mesh`.
 
 import type { Logger } from "pino";
+import type { ConvergenceView } from "../core/convergence.ts";
 import type { HeadCrypto } from "../core/head.ts";
 import { isName, type MemberName } from "../core/ids.ts";
 import type { ReplicaOptions } from "../core/replica-options.ts";
@@ -37,6 +38,8 @@ export interface RunningMesh extends Mesh {
   readonly listenAddresses: readonly string[];
   /** Counters since the start, by name. */
   metrics(): Record<string, number>;
+  /** How soon what we wrote of VMs and apps since the start was in force everywhere. */
+  convergence(): ConvergenceView;
   /** One line for logs and dumps. */
   describe(): string;
 }

@@ -63,11 +63,12 @@ async function expectWorks(left: RunningMesh, right: RunningMesh): Promise<void>
   expect(left.members()).toHaveLength(2);
 }
 
+function everyTurn(listener: () => void): () => void {
+  const timer = setInterval(listener, 5);
+  return () => clearInterval(timer);
+}
+
 function untilCounted(mesh: RunningMesh, counter: string): Promise<void> {
-  const everyTurn = (listener: () => void): (() => void) => {
-    const timer = setInterval(listener, 5);
-    return () => clearInterval(timer);
-  };
   return until(() => (mesh.metrics()[counter] ?? 0) > 0, everyTurn);
 }
 
@@ -362,6 +363,28 @@ test("a member that restarts with dead seeds finds the others by what it knew, s
   await again.sync(left.self.owner, new AbortController().signal);
   expect(again.store.isStale(left.self.owner)).toBe(false);
   expect(again.metrics()["snapshot-restored"]).toBe(1);
+});
+
+test("a write is measured until the others have it, with one question for all and none where nothing is written", async () => {
+  const [writer, proxy] = [await cluster.join("host-1", "host"), await cluster.join("proxy-1", "proxy")];
+  proxy.write("proxy/proxy-1", new Uint8Array([1]));
+  for (const mesh of [writer, proxy]) mesh.announce();
+  await untilFull([writer, proxy]);
+  await untilSeen(writer, () => writer.store.get(proxy.self.owner, "proxy/proxy-1") !== undefined);
+  const done = () => writer.convergence().proxies.seconds.counts.reduce((sum, count) => sum + count, 0);
+  for (const value of [1, 2, 3]) {
+    writer.write("vm/a", new Uint8Array([value]));
+    writer.write("custom/a", new Uint8Array([value]));
+    writer.write("vm/a", new Uint8Array([value]));
+    await until(() => done() === value, everyTurn);
+  }
+  const { proxies, stores } = writer.convergence();
+  expect(proxies).toMatchObject({ writes: 3, lost: { deadline: 0, "new-start": 0, bound: 0 } });
+  expect(stores.writes).toBe(3);
+  expect(proxies.seconds.sum).toBeGreaterThan(0);
+  expect(stores.seconds.sum).toBeLessThanOrEqual(proxies.seconds.sum);
+  expect(proxy.metrics()["follow-reports"]).toBe(3);
+  expect(writer.metrics()["follow-reports"]).toBeUndefined();
 });
 
 test("a member whose snapshot is of another cluster starts cold", async () => {

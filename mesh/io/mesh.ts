@@ -3,6 +3,7 @@
 
 import type { Logger } from "pino";
 import { encodeMessage } from "../core/codec.ts";
+import type { ConvergenceView } from "../core/convergence.ts";
 import type { ReplicaInput } from "../core/effect.ts";
 import { forgottenIn } from "../core/forget-entry.ts";
 import { isSigned } from "../core/head.ts";
@@ -141,8 +142,9 @@ export class Libp2pMesh implements RunningMesh {
       lagMs: () => this.#liveness.lagMs(LAG_KEPT_MS),
       describe: () => [this.describe(), this.#liveness.describe()],
     });
+    const nowMs = (): number => performance.now();
     const { count } = this.#counters;
-    this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
+    this.#applied = new Applied({ mesh: this, nowMs, random: Math.random, count });
   }
 
   async start(): Promise<void> {
@@ -189,8 +191,9 @@ export class Libp2pMesh implements RunningMesh {
     const { owner, privateKey, start } = this.#identity;
     const hello = () => ({ kind: "hello", cluster, name, role, incarnation: start.incarnation }) as const;
     const validate: NodeOptions["validate"] = (peer, message) => this.#gossip.validate(peer, message);
+    const onCopy = () => this.#counters.count("gossip-copies");
     return Wire.create(
-      { cluster, self: owner, hello, privateKey, listen, topic: gossipTopic(cluster), validate },
+      { cluster, self: owner, hello, privateKey, listen, topic: gossipTopic(cluster), validate, onCopy },
       {
         events: {
           onUp: (peer) => this.#linkChanged({ kind: "peer-connected", peer }),
@@ -207,9 +210,12 @@ export class Libp2pMesh implements RunningMesh {
   // --- Mesh
 
   write(key: string, value: Uint8Array | null): Version {
+    const before = this.#replica.ownVersion(key);
+    const atMs = performance.now();
     this.#step({ kind: "write", key, value });
     const version = this.#replica.ownVersion(key);
     if (version === undefined) throw new Error("mesh: write after stop");
+    if (version !== before) this.#applied.convergence.wrote(key, version, atMs);
     return version;
   }
 
@@ -222,7 +228,10 @@ export class Libp2pMesh implements RunningMesh {
   }
 
   announce(): void {
-    const announce = (): void => this.#step({ kind: "announce" });
+    const announce = (): void => {
+      this.#step({ kind: "announce" });
+      this.#applied.convergence.begin();
+    };
     if (this.#identity.isForgetful) this.#learning ??= setTimeout(announce, LEARN_MS);
     else announce();
   }
@@ -321,6 +330,10 @@ export class Libp2pMesh implements RunningMesh {
 
   metrics(): Record<string, number> {
     return Object.fromEntries([...this.#counters.entries(), ...this.#snapshot.counters()].sort());
+  }
+
+  convergence(): ConvergenceView {
+    return this.#applied.convergence.view();
   }
 
   describe(): string {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { type GossipsubMessage, TopicValidatorResult } from "@chainsafe/libp2p-gossipsub";
 import { generateKeyPair } from "@libp2p/crypto/keys";
 import type { PeerId } from "@libp2p/interface";
+import { HandOn } from "../io/hand-on.ts";
 import { createNode, type MeshNode } from "../io/libp2p.ts";
 import type { OverlayCluster, Received } from "./overlay-compliance.ts";
 
@@ -35,7 +36,11 @@ export class Libp2pOverlay implements OverlayCluster {
     await node.start();
     const member = { node, received: [] as Received[] };
     const { pubsub } = node.services;
-    pubsub.addEventListener("gossipsub:message", ({ detail }) => this.#receive(member, detail));
+    const handOn = new HandOn(node);
+    pubsub.addEventListener("gossipsub:message", ({ detail }) => {
+      handOn.after(0, detail);
+      this.#receive(member, detail);
+    });
     for (const type of ["subscription-change", "gossipsub:graft", "gossipsub:prune"] as const) {
       pubsub.addEventListener(type, () => this.#changed());
     }

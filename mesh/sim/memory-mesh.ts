@@ -138,7 +138,7 @@ class MemoryMesh implements Mesh {
     };
     this.write(MEMBER_KEY, encodeMember(record));
     const count = (): void => undefined;
-    this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), count });
+    this.#applied = new Applied({ mesh: this, nowMs: () => performance.now(), random: Math.random, count });
     serveInspection(this);
     serveHearing(this);
   }

@@ -26,7 +26,7 @@ export interface OverlayCluster {
 }
 
 /** A mesh never has more members by their own wish. */
-const MESH_HIGH = 12;
+const MESH_HIGH = 6;
 
 async function joinAll(cluster: OverlayCluster, count: number): Promise<readonly number[]> {
   const members: number[] = [];

@@ -1,14 +1,17 @@
 // Overlay: one member's gossipsub, as a pure machine on one topic. It stands in for the real router with the figures that
-// io/libp2p.ts leaves it: flood publish by the origin, eager forwarding over the mesh with every message once, IHAVE and
-// IWANT from the message cache at each heartbeat, graft and prune. overlay-compliance.test.ts runs the same cases on both.
+// io/libp2p.ts and io/gossip.ts leave it: flood publish by the origin, forwarding over the mesh with every message once, a little
+// later by who has it from its origin, IHAVE and IWANT from the message cache at each heartbeat, graft and prune. overlay-compliance.test.ts runs the same cases on both.
 // Left out: scores (weights are 0 there), fanout (all are subscribed), peer exchange (off), IDONTWANT, flood protection.
 
+import { HAND_ON_MAX_MS, HAND_ON_MIN_MS } from "../limits.ts";
+
+/** As io/libp2p.ts has them. */
+const MESH_TARGET = 4;
+const MESH_LOW = 3;
+const MESH_HIGH = 6;
+const MESH_OUTBOUND_MIN = 1;
 /** gossipsub v1.1's defaults, which io/libp2p.ts keeps. */
 export const GOSSIP_HEARTBEAT_MS = 1_000;
-const MESH_TARGET = 6;
-const MESH_LOW = 4;
-const MESH_HIGH = 12;
-const MESH_OUTBOUND_MIN = 2;
 const LAZY_PEERS_MIN = 6;
 const LAZY_FACTOR = 0.25;
 const CACHE_HEARTBEATS = 5;
@@ -36,6 +39,8 @@ export interface OverlayDeps<Payload> {
   /** Once for each message that is new here. */
   readonly deliver: (message: Gossiped<Payload>, from: number, hops: number) => void;
   readonly onDuplicate: () => void;
+  /** Calls it then, if the member still runs. */
+  readonly later: (delayMs: number, run: () => void) => void;
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -44,6 +49,8 @@ interface Cached<Payload> {
   readonly message: Gossiped<Payload>;
   readonly hops: number;
   readonly asked: Map<number, number>;
+  /** Peers that sent it. */
+  readonly senders: Set<number>;
 }
 
 export class Overlay<Payload> {
@@ -127,21 +134,33 @@ export class Overlay<Payload> {
   }
 
   #take(from: number, message: Gossiped<Payload>, hops: number): void {
+    const cached = this.#cache.get(message.id);
+    cached?.senders.add(from);
     if (this.#seen.has(message.id)) {
       this.#deps.onDuplicate();
       return;
     }
-    this.#remember(message, hops);
+    const { senders } = this.#remember(message, hops);
+    senders.add(from);
     this.#deps.deliver(message, from, hops);
+    const { later, random } = this.#deps;
+    const delayMs = HAND_ON_MIN_MS + random() * (HAND_ON_MAX_MS - HAND_ON_MIN_MS);
+    if (hops === 1) later(delayMs, () => this.#handOn(message, hops, senders));
+    else this.#handOn(message, hops, senders);
+  }
+
+  #handOn(message: Gossiped<Payload>, hops: number, senders: ReadonlySet<number>): void {
     for (const peer of this.#mesh) {
-      if (peer !== from) this.#deps.send(peer, { kind: "message", message, hops: hops + 1 });
+      if (!senders.has(peer)) this.#deps.send(peer, { kind: "message", message, hops: hops + 1 });
     }
   }
 
-  #remember(message: Gossiped<Payload>, hops: number): void {
+  #remember(message: Gossiped<Payload>, hops: number): Cached<Payload> {
+    const cached = { message, hops, asked: new Map(), senders: new Set<number>() };
     this.#seen.set(message.id, this.#heartbeats);
-    this.#cache.set(message.id, { message, hops, asked: new Map() });
+    this.#cache.set(message.id, cached);
     this.#windows[0]?.push(message.id);
+    return cached;
   }
 
   #ask(from: number, ids: readonly number[]): void {

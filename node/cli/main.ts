@@ -19,6 +19,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   enableCompileCache();
   endQuietlyWithoutReader();
   if (argv[0] === "proxy") return runProxyMember(argv.slice(1));
+  if (argv[0] === "bench" && argv[1] === "convergence") return runConvergenceBench(argv.slice(2));
   let exitCode: number = EXIT.done;
   const program = createProgram((code) => {
     exitCode = code;
@@ -61,6 +62,13 @@ async function runProxyMember(argv: readonly string[]): Promise<number> {
   const address = new URL("../../proxy-agent/main.ts", import.meta.url).href;
   const proxy: { runProxy(argv: readonly string[]): Promise<number> } = await import(address);
   return proxy.runProxy(argv);
+}
+
+/** It starts agents and proxies alike, and belongs to the tests: production does not import those. */
+async function runConvergenceBench(argv: readonly string[]): Promise<number> {
+  const address = new URL("../../cluster-tests/bench/convergence/main.ts", import.meta.url).href;
+  const bench: { runConvergenceBench(argv: readonly string[]): Promise<number> } = await import(address);
+  return bench.runConvergenceBench(argv);
 }
 
 /** `grapevine logs … | head`: the reader has what it wanted. */

@@ -13,10 +13,11 @@ const AGENT = `
   import { pino } from "pino";
   const { VmHost } = await import(process.env.SOURCE + "/vm-host.ts");
   const { ProcessDriver } = await import(process.env.SOURCE + "/process-driver.ts");
+  const { runChecks } = await import(process.env.SOURCE + "/../health/prober.ts");
   const { root, folder, ports, wanted } = JSON.parse(process.env.HARNESS);
   const bundles = { unpack: (hash, to) => cp(root + "/app", to, { recursive: true }) };
   const host = new VmHost({ host: "host-1", folder, vmPorts: ports, bindHost: "127.0.0.1" },
-    { driver: new ProcessDriver(), bundles, publish: () => {}, logger: pino({ level: "silent" }), nowMs: Date.now });
+    { driver: new ProcessDriver(), runChecks, bundles, publish: () => {}, logger: pino({ level: "silent" }), nowMs: Date.now });
   console.log("go");
   await host.restore();
   host.reconcile([wanted]);`;

@@ -16,6 +16,7 @@ import {
   type VmPhase,
   vmName,
 } from "../../mesh/index.ts";
+import { runChecks } from "../health/prober.ts";
 import type { VmDriver } from "./vm-driver.ts";
 import { VmHost, type WantedVm } from "./vm-host.ts";
 
@@ -95,6 +96,7 @@ export class HostHarness {
       { host: memberName("host-1"), folder: this.folder, vmPorts: this.ports, bindHost: "127.0.0.1" },
       {
         driver,
+        runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
         publish: (name, entry) => this.#publish(name, entry),
         logger: pino({ level: "silent" }),

@@ -9,7 +9,7 @@ import type { BundleHash, MemberName, VmEntry, VmName } from "../../mesh/index.t
 import { messageOf } from "../../mesh/index.ts";
 import type { HealthChanged } from "../health/check-machine.ts";
 import type { ProbeAddress } from "../health/probe.ts";
-import { runChecks } from "../health/prober.ts";
+import type { runChecks } from "../health/prober.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
@@ -35,6 +35,8 @@ export interface VmBundles {
 
 export interface VmRunDeps {
   readonly driver: VmDriver;
+  /** `runChecks` of health/prober.ts. */
+  readonly runChecks: typeof runChecks;
   readonly bundles: VmBundles;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
@@ -256,7 +258,7 @@ export class VmRun {
     const onChange = (change: HealthChanged) => {
       told = told.then(() => this.#tellHealth(token, change));
     };
-    const { nowMs } = this.#deps;
+    const { nowMs, runChecks } = this.#deps;
     const { checks } = this.life.release.spec;
     const options = { checks, address, vmStartedAtMs: startedAtMs ?? nowMs(), before: { health, reason } };
     await runChecks(options, { nowMs, onChange }, signal);

@@ -1,0 +1,139 @@
+// `grapevine bench convergence`: how soon a VM's change is in force at every proxy, beside what the machine can do at best, in
+// interleaved rounds: one system at a time, each started anew, in an order that turns by one each round.
+
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { messageOf } from "../../../mesh/index.ts";
+import { seededRandom } from "../../../mesh/sim/seeded-random.ts";
+import { endOfSession } from "../../../node/cli/dev/end-of-session.ts";
+import { gossipBytes, type Judged, judge } from "./judge.ts";
+import { type BenchOptions, parseOptions, printJsonError } from "./options.ts";
+import { ProcessPlace } from "./process-place.ts";
+import { htmlReport } from "./report/html.ts";
+import { lastOf, type Round, reportOf } from "./report/report.ts";
+import { textReport } from "./report/text.ts";
+import { formatMs, NAMES } from "./report/words.ts";
+import { runSystem, type SystemRun } from "./run-system.ts";
+import { planWrites } from "./schedule.ts";
+import { spreadOf } from "./stats.ts";
+import type { SystemName } from "./system.ts";
+
+/** Until our own messages were measured. */
+const PAYLOAD_BYTES_DEFAULT = 600;
+
+/** `argv` is what follows "convergence". Resolves with the exit code. */
+export async function runConvergenceBench(argv: readonly string[]): Promise<number> {
+  const options = parseOptions(argv);
+  if (typeof options === "number") return options;
+  const refused = refusal(options);
+  if (refused !== null) {
+    process.stderr.write(`grapevine bench convergence: ${refused}\n`);
+    if (options.json) printJsonError(refused);
+    return 2;
+  }
+  const signal = endOfSession();
+  try {
+    return await new Bench(options, signal).run();
+  } catch (error) {
+    const message = signal.aborted ? "interrupted: nothing of it runs any more" : messageOf(error);
+    process.stderr.write(`grapevine bench convergence: ${message}\n`);
+    if (options.json)
+      process.stdout.write(`${JSON.stringify({ error: { code: "failed", message }, exitCode: 1 })}\n`);
+    return 1;
+  }
+}
+
+function refusal({ driver, html }: BenchOptions): string | null {
+  if (driver === "container")
+    return "--driver container is not built yet: members run as processes of this machine with --driver process";
+  if (html === null) return null;
+  try {
+    // A run takes minutes: what cannot be written is said before.
+    writeFileSync(html, "", { flag: "a" });
+    return null;
+  } catch (error) {
+    return `--html: ${messageOf(error)}`;
+  }
+}
+
+class Bench {
+  readonly #options: BenchOptions;
+  readonly #signal: AbortSignal;
+  readonly #originNs = process.hrtime.bigint();
+  readonly #systems: readonly SystemName[];
+  #payloadBytes = PAYLOAD_BYTES_DEFAULT;
+
+  constructor(options: BenchOptions, signal: AbortSignal) {
+    this.#options = options;
+    this.#signal = signal;
+    const { floors } = options;
+    const hasSerf = floors.includes("serf") && isSerfInstalled();
+    if (floors.includes("serf") && !hasSerf) this.#say("serf is not installed: not compared with");
+    this.#systems = ["ours", ...floors.filter((floor) => floor !== "serf" || hasSerf)];
+  }
+
+  async run(): Promise<number> {
+    const { rounds: count, json, seed } = this.#options;
+    const rounds: Round[] = [];
+    this.#say(`seed ${seed}`);
+    for (let number = 1; number <= count; number += 1) rounds.push(await this.#round(number));
+    const report = reportOf(this.#options, rounds, this.#payloadBytes);
+    const { html } = this.#options;
+    if (html !== null) writeFileSync(html, htmlReport(this.#options, report, rounds));
+    process.stdout.write(json ? `${JSON.stringify(report)}\n` : textReport(report));
+    return report.lost === 0 ? 0 : 1;
+  }
+
+  async #round(number: number): Promise<Round> {
+    const turn = (number - 1) % this.#systems.length;
+    const order = [...this.#systems.slice(turn), ...this.#systems.slice(0, turn)];
+    const systems: Judged[] = [];
+    for (const system of order) systems.push(await this.#system(number, system));
+    return { number, systems };
+  }
+
+  async #system(number: number, system: SystemName): Promise<Judged> {
+    const { hosts, proxies, rate, seconds, seed, rounds, profile } = this.#options;
+    const say = (what: string): void => this.#say(`round ${number}/${rounds}: ${NAMES[system]}: ${what}`);
+    const profileFolder = profile === null ? null : join(profile, `${number}-${system}`);
+    if (profileFolder !== null) await mkdir(profileFolder, { recursive: true });
+    const originNs = this.#originNs;
+    const place = new ProcessPlace({ originNs, profileFolder, signal: this.#signal });
+    try {
+      const run = await runSystem({
+        system,
+        size: { hosts, proxies },
+        // All systems of a round are written to at the same times.
+        plan: planWrites({ hosts, rate, seconds, random: seededRandom(seed + number) }),
+        payloadBytes: this.#payloadBytes,
+        place,
+        nowMs: () => Number(process.hrtime.bigint() - originNs) / 1e6,
+        signal: this.#signal,
+        say,
+      });
+      return this.#judge(run, say);
+    } finally {
+      await place.stop();
+    }
+  }
+
+  #judge(run: SystemRun, say: (what: string) => void): Judged {
+    this.#payloadBytes = gossipBytes(run) ?? this.#payloadBytes;
+    const judged = judge(run);
+    const spread = spreadOf(lastOf(judged));
+    const figures = spread === null ? "" : `p50 ${formatMs(spread.p50Ms)}, p99 ${formatMs(spread.p99Ms)}, `;
+    say(`${figures}lost ${judged.lost}, CPU ${judged.cost.cpuMsPerWrite} ms a write`);
+    return judged;
+  }
+
+  #say(line: string): void {
+    const seconds = Number(process.hrtime.bigint() - this.#originNs) / 1e9;
+    process.stderr.write(`${seconds.toFixed(1).padStart(6)} s  ${line}\n`);
+  }
+}
+
+function isSerfInstalled(): boolean {
+  return spawnSync("serf", ["version"], { stdio: "ignore" }).status === 0;
+}

@@ -1,0 +1,72 @@
+// Text: the report as people read it in a terminal.
+
+import type { Cost } from "../judge.ts";
+import type { Spread } from "../stats.ts";
+import type { Report } from "./report.ts";
+import { COMPARED, describeRatio, formatBytes, formatMs, NAMES } from "./words.ts";
+
+export function textReport(report: Report): string {
+  const { hosts, proxies, rate, seconds, rounds, seed, node, driver, payloadBytes } = report;
+  return [
+    `${hosts} hosts and ${proxies} proxies (${driver}), ${rate} writes/s, ${seconds} s, ${rounds} rounds, seed ${seed}, node ${node}, no faults`,
+    "",
+    row("from a write's commit", ["p50", "p90", "p99", "max", "count"]),
+    spreadRow("last proxy's table in force", report.last),
+    spreadRow("each proxy's", report.each),
+    spreadRow("last store", report.stores),
+    spreadRow("a proxy's store to its table", report.table),
+    ...COMPARED.map((name) => spreadRow(NAMES[name], name === "serf" ? report.serf : report.floor[name])),
+    "",
+    `lost: ${report.lost} of ${report.writes} (stores: ${report.storesLost})`,
+    ...ratioLines(report),
+    ...agentLines(report),
+    "",
+    row("cost", ["CPU/member", "CPU/write", "memory", "sent/host s", "lag p50", "lag p99"]),
+    ...(["ours", ...COMPARED] as const).flatMap((name) => costRow(NAMES[name], report.cost[name])),
+    ...(report.cost.ours === null
+      ? []
+      : [`gossip that came twice, for each write: ${report.cost.ours.duplicatesPerWrite}`]),
+    `events of the others: ${payloadBytes} bytes, as a gossip message of ours; lag is the worst member's`,
+    "",
+  ].join("\n");
+}
+
+function ratioLines({ ratios }: Report): readonly string[] {
+  return [
+    describeRatio("p99 of ours over streams, each round", ratios.lastToStreams),
+    describeRatio("p99 of Serf over ours, each round", ratios.serfToLast),
+  ].flatMap((line) => line ?? []);
+}
+
+function agentLines({ agents }: Report): readonly string[] {
+  if (agents === null) return [];
+  const { p50Ms, p99Ms, storesP50Ms, storesP99Ms, lost, writes } = agents;
+  return [
+    `the agents' own measure: last proxy p50 ${formatMs(p50Ms)} p99 ${formatMs(p99Ms)}, last store p50 ${formatMs(storesP50Ms)} p99 ${formatMs(storesP99Ms)}; lost ${lost} of ${writes}`,
+  ];
+}
+
+function spreadRow(name: string, spread: Spread | null): string {
+  if (spread === null) return row(name, ["–", "–", "–", "–", "–"]);
+  const { p50Ms, p90Ms, p99Ms, maxMs, count } = spread;
+  return row(name, [...[p50Ms, p90Ms, p99Ms, maxMs].map(formatMs), String(count)]);
+}
+
+function costRow(name: string, cost: Cost | null): readonly string[] {
+  if (cost === null) return [];
+  const sent = cost.sentBytesPerHostSecond === null ? "–" : formatBytes(cost.sentBytesPerHostSecond);
+  return [
+    row(name, [
+      `${cost.cpuPercentPerMember.toFixed(1)} %`,
+      formatMs(cost.cpuMsPerWrite),
+      formatBytes(cost.rssBytesPerMember),
+      sent,
+      formatMs(cost.lagP50Ms),
+      formatMs(cost.lagP99Ms),
+    ]),
+  ];
+}
+
+function row(name: string, cells: readonly string[]): string {
+  return `${name.padEnd(30)}${cells.map((cell) => cell.padStart(12)).join("")}`;
+}
