@@ -144,14 +144,9 @@ export class AntiEntropy {
     this.#pull(this.#sourceOf(owner, from), owner, items);
   }
 
-  /** Answers a digest that shows more than we hold with ours. */
-  askBack(peer: OwnerId): void {
-    if (this.#rounds.mayAskBack(peer, this.#store.revision)) this.ask(peer);
-  }
-
-  /** `peer` asked what it lacks. */
-  askedBy(peer: OwnerId): void {
-    this.#rounds.askedBy(peer);
+  /** What to do about a digest that shows more than we hold: answer it with ours, if that was not done before. */
+  askBack(peer: OwnerId): ReturnType<Rounds["askBack"]> {
+    return this.#rounds.askBack(peer, this.#store.revision);
   }
 
   /** We sent `peer` all that it lacked: it has that once it read our answer, so before it answers the next digest. */
@@ -197,14 +192,12 @@ export class AntiEntropy {
 
   /** `isShort`: we do not hold all that it held. */
   #endRound(round: Round, isLacking: boolean, isShort: boolean): void {
-    const { peer, waiters, wasTold, wasAsked } = round;
+    const { peer, waiters, wasTold } = round;
     for (const waiter of waiters) {
       const { id, told } = waiter;
-      // Told, it lacks something and does not ask for it: it refuses that.
-      const isReached = !isLacking || (told > 1 && !wasAsked);
-      if (isShort || isReached || told >= TOLD_MAX)
-        this.#deps.emit({ kind: "sync-ended", id, isReached: isReached && !isShort });
-      else if (wasTold || (told > 0 && !wasAsked)) this.#confirm(peer, [waiter]);
+      if (isShort || !isLacking || told >= TOLD_MAX)
+        this.#deps.emit({ kind: "sync-ended", id, isReached: !isLacking && !isShort });
+      else if (wasTold) this.#confirm(peer, [waiter]);
       else this.#rounds.park(peer, waiter, this.#deps.nowMs());
     }
     if (round.again) this.#askAgain(round, round.nextWaiters);

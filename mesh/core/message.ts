@@ -89,7 +89,10 @@ export interface DeltaMessage {
   readonly deltas: readonly HostDelta[];
   /** Something did not fit: ask again with what you hold now. */
   readonly hasMore: boolean;
-  /** Your digest showed that you hold something that I lack, or your summary that we differ: my digest follows. */
+  /**
+   * Your digest showed that you hold something that I lack, or your summary that we differ: my digest follows, perhaps after
+   * others' turn. Not said of what I asked you for and then refused.
+   */
   readonly isLacking: boolean;
 }
 

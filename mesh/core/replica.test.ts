@@ -236,10 +236,11 @@ describe("sync", () => {
     expect(answer(4, false)).toEqual(["sync 1 ended true"]);
   });
 
-  test("does not wait for what the peer refuses: it lacks it, and does not ask for it", () => {
-    const { answer } = syncWithLackingPeer();
-    expect(answer(3, true)).toEqual(["send digest to peer"]);
-    expect(answer(4, true)).toEqual(["sync 1 ended true"]);
+  test("waits for a peer that lacks something until it has asked, however late that is", () => {
+    const { answer, ask } = syncWithLackingPeer();
+    expect(answer(3, true)).toEqual([]);
+    expect(ask()).toEqual(["send delta to peer", "send digest to peer"]);
+    expect(answer(4, false)).toEqual(["sync 1 ended true"]);
   });
 
   test("fails when the peer goes on lacking, however often it is told", () => {

@@ -263,12 +263,12 @@ export class Replica {
   #digest(from: OwnerId, message: DigestMessage): void {
     for (const item of message.items) if (item.isInForce) this.#store.confirm(item);
     const { isLacking, mismatched, isOwnAhead } = compareDigest(this.#store, message.items, this.#self);
-    const hasMore = this.#answer(from, message, { scope: "all", isLacking });
-    this.#antiEntropy.askedBy(from);
+    const askBack = isLacking ? this.#antiEntropy.askBack(from) : "refused";
+    const hasMore = this.#answer(from, message, { scope: "all", isLacking: askBack !== "refused" });
     // A digest is anybody's word: what is signed is asked for.
     if (isOwnAhead) this.#antiEntropy.pull(from, this.#self);
     for (const owner of mismatched) this.#antiEntropy.repair(owner, from);
-    if (isLacking) this.#antiEntropy.askBack(from);
+    if (askBack === "ask") this.#antiEntropy.ask(from);
     if (!hasMore) this.#antiEntropy.told(from);
   }
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ROUNDS_AT_ONCE_MAX } from "../limits.ts";
-import { createReplica, describeEffects, PEER } from "../sim/replica-harness.ts";
+import { createReplica, describeEffects, OTHER, PEER } from "../sim/replica-harness.ts";
 import type { Effect } from "./effect.ts";
 import { ownerId } from "./ids.ts";
+import type { DigestItem } from "./message.ts";
 
 describe("many peers that come at once", () => {
   test("are asked a few at a time, each when one before has answered", () => {
@@ -27,5 +28,50 @@ describe("many peers that come at once", () => {
     expect(describeEffects(replica.step({ kind: "sync", peer: last, id: 1 }, 0))).toEqual([
       `send digest to ${last}`,
     ]);
+  });
+});
+
+describe("whoever shows more than we hold", () => {
+  const MORE: DigestItem = {
+    owner: OTHER,
+    start: { incarnation: 5, startId: 5 },
+    counter: 3,
+    compacted: 0,
+    checksum: 1,
+    isInForce: true,
+    wantsRepair: false,
+  };
+
+  function connectedTo(peers: readonly ReturnType<typeof ownerId>[]) {
+    const replica = createReplica();
+    for (const peer of peers) replica.step({ kind: "peer-connected", peer }, 0);
+    const answered = (round: number, from = PEER): readonly Effect[] => {
+      const message = { kind: "delta", round, deltas: [], hasMore: false, isLacking: false } as const;
+      return replica.step({ kind: "message", from, message }, 1);
+    };
+    /** What a digest that shows more is answered. */
+    const told = () => {
+      const message = { kind: "digest", round: 7, items: [MORE] } as const;
+      const effects = replica.step({ kind: "message", from: PEER, message }, 1);
+      const sent = effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
+      return sent.map((one) => (one.kind === "delta" ? `lacking=${one.isLacking}` : one.kind));
+    };
+    return { answered, told };
+  }
+
+  test("is asked once, and told that we lack it until it answered without bringing it: then we refuse it", () => {
+    const { answered, told } = connectedTo([PEER]);
+    answered(1);
+    expect(told()).toEqual(["lacking=true", "digest"]);
+    expect(told()).toEqual(["lacking=true"]);
+    answered(2);
+    expect(told()).toEqual(["lacking=false"]);
+  });
+
+  test("is told that we lack it while our question waits for its turn", () => {
+    const others = Array.from({ length: ROUNDS_AT_ONCE_MAX }, (_, at) => ownerId(`peer-${at}`));
+    const { told } = connectedTo([...others, PEER]);
+    expect(told()).toEqual(["lacking=true"]);
+    expect(told()).toEqual(["lacking=true"]);
   });
 });

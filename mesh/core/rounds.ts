@@ -31,8 +31,6 @@ export interface Round {
   again: boolean;
   /** While it ran we sent the peer all that it lacked. */
   wasTold: boolean;
-  /** While it ran the peer asked what it lacks. */
-  wasAsked: boolean;
   /** Came while it ran: they wait for the round after it. */
   readonly nextWaiters: Waiter[];
 }
@@ -90,7 +88,6 @@ export class Rounds {
       begunAtMs: nowMs,
       again: false,
       wasTold: false,
-      wasAsked: false,
       nextWaiters: [],
     };
     this.#open.set(round.round, round);
@@ -114,24 +111,21 @@ export class Rounds {
   }
 
   /**
-   * Whether to answer a digest that shows more than we hold with ours. Not if we did at this revision and gained nothing:
-   * we refuse what it holds (a bound), and if it refuses ours too, the two digests would call for each other for ever.
+   * Whether to answer a digest that shows more than we hold with ours. Not if we did at this revision: either we still wait for
+   * what it says, or we gained nothing, since we refuse what it holds (a bound). If it refused ours too, the two digests would call
+   * for each other for ever.
    */
-  mayAskBack(peer: OwnerId, revision: number): boolean {
-    const isVain = this.#askedBackAt.get(peer) === revision;
+  askBack(peer: OwnerId, revision: number): "ask" | "asked" | "refused" {
+    const isFirst = this.#askedBackAt.get(peer) !== revision;
     this.#askedBackAt.set(peer, revision);
-    return !isVain;
+    if (isFirst) return "ask";
+    const isAsked = this.#waiting.has(peer) || this.#running({ peer, pulled: undefined }) !== undefined;
+    return isAsked ? "asked" : "refused";
   }
 
   /** The next second: what was asked back in vain may be again. */
   forgetAskedBack(peer: OwnerId): void {
     this.#askedBackAt.delete(peer);
-  }
-
-  /** `peer` asked what it lacks: a round that runs takes note. */
-  askedBy(peer: OwnerId): void {
-    const running = this.#running({ peer, pulled: undefined });
-    if (running !== undefined) running.wasAsked = true;
   }
 
   /** We sent `peer` all that it lacked: the syncs that were parked for it, and a round that runs takes note. */

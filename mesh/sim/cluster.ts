@@ -6,6 +6,7 @@ import type { OwnerId } from "../core/ids.ts";
 import type { GossipMessage, ReplicaMessage } from "../core/message.ts";
 import type { EntryChange } from "../mesh.ts";
 import type { BreakName } from "./breaks.ts";
+import { fallSilent, SILENCE_MS_MAX } from "./connections.ts";
 import { EventQueue } from "./event-queue.ts";
 import { Network, type NetworkRates } from "./network.ts";
 import type { Gossiped, OverlayRpc } from "./overlay.ts";
@@ -144,7 +145,7 @@ export class Cluster {
     if (this.broken === "gossip" && rpc.kind === "message") return;
     const isReliable = rpc.kind === "subscribe" || rpc.kind === "graft" || rpc.kind === "prune";
     const atMs = isReliable
-      ? this.network.frameAtMs(from.index, to, this.nowMs, bytes)
+      ? this.#frameAtMs(from, this.member(to), bytes)
       : this.network.gossipAtMs(from.index, to, this.nowMs);
     if (atMs === undefined) return;
     this.#arrive(from, this.member(to), link, atMs, () => this.member(to).overlay?.receive(from.index, rpc));
@@ -247,7 +248,7 @@ export class Cluster {
     const isTampered = this.network.isTampered() && this.broken !== "tombstone-grace";
     const sent = (isTampered ? tampered(message, from.owner) : undefined) ?? message;
     const passed = this.#usesCodec ? throughCodec(sent) : freezeMessage(sent);
-    const atMs = this.network.frameAtMs(from.index, to.index, this.nowMs, bytes);
+    const atMs = this.#frameAtMs(from, to, bytes);
     this.#arrive(from, to, link, atMs, () => this.#receive(from, to, passed));
   }
 
@@ -256,6 +257,13 @@ export class Cluster {
     const isPulled = message.kind === "delta" && to.pulls.delete(roundOf(message));
     const cause: Cause = { path: isPulled ? "pull" : "anti-entropy", hops: 0 };
     this.step(to, { kind: "message", from: from.owner, message }, cause);
+  }
+
+  /** A frame that is lost again and again holds up all behind it: so long that nothing is heard over the link, it is given up. */
+  #frameAtMs(from: SimMember, to: SimMember, bytes: number): number {
+    const atMs = this.network.frameAtMs(from.index, to.index, this.nowMs, bytes);
+    if (atMs - this.nowMs >= SILENCE_MS_MAX) fallSilent(this, from, to, atMs);
+    return atMs;
   }
 
   /** If it is still the same link then. */
