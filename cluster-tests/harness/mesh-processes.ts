@@ -4,11 +4,12 @@
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
 import { ForwarderNetwork } from "./forwarder-network.ts";
 import type { MemberNetwork, PartState } from "./member-network.ts";
 import { MeshProcess } from "./mesh-process.ts";
-import { type HeldEntry, type MeshMemberOptions, valueHash } from "./mesh-protocol.ts";
+import { type HeldEntry, type MeshDump, type MeshMemberOptions, valueHash } from "./mesh-protocol.ts";
 
 /** Of a wait: says what is lacking, where the test's own guard would only say that it hangs. */
 const PATIENCE_MS = 30_000;
@@ -232,8 +233,7 @@ export class MeshProcesses {
    */
   async expectEqual(): Promise<void> {
     await this.untilFull();
-    await this.until("equal values everywhere", () => this.isEqual);
-    const dumps = await Promise.all(this.members.map((member) => member.dump()));
+    const dumps = await this.#equalDumps();
     const expected = [...this.#written].flatMap(([owner, hashes]) =>
       [...hashes].map(([key, hash]) => `${owner} ${key} ${hash}`),
     );
@@ -247,6 +247,27 @@ export class MeshProcesses {
     // Nobody handed on what its owner did not sign: a mesh that mends that ends in equal values as well.
     const refused = dumps.map(({ metrics }) => Object.keys(metrics).filter((name) => REFUSALS.test(name)));
     expect(refused.flat()).toEqual([]);
+  }
+
+  /** A member that was suspected objects in its own entry when it hears of it, which may be while all are asked what they hold. */
+  async #equalDumps(): Promise<readonly MeshDump[]> {
+    for (;;) {
+      await this.until(
+        "equal values everywhere",
+        () => this.isEqual && new Set(this.#memberEntries()).size === 1,
+      );
+      const before = this.#memberEntries();
+      const dumps = await Promise.all(this.members.map((member) => member.dump()));
+      if (isDeepStrictEqual(before, this.#memberEntries())) return dumps;
+    }
+  }
+
+  /** Of each that runs, which entry it holds of each member itself. */
+  #memberEntries(): readonly string[] {
+    return this.members.map(({ watch }) => {
+      const own = [...watch.held.values()].flatMap((entries) => entries.get("member") ?? []);
+      return JSON.stringify(own.toSorted(byPlace));
+    });
   }
 
   #violations(): readonly string[] {
