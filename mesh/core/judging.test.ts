@@ -131,3 +131,15 @@ test("while nobody more is declared dead an answer clears who gives it, whoever 
   bench.do({ kind: "message", from: X, message: { kind: "probe-ack", serial: probe.message.serial } });
   expect(bench.effects).toContainEqual({ kind: "accuse", suspect: X, accusation: null });
 });
+
+test("a death is not put off to the next interval by a timer that rings a little early", () => {
+  const diedAtMs = (earlyMs: number): number => {
+    bench = new DetectorBench([A, B, C, X]);
+    bench.lateMs = -earlyMs;
+    bench.answering.delete(X);
+    for (const accuser of [A, B, C]) bench.accuse(accuser, X);
+    while (bench.state(X) !== "dead" && bench.nowMs < 60_000) bench.run(1);
+    return bench.nowMs;
+  };
+  expect(diedAtMs(0.5)).toBeLessThanOrEqual(diedAtMs(0) + 1);
+});

@@ -23,7 +23,7 @@ import type {
   LivenessState,
   LivenessToken,
 } from "./liveness-face.ts";
-import { compareLives, type Judged, newJudged } from "./liveness-member.ts";
+import { compareLives, type Judged, NEVER_MS, newJudged } from "./liveness-member.ts";
 import { LocalHealth } from "./local-health.ts";
 import { Probing } from "./probing.ts";
 
@@ -357,7 +357,10 @@ export class Liveness {
 
   #suspicionDue(owner: OwnerId, isLate: boolean): void {
     const judged = this.#members.get(owner);
-    if (judged !== undefined) this.#look(judged, isLate);
+    if (judged === undefined) return;
+    // What was armed has rung, also if that was a little early.
+    judged.armedForMs = NEVER_MS;
+    this.#look(judged, isLate);
   }
 
   /** After a stall of ours its objection may wait in our queue: that is read first. */

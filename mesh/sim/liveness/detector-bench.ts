@@ -17,7 +17,7 @@ export class DetectorBench {
   readonly relaying: Set<OwnerId> = new Set();
   #timers: { atMs: number; input: LivenessInput }[] = [];
   nowMs: number = 0;
-  /** How late every timer rings. */
+  /** How late every timer rings; below 0: early, as one of Node does by less than a millisecond. */
   lateMs: number = 0;
 
   constructor(members: readonly OwnerId[]) {
@@ -68,7 +68,8 @@ export class DetectorBench {
   #perform(effect: LivenessEffect): void {
     if (effect.kind === "schedule") {
       const input = { kind: "timer", token: effect.token } as const;
-      this.#timers.push({ atMs: this.nowMs + effect.delayMs + this.lateMs, input });
+      // As Node has it: none rings in the moment in which it was set.
+      this.#timers.push({ atMs: this.nowMs + Math.max(1, effect.delayMs) + this.lateMs, input });
     } else if (effect.kind === "send") {
       const { to, message } = effect;
       if (message.kind === "probe" && this.answering.has(to)) {
