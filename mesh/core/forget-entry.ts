@@ -46,12 +46,14 @@ export function forgottenIn(
   store: Pick<StoreView, "list" | "head">,
 ): readonly Pick<ForgetWord, "owner" | "name">[] {
   const words = store.list(FORGET_PREFIX).flatMap((entry) => forgetWordOf(entry) ?? []);
-  const isGone = ({ owner, upTo }: ForgetWord): boolean => {
-    const head = store.head(owner);
-    return head === undefined || compareStarts(head, upTo) <= 0;
-  };
-  const gone = new Map(words.filter(isGone).map(({ owner, name }) => [owner, { owner, name }]));
-  return [...gone.values()];
+  const standing = words.filter((word) => isGone(store, word));
+  return [...new Map(standing.map(({ owner, name }) => [owner, { owner, name }])).values()];
+}
+
+/** The owner has not begun anew since. */
+export function isGone(store: Pick<StoreView, "head">, { owner, upTo }: ForgetWord): boolean {
+  const head = store.head(owner);
+  return head === undefined || compareStarts(head, upTo) <= 0;
 }
 
 function decode(bytes: Uint8Array): Result<Omit<ForgetWord, "owner">> {

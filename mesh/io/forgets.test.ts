@@ -1,11 +1,19 @@
 import { cp, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { FORGET_PREFIX } from "../core/forget-entry.ts";
+import { pino } from "pino";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { encodeForget, FORGET_PREFIX, forgetKey, forgetWordOf } from "../core/forget-entry.ts";
+import { memberName, type OwnerId, ownerId } from "../core/ids.ts";
+import { encodeMember, MEMBER_KEY } from "../core/member.ts";
+import { OwnState } from "../core/own-state.ts";
+import type { Store } from "../core/store.ts";
 import { forgetCompliance } from "../sim/forget-compliance.ts";
 import { Libp2pCluster } from "../sim/libp2p-cluster.ts";
+import { OTHER, PEER, SELF, wordOn } from "../sim/replica-harness.ts";
+import { CRYPTO, newStore } from "../sim/store-harness.ts";
 import { untilFull, untilSeen } from "../sim/until.ts";
-import { FORGET_FILE } from "./forget-file.ts";
+import { FORGET_FILE, type KeptWord } from "./forget-file.ts";
+import { Forgets } from "./forgets.ts";
 import type { RunningMesh } from "./mesh-options.ts";
 
 forgetCompliance("libp2p mesh", () => Libp2pCluster.create());
@@ -127,4 +135,90 @@ test("a file that cannot be read is set aside, and the member starts", async () 
   const again = await cluster.join("host-1", "host");
   expect(again.forgotten()).toEqual([]);
   expect(await readdir(folder)).toContain(`${FORGET_FILE}.broken`);
+});
+
+/** Forgets of a member, its store, and each content that was written to its file. */
+class Bench {
+  readonly store: Store = newStore();
+  readonly written: (readonly KeptWord[])[] = [];
+  isDiskFull = false;
+  readonly forgets: Forgets;
+
+  constructor() {
+    const own = this.join(SELF, 1);
+    this.forgets = new Forgets([], {
+      file: { write: (words) => this.#write([...words]) },
+      store: this.store,
+      write: (key, value) => {
+        own.write(key, value);
+        return own.version(key)!;
+      },
+      logger: pino({ level: "silent" }),
+    });
+  }
+
+  join(owner: OwnerId, incarnation: number): OwnState {
+    const own = new OwnState(owner, { incarnation, startId: 1 }, CRYPTO);
+    const [name, role] = [memberName(owner), "host"] as const;
+    const record = { name, role, addresses: [], startedAtMs: 0, refutation: 0, isLeaving: false };
+    own.write(MEMBER_KEY, encodeMember(record));
+    this.store.install(own.state);
+    return own;
+  }
+
+  said(owner: OwnerId): number | undefined {
+    const entry = this.store.get(SELF, forgetKey(owner));
+    return entry && forgetWordOf(entry)?.upTo.incarnation;
+  }
+
+  async #write(words: readonly KeptWord[]): Promise<void> {
+    this.written.push(words);
+    await Promise.resolve();
+    if (this.isDiskFull) throw new Error("no space left");
+  }
+}
+
+describe("the words that are kept", () => {
+  let bench: Bench;
+  beforeEach(() => {
+    bench = new Bench();
+  });
+
+  test("of a member that is forgotten do not take the place of later ones of ours", async () => {
+    const upTo = { incarnation: 7, startId: 1 };
+    bench.join(OTHER, 7);
+    await bench.forgets.say(OTHER);
+    bench.store.forget(OTHER, upTo);
+    const earlier = { ...upTo, incarnation: 5 };
+    bench.join(PEER, 1).write(forgetKey(OTHER), encodeForget(wordOn(OTHER, earlier)));
+    await bench.forgets.say(PEER);
+    expect([bench.said(OTHER), bench.said(PEER)]).toEqual([7, 1]);
+    expect(bench.forgets.words).toContainEqual(expect.objectContaining({ owner: OTHER, upTo }));
+  });
+
+  test("are not said on of one that has begun anew since", async () => {
+    bench.join(OTHER, 7);
+    const upTo = { incarnation: 5, startId: 1 };
+    bench.join(PEER, 1).write(forgetKey(OTHER), encodeForget(wordOn(OTHER, upTo)));
+    await bench.forgets.say(PEER);
+    expect([bench.said(OTHER), bench.said(PEER)]).toEqual([undefined, 1]);
+  });
+
+  test("are those too that were heard while one of ours could not be written", async () => {
+    bench.join(PEER, 1);
+    bench.isDiskFull = true;
+    const saying = bench.forgets.say(PEER);
+    bench.forgets.heard(wordOn(OTHER, { incarnation: 5, startId: 1 }));
+    await expect(saying).rejects.toThrow("no space left");
+    expect(bench.forgets.words.map(({ owner }) => owner)).toEqual([OTHER]);
+    await bench.forgets.stop();
+  });
+
+  test("are written together: who joins hears of many at once", async () => {
+    const start = { incarnation: 5, startId: 1 };
+    for (let at = 0; at < 100; at += 1) bench.forgets.heard(wordOn(ownerId(`gone-${at}`), start));
+    await bench.forgets.stop();
+    expect(bench.written.length).toBeLessThanOrEqual(2);
+    expect(bench.written.at(-1)).toHaveLength(100);
+  });
 });

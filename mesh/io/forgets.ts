@@ -8,6 +8,7 @@ import {
   type ForgetWord,
   forgetKey,
   forgetWordOf,
+  isGone,
 } from "../core/forget-entry.ts";
 import type { OwnerId } from "../core/ids.ts";
 import { decodeMember, MEMBER_KEY } from "../core/member.ts";
@@ -29,7 +30,9 @@ export class Forgets {
   readonly #deps: ForgetsDeps;
   /** Insertion order is age. */
   readonly #kept = new Map<OwnerId, KeptWord>();
-  #writing: Promise<unknown> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
+  /** The write that has not begun yet: all that comes until then is in it. */
+  #next: Promise<void> | undefined;
 
   /** `kept`: what the file held. */
   constructor(kept: readonly KeptWord[], deps: ForgetsDeps) {
@@ -51,13 +54,8 @@ export class Forgets {
     const known = this.#kept.get(word.owner);
     if (known !== undefined && compareStarts(known.upTo, word.upTo) >= 0) return;
     this.#keep({ ...word, isOurs: known?.isOurs ?? false });
-    const file = "the members that are gone for good";
-    this.#save().catch((error: unknown) =>
-      this.#deps.logger.error(
-        { reason: messageOf(error) },
-        `cannot write ${file}: after a restart we must hear it again`,
-      ),
-    );
+    // Logged where it is written.
+    this.#save().catch(() => undefined);
   }
 
   /** This start of an owner is in force: what was said of earlier ones has done its work. */
@@ -76,21 +74,21 @@ export class Forgets {
   async say(owner: OwnerId): Promise<Version | undefined> {
     const word = this.#wordOn(owner);
     if (word === undefined) return undefined;
-    const before = new Map(this.#kept);
-    const words = [...this.#saidBy(owner), word].map((one) => ({ ...one, isOurs: true }));
+    const words = [...this.#saidBy(owner), word].map((one) => ({ ...this.#latest(one), isOurs: true }));
+    const before = words.map((one) => this.#kept.get(one.owner));
     for (const one of words) this.#keep(one);
     try {
       await this.#save();
     } catch (error) {
-      this.#kept.clear();
-      for (const [of, kept] of before) this.#kept.set(of, kept);
+      for (const [at, one] of words.entries()) this.#takeBack(one, before[at]);
       throw error;
     }
     return words.map((one) => this.#tell(one)).at(-1);
   }
 
   async stop(): Promise<void> {
-    await this.#writing.catch(() => undefined);
+    await this.#next?.catch(() => undefined);
+    await this.#writing;
   }
 
   #wordOn(owner: OwnerId): ForgetWord | undefined {
@@ -106,7 +104,21 @@ export class Forgets {
 
   #saidBy(owner: OwnerId): readonly ForgetWord[] {
     const said = this.#deps.store.list(FORGET_PREFIX).filter((entry) => entry.owner === owner);
-    return said.flatMap((entry) => forgetWordOf(entry) ?? []);
+    const words = said.flatMap((entry) => forgetWordOf(entry) ?? []);
+    return words.filter((word) => isGone(this.#deps.store, word));
+  }
+
+  /** Of this word and the one that we know of the same owner: words only move forward. */
+  #latest(word: ForgetWord): ForgetWord {
+    const known = this.#kept.get(word.owner);
+    return known !== undefined && compareStarts(known.upTo, word.upTo) > 0 ? known : word;
+  }
+
+  /** Not what was heard meanwhile. */
+  #takeBack(word: KeptWord, before: KeptWord | undefined): void {
+    if (this.#kept.get(word.owner) !== word) return;
+    if (before === undefined) this.#kept.delete(word.owner);
+    else this.#kept.set(word.owner, before);
   }
 
   #tell(word: ForgetWord): Version {
@@ -122,10 +134,22 @@ export class Forgets {
     this.#kept.delete(oldest);
   }
 
-  /** One at a time; each writes what is kept when its turn comes. */
+  /** One at a time; each writes what is kept when its turn comes: who joins hears of thousands at once. */
   #save(): Promise<void> {
-    const saved = this.#writing.catch(() => undefined).then(() => this.#deps.file.write(this.#kept.values()));
-    this.#writing = saved;
-    return saved;
+    this.#next ??= this.#write();
+    return this.#next;
+  }
+
+  async #write(): Promise<void> {
+    await this.#writing;
+    this.#next = undefined;
+    const written = this.#deps.file.write(this.#kept.values());
+    this.#writing = written.catch((error: unknown) =>
+      this.#deps.logger.error(
+        { reason: messageOf(error) },
+        "cannot write the members that are gone for good: after a restart what was heard must be heard again",
+      ),
+    );
+    await written;
   }
 }
