@@ -2,13 +2,14 @@
 
 import { type ZodType, z } from "zod";
 import { type MemberName, type OwnerId, ownerId } from "../core/ids.ts";
-import { type MemberView, type Mesh, MeshCallError } from "../mesh.ts";
+import type { MemberView, Mesh } from "../mesh.ts";
 import { decodeRecord, encodeRecord } from "../records/record-codec.ts";
 import { memberNameShape } from "../records/shapes.ts";
+import { askForRecords } from "./ask-member.ts";
 
 const HEARING_SERVICE = "hearing";
-/** Whoever does not say so within it is silent: people wait for the answer. */
-const HEARING_TIMEOUT_MS = 2_000;
+/** Its answer is one small record. */
+const HEARING_BYTES_MAX = 1_024;
 
 interface HearingRequest {
   readonly format: 1;
@@ -54,7 +55,7 @@ export async function whoHears(
   const asked = await Promise.all(
     others.map(async (other) => ({
       name: other.name,
-      hears: other.self ? hears(mesh, target) : await ask(mesh, other.owner, target, signal),
+      hears: other.self ? hears(mesh, target) : await ask(mesh, other, target, signal),
     })),
   );
   signal.throwIfAborted();
@@ -71,20 +72,12 @@ function hears(mesh: Mesh, { owner, name }: Pick<MemberView, "owner" | "name">):
 /** Undefined: it did not say. */
 async function ask(
   mesh: Mesh,
-  other: OwnerId,
+  other: MemberView,
   { owner, name }: Pick<MemberView, "owner" | "name">,
   signal: AbortSignal,
 ): Promise<boolean | undefined> {
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(HEARING_TIMEOUT_MS)]);
   const request = encodeRecord({ format: 1, owner, name } satisfies HearingRequest);
-  try {
-    for await (const bytes of mesh.call(other, HEARING_SERVICE, request, patience)) {
-      const answer = decodeRecord(answerShape, bytes);
-      return answer.ok ? answer.value.hears : undefined;
-    }
-    return undefined;
-  } catch (error) {
-    if (error instanceof MeshCallError) return undefined;
-    throw error;
-  }
+  const question = { service: HEARING_SERVICE, request, bytesMax: HEARING_BYTES_MAX, shape: answerShape };
+  const answer = await askForRecords(mesh, other, question, signal);
+  return answer.ok ? answer.value[0]?.hears : undefined;
 }
