@@ -28,6 +28,8 @@ export const CALL_REQUEST_BYTES_MAX: number = 1024 * 1024;
 export const CALL_CHUNK_BYTES_MAX: number = 256 * 1024;
 /** An incarnation: milliseconds since 1970 for the next 100,000 years. Above it nobody could raise theirs any more. */
 export const INCARNATION_MAX: number = 2 ** 52;
+/** A start id: what Node draws at random at once, and a double holds. Never 0. */
+export const START_ID_MAX: number = 2 ** 48 - 1;
 /** A counter: one write a microsecond for a century. */
 export const COUNTER_MAX: number = 2 ** 52;
 /** Owners in one digest: each owner's state in force and the one built aside. */

@@ -11,6 +11,7 @@ import {
   INCARNATION_MAX,
   OWNERS_MAX,
   SERVICE_NAME_CHARS_MAX,
+  START_ID_MAX,
 } from "../limits.ts";
 import type { Entry } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
@@ -50,7 +51,6 @@ const HEAD_BYTES = 2;
 /** A peer id in base58 has 52; room for other key types. Ascii only: a digest of all owners must fit a frame. */
 const OWNER_ID = /^[!-~]+$/;
 const WORD_CHARS_MAX = 64;
-const START_ID_MAX = 2 ** 48 - 1;
 const CHECKSUM_MAX = 2 ** 53 - 1;
 
 export function encodeMessage(message: Message): Uint8Array {

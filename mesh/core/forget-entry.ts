@@ -2,7 +2,7 @@
 // `forget/<owner>`. So the word is signed, gossiped and repaired as all else. It names the last start that it is about: one
 // that the owner begins later is welcome.
 
-import { COUNTER_MAX, INCARNATION_MAX } from "../limits.ts";
+import { COUNTER_MAX, INCARNATION_MAX, START_ID_MAX } from "../limits.ts";
 import type { Entry, StoreView } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { isName, type MemberName, memberName, type OwnerId, ownerId } from "./ids.ts";
@@ -15,8 +15,6 @@ export const FORGET_PREFIX = "forget/";
 const FORMAT = 1;
 /** A member's name has at most 48. */
 const NAME_CHARS_MAX = 64;
-/** As the codec has it. */
-const START_ID_MAX = 2 ** 48 - 1;
 
 export interface ForgetWord {
   readonly owner: OwnerId;

@@ -8,7 +8,7 @@ import type { PrivateKey } from "@libp2p/interface";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { Start } from "../core/version.ts";
-import { INCARNATION_MAX } from "../limits.ts";
+import { INCARNATION_MAX, START_ID_MAX } from "../limits.ts";
 import { messageOf } from "../result.ts";
 import { readIfThere, writeDurably } from "./durable-file.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -17,7 +17,6 @@ import { makeFolder } from "./make-folder.ts";
 const KEY_FILE = "mesh-key";
 /** The incarnation in decimal. */
 const INCARNATION_FILE = "mesh-incarnation";
-const START_ID_MAX = 2 ** 48 - 1;
 
 export interface Identity {
   readonly owner: OwnerId;
