@@ -135,10 +135,11 @@ export class LivenessLoop {
   #accusationChanged({ owner, key, value }: EntryChange): void {
     const suspect = accusedBy(key);
     if (suspect === undefined) return;
-    const accusation = value === null ? null : decodeAccusation(value);
-    // A peer of another release, or one that errs: its word does not count.
-    if (accusation?.ok === false) this.#deps.count("refused-accusation", 1);
-    else this.#step({ kind: "accusation", accuser: owner, suspect, accusation: accusation?.value ?? null });
+    const decoded = value === null ? undefined : decodeAccusation(value);
+    // A peer of another release, or one that errs: its word does not count, and what it said before it says no more.
+    if (decoded?.ok === false) this.#deps.count("refused-accusation", 1);
+    const accusation = decoded?.ok === true ? decoded.value : null;
+    this.#step({ kind: "accusation", accuser: owner, suspect, accusation });
   }
 
   #step(input: LivenessInput): void {
