@@ -179,9 +179,9 @@ export const LAG_RECENT_MS: number = 1_000;
 export const LAG_KEPT_MS: number = 10_000;
 /** For one member to answer who looks for a fault. People wait for it, and a stopped one never does. */
 export const INSPECT_TIMEOUT_MS: number = 2_000;
-/** One member's answer to that: the digest of all owners, or 50,000 entries without their values. */
+/** One member's answer to that: the digest of all owners, or entries: 50,000 with keys as they are usual, fewer with long ones. */
 export const INSPECT_ANSWER_BYTES_MAX: number = 16 * 1024 * 1024;
-/** Entries in one such answer; what is beyond is said to be missing. */
+/** Entries in one such answer, at most; what is beyond is said to be missing. */
 export const INSPECT_ENTRIES_MAX: number = 50_000;
 /** Bytes of values in one such answer. Beyond, entries come without theirs. */
 export const INSPECT_VALUES_BYTES_MAX: number = 4 * 1024 * 1024;

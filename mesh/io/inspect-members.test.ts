@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import {
+  ENTRY_KEY_BYTES_MAX,
   ENTRY_VALUE_BYTES_MAX,
   INSPECT_AGAIN_MS,
   INSPECT_ENTRIES_MAX,
@@ -158,6 +159,22 @@ describe("a member that", () => {
       INSPECT_ENTRIES_MAX,
       true,
     ]);
+  });
+
+  test("holds keys that are as long as may be is cut at the bytes of an answer, and is heard all the same", async () => {
+    const held = function* (): Generator<Entry> {
+      const { owner } = proxy.self;
+      for (let counter = 1; counter <= INSPECT_ENTRIES_MAX; counter += 1) {
+        const key = `vm/${counter}`.padEnd(ENTRY_KEY_BYTES_MAX, "x");
+        yield { owner, key, value: BYTES, version: { incarnation: 1, startId: 1, counter } };
+      }
+    };
+    const inspection = { ...proxy.inspection, entriesOf: held, arrivalOf: () => null };
+    serveInspection({ inspection, handle: (service, handler) => proxy.handle(service, handler) });
+    const question = { owners: [proxy.self.owner], keys: null, withValues: false };
+    const answer = await inspectEntries(host, memberOf(host, "proxy-1"), question, NEVER);
+    expect(answer.ok ? answer.value.isCut : answer.error).toBe(true);
+    expect(answer.ok && answer.value.entries.length).toBeGreaterThan(INSPECT_ENTRIES_MAX / 2);
   });
 
   test("holds large values tells those that fit, and the entries of the others without", async () => {

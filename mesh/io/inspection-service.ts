@@ -9,6 +9,7 @@ import { packValue } from "../core/msgpack.ts";
 import {
   CALL_CHUNK_BYTES_MAX,
   CALL_ERROR_CHARS_MAX,
+  INSPECT_ANSWER_BYTES_MAX,
   INSPECT_CHUNK_ITEMS_MAX,
   INSPECT_ENTRIES_MAX,
   INSPECT_VALUES_BYTES_MAX,
@@ -29,6 +30,8 @@ import { decodeRecord, encodeRecord } from "../records/record-codec.ts";
 
 /** Beside its value: owner, key, numbers and names of fields. */
 const ENTRY_HEAD_BYTES = 640;
+/** Of chunks that were told: then there is room for one that is begun, and for the one before it. */
+const TOLD_BYTES_MAX = INSPECT_ANSWER_BYTES_MAX - 2 * CALL_CHUNK_BYTES_MAX;
 
 export function serveInspection(mesh: Pick<Mesh, "handle" | "inspection">): void {
   const { inspection } = mesh;
@@ -110,6 +113,7 @@ class EntriesAnswer {
   #chunkBytes = 0;
   #entries = 0;
   #valuesBytes = 0;
+  #toldBytes = 0;
 
   constructor(inspection: Inspection, { withValues }: InspectEntriesRequest) {
     this.#inspection = inspection;
@@ -117,7 +121,7 @@ class EntriesAnswer {
   }
 
   get isFull(): boolean {
-    return this.#entries >= INSPECT_ENTRIES_MAX;
+    return this.#entries >= INSPECT_ENTRIES_MAX || this.#toldBytes > TOLD_BYTES_MAX;
   }
 
   hasRoom(entry: Entry): boolean {
@@ -140,7 +144,9 @@ class EntriesAnswer {
     const entries = this.#chunk;
     this.#chunk = [];
     this.#chunkBytes = 0;
-    return encodeRecord({ format: 1, entries, isCut } satisfies InspectEntriesChunk);
+    const chunk = encodeRecord({ format: 1, entries, isCut } satisfies InspectEntriesChunk);
+    this.#toldBytes += chunk.length;
+    return chunk;
   }
 
   #valueOf({ value }: Entry): Uint8Array | null {
