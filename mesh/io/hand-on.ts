@@ -2,6 +2,7 @@
 
 import { type GossipsubMessage, TopicValidatorResult } from "@chainsafe/libp2p-gossipsub";
 import type { MeshNode } from "./libp2p.ts";
+import { Timeouts } from "./timeouts.ts";
 
 /** The router has it, its published type does not. */
 interface Router {
@@ -10,7 +11,7 @@ interface Router {
 
 export class HandOn {
   readonly #router: Router;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Timeouts();
 
   constructor({ services }: MeshNode) {
     const router = services.pubsub as Partial<Router>;
@@ -20,16 +21,13 @@ export class HandOn {
 
   /** Not to who sent it, nor to who sends it meanwhile. */
   after(delayMs: number, { msgId, propagationSource }: GossipsubMessage): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
+    this.#timers.after(delayMs, () => {
       const source = propagationSource.toString();
       this.#router.reportMessageValidationResult(msgId, source, TopicValidatorResult.Accept);
-    }, delayMs);
-    this.#timers.add(timer);
+    });
   }
 
   stop(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
 }

@@ -21,6 +21,7 @@ import { decodeMember, MEMBER_KEY } from "../core/member.ts";
 import { LAG_LOOK_INTERVAL_MS } from "../limits.ts";
 import type { Entry, EntryChange, MemberLiveness } from "../mesh.ts";
 import { LoopLag } from "./loop-lag.ts";
+import { Timeouts } from "./timeouts.ts";
 
 export interface LivenessLoopOptions {
   readonly self: OwnerId;
@@ -46,7 +47,7 @@ export class LivenessLoop {
   readonly #self: OwnerId;
   readonly #deps: LivenessLoopDeps;
   readonly #liveness: Liveness;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Timeouts();
   readonly #startedAtMs = Date.now();
   #incarnation: number;
   readonly #lag = new LoopLag();
@@ -80,7 +81,6 @@ export class LivenessLoop {
     this.#isStopped = true;
     clearInterval(this.#lagLook);
     this.#lag.stop();
-    for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
   }
 
@@ -153,7 +153,7 @@ export class LivenessLoop {
         this.#deps.send(effect.to, effect.message);
         break;
       case "schedule":
-        this.#after(effect.delayMs, () => this.#step({ kind: "timer", token: effect.token }));
+        this.#timers.after(effect.delayMs, () => this.#step({ kind: "timer", token: effect.token }));
         break;
       case "accuse":
         this.#deps.write(
@@ -181,14 +181,6 @@ export class LivenessLoop {
   #judged({ owner, from, to, why }: Extract<LivenessEffect, { kind: "judged" }>): void {
     this.#deps.logger.info({ member: owner, from, to, why }, "liveness changed");
     this.#deps.onJudged();
-  }
-
-  #after(delayMs: number, ring: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      ring();
-    }, delayMs);
-    this.#timers.add(timer);
   }
 }
 

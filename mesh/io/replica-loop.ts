@@ -11,6 +11,7 @@ import type { SyncId } from "../core/rounds.ts";
 import type { TimerToken } from "../core/timers.ts";
 import { type Entry, type EntryChange, MeshCallError } from "../mesh.ts";
 import { abortError } from "./run-handler.ts";
+import { Timeouts } from "./timeouts.ts";
 
 /** A disk that fails once may work again; until then the old start goes on. */
 const PERSIST_RETRY_MS = 1_000;
@@ -36,7 +37,7 @@ export class ReplicaLoop {
   readonly #replica: Replica;
   readonly #deps: ReplicaLoopDeps;
   readonly #effects: Effect[] = [];
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #timers = new Timeouts();
   readonly #syncs = new Map<SyncId, PromiseWithResolvers<void>>();
   /** One at a time: a lower incarnation must not reach the disk after a higher one. */
   #persisting: Promise<void> = Promise.resolve();
@@ -79,7 +80,7 @@ export class ReplicaLoop {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#effects.length = 0;
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
     for (const sync of this.#syncs.values()) sync.reject(new MeshCallError("aborted", "mesh stopped"));
     await this.#persisting;
   }
@@ -134,15 +135,7 @@ export class ReplicaLoop {
   }
 
   #schedule(token: TimerToken, delayMs: number): void {
-    this.#after(delayMs, () => this.step({ kind: "timer", token }));
-  }
-
-  #after(delayMs: number, ring: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      ring();
-    }, delayMs);
-    this.#timers.add(timer);
+    this.#timers.after(delayMs, () => this.step({ kind: "timer", token }));
   }
 
   #startPersist(incarnation: number): void {
@@ -156,7 +149,7 @@ export class ReplicaLoop {
     } catch (error) {
       this.#deps.count("incarnations-unwritten", 1);
       this.#deps.logger.error({ err: error, incarnation }, "cannot write the incarnation, will retry");
-      if (!this.#isStopped) this.#after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation));
+      if (!this.#isStopped) this.#timers.after(PERSIST_RETRY_MS, () => this.#startPersist(incarnation));
       return;
     }
     this.#persisted = incarnation;
