@@ -8,7 +8,7 @@ import { compareStarts, compareVersions, type Version } from "./version.ts";
 /** The newest of an owner's state that anybody holds. */
 export interface Newest {
   readonly version: Version;
-  /** The owner's own if it is among them, else that of most; undefined: not comparable. */
+  /** The owner's own if it is among them, else that of most. */
   readonly checksum: number;
 }
 
