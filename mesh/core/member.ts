@@ -6,7 +6,7 @@ import { fail, ok, type Result } from "../result.ts";
 import { isName, type MemberName, memberName } from "./ids.ts";
 import { packValue, unpackValue } from "./msgpack.ts";
 
-/** The one key that the mesh itself writes. */
+/** Written by the mesh alone, as what is under `suspect/` and `forget/`. */
 export const MEMBER_KEY = "member";
 /** A multi-homed machine has a handful of addresses; more is a mistake. */
 export const MEMBER_ADDRESSES_MAX = 16;
