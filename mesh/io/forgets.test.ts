@@ -204,6 +204,13 @@ describe("the words that are kept", () => {
     expect([bench.said(OTHER), bench.said(PEER)]).toEqual([undefined, 1]);
   });
 
+  test("are not kept of one that has begun anew since, when they are heard", async () => {
+    bench.join(OTHER, 7);
+    bench.forgets.heard(wordOn(OTHER, { incarnation: 5, startId: 1 }));
+    await bench.forgets.stop();
+    expect([bench.forgets.words, bench.written]).toEqual([[], []]);
+  });
+
   test("are those too that were heard while one of ours could not be written", async () => {
     bench.join(PEER, 1);
     bench.isDiskFull = true;

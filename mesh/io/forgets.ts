@@ -53,6 +53,8 @@ export class Forgets {
   heard(word: ForgetWord): void {
     const known = this.#kept.get(word.owner);
     if (known !== undefined && compareStarts(known.upTo, word.upTo) >= 0) return;
+    // It was back before the word came: nothing would end it.
+    if (!isGone(this.#deps.store, word)) return;
     this.#keep({ ...word, isOurs: known?.isOurs ?? false });
     // Logged where it is written.
     this.#save().catch(() => undefined);
