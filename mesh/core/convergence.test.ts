@@ -37,6 +37,13 @@ describe("a write", () => {
     expect(meter.view().proxies.seconds.sum).toBeCloseTo(0.009 + 0.008 + 0.007, 9);
   });
 
+  it("told before the one that it followed is measured all the same", () => {
+    for (const counter of [1, 3, 2]) meter.wrote(counter, 1_000, BOTH);
+    for (const owner of [PROXY, HOST]) for (const counter of [1, 2, 3]) reach(owner, counter, 1_001);
+    expect(measured(meter.view().proxies)).toBe(3);
+    expect(meter.isIdle).toBe(true);
+  });
+
   it("that nobody has to get is no measurement", () => {
     meter.wrote(1, 0, { proxies: new Set(), stores: new Set() });
     expect(meter.isIdle).toBe(true);

@@ -59,13 +59,14 @@ export class Convergence {
   readonly #reached: Readonly<Record<Goal, Map<OwnerId, number>>> = { proxies: new Map(), stores: new Map() };
   readonly #goals: Readonly<Record<Goal, GoalCount>> = { proxies: new GoalCount(), stores: new GoalCount() };
 
-  /** `counter`: higher than that of any write before, of this start. */
+  /** `counter`: of this start. A write that a listener does while it hears of another comes before that one. */
   wrote(counter: number, atMs: number, audience: Audience): void {
     const begin = (goal: Goal): Progress => ({ left: audience[goal].size, lastMs: 0 });
     const progress = { proxies: begin("proxies"), stores: begin("stores") };
     for (const goal of GOALS) if (progress[goal].left > 0) this.#goals[goal].writes += 1;
     if (isOver(progress)) return;
-    this.#pending.push({ counter, atMs, audience, progress });
+    const at = this.#pending.findLastIndex((write) => write.counter < counter) + 1;
+    this.#pending.splice(at, 0, { counter, atMs, audience, progress });
     if (this.#pending.length > CONVERGENCE_WRITES_MAX) this.#lose(this.#pending.splice(0, 1), "bound");
   }
 

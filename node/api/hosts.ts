@@ -104,10 +104,9 @@ async function forget(
   try {
     for (const { owner } of owners) version = (await mesh.forget(owner)) ?? version;
   } catch (error) {
-    return apiError(
-      "unavailable",
-      `${mesh.self.name} cannot write its disk, nothing was said: ${messageOf(error)}`,
-    );
+    // Of two owners of one name the first may be forgotten by then.
+    const said = version === undefined ? "nothing was said" : "only a part was said; say it again";
+    return apiError("unavailable", `${mesh.self.name} cannot write its disk, ${said}: ${messageOf(error)}`);
   }
   const patience = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
   const report =
