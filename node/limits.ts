@@ -35,7 +35,7 @@ export const QUERY_WATCHED_BYTES_MAX: number = 1024 * 1024;
 export const QUERY_WATCHERS_MAX: number = 16;
 /** A watched query is asked again no sooner than this after its last answer. */
 export const QUERY_WATCH_INTERVAL_MS: number = 500;
-/** Queries that wait for the one that runs. */
+/** Queries that wait for the one that runs: when all that are watched are asked again at once, a person's still is. */
 export const QUERIES_WAITING_MAX: number = 16;
 /** The process of queries ends when none came for so long. */
 export const QUERY_IDLE_MS: number = 30_000;
@@ -53,5 +53,7 @@ export const QUERY_FEED_ENTRIES_MAX: number = 200;
 export const QUERY_FEED_BYTES_MAX: number = 128 * 1024;
 
 if (QUERY_WATCHED_BYTES_MAX > QUERY_RESULT_BYTES_MAX) throw new Error("limits: a watched result is a result");
+if (QUERY_WATCHERS_MAX > QUERIES_WAITING_MAX)
+  throw new Error("limits: those who watch must leave room for a query");
 if (WATCH_HEARTBEAT_MS * 2 > WATCH_STALLED_MS)
   throw new Error("limits: a reader that is cut off must have been told a heartbeat");

@@ -21,9 +21,13 @@ test.each(BENCHES)("bench:%s tells its options, and refuses what is none with wh
   expect(refused.stderr).toMatch(/^--members: a whole number from \d+ to \d+, not "1\.5"\n\nUsage: /);
 });
 
-test("percentiles of a few values are some of them", () => {
-  expect(percentiles([5, 1, 3])).toEqual({ p50: 3, p90: 5, max: 5 });
-  expect(percentiles([])).toEqual({ p50: 0, p90: 0, max: 0 });
+test("percentiles are figures that were measured, each the smallest that its share does not exceed", () => {
+  const ten = [5, 1, 3, 2, 4, 10, 6, 8, 7, 9];
+  expect(percentiles(ten)).toEqual({ p50: 5, p90: 9, p99: 10, max: 10 });
+});
+
+test("percentiles of nothing are within no target", () => {
+  expect(percentiles([]).max <= 1_000).toBe(false);
 });
 
 test("a time series adds up what grew, and a new life counts from zero", () => {

@@ -5,6 +5,7 @@ import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../mesh/result.ts";
 import { NetLab } from "../harness/net-lab.ts";
+import { percentile } from "./convergence/stats.ts";
 
 interface NumberOption {
   readonly value: number;
@@ -133,16 +134,18 @@ function loadNow(): string {
     .join(" ");
 }
 
-export interface Percentiles {
+/** NaN of nothing: within no target. */
+interface Percentiles {
   readonly p50: number;
   readonly p90: number;
+  readonly p99: number;
   readonly max: number;
 }
 
 export function percentiles(values: readonly number[]): Percentiles {
   const sorted = values.toSorted((left, right) => left - right);
-  const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0;
-  return { p50: at(0.5), p90: at(0.9), max: at(1) };
+  const at = (share: number) => percentile(sorted, share);
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99), max: at(1) };
 }
 
 /** m0, m1, … */

@@ -7,6 +7,7 @@ import { type HeadCrypto, ROOT_BYTES, Roots, SIGNATURE_BYTES } from "../../mesh/
 import type { RunningMesh } from "../../mesh/io/mesh-options.ts";
 import { Libp2pCluster } from "../../mesh/sim/libp2p-cluster.ts";
 import { untilFull } from "../../mesh/sim/until.ts";
+import { median, percentile } from "./convergence/stats.ts";
 
 const HELP = `Usage: node cluster-tests/bench/signatures.ts [--members 8] [--entries 100] [--changes 200] [--rounds 5] [--json]
 
@@ -76,10 +77,6 @@ async function change(members: readonly RunningMesh[], writer: RunningMesh, seri
   return performance.now() - begunAt;
 }
 
-function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
-}
-
 function summarize(rounds: readonly Round[]): object {
   const lastMs = rounds.flatMap((round) => round.lastMs).sort((left, right) => left - right);
   const cpuMs = rounds.map((round) => round.cpuMs).sort((left, right) => left - right);
@@ -90,7 +87,7 @@ function summarize(rounds: readonly Round[]): object {
       p99Ms: round(percentile(lastMs, 0.99)),
       maxMs: round(lastMs.at(-1) ?? Number.NaN),
     },
-    cpuMsPerChange: { median: round(percentile(cpuMs, 0.5)), min: round(cpuMs[0] ?? Number.NaN) },
+    cpuMsPerChange: { median: round(median(cpuMs) ?? Number.NaN), min: round(cpuMs[0] ?? Number.NaN) },
   };
 }
 

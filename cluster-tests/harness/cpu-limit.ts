@@ -13,8 +13,21 @@ export interface CpuLimit {
   lift(): void;
 }
 
-/** `share`: of one core, 0 to 1, for each of them. */
+/** `share`: of one core, 0 to 1, for each of them. Lifted at the latest when this process exits: groups outlive it. */
 export function limitCpu(pids: readonly number[], share: number): CpuLimit {
+  const { kind, lift } = setLimit(pids, share);
+  // Before those listeners that kill the processes: one that is just ending cannot be moved.
+  process.prependOnceListener("exit", lift);
+  return {
+    kind,
+    lift: () => {
+      process.off("exit", lift);
+      lift();
+    },
+  };
+}
+
+function setLimit(pids: readonly number[], share: number): CpuLimit {
   const folders = pids.map((pid) => ({ pid, v1: `${ROOT}/cpu/gv-${pid}`, v2: `${ROOT}/gv-${pid}` }));
   const quotaUs = Math.round(share * PERIOD_US);
   if (isWritable(`${ROOT}/cgroup.subtree_control`) && controllers().includes("cpu")) {
@@ -57,7 +70,7 @@ function leave(folders: readonly string[], above: string): void {
     const pids = readFileSync(`${folder}/cgroup.procs`, "utf8")
       .split("\n")
       .filter((line) => line !== "");
-    for (const pid of pids) writeFileSync(`${above}/cgroup.procs`, pid);
+    for (const pid of pids) unlessGone(() => writeFileSync(`${above}/cgroup.procs`, pid));
     rmdirSync(folder);
   }
 }
@@ -65,7 +78,7 @@ function leave(folders: readonly string[], above: string): void {
 function dutyCycle(pids: readonly number[], share: number): CpuLimit {
   const periodMs = PERIOD_US / 1_000;
   const signal = (name: "SIGSTOP" | "SIGCONT"): void => {
-    for (const pid of pids) process.kill(pid, name);
+    for (const pid of pids) unlessGone(() => process.kill(pid, name));
   };
   const timers = new Set<NodeJS.Timeout>();
   const begin = setInterval(() => {
@@ -84,6 +97,15 @@ function dutyCycle(pids: readonly number[], share: number): CpuLimit {
       signal("SIGCONT");
     },
   };
+}
+
+/** A member may have ended meanwhile. */
+function unlessGone(act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 function controllers(): string {

@@ -23,9 +23,13 @@ interface Row {
 
 export class LabAgents {
   readonly #lab: NetLab;
-  readonly #folder = mkdtempSync(join(tmpdir(), "grapevine-lab-"));
+  readonly #folder: string;
   readonly #children = new Map<string, ChildProcess>();
-  readonly #abandon = (): void => this.#end();
+  /** When our process ends before `dispose`. */
+  readonly #abandon = (): void => {
+    this.#end();
+    rmSync(this.#folder, { recursive: true, force: true });
+  };
 
   /** Resolves when each is connected to all others. */
   static async start(names: readonly string[]): Promise<LabAgents> {
@@ -46,8 +50,9 @@ export class LabAgents {
   }
 
   private constructor(names: readonly string[]) {
-    process.once("exit", this.#abandon);
     this.#lab = NetLab.create(names);
+    this.#folder = mkdtempSync(join(tmpdir(), "grapevine-lab-"));
+    process.once("exit", this.#abandon);
   }
 
   get pids(): readonly number[] {

@@ -60,6 +60,7 @@ function commit(
   epoch: number,
   phase: "starting" | "serving" = "serving",
   vms: readonly string[] = [VM],
+  by: Mesh = voterMesh,
 ): void {
   const record: AppRecord = {
     format: 1,
@@ -72,7 +73,7 @@ function commit(
     vms: vms.map((vm) => ({ vm: vmName(vm), release: 1, host: memberName("host-2"), phase, requires: null })),
     rollout: null,
   };
-  voterMesh.write(appKey(HELLO), encodeCommittedApp(epoch, encodeAppRecord(record)));
+  by.write(appKey(HELLO), encodeCommittedApp(epoch, encodeAppRecord(record)));
 }
 
 async function sync(): Promise<SyncView> {
@@ -284,6 +285,17 @@ describe("GET /v1/why/VM", () => {
       ["host-1", false],
       ["host-2", true],
     ]);
+  });
+
+  it("says of a commit of who is no voter that it does not count, whatever its epoch", async () => {
+    commit(5, "serving", [], otherMesh);
+    await settled();
+    const { commits, record } = await why();
+    expect(commits.map(({ by, inForce }) => [by, inForce]).sort()).toEqual([
+      ["host-1", true],
+      ["host-2", false],
+    ]);
+    expect(record?.wanted).not.toBeNull();
   });
 
   it("finds what the asked agent has not heard of yet", async () => {

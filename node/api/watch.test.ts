@@ -107,3 +107,12 @@ it("the number of watchers is bounded, and one that goes makes room", async () =
   readers.push(read(await voterApi.request("/v1/watch")));
   await Promise.all(readers.map((reader) => reader.cancel()));
 });
+
+it("a HEAD request is no watcher", async () => {
+  const { voterApi } = harness;
+  for (let at = 0; at < WATCHERS_MAX; at += 1)
+    expect((await voterApi.request("/v1/watch", { method: "HEAD" })).status).toBe(200);
+  const answer = await voterApi.request("/v1/watch");
+  expect(answer.status).toBe(200);
+  await read(answer).cancel();
+});

@@ -14,6 +14,9 @@ export function addWatchRoutes(app: Hono<ApiEnv>, { mesh }: ApiDeps, counters: A
   app.get("/v1/watch", (context) => {
     const options = optionsOf(log, context);
     if (options instanceof Response) return options;
+    const headers = { "content-type": LINES_TYPE };
+    // Nobody would read the body, nor end it.
+    if (context.req.method === "HEAD") return new Response(null, { headers });
     if (counters.watchers >= WATCHERS_MAX)
       return apiError(
         "unavailable",
@@ -24,7 +27,7 @@ export function addWatchRoutes(app: Hono<ApiEnv>, { mesh }: ApiDeps, counters: A
       counters.watchers -= 1;
     };
     const body = watchBody(options, { mesh, log, book, onEnd });
-    return new Response(body, { headers: { "content-type": LINES_TYPE } });
+    return new Response(body, { headers });
   });
 }
 

@@ -1,6 +1,7 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
+import { isName } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HostForgottenView } from "../api/hosts.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
@@ -89,7 +90,8 @@ export const vmViewsShape: ZodType<VmView[]> = z.array(vmViewLoose) as unknown a
 
 export const memberRowsShape: ZodType<MemberRow[]> = z.array(
   z.looseObject({
-    name: z.string(),
+    // It becomes a path, of the API and of a file.
+    name: z.string().refine(isName),
     role: z.enum(["host", "proxy"]),
     api: z.string().nullable(),
     http: z.string().nullable(),

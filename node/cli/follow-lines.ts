@@ -14,27 +14,31 @@ export interface FollowedLines {
   readonly hear: (line: unknown) => void;
   /** True: `hear` begins anew. False: nobody can help, the error is thrown. */
   readonly refused: (error: ApiError) => boolean;
+  readonly lostAfterMs?: number;
+  readonly retryMs?: number;
 }
 
-/** Resolves when `signal` aborts. Rejects when no agent answers for long, or one refuses. */
+/** Resolves when `signal` aborts. Rejects when no agent tells anything for long, or one refuses. */
 export async function followLines(
   client: ApiClient,
-  followed: FollowedLines,
+  { request, hear, refused, lostAfterMs = LOST_AFTER_MS, retryMs = RETRY_MS }: FollowedLines,
   signal: AbortSignal,
 ): Promise<void> {
   let lostAtMs: number | null = null;
   while (!signal.aborted) {
     try {
-      for await (const line of client.lines(followed.request(), signal)) {
+      for await (const line of client.lines(request(), signal)) {
+        if (line === null) continue;
+        hear(line);
+        // Only now: a line may say that the agent cannot, and nobody waits for ever for one that goes on saying so.
         lostAtMs = null;
-        if (line !== null) followed.hear(line);
       }
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiError && error.code !== "unavailable" && !followed.refused(error)) throw error;
+      if (error instanceof ApiError && error.code !== "unavailable" && !refused(error)) throw error;
       lostAtMs ??= performance.now();
-      if (performance.now() - lostAtMs > LOST_AFTER_MS) throw error;
+      if (performance.now() - lostAtMs > lostAfterMs) throw error;
     }
-    await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    await sleep(retryMs, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -3,6 +3,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { list } from "tar";
@@ -194,11 +196,45 @@ describe("debug bundle", () => {
     await silent.stop();
   });
 
-  it("that cannot be written leaves nothing behind", async () => {
+  it("that cannot be written is told before anybody is asked for parts, and leaves nothing behind", async () => {
+    const agent = await slowAgent();
     const target = path.join(folder, "no", "such", "folder.tar.gz");
-    const bundle = await run("debug", "bundle", target);
+    const bundle = await run("debug", "bundle", target, "--api", agent.url);
     expect(bundle).toMatchObject({ code: 2, stdout: "" });
     expect(bundle.stderr).toContain("cannot write");
     expect(existsSync(target)).toBe(false);
+    expect(agent.asked).toEqual(["/v1/members"]);
+    agent.close();
+  });
+
+  it("that is interrupted leaves nothing behind", async () => {
+    const agent = await slowAgent();
+    const target = path.join(folder, "interrupted.tar.gz");
+    const bundle = start("debug", "bundle", target, "--api", agent.url);
+    await agent.isAskedForParts;
+    expect(existsSync(target)).toBe(true);
+    bundle.kill();
+    expect(await bundle.ended).toMatchObject({ code: 3, stdout: "" });
+    expect(existsSync(target)).toBe(false);
+    agent.close();
   });
 });
+
+/** Says that it has no members, and answers nothing else. */
+async function slowAgent() {
+  const asked: (string | undefined)[] = [];
+  const { promise: isAskedForParts, resolve } = Promise.withResolvers<void>();
+  const server = createServer(({ url }, response) => {
+    asked.push(url);
+    if (url === "/v1/members") response.end("[]");
+    else resolve();
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const close = (): void => {
+    server.close();
+    server.closeAllConnections();
+  };
+  const { port } = server.address() as AddressInfo;
+  return { url: `http://127.0.0.1:${port}`, asked, isAskedForParts, close };
+}

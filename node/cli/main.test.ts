@@ -2,9 +2,10 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Mesh, memberName, vmName } from "../../mesh/index.ts";
@@ -193,6 +194,23 @@ describe("grapevine", () => {
   it("prints its help with 0, and without a command with 2", async () => {
     expect(await start("--help").ended).toMatchObject({ code: 0, stderr: "" });
     expect((await start().ended).code).toBe(2);
+  });
+
+  it("says where the benchmark runs that the image does not have", async () => {
+    const image = path.join(folder, "image");
+    const root = fileURLToPath(new URL("../..", import.meta.url));
+    mkdirSync(image);
+    for (const name of ["node", "mesh", "node_modules"])
+      symlinkSync(path.join(root, name), path.join(image, name));
+    const main = path.join(image, "node", "cli", "main.ts");
+    const args = ["--preserve-symlinks", "--preserve-symlinks-main", main, "bench", "convergence", "--json"];
+    const child = spawn(process.execPath, args, { stdio: "pipe" });
+    const text = async (stream: Readable): Promise<string> => (await stream.toArray()).join("");
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code: "invalid" }, exitCode: 2 });
+    expect(stderr).toMatch(
+      /^grapevine bench convergence: .* run it in a checkout of Grapevine's repository\n$/,
+    );
   });
 
   it("prints a VM's output", async () => {

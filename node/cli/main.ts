@@ -1,6 +1,7 @@
 // Main: the command line: `grapevine COMMAND …`. Each command is loaded when it is called, so that `status` is not slowed
 // by what `agent` needs.
 
+import { existsSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { Command, CommanderError } from "commander";
 import { EXIT } from "./exit-code.ts";
@@ -66,8 +67,14 @@ async function runProxyMember(argv: readonly string[]): Promise<number> {
 
 /** It starts agents and proxies alike, and belongs to the tests: production does not import those. */
 async function runConvergenceBench(argv: readonly string[]): Promise<number> {
-  const address = new URL("../../cluster-tests/bench/convergence/main.ts", import.meta.url).href;
-  const bench: { runConvergenceBench(argv: readonly string[]): Promise<number> } = await import(address);
+  const file = new URL("../../cluster-tests/bench/convergence/main.ts", import.meta.url);
+  if (!existsSync(file)) {
+    const message = "it is not part of the image: run it in a checkout of Grapevine's repository";
+    process.stderr.write(`grapevine bench convergence: ${message}\n`);
+    if (argv.includes("--json")) printUsageError(message);
+    return EXIT.usage;
+  }
+  const bench: { runConvergenceBench(argv: readonly string[]): Promise<number> } = await import(file.href);
   return bench.runConvergenceBench(argv);
 }
 

@@ -126,12 +126,10 @@ export async function viewWhy(
   const facts = {
     vm,
     app,
-    commits: commits.map(({ epoch, by, version }) => ({
-      epoch,
-      by,
-      version,
-      inForce: epoch === best?.epoch,
-    })),
+    commits: commits.map((commit) => {
+      const { epoch, by, version } = commit;
+      return { epoch, by, version, inForce: commit === best };
+    }),
     record: committed && viewRecord(committed, wanted),
     said: saying.map((row) => viewSaid(row, names, wanted)),
     members: holdings.map((row) => viewMember(row, newest, names, new Map(statuses).get(row.member.owner))),

@@ -323,8 +323,9 @@ describe("the process of queries", () => {
 
   it("is asked one query at a time, and more than may wait are refused", async () => {
     const own = newEngine({ waitingMax: 2 });
-    const outcomes = await Promise.all([1, 2, 3].map((at) => ask("select ?", [at], own)));
-    expect(outcomes.map(({ code }) => code)).toEqual(["rows", "rows", "unavailable"]);
+    const outcomes = await Promise.all([1, 2, 3, 4].map((at) => ask("select ?", [at], own)));
+    expect(outcomes.map(({ code }) => code)).toEqual(["rows", "rows", "rows", "unavailable"]);
+    expect(outcomes[3]).toMatchObject({ message: "2 queries wait already: ask again later" });
   });
 
   it("knows nothing of the agent's environment", async () => {

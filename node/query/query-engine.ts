@@ -9,6 +9,7 @@ import { type AskedQuery, type QueryOutcome, QueryProcess, type QueryTimes } fro
 
 export interface QueryEngineOptions extends QueryTimes {
   readonly idleMs: number;
+  /** Beside the one that runs. */
   readonly waitingMax: number;
 }
 
@@ -34,7 +35,8 @@ export class QueryEngine {
   #running: Running | null = null;
   /** Of the last query that was taken: the next waits for it. */
   #last: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  /** Queries that were taken and are not answered: the one that runs, and those that wait. */
+  #open = 0;
   #idle: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -51,12 +53,13 @@ export class QueryEngine {
   /** Rejects only on a bug of ours. */
   query(query: AskedQuery, signal: AbortSignal): Promise<QueryOutcome> {
     if (this.#isStopped) return Promise.resolve(unavailable("the agent stops"));
-    if (this.#waiting >= this.#options.waitingMax)
-      return Promise.resolve(unavailable(`${this.#waiting} queries wait already: ask again later`));
-    this.#waiting += 1;
+    const { waitingMax } = this.#options;
+    if (this.#open > waitingMax)
+      return Promise.resolve(unavailable(`${waitingMax} queries wait already: ask again later`));
+    this.#open += 1;
     const answered = this.#last.then(() => this.#answer(query, signal));
     const done = (): void => {
-      this.#waiting -= 1;
+      this.#open -= 1;
     };
     this.#last = answered.then(done, done);
     return answered;

@@ -52,7 +52,9 @@ function byFirstColumn(rows: readonly string[]): ReadonlyMap<string, readonly st
   for (const row of rows) {
     const [first] = JSON.parse(row) as readonly unknown[];
     const key = JSON.stringify(first);
-    groups.set(key, [...(groups.get(key) ?? []), row]);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [row]);
+    else group.push(row);
   }
   return groups;
 }

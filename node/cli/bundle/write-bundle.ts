@@ -1,4 +1,5 @@
-// Write bundle: the collected parts as one .tar.gz, for its owner alone. Either the whole file is there, or none.
+// Write bundle: the collected parts as one .tar.gz, for its owner alone. Its name is taken before they are collected: where
+// nothing can be written nobody shall wait first. Who reserved it fills or drops it: either the whole file is there, or none.
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,14 +12,17 @@ export interface BundleFile {
   readonly text: string;
 }
 
-/** Rejects with the system's error; EEXIST: `target` is there, and is left as it is. */
-export async function writeBundle(
+/** Takes the name, for nobody else to read. Rejects with the system's error; EEXIST: `target` is there, and is left as it is. */
+export async function reserveBundle(target: string): Promise<void> {
+  await writeFile(target, "", { flag: "wx", mode: 0o600 });
+}
+
+/** Into the file that was reserved. Rejects with the system's error. */
+export async function fillBundle(
   target: string,
   folder: string,
   files: readonly BundleFile[],
 ): Promise<void> {
-  // First, so that a name that cannot be written costs nobody a wait; and for nobody else to read.
-  await writeFile(target, "", { flag: "wx", mode: 0o600 });
   const scratch = await mkdtemp(path.join(tmpdir(), "grapevine-debug-"));
   try {
     for (const { file, text } of files) {
@@ -27,10 +31,11 @@ export async function writeBundle(
       await writeFile(full, text, { mode: 0o600 });
     }
     await create({ file: target, gzip: true, cwd: scratch, portable: true }, [folder]);
-  } catch (error) {
-    await rm(target, { force: true });
-    throw error;
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
+}
+
+export async function dropBundle(target: string): Promise<void> {
+  await rm(target, { force: true });
 }

@@ -6,9 +6,17 @@ import { messageOf } from "../../../mesh/index.ts";
 import { memberRowsShape } from "../answers.ts";
 import { type BundleMember, bundleParts } from "../bundle/bundle-parts.ts";
 import { type CollectedPart, collectParts } from "../bundle/collect.ts";
-import { type BundleFile, writeBundle } from "../bundle/write-bundle.ts";
+import { type BundleFile, dropBundle, fillBundle, reserveBundle } from "../bundle/write-bundle.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
-import { ask, type ClientOptions, print, printJson, UsageError, withAgent } from "../session.ts";
+import {
+  ask,
+  type ClientOptions,
+  print,
+  printJson,
+  type Session,
+  UsageError,
+  withAgent,
+} from "../session.ts";
 import { plainText } from "../table.ts";
 
 const LEFT_OUT = [
@@ -24,9 +32,7 @@ export function debugBundle(file: string | undefined, options: ClientOptions): P
     const target = path.resolve(file ?? `${name}.tar.gz`);
     if (existsSync(target)) throw new UsageError(`${target} is there already: name another file`);
     const members = await ask(session, "/v1/members", memberRowsShape);
-    const parts = await collectParts(session.client, bundleParts(members), session.signal);
-    const askedBy = session.client.current;
-    await write(target, name, [readme({ members, parts, askedBy }), versions(), ...parts]);
+    const parts = await writeParts({ target, folder: name, members }, session);
     const missing = parts.filter(({ problem }) => problem !== null);
     if (options.json === true) printJson(summary(target, parts));
     else print(describe(target, parts));
@@ -34,9 +40,37 @@ export function debugBundle(file: string | undefined, options: ClientOptions): P
   });
 }
 
-async function write(target: string, folder: string, files: readonly BundleFile[]): Promise<void> {
+interface Bundle {
+  readonly target: string;
+  /** In it. */
+  readonly folder: string;
+  readonly members: readonly BundleMember[];
+}
+
+/** Nothing is there if it fails or is interrupted. */
+async function writeParts(
+  { target, folder, members }: Bundle,
+  { client, signal }: Session,
+): Promise<readonly CollectedPart[]> {
+  await asUsage(target, reserveBundle(target));
   try {
-    await writeBundle(target, folder, files);
+    const parts = await collectParts(client, bundleParts(members), signal);
+    const files: readonly BundleFile[] = [
+      readme({ members, parts, askedBy: client.current }),
+      versions(),
+      ...parts,
+    ];
+    await asUsage(target, fillBundle(target, folder, files));
+    return parts;
+  } catch (error) {
+    await dropBundle(target);
+    throw error;
+  }
+}
+
+async function asUsage(target: string, writing: Promise<void>): Promise<void> {
+  try {
+    await writing;
   } catch (error) {
     throw new UsageError(`cannot write ${target}: ${messageOf(error)}`);
   }

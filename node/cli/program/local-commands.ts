@@ -1,4 +1,4 @@
-// dev, demo: a whole cluster on this machine.
+// dev, demo, bench: a whole cluster on this machine.
 
 import { type Command, InvalidArgumentError } from "commander";
 import type { SetExitCode } from "./asking.ts";
@@ -27,6 +27,14 @@ export function addLocalCommands(program: Command, setExitCode: SetExitCode): vo
       const { runDemo } = await import("../demo/demo.ts");
       setExitCode(await runDemo({ json: json === true }));
     });
+  // Never called: `main` has passed "bench convergence" on before. Here it is for the list of commands.
+  program
+    .command("bench")
+    .description("Measures Grapevine itself, in a checkout of its repository.")
+    .command("convergence")
+    .description(
+      "How soon a VM's change is in force at every proxy; see grapevine bench convergence --help.",
+    );
 }
 
 interface DevArguments {

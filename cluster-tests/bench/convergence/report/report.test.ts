@@ -76,6 +76,14 @@ describe("reportOf()", () => {
     expect(report).toMatchObject({ lost: 2, writes: 2, last: null, serf: null });
     expect(textReport(report)).toContain("lost: 2 of 2");
   });
+
+  it("says in words how late writes were, and what others lost", () => {
+    const lossy = { number: 1, systems: [judged("ours", [10]), judged("serf", [100, null, null])] };
+    const text = textReport(reportOf(options, [lossy], 427));
+    expect(text).toMatch(/^due to committed +0\.50 ms/m);
+    expect(text).toContain("lost by Serf: 2 of 3");
+    expect(text).not.toContain("lost by libp2p streams");
+  });
 });
 
 describe("htmlReport()", () => {

@@ -3,7 +3,7 @@
 import type { Cost } from "../judge.ts";
 import type { Spread } from "../stats.ts";
 import type { Report } from "./report.ts";
-import { COMPARED, describeRatio, formatBytes, formatMs, NAMES } from "./words.ts";
+import { COMPARED, describeRatio, formatBytes, formatMs, NAMES, toLastProxy } from "./words.ts";
 
 export function textReport(report: Report): string {
   const { hosts, proxies, rate, seconds, rounds, seed, node, driver, payloadBytes } = report;
@@ -15,9 +15,11 @@ export function textReport(report: Report): string {
     spreadRow("each proxy's", report.each),
     spreadRow("last store", report.stores),
     spreadRow("a proxy's store to its table", report.table),
-    ...COMPARED.map((name) => spreadRow(NAMES[name], name === "serf" ? report.serf : report.floor[name])),
+    spreadRow("due to committed", report.late),
+    ...COMPARED.map((name) => spreadRow(toLastProxy(name), floorOf(report, name))),
     "",
     `lost: ${report.lost} of ${report.writes} (stores: ${report.storesLost})`,
+    ...COMPARED.flatMap((name) => lostLine(NAMES[name], floorOf(report, name))),
     ...ratioLines(report),
     ...agentLines(report),
     "",
@@ -29,6 +31,17 @@ export function textReport(report: Report): string {
     `events of the others: ${payloadBytes} bytes, as a gossip message of ours; lag is the worst member's`,
     "",
   ].join("\n");
+}
+
+function floorOf({ floor, serf }: Report, name: (typeof COMPARED)[number]): Report["serf"] {
+  return name === "serf" ? serf : floor[name];
+}
+
+/** What did not arrive is in no percentile: who loses much looks fast without this. */
+function lostLine(name: string, view: Report["serf"]): readonly string[] {
+  return view === null || view.lost === 0
+    ? []
+    : [`lost by ${name}: ${view.lost} of ${view.count + view.lost}`];
 }
 
 function ratioLines({ ratios }: Report): readonly string[] {
