@@ -12,14 +12,14 @@ export interface JudgedWrite {
   readonly atMs: number;
   /** From when it was due to its commit. */
   readonly lateMs: number;
-  /** From its commit until the last proxy had it, ours in its table in force; null: lost. */
+  /** From its commit until the last had it; null: lost. Of ours: the last proxy's table in force. */
   readonly lastMs: number | null;
 }
 
 export interface Judged {
   readonly system: SystemName;
   readonly writes: readonly JudgedWrite[];
-  /** From each commit to each proxy. */
+  /** From each commit to each that had to get it. */
   readonly eachMs: readonly number[];
   /** Of ours: to the last store, of hosts and proxies. */
   readonly lastStoreMs: readonly number[];
@@ -70,8 +70,9 @@ export function judge(run: SystemRun): Judged {
         return typeof time === "number" ? Math.max(0, time - write.atMs) : null;
       });
   const everyone = [...arrivals.keys()];
-  // The same members of all systems: the last of more is later by chance alone.
-  const goals = run.writes.map((write) => timesOf(write, run.proxies, isOurs ? "inForceMs" : "storedMs"));
+  const goals = run.writes.map((write) =>
+    isOurs ? timesOf(write, run.proxies, "inForceMs") : timesOf(write, everyone, "storedMs"),
+  );
   const stores = isOurs ? run.writes.map((write) => lastOf(timesOf(write, everyone, "storedMs"))) : [];
   const writes = run.writes.map(({ atMs, dueMs }, at) => {
     return { atMs: atMs - run.fromMs, lateMs: atMs - dueMs, lastMs: lastOf(goals[at] ?? []) };

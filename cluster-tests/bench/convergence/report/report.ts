@@ -11,7 +11,7 @@ export interface Round {
   readonly systems: readonly Judged[];
 }
 
-/** To the last proxy, as ours. */
+/** To the last member. */
 interface FloorView extends Spread {
   readonly lost: number;
   readonly each: Spread | null;

@@ -7,15 +7,10 @@ export const COMPARED = ["raw", "streams", "serf"] as const;
 
 export const NAMES: Readonly<Record<SystemName, string>> = {
   ours: "Grapevine",
-  raw: "raw TCP",
-  streams: "libp2p streams",
-  serf: "Serf",
+  raw: "raw TCP, last member",
+  streams: "libp2p streams, last member",
+  serf: "Serf, last member",
 };
-
-/** As ours are measured: the same members of all systems. */
-export function toLastProxy(name: (typeof COMPARED)[number]): string {
-  return `${NAMES[name]}, last proxy`;
-}
 
 /** "12.3 ms", "1.20 s"; null: a dash. */
 export function formatMs(ms: number | null): string {
