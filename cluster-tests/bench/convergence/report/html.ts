@@ -9,7 +9,7 @@ import { lastOf, type Report, type Round } from "./report.ts";
 import { STYLE } from "./style.ts";
 import { element, escapeText } from "./svg.ts";
 import { timeline, timelineRange } from "./timeline.ts";
-import { COMPARED, formatBytes, formatMs, NAMES } from "./words.ts";
+import { COMPARED, formatBytes, formatMs, NAMES, toLastMember } from "./words.ts";
 
 export function htmlReport(options: BenchOptions, report: Report, rounds: readonly Round[]): string {
   const title = "Grapevine: how soon a change is in force everywhere";
@@ -83,7 +83,7 @@ function latencies(report: Report): string {
         row("Grapevine: of that, from a proxy's store to its table", report.table, null),
         ...COMPARED.map((name) => {
           const view = name === "serf" ? report.serf : report.floor[name];
-          return row(NAMES[name], view, view?.lost ?? null);
+          return row(toLastMember(name), view, view?.lost ?? null);
         }),
       ],
     ),
@@ -94,8 +94,8 @@ function distribution(rounds: readonly Round[]): string {
   const all = (name: SystemName): readonly Judged[] =>
     rounds.flatMap(({ systems }) => systems.filter(({ system }) => system === name));
   const curves: readonly Curve[] = [
-    { name: NAMES.raw, look: "raw", figuresMs: all("raw").flatMap(lastOf) },
-    { name: NAMES.streams, look: "streams", figuresMs: all("streams").flatMap(lastOf) },
+    { name: toLastMember("raw"), look: "raw", figuresMs: all("raw").flatMap(lastOf) },
+    { name: toLastMember("streams"), look: "streams", figuresMs: all("streams").flatMap(lastOf) },
     { name: "Grapevine, each proxy", look: "each", figuresMs: all("ours").flatMap(({ eachMs }) => eachMs) },
     {
       name: "Grapevine, last store",
@@ -103,7 +103,7 @@ function distribution(rounds: readonly Round[]): string {
       figuresMs: all("ours").flatMap(({ lastStoreMs }) => lastStoreMs),
     },
     { name: "Grapevine, last proxy", look: "ours", figuresMs: all("ours").flatMap(lastOf) },
-    { name: NAMES.serf, look: "serf", figuresMs: all("serf").flatMap(lastOf) },
+    { name: toLastMember("serf"), look: "serf", figuresMs: all("serf").flatMap(lastOf) },
   ].filter(({ figuresMs }) => figuresMs.length > 0);
   const legend = curves.map(({ name, look }) =>
     element(
@@ -182,7 +182,7 @@ function costs(report: Report): string {
     );
   const rows = (["ours", ...COMPARED] as const).flatMap((name) => {
     const cost = report.cost[name];
-    return cost === null ? [] : [row(NAMES[name].replace(", last member", ""), cost)];
+    return cost === null ? [] : [row(NAMES[name], cost)];
   });
   return [
     element("h2", {}, "What it costs"),

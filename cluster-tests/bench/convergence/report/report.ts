@@ -55,7 +55,7 @@ export interface Report {
   readonly late: Spread | null;
   readonly floor: { readonly raw: FloorView | null; readonly streams: FloorView | null };
   readonly serf: FloorView | null;
-  /** Of 99th percentiles to the last, within each round. */
+  /** Of 99th percentiles to the last member, within each round; of ours to the last proxy's table or the last store. */
   readonly ratios: { readonly lastToStreams: Ratio; readonly lastToRaw: Ratio; readonly serfToLast: Ratio };
   /** What our agents measured themselves: buckets, and the way back of the answers. The median of the rounds. */
   readonly agents: AgentsMeasure | null;
@@ -132,12 +132,18 @@ function ratioOf(rounds: readonly Round[], over: SystemName, under: SystemName):
   const perRound = rounds.flatMap((one) => {
     const [top, bottom] = [over, under].map((name) => {
       const judged = judgedOf(one, name);
-      return judged === undefined ? undefined : spreadOf(lastOf(judged))?.p99Ms;
+      return judged === undefined ? undefined : lastMemberP99(judged);
     });
     return top === undefined || bottom === undefined || bottom === 0 ? [] : [round(top / bottom, 2)];
   });
   const middle = median(perRound);
   return { perRound, median: middle === null ? null : round(middle, 2) };
+}
+
+/** Of ours the later of the last proxy's table and the last store: the last of more members is later by chance alone. */
+function lastMemberP99(judged: Judged): number | undefined {
+  const spreads = [lastOf(judged), judged.lastStoreMs].flatMap((times) => spreadOf(times) ?? []);
+  return spreads.length === 0 ? undefined : Math.max(...spreads.map(({ p99Ms }) => p99Ms));
 }
 
 function agentsView(ours: readonly Judged[]): AgentsMeasure | null {

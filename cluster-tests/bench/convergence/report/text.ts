@@ -3,7 +3,7 @@
 import type { Cost } from "../judge.ts";
 import type { Spread } from "../stats.ts";
 import type { Report } from "./report.ts";
-import { COMPARED, describeRatio, formatBytes, formatMs, NAMES, toLastProxy } from "./words.ts";
+import { COMPARED, describeRatio, formatBytes, formatMs, NAMES, toLastMember } from "./words.ts";
 
 export function textReport(report: Report): string {
   const { hosts, proxies, rate, seconds, rounds, seed, node, driver, payloadBytes } = report;
@@ -16,7 +16,7 @@ export function textReport(report: Report): string {
     spreadRow("last store", report.stores),
     spreadRow("a proxy's store to its table", report.table),
     spreadRow("due to committed", report.late),
-    ...COMPARED.map((name) => spreadRow(toLastProxy(name), floorOf(report, name))),
+    ...COMPARED.map((name) => spreadRow(toLastMember(name), floorOf(report, name))),
     "",
     `lost: ${report.lost} of ${report.writes} (stores: ${report.storesLost})`,
     ...COMPARED.flatMap((name) => lostLine(NAMES[name], floorOf(report, name))),
@@ -46,7 +46,7 @@ function lostLine(name: string, view: Report["serf"]): readonly string[] {
 
 function ratioLines({ ratios }: Report): readonly string[] {
   return [
-    describeRatio("p99 of ours over streams, each round", ratios.lastToStreams),
+    describeRatio("p99 of ours to the last member over streams, each round", ratios.lastToStreams),
     describeRatio("p99 of Serf over ours, each round", ratios.serfToLast),
   ].flatMap((line) => line ?? []);
 }

@@ -7,10 +7,15 @@ export const COMPARED = ["raw", "streams", "serf"] as const;
 
 export const NAMES: Readonly<Record<SystemName, string>> = {
   ours: "Grapevine",
-  raw: "raw TCP, last member",
-  streams: "libp2p streams, last member",
-  serf: "Serf, last member",
+  raw: "raw TCP",
+  streams: "libp2p streams",
+  serf: "Serf",
 };
+
+/** What is measured of one that we are compared with. */
+export function toLastMember(name: (typeof COMPARED)[number]): string {
+  return `${NAMES[name]}, last member`;
+}
 
 /** "12.3 ms", "1.20 s"; null: a dash. */
 export function formatMs(ms: number | null): string {
