@@ -206,7 +206,7 @@ export interface Mesh {
    * Says that `owner`, not ourselves, is gone for good, as a person knows: every member removes its entries, and takes none of
    * its present start or earlier ones any more, from whomever; one that it begins later is welcome. Whoever lives and is
    * forgotten by mistake begins a later one at once. Resolves with the version of our entry that says so, once that is on our
-   * disk and told; undefined: nothing is held of that owner. Rejects when our disk fails, and then nothing was said.
+   * disk and told. Said before, by whomever, it is said again. Undefined: nothing is held of that owner. Rejects when our disk fails, and then nothing was said.
    */
   forget(owner: OwnerId): Promise<Version | undefined>;
   /** Those that are gone for good, as their names were, by the words that are held. */

@@ -166,6 +166,9 @@ test("a host that is forgotten is brought back by nobody who was away meanwhile,
     vms: [{ vm: victim.vm, app: "web" }],
     missing: [{ name: "proxy-2", why: "not connected" }],
   });
+  const repeated = await scenario.run(["host", "forget", victim.host, "--timeout", "1s", "--json"]);
+  expect(repeated).toMatchObject({ code: 6 });
+  expect(JSON.parse(repeated.stdout)).toMatchObject({ forgotten: "before", missing: [{ name: "proxy-2" }] });
 
   await scenario.cluster.restart("proxy-2");
   const bases = [scenario.api(), ...PROXIES.map((proxy) => scenario.proxy(proxy).admin)];

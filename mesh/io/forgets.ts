@@ -71,10 +71,11 @@ export class Forgets {
   /**
    * Says that this owner is gone for good, up to the last start that we hold of it. What it had said of others is said by us
    * from now on. Resolves with the version of our entry once it is on disk and told; rejects when the disk fails, and then
-   * nothing was said. Of one of whom we hold nothing: undefined.
+   * nothing was said. What stands already is said again. Of one of whom we hold nothing:
+   * undefined.
    */
   async say(owner: OwnerId): Promise<Version | undefined> {
-    const word = this.#wordOn(owner);
+    const word = this.#wordOn(owner) ?? this.#standing(owner);
     if (word === undefined) return undefined;
     const words = [...this.#saidBy(owner), word].map((one) => ({ ...this.#latest(one), isOurs: true }));
     const before = words.map((one) => this.#kept.get(one.owner));
@@ -102,6 +103,12 @@ export class Forgets {
     const member = entry == null ? undefined : decodeMember(entry);
     if (upTo === undefined || member?.ok !== true) return undefined;
     return { owner, upTo, name: member.value.name };
+  }
+
+  /** Said before, and not ended by its return. */
+  #standing(owner: OwnerId): ForgetWord | undefined {
+    const known = this.#kept.get(owner);
+    return known !== undefined && isGone(this.#deps.store, known) ? known : undefined;
   }
 
   #saidBy(owner: OwnerId): readonly ForgetWord[] {

@@ -1,7 +1,7 @@
 // ForgetCompliance: what forgetting does in every Mesh, over libp2p or in memory.
 
 import { afterEach, describe, expect, test } from "vitest";
-import { memberName } from "../core/ids.ts";
+import { memberName, ownerId } from "../core/ids.ts";
 import type { EntryChange, Mesh } from "../mesh.ts";
 import type { ComplianceCluster } from "./mesh-compliance.ts";
 import { untilFull, untilSeen } from "./until.ts";
@@ -64,10 +64,19 @@ export function forgetCompliance(
       }
     });
 
+    test("said before, by whomever, is said again, for who must know that all have heard it", async () => {
+      await lose();
+      const first = await teller.forget(gone.self.owner);
+      expect(await teller.forget(gone.self.owner)).toEqual(first);
+      await untilSeen(hearer, isGone(hearer));
+      const version = await hearer.forget(gone.self.owner);
+      if (version === undefined) throw new Error("nothing was said");
+      expect((await hearer.whenApplied(version, AbortSignal.timeout(5_000))).missing).toEqual([]);
+    });
+
     test("of one of whom nothing is held says nothing, and of ourselves is a bug", async () => {
       await lose();
-      await teller.forget(gone.self.owner);
-      expect(await teller.forget(gone.self.owner)).toBeUndefined();
+      expect(await teller.forget(ownerId("nobody"))).toBeUndefined();
       await expect((async () => teller.forget(teller.self.owner))()).rejects.toThrow("bug");
     });
   });

@@ -206,8 +206,10 @@ class MemoryMesh implements Mesh {
   async forget(owner: OwnerId): Promise<Version | undefined> {
     if (owner === this.self.owner) throw new Error("bug: a member forgets itself");
     const [state, member] = [this.#states.get(owner), this.members().find((one) => one.owner === owner)];
-    if (state === undefined || member === undefined) return undefined;
-    return this.write(forgetKey(owner), encodeForget({ upTo: state, name: member.name }));
+    const upTo = state ?? this.#forgotten.get(owner);
+    const name = member?.name ?? this.forgotten().find((one) => one.owner === owner)?.name;
+    if (upTo === undefined || name === undefined) return undefined;
+    return this.write(forgetKey(owner), encodeForget({ upTo, name }));
   }
 
   forgotten(): ReturnType<Mesh["forgotten"]> {

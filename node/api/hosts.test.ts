@@ -73,7 +73,14 @@ describe("a host that is forgotten", () => {
     const again = await forget(harness.voterApi, "host-3");
     expect([again.status, await again.json()]).toEqual([
       200,
-      { host: "host-3", forgotten: "before", vms: [], silent: [], acks: [], missing: [] },
+      {
+        host: "host-3",
+        forgotten: "before",
+        vms: [],
+        silent: [],
+        acks: [{ name: "host-2", role: "host", ms: expect.any(Number) }],
+        missing: [],
+      },
     ]);
   });
 

@@ -5,10 +5,10 @@ import {
   describeDuration,
   isName,
   type MemberName,
-  type MemberView,
   type Mesh,
   memberName,
   messageOf,
+  type OwnerId,
   type Version,
   type VmName,
   whoHears,
@@ -21,7 +21,7 @@ import { vmRows } from "./views.ts";
 /** What forgetting a host answers. */
 export interface HostForgottenView extends AppliedView {
   readonly host: MemberName;
-  /** `before`: there was nothing left to forget. */
+  /** `before`: it was said already; members that have not heard of it yet are waited for all the same. */
   readonly forgotten: "now" | "before";
   /** VMs of it that records still name: nobody routes to them. */
   readonly vms: readonly { readonly vm: VmName; readonly app: string }[];
@@ -43,14 +43,14 @@ async function answerForget(deps: ApiDeps, context: Context<ApiEnv>): Promise<Re
   const host = memberName(name);
   const lost = await findLost(deps, host, context.req.raw.signal);
   if (lost.kind === "refused") return lost.response;
-  const vms = lost.owners.length === 0 ? [] : vmsOf(deps, host);
+  const vms = lost.forgotten === "before" ? [] : vmsOf(deps, host);
   return forget(deps, { host, vms, ...lost }, timeoutMs, context.req.raw.signal);
 }
 
 type Found =
   | { readonly kind: "refused"; readonly response: Response }
-  /** Owners of that name whom nobody hears; none: it is forgotten already. */
-  | { readonly kind: "lost"; readonly owners: readonly MemberView[]; readonly silent: readonly MemberName[] };
+  /** Owners of that name whom nobody hears. */
+  | ({ readonly kind: "lost" } & Pick<Lost, "owners" | "forgotten" | "silent">);
 
 async function findLost({ mesh, voters }: ApiDeps, host: MemberName, signal: AbortSignal): Promise<Found> {
   const refuse = (code: "invalid" | "not-found" | "alive", message: string): Found => ({
@@ -59,9 +59,9 @@ async function findLost({ mesh, voters }: ApiDeps, host: MemberName, signal: Abo
   });
   const named = mesh.named(host);
   if (named.length === 0) {
-    const wasForgotten = mesh.forgotten().some(({ name }) => name === host);
-    return wasForgotten
-      ? { kind: "lost", owners: [], silent: [] }
+    const owners = mesh.forgotten().flatMap(({ owner, name }) => (name === host ? [owner] : []));
+    return owners.length > 0
+      ? { kind: "lost", owners, forgotten: "before", silent: [] }
       : refuse("not-found", `there is no host ${host}; \`grapevine members\` lists them`);
   }
   if (named.some(({ role }) => role === "proxy"))
@@ -77,9 +77,9 @@ async function findLost({ mesh, voters }: ApiDeps, host: MemberName, signal: Abo
   const asked = await Promise.all(
     named.map(async (view) => ({ view, ...(await whoHears(mesh, view, signal)) })),
   );
-  const owners = asked.filter(({ hearing }) => hearing.length === 0).map(({ view }) => view);
+  const owners = asked.filter(({ hearing }) => hearing.length === 0).map(({ view }) => view.owner);
   const silent = [...new Set(asked.flatMap((one) => one.silent))];
-  if (owners.length > 0) return { kind: "lost", owners, silent };
+  if (owners.length > 0) return { kind: "lost", owners, forgotten: "now", silent };
   const hearing = [...new Set(asked.flatMap((one) => one.hearing))].join(", ");
   return refuse(
     "alive",
@@ -89,20 +89,21 @@ async function findLost({ mesh, voters }: ApiDeps, host: MemberName, signal: Abo
 
 interface Lost {
   readonly host: MemberName;
-  readonly owners: readonly MemberView[];
+  readonly owners: readonly OwnerId[];
+  readonly forgotten: HostForgottenView["forgotten"];
   readonly silent: readonly MemberName[];
   readonly vms: HostForgottenView["vms"];
 }
 
 async function forget(
   { mesh, log }: ApiDeps,
-  { host, owners, silent, vms }: Lost,
+  { host, owners, forgotten, silent, vms }: Lost,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Response> {
   let version: Version | undefined;
   try {
-    for (const { owner } of owners) version = (await mesh.forget(owner)) ?? version;
+    for (const owner of owners) version = (await mesh.forget(owner)) ?? version;
   } catch (error) {
     // Of two owners of one name the first may be forgotten by then.
     const said = version === undefined ? "nothing was said" : "only a part was said; say it again";
@@ -112,7 +113,6 @@ async function forget(
   const report =
     version === undefined ? { acks: [], missing: [] } : await mesh.whenApplied(version, patience);
   if (version !== undefined) log.info({ host, silent }, "a host is gone for good, as a person said");
-  const forgotten = version === undefined ? "before" : "now";
   const view = { host, forgotten, vms, silent, ...appliedView(report) } satisfies HostForgottenView;
   if (report.missing.length === 0) return Response.json(view);
   const names = report.missing.map(({ name, why }) => `${name} (${why})`).join(", ");

@@ -40,10 +40,11 @@ function timedOutView(error: unknown): unknown {
 
 function forgottenLines(view: HostForgottenView, timeoutMs: number): readonly string[] {
   const { host, forgotten, vms, silent, acks, missing } = view;
-  if (forgotten === "before") return [`${host} was forgotten before`];
   const names = vms.map(({ vm }) => vm).join(", ");
   return [
-    `${host} is forgotten: its entries are gone here and at ${acks.length} of ${acks.length + missing.length} others; a new start of it is welcome`,
+    forgotten === "before"
+      ? `${host} was forgotten before`
+      : `${host} is forgotten: its entries are gone here and at ${acks.length} of ${acks.length + missing.length} others; a new start of it is welcome`,
     ...(vms.length === 0 ? [] : [`nobody routes to its VMs any more, which records still name: ${names}`]),
     ...(silent.length === 0 ? [] : [`did not say whether they hear it: ${silent.join(", ")}`]),
     ...missing.map(({ name, role, why }) => `missing: ${role} ${name}: ${why}`),
