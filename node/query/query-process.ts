@@ -73,7 +73,7 @@ export class QueryProcess {
       this.#isOver = true;
       resolve(why);
     };
-    this.#child.once("error", (error) => end(error.message));
+    this.#child.on("error", (error) => end(error.message));
     this.#child.once("exit", (code, signal) => end(signal ?? `exit code ${code}`));
     this.#child.on("message", (message) => this.#hear(message as FromQueryChild));
   }
