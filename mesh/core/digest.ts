@@ -6,6 +6,9 @@ import type { DigestItem } from "./message.ts";
 import type { Store } from "./store.ts";
 import { compareStarts, type Start } from "./version.ts";
 
+/** Below every start. */
+const NO_START: Start = { incarnation: 0, startId: 0 };
+
 /** Items that were told before: of a thousand states hardly any changes between two digests. */
 const told = new WeakMap<HostState, DigestItem>();
 
@@ -17,7 +20,14 @@ export function digestOf(store: Store): readonly DigestItem[] {
   return items;
 }
 
+/** To pull one owner by. Never empty: who is listed with nothing is asked for whole, who is not listed is not asked for. */
 export function digestOfOwner(store: Store, owner: OwnerId): readonly DigestItem[] {
+  const items = heldOf(store, owner);
+  return items.length > 0 ? items : [emptyItem(owner, NO_START)];
+}
+
+/** Our own state that is not announced is told to nobody, so there is nothing of it. */
+function heldOf(store: Store, owner: OwnerId): readonly DigestItem[] {
   const { inForce, aside } = store.held(owner);
   const items: DigestItem[] = [];
   if (inForce !== undefined && !inForce.isDraft) items.push(itemOf(inForce, true));
@@ -30,7 +40,7 @@ export function digestForGap(
   store: Store,
   { owner, start }: Pick<DigestItem, "owner" | "start">,
 ): readonly DigestItem[] {
-  const held = digestOfOwner(store, owner);
+  const held = heldOf(store, owner);
   const isKnown = held.some((item) => compareStarts(item.start, start) >= 0);
   return isKnown ? held : [...held, emptyItem(owner, start)];
 }

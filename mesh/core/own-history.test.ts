@@ -12,6 +12,8 @@ import {
   VALUE,
 } from "../sim/replica-harness.ts";
 import type { Effect, ReplicaInput } from "./effect.ts";
+import type { OwnerId } from "./ids.ts";
+import type { ReplicaMessage } from "./message.ts";
 import { Replica } from "./replica.ts";
 
 describe("our own entries at a version that we did not write", () => {
@@ -74,6 +76,25 @@ describe("our own entries at a version that we did not write", () => {
     expect(describeEffects(replica.step({ kind: "message", from: PEER, message }, 1))).toContain(
       "send pull to peer",
     );
+  });
+
+  test("are heard of before we announced, and told by a peer that only shows them", () => {
+    const replica = createReplica();
+    const peer = new Replica({ self: PEER, start: { incarnation: 10, startId: 2 } }, depsOf(PEER));
+    const past = deltaOf(SELF, { start: { incarnation: 12, startId: 3 } });
+    peer.step({ kind: "gossip", from: PEER, delta: past }, 0);
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    const sent = (effects: readonly Effect[], kind: ReplicaMessage["kind"]): readonly ReplicaMessage[] =>
+      effects.flatMap((effect) =>
+        effect.kind === "send" && effect.message.kind === kind ? [effect.message] : [],
+      );
+    const told = (to: Replica, from: OwnerId, messages: readonly ReplicaMessage[]): readonly Effect[] =>
+      messages.flatMap((message) => to.step({ kind: "message", from, message }, 1));
+    // Our own digest is lost on its way.
+    const digests = sent(peer.step({ kind: "peer-connected", peer: SELF }, 0), "digest");
+    const pulls = sent(told(replica, PEER, digests), "pull");
+    const answers = sent(told(peer, SELF, pulls), "delta");
+    expect(describeEffects(told(replica, PEER, answers))).toEqual(["persist 13"]);
   });
 
   test("left by many earlier lives make us raise a few times at once, and then now and then", () => {

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ROUNDS_AT_ONCE_MAX } from "../limits.ts";
-import { createReplica, describeEffects, OTHER, PEER } from "../sim/replica-harness.ts";
-import type { Effect } from "./effect.ts";
+import { createReplica, deltaOf, describeEffects, OTHER, PEER } from "../sim/replica-harness.ts";
+import type { Effect, ReplicaInput } from "./effect.ts";
 import { ownerId } from "./ids.ts";
-import type { DigestItem } from "./message.ts";
+import type { DigestItem, ReplicaMessage } from "./message.ts";
+import type { Replica } from "./replica.ts";
 
 describe("many peers that come at once", () => {
   test("are asked a few at a time, each when one before has answered", () => {
@@ -56,7 +57,8 @@ describe("whoever shows more than we hold", () => {
       const sent = effects.flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
       return sent.map((one) => (one.kind === "delta" ? `lacking=${one.isLacking}` : one.kind));
     };
-    return { answered, told };
+    const step = (input: ReplicaInput) => replica.step(input, 1);
+    return { answered, told, step };
   }
 
   test("is asked once, and told that we lack it until it answered without bringing it: then we refuse it", () => {
@@ -73,5 +75,37 @@ describe("whoever shows more than we hold", () => {
     const { told } = connectedTo([...others, PEER]);
     expect(told()).toEqual(["lacking=true"]);
     expect(told()).toEqual(["lacking=true"]);
+  });
+
+  test("is asked in its turn, also if a gap was asked of it meanwhile", () => {
+    const others = Array.from({ length: ROUNDS_AT_ONCE_MAX }, (_, at) => ownerId(`peer-${at}`));
+    const { told, step, answered } = connectedTo([...others, PEER]);
+    expect(told()).toEqual(["lacking=true"]);
+    const delta = deltaOf(OTHER, { from: 3, to: 4, head: 4 });
+    expect(describeEffects(step({ kind: "gossip", from: PEER, delta }))).toEqual(["send pull to peer"]);
+    expect(told()).toEqual(["lacking=true"]);
+    expect(describeEffects(answered(1, others[0]))).toEqual(["send digest to peer"]);
+  });
+});
+
+describe("what came as it was not signed, of an owner of whom nothing is held", () => {
+  test("is pulled whole", () => {
+    const [replica, holder] = [createReplica(), createReplica()];
+    replica.step({ kind: "peer-connected", peer: PEER }, 0);
+    holder.step({ kind: "peer-connected", peer: PEER }, 0);
+    holder.step({ kind: "gossip", from: OTHER, delta: deltaOf(OTHER) }, 0);
+    const wrong = { ...deltaOf(OTHER), entries: [] };
+    const answer = { kind: "delta", round: 1, deltas: [wrong], hasMore: false, isLacking: false } as const;
+    /** The replica's answer to what PEER says. */
+    const answerTo = (message: ReplicaMessage, by: Replica): ReplicaMessage => {
+      const [sent] = by
+        .step({ kind: "message", from: PEER, message }, 1)
+        .flatMap((effect) => (effect.kind === "send" ? [effect.message] : []));
+      if (sent === undefined) throw new Error("nothing sent");
+      return sent;
+    };
+    const pulled = answerTo(answerTo(answer, replica), holder);
+    const effects = replica.step({ kind: "message", from: PEER, message: pulled }, 2);
+    expect(describeEffects(effects)).toContain("changed other/a by sync");
   });
 });

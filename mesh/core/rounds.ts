@@ -71,12 +71,14 @@ export class Rounds {
       running.nextWaiters.push(...request.waiters);
       return undefined;
     }
+    const isPull = request.pulled !== undefined;
     // A sync that somebody waits for goes at once.
-    if (request.pulled === undefined && request.waiters.length === 0 && this.#isFull()) {
+    if (!isPull && request.waiters.length === 0 && this.#isFull()) {
       this.#waiting.add(request.peer);
       return undefined;
     }
-    this.#waiting.delete(request.peer);
+    // A pull asks for one owner: who waits to ask for all goes on waiting.
+    if (!isPull) this.#waiting.delete(request.peer);
     this.#last += 1;
     const round: Round = {
       round: this.#last,

@@ -3,6 +3,8 @@
 
 import { DIAL_TIMEOUT_MS, PING_INTERVAL_MS, PINGS_MISSED_MAX, REDIAL_FIRST_MS } from "../limits.ts";
 import type { Cluster } from "./cluster.ts";
+import { JITTER_RATE } from "./network.ts";
+import { ONE_WAY_MAX_MS } from "./regions.ts";
 import type { SimMember } from "./sim-member.ts";
 
 /** TCP, Noise, Yamux, hello: until the standing stream is open. */
@@ -11,6 +13,9 @@ const HANDSHAKE_ROUND_TRIPS = 3;
 const SILENCE_MS = PING_INTERVAL_MS * PINGS_MISSED_MAX;
 /** Silence from here on can take links down: shorter pauses and cuts do not. */
 export const SILENCE_MS_MAX: number = SILENCE_MS + PING_INTERVAL_MS;
+/** After the last fault: a link that was silent then was given up by now, dialed, and is up again. */
+export const LINKS_BACK_MS: number =
+  SILENCE_MS_MAX + DIAL_TIMEOUT_MS + HANDSHAKE_ROUND_TRIPS * 2 * ONE_WAY_MAX_MS * (1 + JITTER_RATE);
 
 /** Both ends at once. `right` is the one that is dialed. */
 function connect(cluster: Cluster, left: SimMember, right: SimMember): void {

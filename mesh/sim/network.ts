@@ -26,7 +26,7 @@ export const PERFECT: NetworkRates = {
 };
 
 /** Of a delay, either way. */
-const JITTER_RATE = 0.1;
+export const JITTER_RATE = 0.1;
 const SEGMENT_BYTES = 1_400;
 /** Linux's least retransmission timeout; doubled each time the same segment is lost again. */
 const RETRANSMIT_MS_MIN = 200;

@@ -6,6 +6,7 @@ import type { EntryChange } from "../mesh.ts";
 import type { BreakName } from "./breaks.ts";
 import { Checkers } from "./checkers.ts";
 import { type Cause, Cluster } from "./cluster.ts";
+import { LINKS_BACK_MS, SILENCE_MS_MAX } from "./connections.ts";
 import { differences, firstUnlevel, isLevel } from "./convergence.ts";
 import { Deliveries, type DeliveryFigures } from "./deliveries.ts";
 import { planFaults } from "./faults.ts";
@@ -22,8 +23,8 @@ import { Writer } from "./workload.ts";
 
 const CONVERGENCE_POLL_MS = 250;
 const SWEEP_INTERVAL_MS = 500;
-/** A round whose answer was lost to a fault is given up by then. */
-const CALM_AFTER_HEAL_MS = ROUND_TIMEOUT_MS + 1.5 * ANTI_ENTROPY_INTERVAL_MS;
+/** A round whose answer was lost to a fault is given up by then, and so is a link that was stalled when the faults ended. */
+const CALM_AFTER_HEAL_MS = Math.max(ROUND_TIMEOUT_MS + 1.5 * ANTI_ENTROPY_INTERVAL_MS, SILENCE_MS_MAX);
 const CALM_ENDS_MS = 500;
 /** Of those that are left, so many are told. */
 const DIFFERENCES_MAX = 10;
@@ -189,6 +190,10 @@ class SeedRun {
     for (const member of this.#cluster.members) member.touched.length = 0;
     this.#duplicates = 0;
     this.#cluster.runUntil(Math.max(this.#cluster.nowMs, healedAtMs + CALM_AFTER_HEAL_MS));
+    // What was given up may still be being dialed, and without a link nobody can sync. Not for longer than that takes: who is not
+    // connected by then fails below.
+    while (!isWhole(this.#cluster) && this.#cluster.nowMs < healedAtMs + LINKS_BACK_MS)
+      this.#cluster.runUntil(this.#cluster.nowMs + CONVERGENCE_POLL_MS);
     const beginMs = this.#cluster.nowMs;
     this.#isTracking = true;
     this.#writer.scheduleCalm(beginMs, this.#profile);
