@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { FLOORS, type Floor } from "./system.ts";
 
 const DRIVERS = ["process", "container"] as const;
-type Driver = (typeof DRIVERS)[number];
+export type Driver = (typeof DRIVERS)[number];
 
 /** Each is a process with a libp2p node of some 125 MB. */
 const MEMBERS_MAX = 32;
