@@ -11,7 +11,7 @@ import { whyNoEngine } from "../../harness/containers/engine.ts";
 import { findContainers } from "./container-place.ts";
 import { gossipBytes, type Judged, judge } from "./judge.ts";
 import { type BenchOptions, type Driver, parseOptions, printJsonError } from "./options.ts";
-import type { FindPlaceKind, PlaceKind } from "./place.ts";
+import type { FindPlaceKind, Place, PlaceKind } from "./place.ts";
 import { findProcesses } from "./process-place.ts";
 import { htmlReport } from "./report/html.ts";
 import { lastOf, type Round, reportOf } from "./report/report.ts";
@@ -44,7 +44,8 @@ export async function runConvergenceBench(argv: readonly string[]): Promise<numb
   try {
     return await new Bench(options, signal).run();
   } catch (error) {
-    const message = signal.aborted ? "interrupted: nothing of it runs any more" : messageOf(error);
+    const isGone = !(error instanceof NotGoneError);
+    const message = signal.aborted && isGone ? "interrupted: nothing of it runs any more" : messageOf(error);
     process.stderr.write(`grapevine bench convergence: ${message}\n`);
     if (options.json)
       process.stdout.write(`${JSON.stringify({ error: { code: "failed", message }, exitCode: 1 })}\n`);
@@ -123,7 +124,7 @@ class Bench {
       });
       return this.#judge(run, say);
     } finally {
-      await place.stop();
+      await stopPlace(place);
     }
   }
 
@@ -139,5 +140,16 @@ class Bench {
   #say(line: string): void {
     const seconds = Number(process.hrtime.bigint() - this.#originNs) / 1e9;
     process.stderr.write(`${seconds.toFixed(1).padStart(6)} s  ${line}\n`);
+  }
+}
+
+/** Something of it may be left: an end that is not to be called one. */
+class NotGoneError extends Error {}
+
+async function stopPlace(place: Place): Promise<void> {
+  try {
+    await place.stop();
+  } catch (error) {
+    throw new NotGoneError(messageOf(error));
   }
 }
