@@ -26,8 +26,8 @@ const MOUNTED_SERF = "/usr/local/bin/serf";
 
 interface Image {
   readonly id: string;
-  /** This machine's Serf, which containers are lent: the image has none; null: it does not go with them. */
-  readonly serf: string | null;
+  /** Of `docker run`, beside those of the harness, for each member. */
+  readonly options: readonly string[];
 }
 
 /** Builds the image. */
@@ -35,12 +35,13 @@ export const findContainers: FindPlaceKind = async ({ withSerf, signal }) => {
   const id = await buildImage(signal);
   const installed = withSerf ? findInPath("serf") : null;
   const { node, hasSerf } = await lookInside(id, installed);
-  const serf = hasSerf ? installed : null;
   const missing = installed === null ? "it is not installed" : "this machine's does not run in the image";
+  const programs = ["--volume", `${PROGRAMS}:${MOUNTED_PROGRAMS}:ro`];
+  const options = [...programs, ...(hasSerf ? lend(installed) : []), ...(await weigh())];
   return {
     node,
-    whyNoSerf: withSerf && serf === null ? missing : null,
-    open: (options) => ContainerPlace.open({ id, serf }, options),
+    whyNoSerf: withSerf && !hasSerf ? missing : null,
+    open: (place) => ContainerPlace.open({ id, options }, place),
   };
 };
 
@@ -97,13 +98,7 @@ class ContainerPlace implements Place {
     const { process: child, result } = this.#run.attach({
       name,
       // The image's init; its entry script knows agents, proxies and commands alone.
-      more: [
-        "--entrypoint",
-        "tini",
-        "--volume",
-        `${PROGRAMS}:${MOUNTED_PROGRAMS}:ro`,
-        ...lend(this.#image.serf),
-      ],
+      more: ["--entrypoint", "tini", ...this.#image.options],
       args: ["--", "node", ...profile, main, JSON.stringify(setting)],
     });
     // The member says it.
@@ -118,10 +113,13 @@ class ContainerPlace implements Place {
   async stop(): Promise<void> {
     const members = [...this.#members];
     await Promise.all(members.map((member) => member.stop()));
-    await this.#takeProfiles(members);
-    // What the engine was told by a command that had to be killed may yet come to be.
-    if (members.some(({ wasKilled }) => wasKilled)) await removeUntilNone(this.#run.id);
-    await this.#run.remove();
+    try {
+      await this.#takeProfiles(members);
+    } finally {
+      // What the engine was told by a command that had to be killed may yet come to be.
+      if (members.some(({ wasKilled }) => wasKilled)) await removeUntilNone(this.#run.id);
+      await this.#run.remove();
+    }
   }
 
   async #takeProfiles(members: readonly MemberProcess[]): Promise<void> {
@@ -142,6 +140,16 @@ class ContainerPlace implements Place {
   }
 }
 
+/**
+ * So that each member has the weight of a process of this machine, when others compute there as well: an engine that keeps control
+ * groups itself puts all its containers into one, and that has the weight of a single process. One that leaves them to systemd has its
+ * containers among that one's services, and is left as it is.
+ */
+async function weigh(): Promise<readonly string[]> {
+  const keeper = await docker("info", "--format", "{{.CgroupDriver}}");
+  return keeper === "cgroupfs" ? ["--cgroup-parent", "/"] : [];
+}
+
 /** A clock that is another's shows a time that is not between question and answer. */
 export function isSameClock(look: {
   readonly askedMs: number;
@@ -151,6 +159,7 @@ export function isSameClock(look: {
   return look.askedMs <= look.saidMs && look.saidMs <= look.heardMs;
 }
 
+/** The image has none: containers are lent this machine's. */
 function lend(serf: string | null): readonly string[] {
   return serf === null ? [] : ["--volume", `${serf}:${MOUNTED_SERF}:ro`];
 }
