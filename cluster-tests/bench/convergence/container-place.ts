@@ -7,9 +7,10 @@
 // Members talk to each other by the bridge of that network. The benchmark talks to them by standard input and output, as to
 // processes, through `docker run`; while writes are measured nothing is said there.
 
-import { accessSync, constants, realpathSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { realpathSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { resolveCommand } from "../../../node/vms/resolve-command.ts";
+import { VmStartError } from "../../../node/vms/vm-driver.ts";
 import { docker } from "../../harness/containers/docker.ts";
 import { buildImage } from "../../harness/containers/image.ts";
 import { removeUntilNone } from "../../harness/containers/leftovers.ts";
@@ -166,17 +167,11 @@ function lend(serf: string | null): readonly string[] {
 
 /** The file that a program's name means here; null: none. */
 export function findInPath(name: string, path: string = process.env["PATH"] ?? ""): string | null {
-  const files = path.split(delimiter).map((folder) => join(folder, name));
-  const found = files.find(isExecutable);
-  // A link may lead to where containers have nothing.
-  return found === undefined ? null : realpathSync(found);
-}
-
-function isExecutable(file: string): boolean {
   try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
+    // A link may lead to where containers have nothing.
+    return realpathSync(resolveCommand(name, { cwd: "/", path }));
+  } catch (error) {
+    if (error instanceof VmStartError) return null;
+    throw error;
   }
 }
