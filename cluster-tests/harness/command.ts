@@ -16,7 +16,7 @@ export interface RunningCommand {
   waitFor(pattern: RegExp): Promise<string>;
 }
 
-interface CommandOptions {
+export interface CommandOptions {
   /** Added to our own environment. */
   readonly env?: Readonly<Record<string, string>>;
   /** A process group, as a terminal gives it. */

@@ -1,16 +1,18 @@
 // `grapevine bench convergence`: how soon a VM's change is in force at every proxy, beside what the machine can do at best, in
 // interleaved rounds: one system at a time, each started anew, in an order that turns by one each round.
 
-import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../../../mesh/index.ts";
 import { seededRandom } from "../../../mesh/sim/seeded-random.ts";
 import { endOfSession } from "../../../node/cli/dev/end-of-session.ts";
+import { whyNoEngine } from "../../harness/containers/engine.ts";
+import { findContainers } from "./container-place.ts";
 import { gossipBytes, type Judged, judge } from "./judge.ts";
-import { type BenchOptions, parseOptions, printJsonError } from "./options.ts";
-import { ProcessPlace } from "./process-place.ts";
+import { type BenchOptions, type Driver, parseOptions, printJsonError } from "./options.ts";
+import type { FindPlaceKind, Place, PlaceKind } from "./place.ts";
+import { findProcesses } from "./process-place.ts";
 import { htmlReport } from "./report/html.ts";
 import { lastOf, type Round, reportOf } from "./report/report.ts";
 import { textReport } from "./report/text.ts";
@@ -23,11 +25,16 @@ import type { SystemName } from "./system.ts";
 /** Until our own messages were measured. */
 const PAYLOAD_BYTES_DEFAULT = 600;
 
+const PLACES = { process: findProcesses, container: findContainers } as const satisfies Record<
+  Driver,
+  FindPlaceKind
+>;
+
 /** `argv` is what follows "convergence". Resolves with the exit code. */
 export async function runConvergenceBench(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (typeof options === "number") return options;
-  const refused = refusal(options);
+  const refused = await refusal(options);
   if (refused !== null) {
     process.stderr.write(`grapevine bench convergence: ${refused}\n`);
     if (options.json) printJsonError(refused);
@@ -37,7 +44,8 @@ export async function runConvergenceBench(argv: readonly string[]): Promise<numb
   try {
     return await new Bench(options, signal).run();
   } catch (error) {
-    const message = signal.aborted ? "interrupted: nothing of it runs any more" : messageOf(error);
+    const isGone = !(error instanceof NotGoneError);
+    const message = signal.aborted && isGone ? "interrupted: nothing of it runs any more" : messageOf(error);
     process.stderr.write(`grapevine bench convergence: ${message}\n`);
     if (options.json)
       process.stdout.write(`${JSON.stringify({ error: { code: "failed", message }, exitCode: 1 })}\n`);
@@ -45,9 +53,10 @@ export async function runConvergenceBench(argv: readonly string[]): Promise<numb
   }
 }
 
-function refusal({ driver, html }: BenchOptions): string | null {
-  if (driver === "container")
-    return "--driver container is not built yet: members run as processes of this machine with --driver process";
+async function refusal({ driver, html }: BenchOptions): Promise<string | null> {
+  const whyNot = driver === "container" ? await whyNoEngine() : null;
+  if (whyNot !== null)
+    return `--driver container: no Docker engine answers (${whyNot}): start it, or docker/start-engine does, or use --driver process`;
   if (html === null) return null;
   try {
     // A run takes minutes: what cannot be written is said before.
@@ -62,45 +71,45 @@ class Bench {
   readonly #options: BenchOptions;
   readonly #signal: AbortSignal;
   readonly #originNs = process.hrtime.bigint();
-  readonly #systems: readonly SystemName[];
   #payloadBytes = PAYLOAD_BYTES_DEFAULT;
 
   constructor(options: BenchOptions, signal: AbortSignal) {
     this.#options = options;
     this.#signal = signal;
-    const { floors } = options;
-    const hasSerf = floors.includes("serf") && isSerfInstalled();
-    if (floors.includes("serf") && !hasSerf) this.#say("serf is not installed: not compared with");
-    this.#systems = ["ours", ...floors.filter((floor) => floor !== "serf" || hasSerf)];
   }
 
   async run(): Promise<number> {
-    const { rounds: count, json, seed } = this.#options;
+    const { rounds: count, json, seed, driver, floors } = this.#options;
     const rounds: Round[] = [];
     this.#say(`seed ${seed}`);
-    for (let number = 1; number <= count; number += 1) rounds.push(await this.#round(number));
-    const report = reportOf(this.#options, rounds, this.#payloadBytes);
+    const kind = await PLACES[driver]({ withSerf: floors.includes("serf"), signal: this.#signal });
+    if (kind.whyNoSerf !== null) this.#say(`Serf is not compared with: ${kind.whyNoSerf}`);
+    const compared = floors.filter((floor) => floor !== "serf" || kind.whyNoSerf === null);
+    const systems = ["ours", ...compared] as const;
+    for (let number = 1; number <= count; number += 1) rounds.push(await this.#round(number, systems, kind));
+    const measured = { node: kind.node, payloadBytes: this.#payloadBytes };
+    const report = reportOf(this.#options, rounds, measured);
     const { html } = this.#options;
     if (html !== null) writeFileSync(html, htmlReport(this.#options, report, rounds));
     process.stdout.write(json ? `${JSON.stringify(report)}\n` : textReport(report));
-    return report.lost === 0 ? 0 : 1;
+    return report.lost + report.storesLost === 0 ? 0 : 1;
   }
 
-  async #round(number: number): Promise<Round> {
-    const turn = (number - 1) % this.#systems.length;
-    const order = [...this.#systems.slice(turn), ...this.#systems.slice(0, turn)];
-    const systems: Judged[] = [];
-    for (const system of order) systems.push(await this.#system(number, system));
-    return { number, systems };
+  async #round(number: number, systems: readonly SystemName[], kind: PlaceKind): Promise<Round> {
+    const turn = (number - 1) % systems.length;
+    const judged: Judged[] = [];
+    for (const system of [...systems.slice(turn), ...systems.slice(0, turn)])
+      judged.push(await this.#system(number, system, kind));
+    return { number, systems: judged };
   }
 
-  async #system(number: number, system: SystemName): Promise<Judged> {
+  async #system(number: number, system: SystemName, kind: PlaceKind): Promise<Judged> {
     const { hosts, proxies, rate, seconds, seed, rounds, profile } = this.#options;
     const say = (what: string): void => this.#say(`round ${number}/${rounds}: ${NAMES[system]}: ${what}`);
     const profileFolder = profile === null ? null : join(profile, `${number}-${system}`);
     if (profileFolder !== null) await mkdir(profileFolder, { recursive: true });
     const originNs = this.#originNs;
-    const place = new ProcessPlace({ originNs, profileFolder, signal: this.#signal });
+    const place = await kind.open({ originNs, profileFolder, signal: this.#signal, say });
     try {
       const run = await runSystem({
         system,
@@ -115,7 +124,7 @@ class Bench {
       });
       return this.#judge(run, say);
     } finally {
-      await place.stop();
+      await stopPlace(place);
     }
   }
 
@@ -134,6 +143,13 @@ class Bench {
   }
 }
 
-function isSerfInstalled(): boolean {
-  return spawnSync("serf", ["version"], { stdio: "ignore" }).status === 0;
+/** Something of it may be left: an end that is not to be called one. */
+class NotGoneError extends Error {}
+
+async function stopPlace(place: Place): Promise<void> {
+  try {
+    await place.stop();
+  } catch (error) {
+    throw new NotGoneError(messageOf(error));
+  }
 }

@@ -12,6 +12,7 @@ beforeEach(() => {
   vi.spyOn(process.stdout, "write").mockImplementation((chunk) => printed.push(String(chunk)) > 0);
 });
 afterEach(() => {
+  vi.unstubAllEnvs();
   vi.restoreAllMocks();
 });
 
@@ -54,9 +55,12 @@ it("takes no floor for an empty comparison", () => {
   expect(parseOptions(["--floors", "none"])).toMatchObject({ floors: [] });
 });
 
-it("says that containers are not built yet, and that a page cannot be written, before anything starts", async () => {
+it("says that no engine answers, and that a page cannot be written, before anything starts", async () => {
+  vi.stubEnv("DOCKER_HOST", "unix:///nobody/listens/here.sock");
   expect(await runConvergenceBench(["--driver", "container"])).toBe(2);
-  expect(told.join("")).toContain("--driver container is not built yet");
+  expect(told.join("")).toMatch(
+    /--driver container: no Docker engine answers \(.+\): .*docker\/start-engine/,
+  );
   expect(await runConvergenceBench(["--html", "/nowhere/page.html"])).toBe(2);
   expect(told.join("")).toContain("--html: ENOENT");
 });

@@ -4,7 +4,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { FLOORS, type Floor } from "./system.ts";
 
 const DRIVERS = ["process", "container"] as const;
-type Driver = (typeof DRIVERS)[number];
+export type Driver = (typeof DRIVERS)[number];
 
 /** Each is a process with a libp2p node of some 125 MB. */
 const MEMBERS_MAX = 32;
@@ -65,7 +65,12 @@ function createProgram(): Command {
     .option("--rate <count>", "writes a second, of all hosts together", whole(1, RATE_MAX), 10)
     .option("--seconds <count>", "that each system is measured in each round", whole(1, SECONDS_MAX), 20)
     .option("--rounds <count>", "of all systems, each started anew, one at a time", whole(1, ROUNDS_MAX), 5)
-    .option("--driver <name>", "where members run: process or container", oneOf(DRIVERS), "process")
+    .option(
+      "--driver <name>",
+      "where members run: process, or container (needs a Docker engine)",
+      oneOf(DRIVERS),
+      "process",
+    )
     .option(
       "--seed <number>",
       "of the times and hosts of all writes (default: random, and printed)",
@@ -79,7 +84,7 @@ function createProgram(): Command {
     .showHelpAfterError("`grapevine bench convergence --help` shows the options.")
     .addHelpText(
       "after",
-      "\nExit codes: 0 nothing was lost, 1 something was lost or a member failed, 2 usage.\n\nExamples:\n  grapevine bench convergence\n  grapevine bench convergence --hosts 16 --proxies 16 --rate 20 --html bench.html\n  grapevine bench convergence --rounds 1 --seconds 5 --floors none",
+      "\nExit codes: 0 nothing was lost, 1 something was lost or a member failed, 2 usage.\n\nExamples:\n  grapevine bench convergence\n  grapevine bench convergence --hosts 16 --proxies 16 --rate 20 --html bench.html\n  grapevine bench convergence --rounds 1 --seconds 5 --floors none\n  grapevine bench convergence --hosts 4 --proxies 4 --driver container",
     )
     .exitOverride();
 }

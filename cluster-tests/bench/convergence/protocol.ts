@@ -1,5 +1,6 @@
 // Protocol: the lines of JSON between the benchmark and a member that it measures, over the member's standard input and output.
-// Times are milliseconds on CLOCK_MONOTONIC since an origin that all are told: processes of one machine share that clock.
+// Times are milliseconds on CLOCK_MONOTONIC (`process.hrtime`) since an origin that all are told: processes of one machine share that
+// clock, in containers too, since no engine gives them a time namespace. `performance.now()` would not do: each process has its own origin.
 
 export type Program = "host" | "proxy" | "raw" | "streams" | "serf";
 
@@ -7,7 +8,7 @@ export type Program = "host" | "proxy" | "raw" | "streams" | "serf";
 export interface MemberSetting {
   readonly name: string;
   readonly program: Program;
-  /** At which it listens and others reach it. */
+  /** At which it listens and others reach it: an IPv4 address, or a name that it looks up, as a container alone can its own. */
   readonly address: string;
   /** Its own, for its files; removed with it. */
   readonly folder: string;

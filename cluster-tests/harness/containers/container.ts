@@ -13,7 +13,7 @@ export interface ContainerOptions {
   readonly more?: readonly string[];
 }
 
-interface Place {
+export interface Place {
   readonly id: string;
   readonly image: string;
   readonly network: string;
@@ -27,12 +27,17 @@ export class Container {
   readonly id: string;
 
   static async start(options: ContainerOptions, place: Place): Promise<Container> {
-    const { name, args, more = [] } = options;
-    // No health check of the image's: it costs a process every few seconds, and what is waited for is in the log.
-    const fixed = ["run", "--detach", "--no-healthcheck", "--name", place.id, "--label", place.label];
-    const net = ["--network", place.network, "--network-alias", name, "--hostname", name];
-    await docker(...fixed, ...net, "--volume", place.mount, ...more, place.image, ...args);
-    return new Container(name, place.id);
+    await docker("run", "--detach", ...runArguments(options, place));
+    return new Container(options.name, place.id);
+  }
+
+  /**
+   * In the foreground: its standard input and output are those of the command that is returned, which ends with it. When that command
+   * ends first, its standard input ends. No log is kept of it.
+   */
+  static attach(options: ContainerOptions, place: Place): RunningCommand {
+    const args = ["run", "--interactive", "--log-driver", "none", ...runArguments(options, place)];
+    return startDocker(args, { ownGroup: true });
   }
 
   private constructor(name: string, id: string) {
@@ -91,4 +96,24 @@ export class Container {
     if (code !== 0) throw new Error(`usage of ${this.name}: ${stderr}`);
     return parseUsage(stdout);
   }
+}
+
+function runArguments(
+  { name, args, more = [] }: ContainerOptions,
+  { id, image, network, label, mount }: Place,
+): readonly string[] {
+  // No health check of the image's: it costs a process every few seconds, and what is waited for is in the log.
+  const fixed = ["--no-healthcheck", "--name", id, "--label", label, "--volume", mount];
+  return [
+    ...fixed,
+    "--network",
+    network,
+    "--network-alias",
+    name,
+    "--hostname",
+    name,
+    ...more,
+    image,
+    ...args,
+  ];
 }

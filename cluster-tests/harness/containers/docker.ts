@@ -1,18 +1,19 @@
 // Docker: its command line, as a person would type it. Nothing else of the harness talks to the engine.
 
-import { type CommandResult, type RunningCommand, startCommand } from "../command.ts";
+import { type CommandOptions, type CommandResult, type RunningCommand, startCommand } from "../command.ts";
 
 /** Resolves with what it printed, trimmed. Rejects with what it said when it fails. */
 export async function docker(...args: readonly string[]): Promise<string> {
-  const { code, stdout, stderr } = await startDocker(args, { input: "" }).result;
+  // Out of the reach of Ctrl-C in a terminal: cut off in the middle, nobody would know what the engine still makes of it.
+  const { code, stdout, stderr } = await startDocker(args, { input: "", ownGroup: true }).result;
   if (code !== 0) throw new Error(`docker ${args.join(" ")}: exit code ${code}: ${stderr.trim()}`);
   return stdout.trim();
 }
 
-/** For what is followed, and for what may fail. `input`: all of its standard input; else that stays open. */
+/** For what is followed, and for what may fail. */
 export function startDocker(
   args: readonly string[],
-  options: { readonly input?: string } = {},
+  options: Pick<CommandOptions, "input" | "ownGroup"> = {},
 ): RunningCommand {
   return startCommand("docker", args, options);
 }

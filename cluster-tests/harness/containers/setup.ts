@@ -1,10 +1,9 @@
 // Setup: before the container tests: finds the engine and builds the image once. Without an engine they are skipped, and why is
 // said; in CI that is a failure, since a test that nobody runs holds nothing.
 
-import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
-import { startCommand } from "../command.ts";
 import { whyNoEngine } from "./engine.ts";
+import { buildImage } from "./image.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -12,8 +11,6 @@ declare module "vitest" {
     readonly image: string | null;
   }
 }
-
-const BUILD_IMAGE = fileURLToPath(new URL("../../../docker/build-image", import.meta.url));
 
 export default async function setup(project: TestProject): Promise<void> {
   const why = await whyNoEngine();
@@ -25,11 +22,4 @@ export default async function setup(project: TestProject): Promise<void> {
     return;
   }
   project.provide("image", await buildImage());
-}
-
-/** By id, not by name: another checkout may build under the same name meanwhile. */
-async function buildImage(): Promise<string> {
-  const { code, stdout, stderr } = await startCommand(BUILD_IMAGE, [], { input: "" }).result;
-  if (code !== 0) throw new Error(`docker/build-image: exit code ${code}\n${stderr}`);
-  return stdout.trim();
 }

@@ -80,7 +80,8 @@ function configOf({ name, address, folder, config }: MemberSetting): AgentConfig
   const first = VM_PORTS_FIRST + (config.index ?? 0) * VM_PORTS_PER_HOST;
   return {
     ...memberConfigOf({ name, address, folder, config }),
-    api: { host: address, port: 0 },
+    // It answers on loopback alone, and so it is asked from here alone.
+    api: { host: "127.0.0.1", port: 0 },
     vmPorts: { first, last: first + VM_PORTS_PER_HOST - 1 },
     vmAddress: address,
   };

@@ -1,6 +1,7 @@
 // Member shell: what every measured program does alike: hears commands, answers them, keeps its books, and ends with its parent.
 
 import { subscribe } from "node:diagnostics_channel";
+import { lookup } from "node:dns/promises";
 import type { Socket } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
@@ -41,7 +42,9 @@ export type StartProgram = (setting: MemberSetting, clock: MemberClock) => Promi
 
 /** Runs until it is told to stop, or its standard input ends. */
 export async function runMember(start: StartProgram): Promise<void> {
-  const setting = JSON.parse(process.argv[2] ?? "") as MemberSetting;
+  const told = JSON.parse(process.argv[2] ?? "") as MemberSetting;
+  const { address } = await lookup(told.address, { family: 4 });
+  const setting = { ...told, address };
   const originNs = BigInt(setting.originNs);
   const clock: MemberClock = { nowMs: () => Number(process.hrtime.bigint() - originNs) / 1e6 };
   const books = new Books(clock);

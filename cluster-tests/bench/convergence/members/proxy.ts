@@ -38,10 +38,11 @@ async function startMember(setting: MemberSetting, clock: MemberClock): Promise<
     { cluster, name, role: "proxy", stateDir, listen, advertise: [], seeds },
     { logger },
   );
-  const anyPort = { host: setting.address, port: 0 };
+  const http = { host: setting.address, port: 0 };
+  const admin = { host: "127.0.0.1", port: 0 };
   // It opens once a voter has admitted it: later than others must be able to reach it.
   const proxy = await startProxy(
-    { ...config, http: anyPort, admin: anyPort, responseHeaders: true, timing: PROXY_TIMING },
+    { ...config, http, admin, responseHeaders: true, timing: PROXY_TIMING },
     {
       mesh,
       mark: openServingMark(stateDir, logger),

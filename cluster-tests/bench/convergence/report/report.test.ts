@@ -44,13 +44,14 @@ const round = (number: number, factor: number): Round => ({
   ],
 });
 
+const MEASURED = { node: "v24.0.0", payloadBytes: 427 };
 const options = parseOptions(["--rounds", "3", "--seconds", "1", "--seed", "3"]);
 if (typeof options === "number") throw new Error("refused");
 const rounds = [round(1, 1), round(2, 2), round(3, 4)];
 
 describe("reportOf()", () => {
   it("puts all rounds together, and ratios within each", () => {
-    const report = reportOf(options, rounds, 427);
+    const report = reportOf(options, rounds, MEASURED);
     expect(report).toMatchObject({
       seed: 3,
       hosts: 8,
@@ -72,14 +73,14 @@ describe("reportOf()", () => {
   });
 
   it("says how many were lost, and has no spread of none", () => {
-    const report = reportOf(options, [{ number: 1, systems: [judged("ours", [null, null])] }], 427);
+    const report = reportOf(options, [{ number: 1, systems: [judged("ours", [null, null])] }], MEASURED);
     expect(report).toMatchObject({ lost: 2, writes: 2, last: null, serf: null });
     expect(textReport(report)).toContain("lost: 2 of 2");
   });
 
   it("says in words how late writes were, and what others lost", () => {
     const lossy = { number: 1, systems: [judged("ours", [10]), judged("serf", [100, null, null])] };
-    const text = textReport(reportOf(options, [lossy], 427));
+    const text = textReport(reportOf(options, [lossy], MEASURED));
     expect(text).toMatch(/^due to committed +0\.50 ms/m);
     expect(text).toContain("lost by Serf: 2 of 3");
     expect(text).not.toContain("lost by libp2p streams");
@@ -87,7 +88,7 @@ describe("reportOf()", () => {
 });
 
 describe("htmlReport()", () => {
-  const report = reportOf(options, rounds, 427);
+  const report = reportOf(options, rounds, MEASURED);
   const page = htmlReport(options, report, rounds);
 
   it("needs nothing from elsewhere and runs nothing", () => {
@@ -113,8 +114,10 @@ describe("htmlReport()", () => {
 
   it("marks a lost write and is not moved by a run in which all were", () => {
     const lost = [{ number: 1, systems: [judged("ours", [null, 12]), judged("streams", [3])] }];
-    expect(htmlReport(options, reportOf(options, lost, 1), lost).match(/✕/g)).toHaveLength(1);
+    expect(htmlReport(options, reportOf(options, lost, MEASURED), lost).match(/✕/g)).toHaveLength(1);
     const none = [{ number: 1, systems: [judged("ours", [null])] }];
-    expect(htmlReport(options, reportOf(options, none, 1), none)).not.toMatch(/NaN|undefined|Infinity/);
+    expect(htmlReport(options, reportOf(options, none, MEASURED), none)).not.toMatch(
+      /NaN|undefined|Infinity/,
+    );
   });
 });

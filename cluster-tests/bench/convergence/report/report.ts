@@ -38,6 +38,7 @@ export interface Report {
   readonly rounds: number;
   readonly driver: string;
   readonly faults: "none";
+  /** The version that members ran on. */
   readonly node: string;
   /** Of an event of the floors: as large as our gossip message. */
   readonly payloadBytes: number;
@@ -63,13 +64,17 @@ export interface Report {
   readonly perRound: readonly RoundView[];
 }
 
-export function reportOf(options: BenchOptions, rounds: readonly Round[], payloadBytes: number): Report {
+export function reportOf(
+  options: BenchOptions,
+  rounds: readonly Round[],
+  { node, payloadBytes }: Pick<Report, "node" | "payloadBytes">,
+): Report {
   const all = (name: SystemName): readonly Judged[] => rounds.flatMap((one) => judgedOf(one, name) ?? []);
   const ours = all("ours");
   const { seed, hosts, proxies, rate, seconds, driver } = options;
   return {
     ...{ seed, hosts, proxies, rate, seconds, rounds: rounds.length, driver, faults: "none" },
-    node: process.version,
+    node,
     payloadBytes,
     writes: ours.flatMap(({ writes }) => writes).length,
     lost: sum(ours.map(({ lost }) => lost)),
