@@ -86,7 +86,8 @@ async function measure(cluster: StartedCluster, input: RunInput): Promise<System
   const running = Promise.all(cluster.hosts.map((host, index) => runHost(host, { index, beginMs, input })));
   // Looked at below; a failure meanwhile must not be nobody's.
   running.catch(() => undefined);
-  await delay(beginMs + plan.fromMs - GAP_MS / 2 - nowMs(), undefined, { signal });
+  // When the last of the warm-up has long arrived, and long before the first that counts.
+  await delay(beginMs + plan.fromMs - 0.8 * GAP_MS - nowMs(), undefined, { signal });
   const before = await readAll();
   say(`measuring ${seconds} s`);
   const writes = (await running).flat();
