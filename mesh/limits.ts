@@ -37,12 +37,17 @@ export const DIGEST_ITEMS_MAX: number = 2 * OWNERS_MAX;
 /** What the coalescing of gossip costs at most while the line is busy; measured: batches decide throughput, not latency. */
 export const GOSSIP_COALESCE_MS: number = 4;
 /**
- * How long who has a gossip message from its owner waits before it hands it on: longer than the owner takes to send it to all that
- * it is connected to, and spread, so that of two that would send it to each other one is spared it. It is what a member without a
- * link to the owner waits longer; anti-entropy would take a second.
+ * How long who has a gossip message from its owner waits before it hands it on: until the owner has reached all that it is connected
+ * to, also where many members share few cores, so that copies do not stand in its way; and spread, so that of two that would send
+ * it to each other one is spared it. It is what a member without a link to the owner waits longer.
  */
-export const HAND_ON_MIN_MS: number = 5;
-export const HAND_ON_MAX_MS: number = 25;
+export const HAND_ON_MIN_MS: number = 50;
+export const HAND_ON_MAX_MS: number = 150;
+/**
+ * The share of those that hand it on where the owner could be connected to everybody. A link that is just down is then made up for by
+ * one of 3 to 6 neighbours (19 of 20 times or more), else by anti-entropy, in a second.
+ */
+export const HAND_ON_SHARE: number = 0.5;
 /** Anti-entropy with one random peer, jittered by half: what gossip lost is repaired within about this. */
 export const ANTI_ENTROPY_INTERVAL_MS: number = 1_000;
 /** gossipsub loses what is sent in the first ~30 ms of a connection (measured): a second sync picks that up. */

@@ -18,6 +18,7 @@ class Member {
   constructor() {
     this.#gossip = new Gossip("test", {
       isMember: () => true,
+      isFull: () => false,
       isSigned: () => true,
       onGossip: (from) => {
         this.heard.push(from);

@@ -11,7 +11,7 @@ import type { PeerId } from "@libp2p/interface";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { GossipMessage, HostDelta } from "../core/message.ts";
-import { HAND_ON_MAX_MS, HAND_ON_MIN_MS } from "../limits.ts";
+import { HAND_ON_MAX_MS, HAND_ON_MIN_MS, HAND_ON_SHARE } from "../limits.ts";
 import { HandOn } from "./hand-on.ts";
 import type { MeshNode } from "./libp2p.ts";
 
@@ -27,6 +27,8 @@ export type GossipCounter =
 export interface GossipEvents {
   /** True for a peer whose hello was accepted: others are not heard. */
   isMember(peer: OwnerId): boolean;
+  /** True where nobody has more members to be connected to than it may have connections. */
+  isFull(): boolean;
   /** True if its owner signed the head that it carries. */
   isSigned(delta: HostDelta): boolean;
   onGossip(from: OwnerId, delta: HostDelta): void;
@@ -108,8 +110,10 @@ export class Gossip {
     const from = ownerId(propagationSource.toString());
     this.#events.count("gossip-received");
     this.#events.onGossip(from, delta);
-    const isFromOwner = from === delta.owner;
-    const delayMs = HAND_ON_MIN_MS + Math.random() * (HAND_ON_MAX_MS - HAND_ON_MIN_MS);
-    this.#handOn?.after(isFromOwner ? delayMs : 0, message);
+    if (from !== delta.owner) this.#handOn?.after(0, message);
+    else if (!this.#events.isFull() || Math.random() < HAND_ON_SHARE) {
+      const delayMs = HAND_ON_MIN_MS + Math.random() * (HAND_ON_MAX_MS - HAND_ON_MIN_MS);
+      this.#handOn?.after(delayMs, message);
+    }
   }
 }

@@ -13,7 +13,7 @@ import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { LAG_KEPT_MS, LAG_RECENT_MS, LEARN_MS, LEAVE_MS } from "../limits.ts";
+import { CONNECTIONS_MAX, LAG_KEPT_MS, LAG_RECENT_MS, LEARN_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -114,6 +114,7 @@ export class Libp2pMesh implements RunningMesh {
     this.#forgets = new Forgets(forgets.kept, { file: forgets.file, store: this.store, write, logger });
     this.#gossip = new Gossip(options.cluster, {
       isMember: (peer) => this.#wire?.links.isUp(peer) === true,
+      isFull: () => this.store.statesInForce.size <= CONNECTIONS_MAX,
       isSigned: (delta) => isSigned(crypto, delta),
       onGossip: (from, delta) => this.#step({ kind: "gossip", from, delta }),
       count: this.#counters.count,

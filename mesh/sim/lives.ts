@@ -25,6 +25,7 @@ export function startProcess(cluster: Cluster, member: SimMember): void {
     send: (to, rpc) => cluster.sendRpc(member, to, rpc),
     deliver: (message, from, hops) => cluster.receiveGossip(member, message, from, hops),
     onDuplicate: () => cluster.events.onDuplicate(),
+    isFull: member.neighbours.length === cluster.members.length - 1,
     later: (delayMs, run) => cluster.atMember(member, cluster.nowMs + delayMs, run),
     random,
   });

@@ -28,6 +28,7 @@ export class VirtualOverlay implements OverlayCluster {
       send: (to, rpc) => this.#send(index, to, rpc),
       deliver: ({ payload }, from) => received.push({ text: payload, from }),
       onDuplicate: () => {},
+      isFull: false,
       later: (delayMs, run) => this.#queue.push(this.#nowMs + delayMs, run),
       random: this.#random,
     });

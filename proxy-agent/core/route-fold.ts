@@ -52,6 +52,9 @@ export class RouteFold {
   readonly #heard = new Map<VmName, Map<MemberName, Heard>>();
   /** Which app's table a VM is in. */
   readonly #appOf = new Map<VmName, AppName>();
+  /** Of the records held, as the last route had them. */
+  readonly #endpoints = new Map<VmName, Endpoint>();
+  readonly #serving = new WeakMap<AppRecord, readonly DesiredVm[]>();
   readonly #dirty = new Set<AppName>();
   #away: ReadonlySet<MemberName> = new Set();
   /** VMs that a host deleted, the latest last. */
@@ -97,7 +100,10 @@ export class RouteFold {
     const held = this.#records.get(app);
     if (held !== undefined && held.epoch >= committed.epoch) return IGNORED;
     this.#records.set(app, committed);
-    for (const { vm } of held?.record.vms ?? []) this.#appOf.delete(vm);
+    for (const { vm } of held?.record.vms ?? []) {
+      this.#appOf.delete(vm);
+      this.#endpoints.delete(vm);
+    }
     for (const { vm } of committed.record.vms) this.#appOf.set(vm, app);
     this.#dirty.add(app);
     return { kind: "changed", app };
@@ -200,7 +206,8 @@ export class RouteFold {
   }
 
   #buildRoute({ epoch, record }: CommittedApp): AppRoute {
-    const serving = record.vms.filter(({ phase }) => phase === "serving").sort(byName);
+    const serving = this.#serving.get(record) ?? servingVms(record);
+    this.#serving.set(record, serving);
     const endpoints = serving.flatMap((desired) => this.#endpoint(record, desired) ?? []);
     const addressed = new Set(endpoints.map(({ vm }) => vm));
     const awaited = serving.filter(isAwaitedBy(record));
@@ -225,9 +232,16 @@ export class RouteFold {
     if (heard?.address == null) return null;
     const { vm, release, host } = desired;
     const healthy = heard.entry?.state === "running" && heard.entry.health === "healthy";
-    const [hostAway, drainTimeoutMs] = [this.#away.has(host), drainTimeoutOf(record, release)];
+    const hostAway = this.#away.has(host);
+    const address = heard.address.at;
+    const before = this.#endpoints.get(vm);
+    if (before?.address === address && before.healthy === healthy && before.hostAway === hostAway)
+      return before;
+    const drainTimeoutMs = drainTimeoutOf(record, release);
     const { app } = record;
-    return { vm, app, release, host, address: heard.address.at, healthy, hostAway, drainTimeoutMs };
+    const endpoint = { vm, app, release, host, address, healthy, hostAway, drainTimeoutMs };
+    this.#endpoints.set(vm, endpoint);
+    return endpoint;
   }
 
   #describeMissing(desired: DesiredVm): string | null {
@@ -249,6 +263,10 @@ export class RouteFold {
 
 function isOlder(held: Version | undefined, version: Version): boolean {
   return held === undefined || compareVersions(held, version) < 0;
+}
+
+function servingVms({ vms }: AppRecord): readonly DesiredVm[] {
+  return vms.filter(({ phase }) => phase === "serving").sort(byName);
 }
 
 function byName(left: DesiredVm, right: DesiredVm): number {

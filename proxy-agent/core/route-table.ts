@@ -65,8 +65,25 @@ function indexHostnames(apps: ReadonlyMap<AppName, AppRoute>): ReadonlyMap<strin
   return index;
 }
 
+/** Endpoints that did not change are the same objects: of a route of many VMs one or two are looked into. */
 function isSameRoute(left: AppRoute | undefined, right: AppRoute): boolean {
-  return left !== undefined && JSON.stringify(left) === JSON.stringify(right);
+  if (left === undefined || left.epoch !== right.epoch) return false;
+  const isSameList = (pick: (route: AppRoute) => readonly unknown[]): boolean => {
+    const others = pick(right);
+    return pick(left).length === others.length && pick(left).every((one, at) => isSame(one, others[at]));
+  };
+  return (
+    isSameList(({ endpoints }) => endpoints) &&
+    isSameList(({ hostnames }) => hostnames) &&
+    isSameList(({ unaddressed }) => unaddressed) &&
+    isSameList(({ missing }) => missing) &&
+    isSameList(({ awaited }) => awaited) &&
+    isSameList(({ lost }) => lost)
+  );
+}
+
+function isSame(left: unknown, right: unknown): boolean {
+  return left === right || (typeof left === "object" && JSON.stringify(left) === JSON.stringify(right));
 }
 
 export function endpointKey(endpoint: Endpoint): string {

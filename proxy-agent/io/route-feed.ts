@@ -40,7 +40,8 @@ export class RouteFeed {
   /** Of owners that are no members any more, or not shown. */
   readonly #formerNames = new Map<OwnerId, MemberName>();
   #table: RouteTable = EMPTY_TABLE;
-  #immediate: NodeJS.Immediate | undefined;
+  #isFlushing = false;
+  #isStopped = false;
   #unsubscribes: readonly (() => void)[] = [];
   #refused = 0;
 
@@ -72,7 +73,7 @@ export class RouteFeed {
 
   stop(): void {
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
-    clearImmediate(this.#immediate);
+    this.#isStopped = true;
     this.#away.stop();
     for (const wake of [...this.#waiters]) wake();
   }
@@ -120,8 +121,7 @@ export class RouteFeed {
 
   /** Builds the table now instead of at the end of this turn. */
   flush(): void {
-    clearImmediate(this.#immediate);
-    this.#immediate = undefined;
+    this.#isFlushing = false;
     const table = this.#fold.build();
     if (table === this.#table) return;
     this.#table = table;
@@ -141,7 +141,7 @@ export class RouteFeed {
     this.#formerNames.delete(owner);
     if (host === undefined || this.#deps.mesh.named(host).length > 0) return;
     this.#fold.forgetHost(host);
-    this.#immediate ??= setImmediate(() => this.flush());
+    this.#flushSoon();
   }
 
   #judge(verdict: Verdict): void {
@@ -153,7 +153,16 @@ export class RouteFeed {
     if (verdict.kind !== "changed" || verdict.app === null) return;
     const epoch = this.#fold.record(verdict.app)?.epoch ?? 0;
     this.#deps.acks.seen(verdict.app, epoch, monotonicUnixMs());
-    this.#immediate ??= setImmediate(() => this.flush());
+    this.#flushSoon();
+  }
+
+  /** Once all changes of one delta are told, and before anything else that waits for its turn: it would come first in force later. */
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    queueMicrotask(() => {
+      if (this.#isFlushing && !this.#isStopped) this.flush();
+    });
   }
 
   #lookAtMembers(): void {
@@ -162,7 +171,7 @@ export class RouteFeed {
   }
 
   #setAway(hosts: ReadonlySet<MemberName>): void {
-    if (this.#fold.setAway(hosts)) this.#immediate ??= setImmediate(() => this.flush());
+    if (this.#fold.setAway(hosts)) this.#flushSoon();
   }
 
   /** An entry counts by its writer's name; of who got a name now, all is taken that was passed over. */
