@@ -169,6 +169,8 @@ export interface Mesh {
 
   /** Calls `listener` after each change of the store, our own included. Returns the way to unsubscribe. */
   onChange(listener: (change: EntryChange) => void): () => void;
+  /** Calls `listener` once all changes of one step were told: who builds something of them builds it once. Returns the way to unsubscribe. */
+  onSettled(listener: () => void): () => void;
 
   /**
    * All members known, ourselves first, then by name. Of two owners with one name one is shown: who is connected, and of

@@ -22,6 +22,9 @@ const CONNECTED_EVENT = "upgrader:encrypt-outbound-connection";
 /** libp2p tells it by the text alone. */
 const SELF_DIAL = /dial(?:ed)? self/i;
 
+/** Of a dial before the start. */
+export const NOT_STARTED: DialOutcome = { kind: "failed", isRefused: false };
+
 /** `owner` undefined: whoever answers there, as of a seed. Never rejects. */
 export async function dial(
   { node, links, count, logger }: DialDeps,

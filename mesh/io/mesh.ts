@@ -26,7 +26,9 @@ import type {
 import { APP_PREFIX } from "../records/app.ts";
 import { Applied } from "./applied.ts";
 import { Arrivals } from "./arrivals.ts";
+import { ChangeFeed } from "./change-feed.ts";
 import { Counters } from "./counters.ts";
+import { NOT_STARTED } from "./dial.ts";
 import type { ForgetFile, KeptWord } from "./forget-file.ts";
 import { Forgets } from "./forgets.ts";
 import { Gossip, gossipTopic } from "./gossip.ts";
@@ -38,7 +40,7 @@ import { addressesOf, type NodeOptions } from "./libp2p.ts";
 import { LivenessLoop } from "./liveness-loop.ts";
 import { MemberBook } from "./member-book.ts";
 import type { MeshDeps, MeshOptions, RunningMesh } from "./mesh-options.ts";
-import { type DialOutcome, Peers } from "./peers.ts";
+import { Peers } from "./peers.ts";
 import { Questions } from "./questions.ts";
 import { ReplicaLoop } from "./replica-loop.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -46,9 +48,6 @@ import { StoreInspection } from "./store-inspection.ts";
 import { assertTell, Tells } from "./tells.ts";
 import { describeTwin } from "./twin.ts";
 import { Wire } from "./wire.ts";
-
-/** A dial before the start. */
-const NOT_STARTED: DialOutcome = { kind: "failed", isRefused: false };
 
 export interface MeshParts extends Required<Pick<MeshDeps, "crypto" | "logger">> {
   readonly identity: Identity;
@@ -73,7 +72,7 @@ export class Libp2pMesh implements RunningMesh {
     () => this.#counters.count("pulls-dropped"),
   );
   readonly #counters = new Counters();
-  readonly #changeListeners = new Set<(change: EntryChange) => void>();
+  readonly #changes = new ChangeFeed();
   readonly #arrivals = new Arrivals(() => performance.now());
   readonly #tells = new Tells();
   readonly #members: MemberBook;
@@ -105,6 +104,7 @@ export class Libp2pMesh implements RunningMesh {
       send: (to, message) => void this.#sendMessage(to, message),
       persist: (incarnation) => persistIncarnation(options.stateDir, incarnation),
       onChange: (change) => this.#changed(change),
+      onPerformed: () => this.#changes.settle(),
       onForgotten: (word) => this.#forgets.heard(word),
       onTwin: (isYounger, entries) => this.#foundTwin(isYounger, entries),
       count: this.#counters.count,
@@ -238,8 +238,11 @@ export class Libp2pMesh implements RunningMesh {
   }
 
   onChange(listener: (change: EntryChange) => void): () => void {
-    this.#changeListeners.add(listener);
-    return () => this.#changeListeners.delete(listener);
+    return this.#changes.onChange(listener);
+  }
+
+  onSettled(listener: () => void): () => void {
+    return this.#changes.onSettled(listener);
   }
 
   onMembers(listener: () => void): () => void {
@@ -303,7 +306,7 @@ export class Libp2pMesh implements RunningMesh {
     await this.#sayGoodbye();
     const written = this.#loop.stop();
     this.#applied.stop();
-    this.#changeListeners.clear();
+    this.#changes.clear();
     this.#members.clear();
     await Promise.all([written, this.#leave(), this.#snapshot.stop(), this.#forgets.stop()]);
   }
@@ -378,7 +381,7 @@ export class Libp2pMesh implements RunningMesh {
 
   #changed(change: EntryChange): void {
     this.#arrivals.note(change);
-    for (const listener of this.#changeListeners) listener(change);
+    this.#changes.tell(change);
     this.#liveness.changed(change);
     if (change.key !== MEMBER_KEY) return;
     if (change.value !== null) this.#forgets.returned(change.owner, change.version);

@@ -38,6 +38,7 @@ function createLoop(deps: Partial<ReplicaLoopDeps>): ReplicaLoop {
     send: () => undefined,
     persist: async () => undefined,
     onChange: () => undefined,
+    onPerformed: () => undefined,
     count: () => undefined,
     logger: pino({ level: "silent" }),
     ...deps,

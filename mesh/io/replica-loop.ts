@@ -25,6 +25,8 @@ export interface ReplicaLoopDeps {
   /** Resolves once the incarnation is on disk. */
   readonly persist: (incarnation: number) => Promise<void>;
   readonly onChange: (change: EntryChange) => void;
+  /** All effects of a step were performed. */
+  readonly onPerformed: () => void;
   /** An owner is gone for good, as somebody said. */
   readonly onForgotten: (word: ForgetWord) => void;
   /** Another process runs with our key; `entries` are what it wrote. `isYounger`: we yield, and are silent from now on. */
@@ -98,6 +100,7 @@ export class ReplicaLoop {
       this.#isPerforming = false;
       this.#effects.splice(0, performed);
     }
+    this.#deps.onPerformed();
   }
 
   #perform(effect: Effect): void {

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { forgetCompliance } from "./forget-compliance.ts";
 import { MemoryHub } from "./memory-mesh.ts";
 import { type ComplianceCluster, meshCompliance } from "./mesh-compliance.ts";
+import { settledCompliance } from "./settled-compliance.ts";
 import { untilSeen } from "./until.ts";
 
 async function createCluster(): Promise<ComplianceCluster> {
@@ -14,6 +15,7 @@ async function createCluster(): Promise<ComplianceCluster> {
 
 meshCompliance("memory mesh", createCluster);
 forgetCompliance("memory mesh", createCluster);
+settledCompliance("memory mesh", createCluster);
 
 test("a cut link carries nothing, others relay, and a healed one is synced", async () => {
   const hub = new MemoryHub();

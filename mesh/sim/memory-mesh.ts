@@ -10,6 +10,7 @@ import { decodeMember, encodeMember, MEMBER_KEY } from "../core/member.ts";
 import { compareStarts, compareVersions, type Version } from "../core/version.ts";
 import { Applied } from "../io/applied.ts";
 import { Arrivals } from "../io/arrivals.ts";
+import { ChangeFeed } from "../io/change-feed.ts";
 import { serveHearing } from "../io/hearing.ts";
 import { serveInspection } from "../io/inspection-service.ts";
 import { compareMembers } from "../io/members.ts";
@@ -114,7 +115,7 @@ class MemoryMesh implements Mesh {
   readonly #own: OwnerState;
   readonly #states = new Map<OwnerId, OwnerState>();
   readonly #forgotten = new Map<OwnerId, Start>();
-  readonly #changeListeners = new Set<(change: EntryChange) => void>();
+  readonly #changes = new ChangeFeed();
   readonly #memberListeners = new Set<() => void>();
   readonly #handlers = new Map<string, CallHandler>();
   readonly #tellHandlers = new Map<string, TellHandler>();
@@ -177,8 +178,11 @@ class MemoryMesh implements Mesh {
   }
 
   onChange(listener: (change: EntryChange) => void): () => void {
-    this.#changeListeners.add(listener);
-    return () => this.#changeListeners.delete(listener);
+    return this.#changes.onChange(listener);
+  }
+
+  onSettled(listener: () => void): () => void {
+    return this.#changes.onSettled(listener);
   }
 
   onMembers(listener: () => void): () => void {
@@ -287,7 +291,7 @@ class MemoryMesh implements Mesh {
     this.#applied.stop();
     this.#hub.leave(this.self.owner);
     this.membersChanged();
-    this.#changeListeners.clear();
+    this.#changes.clear();
     this.#memberListeners.clear();
   }
 
@@ -371,7 +375,8 @@ class MemoryMesh implements Mesh {
 
   #emit(change: EntryChange): void {
     this.#arrivals.note(change);
-    for (const listener of this.#changeListeners) listener(change);
+    if (!this.#changes.isUnsettled) later(() => this.#changes.settle());
+    this.#changes.tell(change);
   }
 }
 

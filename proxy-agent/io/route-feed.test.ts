@@ -72,6 +72,7 @@ test("a host whose name went first is forgotten all the same", async () => {
       listeners.push(listener);
       return () => undefined;
     },
+    onSettled: (listener: () => void) => proxy.onSettled(listener),
     onChange: (listener: (change: EntryChange) => void) =>
       proxy.onChange((change) => {
         if (change.path === "forgotten") tellAll();

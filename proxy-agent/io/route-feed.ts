@@ -40,7 +40,7 @@ export class RouteFeed {
   /** Of owners that are no members any more, or not shown. */
   readonly #formerNames = new Map<OwnerId, MemberName>();
   #table: RouteTable = EMPTY_TABLE;
-  #isFlushing = false;
+  #isDue = false;
   #isStopped = false;
   #unsubscribes: readonly (() => void)[] = [];
   #refused = 0;
@@ -65,6 +65,7 @@ export class RouteFeed {
     const { mesh } = this.#deps;
     this.#unsubscribes = [
       mesh.onChange((change) => (change.path === "forgotten" ? this.#forget(change) : this.#take(change))),
+      mesh.onSettled(() => this.#flushIfDue()),
       mesh.onMembers(() => this.#lookAtMembers()),
     ];
     this.#lookAtMembers();
@@ -121,7 +122,7 @@ export class RouteFeed {
 
   /** Builds the table now instead of at the end of this turn. */
   flush(): void {
-    this.#isFlushing = false;
+    this.#isDue = false;
     const table = this.#fold.build();
     if (table === this.#table) return;
     this.#table = table;
@@ -156,13 +157,15 @@ export class RouteFeed {
     this.#flushSoon();
   }
 
-  /** Once all changes of one delta are told, and before anything else that waits for its turn: it would come first in force later. */
+  /** At the latest at the end of this turn; of what the mesh told, once it has told all of one step: no turn's wait for each change. */
   #flushSoon(): void {
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    queueMicrotask(() => {
-      if (this.#isFlushing && !this.#isStopped) this.flush();
-    });
+    if (this.#isDue) return;
+    this.#isDue = true;
+    queueMicrotask(() => this.#flushIfDue());
+  }
+
+  #flushIfDue(): void {
+    if (this.#isDue && !this.#isStopped) this.flush();
   }
 
   #lookAtMembers(): void {
