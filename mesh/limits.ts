@@ -65,6 +65,10 @@ export const RAISE_INTERVAL_MS: number = 60_000;
  * the far side of the world. Whoever knows it later makes it raise its incarnation then.
  */
 export const LEARN_MS: number = 1_000;
+/** And where a peer has shown that there is more to hear: longer than a pull that is lost once and asked again. */
+export const LEARN_OUTDONE_MS_MAX: number = 5_000;
+/** How often it looks whether that has come. */
+export const LEARN_LOOK_MS: number = 50;
 /** Tombstones older than this are collected. Longer than any partition that should heal without a reset. */
 export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
 /** How fine the age of tombstones is known. */

@@ -26,6 +26,8 @@ export class OwnState {
   #state: HostState;
   #outbox = new Outbox();
   #completeAt = 0;
+  /** A peer showed that it knows later writes of ours. */
+  isOutdone = false;
 
   constructor(owner: OwnerId, start: Start, crypto: Pick<HeadCrypto, "roots" | "sign">) {
     this.#crypto = crypto;
@@ -102,6 +104,7 @@ export class OwnState {
     const { owner, isDraft } = this.#state;
     const live = [...this.#state.entries()].filter((entry) => entry.value !== null);
     this.#raisedAbove = seen.startId;
+    this.isOutdone = false;
     this.#state = this.#begin(owner, start);
     this.#state.isDraft = isDraft;
     this.#outbox = new Outbox();

@@ -72,6 +72,9 @@ export class Replica {
     return this.#store;
   }
 
+  /** A peer showed later writes of ours than we know, and they have not come yet. */
+  readonly isOutdone = (): boolean => this.#own.isOutdone;
+
   /** Of our own entry, a tombstone's too. */
   ownVersion(key: string): Version | undefined {
     return this.#own.version(key);
@@ -266,6 +269,7 @@ export class Replica {
     const askBack = isLacking ? this.#antiEntropy.askBack(from) : "refused";
     const hasMore = this.#answer(from, message, { scope: "all", isLacking: askBack !== "refused" });
     // A digest is anybody's word: what is signed is asked for.
+    if (isOwnAhead) this.#own.isOutdone = true;
     if (isOwnAhead) this.#antiEntropy.pull(from, this.#self);
     for (const owner of mismatched) this.#antiEntropy.repair(owner, from);
     if (askBack === "ask") this.#antiEntropy.ask(from);

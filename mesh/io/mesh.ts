@@ -13,7 +13,7 @@ import type { Message } from "../core/message.ts";
 import { Replica } from "../core/replica.ts";
 import type { Store } from "../core/store.ts";
 import type { Version } from "../core/version.ts";
-import { CONNECTIONS_MAX, LAG_KEPT_MS, LAG_RECENT_MS, LEARN_MS, LEAVE_MS } from "../limits.ts";
+import { CONNECTIONS_MAX, LAG_KEPT_MS, LAG_RECENT_MS, LEAVE_MS } from "../limits.ts";
 import type {
   AppliedReport,
   CallHandler,
@@ -36,6 +36,7 @@ import { serveHearing } from "./hearing.ts";
 import { type Identity, newStartId, persistIncarnation } from "./identity.ts";
 import { Inbox } from "./inbox.ts";
 import { serveInspection } from "./inspection-service.ts";
+import { Learning } from "./learning.ts";
 import { addressesOf, type NodeOptions } from "./libp2p.ts";
 import { LivenessLoop } from "./liveness-loop.ts";
 import { MemberBook } from "./member-book.ts";
@@ -75,6 +76,7 @@ export class Libp2pMesh implements RunningMesh {
   readonly #changes = new ChangeFeed();
   readonly #arrivals = new Arrivals(() => performance.now());
   readonly #tells = new Tells();
+  readonly #learning: Learning;
   readonly #members: MemberBook;
   readonly #forgets: Forgets;
   readonly #liveness: LivenessLoop;
@@ -83,7 +85,6 @@ export class Libp2pMesh implements RunningMesh {
   #wire: Wire | undefined;
   #stopping: Promise<void> | undefined;
   #leaving: Promise<void> | undefined;
-  #learning: NodeJS.Timeout | undefined;
   listenAddresses: readonly string[] = [];
 
   constructor(options: MeshOptions, { identity, crypto, snapshot, forgets, logger }: MeshParts) {
@@ -129,6 +130,9 @@ export class Libp2pMesh implements RunningMesh {
       logger,
     });
     this.#liveness = this.#createLiveness();
+    const { isOutdone } = this.#replica;
+    const announce = (): void => this.#announce();
+    this.#learning = new Learning({ isForgetful: identity.isForgetful, isOutdone, announce });
     this.#members = new MemberBook({
       self: this.self,
       store: this.store,
@@ -208,8 +212,6 @@ export class Libp2pMesh implements RunningMesh {
     );
   }
 
-  // --- Mesh
-
   write(key: string, value: Uint8Array | null): Version {
     const before = this.#replica.ownVersion(key);
     const atMs = performance.now();
@@ -229,12 +231,12 @@ export class Libp2pMesh implements RunningMesh {
   }
 
   announce(): void {
-    const announce = (): void => {
-      this.#step({ kind: "announce" });
-      this.#applied.convergence.begin();
-    };
-    if (this.#identity.isForgetful) this.#learning ??= setTimeout(announce, LEARN_MS);
-    else announce();
+    this.#learning.announce();
+  }
+
+  #announce(): void {
+    this.#step({ kind: "announce" });
+    this.#applied.convergence.begin();
   }
 
   onChange(listener: (change: EntryChange) => void): () => void {
@@ -301,7 +303,7 @@ export class Libp2pMesh implements RunningMesh {
   }
 
   async #stop(): Promise<void> {
-    clearTimeout(this.#learning);
+    this.#learning.stop();
     this.#applied.endWaits();
     await this.#sayGoodbye();
     const written = this.#loop.stop();
@@ -344,8 +346,6 @@ export class Libp2pMesh implements RunningMesh {
     return `${this.self.name} ${this.#replica.describe()}`;
   }
 
-  // --- inputs
-
   #step(input: ReplicaInput): void {
     this.#loop.step(input);
   }
@@ -372,8 +372,6 @@ export class Libp2pMesh implements RunningMesh {
     }
     this.#members.tell();
   }
-
-  // --- effects
 
   #sendMessage(to: OwnerId, message: Message): boolean {
     return this.#wire?.links.send(to, encodeMessage(message)) === true;

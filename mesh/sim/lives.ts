@@ -1,6 +1,7 @@
 // Lives: how a member's process starts and dies, and what its disk and clock remember.
 
-import { LEARN_MS } from "../limits.ts";
+import { learnsOn } from "../io/learning.ts";
+import { LEARN_LOOK_MS, LEARN_MS } from "../limits.ts";
 import type { Cluster } from "./cluster.ts";
 import { dialNeighbours, dropLinks } from "./connections.ts";
 import { newReplica } from "./new-replica.ts";
@@ -42,17 +43,32 @@ const WALL_CLOCK_MS = Date.UTC(2026, 0, 1);
  */
 export function restart(cluster: Cluster, member: SimMember): void {
   if (member.isUp) return;
-  // As io/mesh.ts does it: who forgot its incarnation hears for a while what it wrote before.
-  const learnMs = member.incarnationOnDisk === 0 ? LEARN_MS : 0;
+  const isForgetful = member.incarnationOnDisk === 0;
   startProcess(cluster, member);
   cluster.step(member, { kind: "begin" });
   const found = new Uint8Array([member.life]);
   for (const key of member.wanted.keys()) cluster.step(member, { kind: "write", key, value: found });
-  cluster.atMember(member, cluster.nowMs + Math.max(learnMs, cluster.random() * ANNOUNCE_MS_MAX), () => {
+  const foundMs = cluster.random() * ANNOUNCE_MS_MAX;
+  if (isForgetful) announceOnceLearned(cluster, member, Math.max(LEARN_MS, foundMs));
+  else announceAfter(cluster, member, foundMs);
+  dialNeighbours(cluster, member);
+}
+
+/** As io/learning.ts does it: who forgot its incarnation hears for a while what it wrote before. */
+function announceOnceLearned(cluster: Cluster, member: SimMember, waitMs: number, waitedMs = 0): void {
+  cluster.atMember(member, cluster.nowMs + waitMs, () => {
+    const isOutdone = member.replica?.isOutdone() === true;
+    if (learnsOn(waitedMs + waitMs, isOutdone))
+      announceOnceLearned(cluster, member, LEARN_LOOK_MS, waitedMs + waitMs);
+    else announceAfter(cluster, member, 0);
+  });
+}
+
+function announceAfter(cluster: Cluster, member: SimMember, delayMs: number): void {
+  cluster.atMember(member, cluster.nowMs + delayMs, () => {
     for (const [key, value] of member.wanted) cluster.step(member, { kind: "write", key, value });
     announce(cluster, member);
   });
-  dialNeighbours(cluster, member);
 }
 
 function announce(cluster: Cluster, member: SimMember): void {
