@@ -4,8 +4,8 @@
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { messageOf } from "../../mesh/result.ts";
+import { percentile } from "../../mesh/sim/quantiles.ts";
 import { NetLab } from "../harness/net-lab.ts";
-import { percentile } from "./convergence/stats.ts";
 
 interface NumberOption {
   readonly value: number;

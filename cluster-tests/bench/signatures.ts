@@ -6,8 +6,9 @@ import { parseArgs } from "node:util";
 import { type HeadCrypto, ROOT_BYTES, Roots, SIGNATURE_BYTES } from "../../mesh/core/head.ts";
 import type { RunningMesh } from "../../mesh/io/mesh-options.ts";
 import { Libp2pCluster } from "../../mesh/sim/libp2p-cluster.ts";
+import { percentile } from "../../mesh/sim/quantiles.ts";
 import { untilFull } from "../../mesh/sim/until.ts";
-import { median, percentile } from "./convergence/stats.ts";
+import { median } from "./convergence/stats.ts";
 
 const HELP = `Usage: node cluster-tests/bench/signatures.ts [--members 8] [--entries 100] [--changes 200] [--rounds 5] [--json]
 

@@ -1,4 +1,4 @@
-// Ask member: one bounded question to one member, for people who wait: within a time, within bytes, and never a rejection.
+// Ask member: one bounded question to one member, for people who wait: within a time, within bytes, and rejected only when they go.
 // Who does not answer is named with the reason.
 
 import type { ZodType } from "zod";

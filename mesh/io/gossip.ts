@@ -9,9 +9,9 @@ import {
 } from "@chainsafe/libp2p-gossipsub";
 import type { PeerId } from "@libp2p/interface";
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
+import { handOnDelayMs } from "../core/hand-on-delay.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import type { GossipMessage, HostDelta } from "../core/message.ts";
-import { HAND_ON_MAX_MS, HAND_ON_MIN_MS, HAND_ON_SHARE } from "../limits.ts";
 import { HandOn } from "./hand-on.ts";
 import type { MeshNode } from "./libp2p.ts";
 
@@ -110,10 +110,8 @@ export class Gossip {
     const from = ownerId(propagationSource.toString());
     this.#events.count("gossip-received");
     this.#events.onGossip(from, delta);
-    if (from !== delta.owner) this.#handOn?.after(0, message);
-    else if (!this.#events.isFull() || Math.random() < HAND_ON_SHARE) {
-      const delayMs = HAND_ON_MIN_MS + Math.random() * (HAND_ON_MAX_MS - HAND_ON_MIN_MS);
-      this.#handOn?.after(delayMs, message);
-    }
+    const isFromOwner = from === delta.owner;
+    const delayMs = isFromOwner ? handOnDelayMs(this.#events.isFull(), Math.random) : 0;
+    if (delayMs !== undefined) this.#handOn?.after(delayMs, message);
   }
 }

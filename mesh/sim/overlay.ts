@@ -1,9 +1,10 @@
 // Overlay: one member's gossipsub, as a pure machine on one topic. It stands in for the real router with the figures that
-// io/libp2p.ts and io/gossip.ts leave it: flood publish by the origin, forwarding over the mesh with every message once, a little
-// later by who has it from its origin, by half of those where all can be connected, IHAVE and IWANT from the message cache at each heartbeat, graft and prune. overlay-compliance.test.ts runs the same cases on both.
+// io/libp2p.ts and io/gossip.ts leave it: flood publish by the origin, forwarding over the mesh with every message once (by who
+// has it from its origin: core/hand-on-delay.ts), IHAVE and IWANT from the message cache at each heartbeat, graft and prune.
+// overlay-compliance.test.ts runs the same cases on both.
 // Left out: scores (weights are 0 there), fanout (all are subscribed), peer exchange (off), IDONTWANT, flood protection.
 
-import { HAND_ON_MAX_MS, HAND_ON_MIN_MS, HAND_ON_SHARE } from "../limits.ts";
+import { handOnDelayMs } from "../core/hand-on-delay.ts";
 
 /** As io/libp2p.ts has them. */
 const MESH_TARGET = 4;
@@ -146,9 +147,12 @@ export class Overlay<Payload> {
     senders.add(from);
     this.#deps.deliver(message, from, hops);
     const { later, random, isFull } = this.#deps;
-    const delayMs = HAND_ON_MIN_MS + random() * (HAND_ON_MAX_MS - HAND_ON_MIN_MS);
-    if (hops > 1) this.#handOn(message, hops, senders);
-    else if (!isFull || random() < HAND_ON_SHARE) later(delayMs, () => this.#handOn(message, hops, senders));
+    if (hops > 1) {
+      this.#handOn(message, hops, senders);
+      return;
+    }
+    const delayMs = handOnDelayMs(isFull, random);
+    if (delayMs !== undefined) later(delayMs, () => this.#handOn(message, hops, senders));
   }
 
   #handOn(message: Gossiped<Payload>, hops: number, senders: ReadonlySet<number>): void {

@@ -3,15 +3,9 @@
 
 import type { DeliveryPath } from "./deliveries.ts";
 import { profileOf } from "./profiles.ts";
+import { type Quantiles, quantilesOf } from "./quantiles.ts";
 import { ONE_WAY_MAX_MS } from "./regions.ts";
 import type { SeedOptions, SeedResult } from "./run-seed.ts";
-
-/** Milliseconds; null: nothing was measured, or something never came. */
-interface Quantiles {
-  readonly p50Ms: number | null;
-  readonly p99Ms: number | null;
-  readonly maxMs: number | null;
-}
 
 export interface Report {
   readonly profile: string;
@@ -102,16 +96,6 @@ export function describeReport(report: Report): string {
 function describeQuantiles({ p50Ms, p99Ms, maxMs }: Quantiles): string {
   const [p50, p99, max] = [p50Ms, p99Ms, maxMs].map((ms) => (ms === null ? "–" : `${ms} ms`));
   return `p50 ${p50}, p99 ${p99}, max ${max}`;
-}
-
-function quantilesOf(values: readonly number[]): Quantiles {
-  const sorted = [...values].sort((left, right) => left - right);
-  // The nearest rank: of 100 values p99 is the 99th.
-  const at = (share: number): number | null => {
-    const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
-    return value === undefined || value === Number.POSITIVE_INFINITY ? null : Math.round(value * 10) / 10;
-  };
-  return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }
 
 function quantilesOfCounts(counts: readonly number[]): Quantiles {

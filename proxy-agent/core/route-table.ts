@@ -65,21 +65,15 @@ function indexHostnames(apps: ReadonlyMap<AppName, AppRoute>): ReadonlyMap<strin
   return index;
 }
 
+const LISTS = ["endpoints", "hostnames", "unaddressed", "missing", "awaited", "lost"] as const;
+
 /** Endpoints that did not change are the same objects: of a route of many VMs one or two are looked into. */
 function isSameRoute(left: AppRoute | undefined, right: AppRoute): boolean {
-  if (left === undefined || left.epoch !== right.epoch) return false;
-  const isSameList = (pick: (route: AppRoute) => readonly unknown[]): boolean => {
-    const others = pick(right);
-    return pick(left).length === others.length && pick(left).every((one, at) => isSame(one, others[at]));
-  };
-  return (
-    isSameList(({ endpoints }) => endpoints) &&
-    isSameList(({ hostnames }) => hostnames) &&
-    isSameList(({ unaddressed }) => unaddressed) &&
-    isSameList(({ missing }) => missing) &&
-    isSameList(({ awaited }) => awaited) &&
-    isSameList(({ lost }) => lost)
-  );
+  return left?.epoch === right.epoch && LISTS.every((name) => isSameList(left[name], right[name]));
+}
+
+function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {
+  return left.length === right.length && left.every((one, at) => isSame(one, right[at]));
 }
 
 function isSame(left: unknown, right: unknown): boolean {

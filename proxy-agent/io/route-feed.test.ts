@@ -51,7 +51,8 @@ function runs(mesh: Mesh, vm: string): void {
   mesh.write(vmKey(vmName(vm)), encodeRecord(vmEntry(vm, 20_000, { host: mesh.self.name })));
 }
 
-test("a host whose name went first is forgotten all the same", async () => {
+/** Two hosts that serve one VM each, and a proxy. */
+function startServing() {
   const hub = new MemoryHub();
   const [voter, other, proxy] = [
     join(hub, HOST_1, "host"),
@@ -59,6 +60,11 @@ test("a host whose name went first is forgotten all the same", async () => {
     join(hub, "proxy-1", "proxy"),
   ];
   serveOn(voter, other);
+  return { hub, voter, other, proxy };
+}
+
+test("a host whose name went first is forgotten all the same", async () => {
+  const { voter, other, proxy } = startServing();
   // As when one answer brings the word and an entry of some other member: that is told first, and the store has it all.
   const listeners: (() => void)[] = [];
   const tellAll = (): void => {
@@ -91,13 +97,7 @@ test("a host whose name went first is forgotten all the same", async () => {
 });
 
 test("the VMs of a host that is forgotten leave the table, those of others stay, and come back with it", async () => {
-  const hub = new MemoryHub();
-  const [voter, other, proxy] = [
-    join(hub, HOST_1, "host"),
-    join(hub, HOST_2, "host"),
-    join(hub, "proxy-1", "proxy"),
-  ];
-  serveOn(voter, other);
+  const { hub, voter, other, proxy } = startServing();
   feed = new RouteFeed({ voters: [HOST_1] }, { mesh: proxy, acks: new AckState(), logger: silent });
   feed.start();
   await Promise.resolve();

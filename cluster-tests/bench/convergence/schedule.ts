@@ -13,7 +13,6 @@ interface PlannedWrite {
   /** Of the first write of the warm-up. */
   readonly atMs: number;
   readonly host: number;
-  readonly isCounted: boolean;
 }
 
 export interface Plan {
@@ -41,7 +40,7 @@ export function planWrites({ hosts, rate, seconds, random }: PlanInput): Plan {
   for (let at = 0; at < warmUps + rate * seconds; at += 1) {
     const isCounted = at >= warmUps;
     const beginMs = isCounted ? fromMs + ((at - warmUps) * 1_000) / rate : (at * 1_000) / rate;
-    writes.push({ atMs: beginMs + (random() * 1_000) / rate, host: nextHost(), isCounted });
+    writes.push({ atMs: beginMs + (random() * 1_000) / rate, host: nextHost() });
   }
   return { writes, fromMs, toMs };
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { median, percentile, spreadOf } from "./stats.ts";
+import { percentile } from "../../../mesh/sim/quantiles.ts";
+import { median, spreadOf } from "./stats.ts";
 
 describe("percentile()", () => {
   it("is a figure that was measured, below which the share lies", () => {

@@ -1,16 +1,13 @@
 // Stats: what is said of many figures in a few.
 
+import { percentile } from "../../../mesh/sim/quantiles.ts";
+
 export interface Spread {
   readonly count: number;
   readonly p50Ms: number;
   readonly p90Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
-}
-
-/** Nearest rank: a figure that was measured, never one in between. `sorted` ascending, not empty; `share` in (0, 1]. */
-export function percentile(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 /** Null: there is none. */

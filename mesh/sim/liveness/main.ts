@@ -3,6 +3,7 @@
 
 import { parseArgs } from "node:util";
 import { messageOf } from "../../result.ts";
+import { type Quantiles, quantilesOf } from "../quantiles.ts";
 import { runPool } from "../worker-pool.ts";
 import { FAULTS } from "./measure.ts";
 import type { Case, CaseResult } from "./run-case.ts";
@@ -88,23 +89,10 @@ type Way = (typeof WAYS)[number];
 interface Row {
   readonly way: Way;
   readonly fault: string;
-  readonly first: Percentiles;
-  readonly last: Percentiles;
+  readonly first: Quantiles;
+  readonly last: Quantiles;
   readonly unseen: number;
   readonly falseDeaths: number;
-}
-
-interface Percentiles {
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly maxMs: number;
-}
-
-function percentiles(values: readonly number[]): Percentiles {
-  const sorted = values.toSorted((left, right) => left - right);
-  const at = (share: number) =>
-    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? 0);
-  return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
 }
 
 interface Blamed {
@@ -140,8 +128,8 @@ function rowOf(way: Way, fault: string, results: readonly CaseResult[]): Row {
   return {
     way,
     fault,
-    first: percentiles(runs.flatMap(({ firstMs }) => firstMs ?? [])),
-    last: percentiles(last),
+    first: quantilesOf(runs.flatMap(({ firstMs }) => firstMs ?? [])),
+    last: quantilesOf(last),
     unseen: runs.length - last.length,
     falseDeaths: runs.reduce((sum, { falseDeaths }) => sum + falseDeaths, 0),
   };
@@ -184,7 +172,11 @@ function print(setting: object, rows: readonly Row[], blamed: readonly Blamed[])
   write(
     `${JSON.stringify(setting)}\nway        fault    first p50/p99/max ms    last p50/p99/max ms    unseen  false deaths`,
   );
-  const show = ({ p50Ms, p99Ms, maxMs }: Percentiles) => `${p50Ms}/${p99Ms}/${maxMs}`.padEnd(22);
+  const show = ({ p50Ms, p99Ms, maxMs }: Quantiles) =>
+    [p50Ms, p99Ms, maxMs]
+      .map((ms) => (ms === null ? "–" : Math.round(ms)))
+      .join("/")
+      .padEnd(22);
   for (const { way, fault, first, last, unseen, falseDeaths } of rows)
     write(
       `${way.padEnd(10)} ${fault.padEnd(8)} ${show(first)}  ${show(last)} ${String(unseen).padEnd(7)} ${falseDeaths}`,
