@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AcceptorContext, type AcceptorRequest, answer, EMPTY_SLOT, type Slot } from "./acceptor.ts";
 import { type Ballot, compareBallots, describeBallot } from "./ballot.ts";
-import { ballotOf, idOf, listOf, valueOf } from "./testing/voters.ts";
+import { ballotOf, idOf, listOf, valueAt } from "./testing/voters.ts";
 import type { RegisterValue } from "./value.ts";
 
 const LIST = listOf("abc", { number: 3 });
@@ -43,7 +43,7 @@ function slotAfter(...requests: readonly AcceptorRequest[]): Slot {
   return requests.reduce((slot, request) => answer(contextOf(), slot, request).slot, EMPTY_SLOT);
 }
 
-const VALUE = valueOf(1, "2.b");
+const VALUE = valueAt(1, "2.b");
 
 describe("An acceptor", () => {
   it("promises a ballot and shows what it accepted", () => {
@@ -90,7 +90,7 @@ describe("An acceptor", () => {
     const first = answer(contextOf(), EMPTY_SLOT, accept("2.b", VALUE, "3.b"));
     expect(first.reply).toMatchObject({ kind: "accepted", promised: ballotOf("3.b") });
     expect(answer(contextOf(), first.slot, prepare("3.a")).reply).toMatchObject({ code: "outdated" });
-    const second = answer(contextOf(), first.slot, accept("3.b", valueOf(2, "3.b")));
+    const second = answer(contextOf(), first.slot, accept("3.b", valueAt(2, "3.b")));
     expect(second.reply).toMatchObject({ kind: "accepted", vote: { ballot: ballotOf("3.b") } });
   });
 
@@ -107,14 +107,14 @@ describe("An acceptor", () => {
 
   it("refuses a second value at one ballot", () => {
     const slot = slotAfter(accept("2.b", VALUE));
-    const step = answer(contextOf(), slot, accept("2.b", valueOf(1, "1.b")));
+    const step = answer(contextOf(), slot, accept("2.b", valueAt(1, "1.b")));
     expect(step).toEqual({ reply: { kind: "nack", code: "second-value" }, slot });
   });
 
   it("refuses a second value at one ballot under a newer list too", () => {
     const slot = slotAfter(accept("2.b", VALUE));
     const list = listOf("abc", { number: 4 });
-    const second = { ...accept("2.b", valueOf(1, "1.b")), list: 4 };
+    const second = { ...accept("2.b", valueAt(1, "1.b")), list: 4 };
     expect(answer(contextOf({ list }), slot, second).reply).toMatchObject({ code: "second-value" });
   });
 
@@ -154,7 +154,7 @@ describe("An acceptor", () => {
   it("refuses a record that its release cannot read, and keeps what it has", () => {
     const context = contextOf({ refusal: (register) => `${register}: unknown field` });
     const slot = slotAfter(accept("2.b", VALUE));
-    const step = answer(context, slot, accept("3.b", valueOf(2, "3.b")));
+    const step = answer(context, slot, accept("3.b", valueAt(2, "3.b")));
     expect(step.reply).toEqual({ kind: "nack", code: "invalid", reason: "app/hello: unknown field" });
     expect(step.slot).toBe(slot);
   });
@@ -170,7 +170,7 @@ describe("An acceptor", () => {
           const text = `${round}.${letter}`;
           const next = ahead === 0 ? null : `${round + ahead}.${letter}`;
           // A proposer that errs: it proposes two values at one ballot.
-          const value = valueOf(1 + ahead, text);
+          const value = valueAt(1 + ahead, text);
           const asked = kind === "prepare" ? prepare(text) : accept(text, value, next);
           const step = answer(contextOf(), slot, asked);
           if (step.reply.kind === "nack") expect(step.slot).toBe(slot);

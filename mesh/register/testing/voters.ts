@@ -20,8 +20,8 @@ export function voterNamed(letter: string): Voter {
 }
 
 /** `listOf("abc")`: list 1, settled. */
-export function listOf(letters: string, { number = 1, isSettled = true } = {}): VoterList {
-  return { number, voters: [...letters].map(voterNamed), isSettled };
+export function listOf(letters: string, part: Partial<Omit<VoterList, "voters">> = {}): VoterList {
+  return { number: 1, isSettled: true, ...part, voters: [...letters].map(voterNamed) };
 }
 
 /** `ballotOf("7.a")`. */
@@ -31,6 +31,6 @@ export function ballotOf(text: string): Ballot {
 }
 
 /** The value of this epoch that was first proposed at `origin`; its record is its text. */
-export function valueOf(epoch: number, origin: string, text: string = `record ${origin}`): RegisterValue {
+export function valueAt(epoch: number, origin: string, text: string = `record ${origin}`): RegisterValue {
   return createValue({ epoch, origin: ballotOf(origin), record: new TextEncoder().encode(text) });
 }
