@@ -74,7 +74,7 @@ export interface AcceptorStep {
 }
 
 export function answer(context: AcceptorContext, slot: Slot, request: AcceptorRequest): AcceptorStep {
-  const refused = checkLists(context, request);
+  const refused = checkList(context, request.list) ?? checkAsker(context, request);
   if (refused !== null) return { reply: refused, slot };
   switch (request.kind) {
     case "query":
@@ -86,12 +86,19 @@ export function answer(context: AcceptorContext, slot: Slot, request: AcceptorRe
   }
 }
 
-function checkLists({ self, list }: AcceptorContext, request: AcceptorRequest): Nack | null {
-  if (request.list < list.number) return { kind: "nack", code: "former-list", list: list.number };
-  if (request.list > list.number) return { kind: "nack", code: "unknown-list" };
-  const isProposers = request.kind === "query" || voterOf(list, request.ballot.proposer) !== undefined;
-  const isOurs = voterOf(list, self) !== undefined;
-  return isOurs && isProposers ? null : { kind: "nack", code: "not-a-voter" };
+/** Whether we may answer who goes by the list of this number. */
+export function checkList(
+  { self, list }: Pick<AcceptorContext, "self" | "list">,
+  number: number,
+): Nack | null {
+  if (number < list.number) return { kind: "nack", code: "former-list", list: list.number };
+  if (number > list.number) return { kind: "nack", code: "unknown-list" };
+  return voterOf(list, self) === undefined ? { kind: "nack", code: "not-a-voter" } : null;
+}
+
+function checkAsker({ list }: AcceptorContext, request: AcceptorRequest): Nack | null {
+  const isVoter = request.kind === "query" || voterOf(list, request.ballot.proposer) !== undefined;
+  return isVoter ? null : { kind: "nack", code: "not-a-voter" };
 }
 
 /** The same ballot again is the same message again: its proposer uses it once. */

@@ -13,7 +13,7 @@ export function shortBallot({ round, proposer }: Ballot): string {
 }
 
 /** `3 "text"`: epoch and record. */
-function describeValue({ epoch, record }: RegisterValue): string {
+export function describeValue({ epoch, record }: RegisterValue): string {
   return `${epoch} "${new TextDecoder().decode(record)}"`;
 }
 

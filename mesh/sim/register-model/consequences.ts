@@ -1,0 +1,242 @@
+// Consequences: what follows from a move for the rest of a state: which replies are still waited for, what is chosen now, what was
+// reported, and which messages and votes nothing can come of any more.
+
+import { compareBallots } from "../../register/ballot.ts";
+import type { BreakName } from "./breaks.ts";
+import { Memo } from "./interner.ts";
+import type { Layout, State } from "./layout.ts";
+import {
+  type Chosen,
+  chosenKey,
+  listsInForce,
+  type Observed,
+  observeCertificate,
+  observeChosen,
+  observeEnd,
+  type Verdict,
+} from "./observed.ts";
+import type { DeskEdge, Parts, SeatEdge } from "./parts.ts";
+import type { Scenario } from "./scenario.ts";
+import { forget, promisedIn } from "./seat.ts";
+
+/** Breaks by which a voter forgets what it promised: old messages may matter again. */
+const FORGETFUL: readonly BreakName[] = [
+  "unsynced-acceptor",
+  "unsynced-promise",
+  "lost-disk",
+  "second-value",
+  "head-start-unpromised",
+  "former-list",
+];
+
+interface ConsequencesOptions {
+  readonly scenario: Scenario;
+  readonly broken: ReadonlySet<BreakName>;
+  /** What a voter's seat makes of a request. */
+  readonly ask: (voter: number, seat: number, request: number, isAwaited: boolean) => SeatEdge;
+}
+
+type Fault = { readonly text: string } | null;
+
+export class Consequences {
+  readonly #parts: Parts;
+  readonly #layout: Layout;
+  readonly #options: ConsequencesOptions;
+  readonly #isForgetful: boolean;
+  readonly #isStaged: boolean;
+  readonly #isLineWhole: boolean;
+  readonly #chosen = new Memo<number | string>();
+  readonly #failed = new Memo<number | string>();
+  readonly #inForce = new Memo<readonly number[]>();
+
+  constructor(parts: Parts, layout: Layout, options: ConsequencesOptions) {
+    this.#parts = parts;
+    this.#layout = layout;
+    this.#options = options;
+    const { scenario, broken } = options;
+    this.#isForgetful = FORGETFUL.some((name) => broken.has(name));
+    this.#isStaged = scenario.crashes !== null;
+    const tasks = Object.values(scenario.tasks).flat();
+    this.#isLineWhole = !tasks.some(({ kind }) => kind === "guess" || kind === "seed");
+  }
+
+  /** Lists that anybody may learn, by number. */
+  listsInForce(state: State): readonly number[] {
+    const id = state[this.#layout.observedAt] ?? 0;
+    return this.#inForce.get(id, 0, () =>
+      listsInForce(this.#parts.observed(id)).map((list) => this.#parts.listId(list)),
+    );
+  }
+
+  /** Puts the desk's step into `next`; what is wrong then. */
+  ofDesk(next: State, at: number, edge: DeskEdge): string | null {
+    const layout = this.#layout;
+    const { request } = this.#parts.desk(next[at] ?? 0);
+    next[at] = edge.desk;
+    if (edge.isNewTurn) {
+      const isKept = this.#options.broken.has("late-answers") && edge.ended !== null;
+      if (!isKept) this.#dropReplies(next, at);
+      if (request >= 0 && this.#parts.request(request).request.kind !== "query") {
+        next[layout.formerAt] = this.#parts.sets.add(next[layout.formerAt] ?? 0, request);
+        this.#dropRequests(next);
+      }
+    }
+    return edge.ended === null ? null : this.#observeEnd(next, edge);
+  }
+
+  /** Puts the seat's step into `next`; "nothing" if nothing is new by it, else what is wrong then. */
+  ofSeat(next: State, at: number, edge: SeatEdge): Fault | "nothing" {
+    const layout = this.#layout;
+    const before = next[layout.seatAt(at)] ?? 0;
+    let isNew = before !== edge.seat;
+    for (const { desk, request, reply } of edge.leaving) {
+      if (this.#parts.desk(next[desk] ?? 0).request !== request) continue;
+      const slot = layout.repliesAt(at, desk);
+      const replies = this.#parts.sets.add(next[slot] ?? 0, reply);
+      isNew ||= replies !== next[slot];
+      next[slot] = replies;
+    }
+    if (!isNew) return "nothing";
+    if (before === edge.seat) return null;
+    next[layout.seatAt(at)] = edge.seat;
+    const fault = this.#observeVotes(next, before, edge.seat);
+    this.#dropRequests(next);
+    this.#dropVotes(next);
+    return fault;
+  }
+
+  // --- what is observed
+
+  #observeVotes(next: State, before: number, after: number): Fault {
+    const { durable, left } = this.#parts.seat(after);
+    const old = this.#parts.seat(before);
+    for (const vote of durable) {
+      if (old.durable.includes(vote) || !this.#isMajority(next, vote, "durable")) continue;
+      const isLineWhole = this.#isLineWhole;
+      const fault = this.#observe(next, this.#chosen, vote, (observed) =>
+        observeChosen(observed, this.#parts.vote(vote), { isLineWhole }),
+      );
+      if (fault !== null) return fault;
+    }
+    for (const vote of left) {
+      if (old.left.includes(vote) || !this.#isMajority(next, vote, "left")) continue;
+      const id = next[this.#layout.observedAt] ?? 0;
+      const verdict = observeCertificate(this.#parts.observed(id), this.#parts.vote(vote));
+      if ("violation" in verdict) return { text: verdict.violation };
+    }
+    return null;
+  }
+
+  #observe(
+    next: State,
+    memo: Memo<number | string>,
+    what: number,
+    judge: (observed: Observed) => Verdict,
+  ): Fault {
+    const id = next[this.#layout.observedAt] ?? 0;
+    const result = memo.get(id, what, () => {
+      const verdict = judge(this.#parts.observed(id));
+      return "violation" in verdict ? verdict.violation : this.#parts.observedId(verdict);
+    });
+    if (typeof result === "string") return { text: result };
+    next[this.#layout.observedAt] = result;
+    return null;
+  }
+
+  #isMajority(next: State, vote: number, what: "durable" | "left"): boolean {
+    const needed = this.#parts.majorityOf(this.#parts.vote(vote).vote.list);
+    let count = 0;
+    for (let seat = 0; seat < this.#layout.seats; seat += 1) {
+      const part = this.#parts.seat(next[this.#layout.seatAt(seat)] ?? 0);
+      if (part[what].includes(vote)) count += 1;
+    }
+    return count >= needed;
+  }
+
+  #observeEnd(next: State, { ended, endedId }: DeskEdge): string | null {
+    if (ended === null) return null;
+    const { kind } = ended.outcome;
+    const judge = (observed: Observed): Verdict =>
+      observeEnd(observed, ended, (voter, chosen) => this.#hasVoted(next, voter, chosen));
+    // Nobody's votes are looked at.
+    const isAlone = kind === "unknown" || kind === "unavailable" || kind === "refused";
+    if (isAlone) return this.#observe(next, this.#failed, endedId, judge)?.text ?? null;
+    const verdict = judge(this.#parts.observed(next[this.#layout.observedAt] ?? 0));
+    if ("violation" in verdict) return verdict.violation;
+    next[this.#layout.observedAt] = this.#parts.observedId(verdict);
+    return null;
+  }
+
+  /** Votes of which nothing can come are forgotten, so a vote that is chosen counts for all. */
+  #hasVoted(next: State, voter: string, chosen: Chosen): boolean {
+    const key = chosenKey(chosen);
+    const { chosen: all } = this.#parts.observed(next[this.#layout.observedAt] ?? 0);
+    if (all.some((other) => chosenKey(other) === key)) return true;
+    const at = this.#parts.voters.findIndex((id) => id === voter);
+    const { left } = this.#parts.seat(next[this.#layout.seatAt(at)] ?? 0);
+    return left.includes(this.#parts.voteId(chosen));
+  }
+
+  // --- what is of no use any more
+
+  #dropReplies(next: State, desk: number): void {
+    for (let seat = 0; seat < this.#layout.seats; seat += 1)
+      next[this.#layout.repliesAt(seat, desk)] = this.#parts.sets.empty;
+  }
+
+  /** Requests of former phases that change no voter any more, whenever they come. */
+  #dropRequests(next: State): void {
+    if (this.#isForgetful) return;
+    const { sets } = this.#parts;
+    const former = next[this.#layout.formerAt] ?? 0;
+    for (const request of sets.get(former)) {
+      if (this.#isOfUse(next, request)) continue;
+      next[this.#layout.formerAt] = sets.remove(next[this.#layout.formerAt] ?? 0, request);
+    }
+  }
+
+  #isOfUse(next: State, request: number): boolean {
+    const { isSentTo } = this.#parts.request(request);
+    for (let voter = 0; voter < this.#layout.seats; voter += 1) {
+      if (isSentTo[voter] !== true) continue;
+      const seat = next[this.#layout.seatAt(voter)] ?? 0;
+      const { seat: after, leaving } = this.#options.ask(voter, seat, request, false);
+      if (after !== seat) return true;
+      const [first] = leaving;
+      const reply = first === undefined ? null : this.#parts.reply(first.reply);
+      if (reply?.kind === "nack" && reply.code === "unknown-list") return true;
+    }
+    return false;
+  }
+
+  /** Replaced votes that are chosen already, or can never be. */
+  #dropVotes(next: State): void {
+    if (this.#isForgetful || this.#isStaged) return;
+    const { seats } = this.#layout;
+    for (let at = 0; at < seats; at += 1) {
+      const id = next[this.#layout.seatAt(at)] ?? 0;
+      const { seat, replaced } = this.#parts.seat(id);
+      if (replaced.length === 0) continue;
+      const dead = replaced.filter((vote) => this.#isDecided(next, vote));
+      if (dead.length === 0) continue;
+      const casts = seat.casts.filter((cast) => dead.includes(this.#parts.voteId(cast)));
+      next[this.#layout.seatAt(at)] = this.#parts.seatId(forget(seat, casts));
+    }
+  }
+
+  #isDecided(next: State, vote: number): boolean {
+    const { chosen } = this.#parts.observed(next[this.#layout.observedAt] ?? 0);
+    const one = this.#parts.vote(vote);
+    const key = chosenKey(one);
+    if (chosen.some((other) => chosenKey(other) === key)) return true;
+    let possible = 0;
+    for (let at = 0; at < this.#layout.seats; at += 1) {
+      const { seat, durable } = this.#parts.seat(next[this.#layout.seatAt(at)] ?? 0);
+      const isOpen =
+        seat.list.number <= one.vote.list &&
+        compareBallots(promisedIn(seat, one.register), one.vote.ballot) <= 0;
+      if (isOpen || durable.includes(vote)) possible += 1;
+    }
+    return possible < this.#parts.majorityOf(one.vote.list);
+  }
+}

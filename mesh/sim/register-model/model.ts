@@ -1,0 +1,272 @@
+// Model: a state of the whole (desks, seats, messages, what was observed) as a few numbers, and every move from it. A message stays in
+// the network: that it is lost is that it is never delivered, that it is doubled is that it is delivered again.
+
+import { showRegisters } from "../../register/settle.ts";
+import { idOf, listOf } from "../../register/testing/voters.ts";
+import type { BreakName } from "./breaks.ts";
+import { Consequences } from "./consequences.ts";
+import {
+  beginOperation,
+  type DeskRules,
+  type Ended,
+  giveUp,
+  hear,
+  hearRegisters,
+  learn,
+  newDesk,
+  plannedOperation,
+  restart,
+  ring,
+  settle,
+} from "./desk.ts";
+import { Fingerprint } from "./fingerprint.ts";
+import { recordText } from "./keys.ts";
+import { Layout, type State } from "./layout.ts";
+import type { Move } from "./move.ts";
+import { NOTHING_OBSERVED } from "./observed.ts";
+import { type DeskEdge, Parts, type SeatEdge } from "./parts.ts";
+import { lettersOf, type Scenario, voterClasses } from "./scenario.ts";
+import { adopt, ask, crashSeat, loseDisk, newSeat, type SeatRules, syncSeat } from "./seat.ts";
+
+export interface Outgoing {
+  readonly move: Move;
+  /** The operation that ended with it. */
+  readonly ended: Ended | null;
+  /** What is wrong in the next state. */
+  readonly violation: string | null;
+}
+
+/** `next` is changed after the call. */
+export type Emit = (next: State, outgoing: Outgoing) => void;
+
+export class Model {
+  readonly scenario: Scenario;
+  readonly letters: readonly string[];
+  readonly proposers: readonly string[];
+  readonly parts: Parts;
+  readonly layout: Layout;
+  /** Moves that were not made, for want of ballots. */
+  cuts = 0;
+  readonly #broken: ReadonlySet<BreakName>;
+  readonly #deskRules: readonly DeskRules[];
+  readonly #seatRules: readonly SeatRules[];
+  readonly #classes: readonly number[];
+  readonly #consequences: Consequences;
+  readonly #fingerprint: Fingerprint;
+  readonly #next: State;
+  #emit: Emit = () => {};
+
+  constructor(scenario: Scenario, broken: ReadonlySet<BreakName> = new Set()) {
+    this.scenario = scenario;
+    this.#broken = broken;
+    this.letters = lettersOf(scenario);
+    this.proposers = Object.keys(scenario.tasks);
+    this.parts = new Parts(this.letters.map(idOf), this.proposers);
+    this.layout = new Layout(this.proposers.length, this.letters.length);
+    const { attempts: attemptsMax, restarts: restartsMax } = scenario;
+    this.#deskRules = this.proposers.map((letter) => {
+      const tasks = scenario.tasks[letter] ?? [];
+      return { voter: idOf(letter), tasks, attemptsMax, restartsMax, broken };
+    });
+    this.#seatRules = this.letters.map((letter) => seatRulesOf(scenario, letter, broken));
+    this.#classes = voterClasses(scenario);
+    this.#consequences = new Consequences(this.parts, this.layout, { scenario, broken, ask: this.#askEdge });
+    this.#fingerprint = new Fingerprint(this.letters.length);
+    this.#next = this.layout.newState();
+  }
+
+  first(): State {
+    const { layout, parts } = this;
+    const state = layout.newState();
+    const list = listOf(this.scenario.voters);
+    parts.listId(list);
+    for (const [desk, letter] of this.proposers.entries()) state[desk] = parts.deskId(newDesk(letter, list));
+    for (const seat of this.letters.keys()) state[layout.seatAt(seat)] = parts.seatId(newSeat(list));
+    for (let at = layout.repliesAt(0, 0); at <= layout.formerAt; at += 1) state[at] = parts.sets.empty;
+    state[layout.observedAt] = parts.observedId(NOTHING_OBSERVED);
+    return state;
+  }
+
+  /** Puts the state's 64 bits into `high` and `low` of what it returns. */
+  fingerprint(state: State): Fingerprint {
+    const { layout, parts } = this;
+    const print = this.#fingerprint;
+    for (let seat = 0; seat < layout.seats; seat += 1) {
+      print.begin();
+      print.add(this.#classes[seat] ?? 0);
+      print.add(state[layout.seatAt(seat)] ?? 0);
+      for (let desk = 0; desk < layout.desks; desk += 1) {
+        print.add(parts.desk(state[desk] ?? 0).columns[seat] ?? 0);
+        print.add(state[layout.repliesAt(seat, desk)] ?? 0);
+      }
+      print.endColumn(seat);
+    }
+    print.begin();
+    for (let desk = 0; desk < layout.desks; desk += 1) print.add(parts.desk(state[desk] ?? 0).shared);
+    for (let at = layout.formerAt; at < layout.width; at += 1) print.add(state[at] ?? 0);
+    print.addColumns();
+    print.end();
+    return print;
+  }
+
+  successors(state: State, emit: Emit): void {
+    this.#emit = emit;
+    for (let desk = 0; desk < this.layout.desks; desk += 1) this.#moveDesk(state, desk);
+    for (let seat = 0; seat < this.layout.seats; seat += 1) this.#moveSeat(state, seat);
+    for (const list of this.#consequences.listsInForce(state)) this.#spreadList(state, list);
+  }
+
+  // --- proposers
+
+  #moveDesk(state: State, at: number): void {
+    const { parts } = this;
+    const rules = this.#rulesOfDesk(at);
+    const id = state[at] ?? 0;
+    const { desk } = parts.desk(id);
+    const planned = plannedOperation(desk, rules);
+    if (planned !== null) {
+      const floor = parts.observed(state[this.layout.observedAt] ?? 0).floors.get(planned.register) ?? 0;
+      const edge = parts.beginEdge(id, floor, (idle) => beginOperation(idle, floor, rules));
+      this.#takeDesk(state, edge, { kind: "begin", desk: at });
+    }
+    const edges = {
+      timer: parts.aloneEdge(id, "timer", (running) => ring(running, rules)),
+      "give-up": parts.aloneEdge(id, "give-up", (running) => giveUp(running, rules)),
+      restart: parts.aloneEdge(id, "restart", (running) => restart(running, rules)),
+      settle: parts.aloneEdge(id, "settle", (idle) => settle(idle, rules)),
+    };
+    this.#takeDesk(state, edges.timer, { kind: "timer", desk: at });
+    this.#takeDesk(state, edges["give-up"], { kind: "give-up", desk: at });
+    this.#takeDesk(state, edges.restart, { kind: "restart", desk: at });
+    this.#takeDesk(state, edges.settle, { kind: "settle", desk: at });
+    if (desk.running !== null) this.#hearAnswers(state, at, rules);
+    else if (desk.settling !== null) this.#askRegisters(state, at);
+  }
+
+  #hearAnswers(state: State, at: number, rules: DeskRules): void {
+    const { parts, layout } = this;
+    for (let seat = 0; seat < layout.seats; seat += 1) {
+      for (const reply of parts.sets.get(state[layout.repliesAt(seat, at)] ?? 0)) {
+        const voter = parts.voters[seat] ?? rules.voter;
+        const edge = parts.replyEdge(state[at] ?? 0, { seat, reply }, (running) =>
+          hear(running, voter, parts.reply(reply), rules),
+        );
+        this.#takeDesk(state, edge, { kind: "hear", desk: at, seat, reply });
+      }
+    }
+  }
+
+  #askRegisters(state: State, at: number): void {
+    const { parts, layout } = this;
+    const id = state[at] ?? 0;
+    const { desk } = parts.desk(id);
+    for (let seat = 0; seat < layout.seats; seat += 1) {
+      const { list, memory } = parts.seat(state[layout.seatAt(seat)] ?? 0).seat;
+      const self = parts.voters[seat];
+      if (self === undefined || desk.settling === null) continue;
+      const shown = showRegisters({ self, list }, desk.settling.list.number, memory);
+      if (shown.kind === "nack") continue;
+      const edge = parts.edgeOf(id, hearRegisters(desk, self, shown.names));
+      this.#takeDesk(state, edge, { kind: "show", desk: at, seat });
+    }
+  }
+
+  #takeDesk(state: State, edge: DeskEdge | "cut" | null, move: Move & { readonly desk: number }): void {
+    if (edge === null) return;
+    if (edge === "cut") {
+      this.cuts += 1;
+      return;
+    }
+    const next = this.#next;
+    next.set(state);
+    const violation = this.#consequences.ofDesk(next, move.desk, edge);
+    this.#emit(next, { move, ended: edge.ended, violation });
+  }
+
+  // --- acceptors
+
+  #moveSeat(state: State, at: number): void {
+    const { parts, layout } = this;
+    for (let desk = 0; desk < layout.desks; desk += 1) {
+      const { request } = parts.desk(state[desk] ?? 0);
+      if (request >= 0) this.#ask(state, at, request, true);
+    }
+    for (const request of parts.sets.get(state[layout.formerAt] ?? 0)) this.#ask(state, at, request, false);
+    if (this.scenario.crashes !== null) this.#crash(state, at, this.scenario.crashes);
+  }
+
+  #ask(state: State, at: number, request: number, isAwaited: boolean): void {
+    if (this.parts.request(request).isSentTo[at] !== true) return;
+    const seat = state[this.layout.seatAt(at)] ?? 0;
+    this.#takeSeat(state, this.#askEdge(at, seat, request, isAwaited), { kind: "ask", seat: at, request });
+  }
+
+  readonly #askEdge = (at: number, seat: number, request: number, isAwaited: boolean): SeatEdge =>
+    this.parts.requestEdge(at, { seat, request, isAwaited }, (from, asked) =>
+      ask(from, asked, this.#rulesOfSeat(at)),
+    );
+
+  #crash(state: State, at: number, crashesMax: number): void {
+    const { parts, layout } = this;
+    const { seat } = parts.seat(state[layout.seatAt(at)] ?? 0);
+    const synced = syncSeat(seat);
+    if (synced !== null) this.#takeSeat(state, parts.seatEdge(synced), { kind: "sync", seat: at });
+    const crashes = state[layout.crashesAt] ?? 0;
+    if (crashes >= crashesMax) return;
+    const crashed = crashSeat(seat);
+    const move = { kind: "crash", seat: at } as const;
+    if (crashed !== null) this.#takeSeat(state, parts.seatEdge({ seat: crashed, leaving: [] }), move, 1);
+    if (this.#broken.has("lost-disk")) {
+      const lost = parts.seatEdge({ seat: loseDisk(seat), leaving: [] });
+      this.#takeSeat(state, lost, { kind: "lose-disk", seat: at }, 1);
+    }
+  }
+
+  #takeSeat(state: State, edge: SeatEdge, move: Move & { readonly seat: number }, crashes = 0): void {
+    const next = this.#next;
+    next.set(state);
+    next[this.layout.crashesAt] = (state[this.layout.crashesAt] ?? 0) + crashes;
+    const fault = this.#consequences.ofSeat(next, move.seat, edge);
+    if (fault !== "nothing") this.#emit(next, { move, ended: null, violation: fault?.text ?? null });
+  }
+
+  // --- lists
+
+  #spreadList(state: State, list: number): void {
+    const { parts, layout } = this;
+    for (let at = 0; at < layout.desks; at += 1) {
+      const rules = this.#rulesOfDesk(at);
+      const edge = parts.listEdge(state[at] ?? 0, list, (desk) => learn(desk, parts.list(list), rules));
+      this.#takeDesk(state, edge, { kind: "learn", desk: at, list });
+    }
+    for (let at = 0; at < layout.seats; at += 1) {
+      const seat = adopt(parts.seat(state[layout.seatAt(at)] ?? 0).seat, parts.list(list));
+      if (seat === null) continue;
+      this.#takeSeat(state, parts.seatEdge({ seat, leaving: [] }), { kind: "adopt", seat: at, list });
+    }
+  }
+
+  #rulesOfDesk(at: number): DeskRules {
+    const rules = this.#deskRules[at];
+    if (rules === undefined) throw new Error(`bug: no desk ${at}`);
+    return rules;
+  }
+
+  #rulesOfSeat(at: number): SeatRules {
+    const rules = this.#seatRules[at];
+    if (rules === undefined) throw new Error(`bug: no seat ${at}`);
+    return rules;
+  }
+}
+
+function seatRulesOf(scenario: Scenario, letter: string, broken: ReadonlySet<BreakName>): SeatRules {
+  const { refusing } = scenario;
+  const isRefusing = refusing?.voters.includes(letter) === true;
+  return {
+    voter: idOf(letter),
+    broken,
+    isStaged: scenario.crashes !== null,
+    refusal: (record) =>
+      isRefusing && recordText({ record }).startsWith(refusing.recordsOf) ? "an unknown field" : null,
+  };
+}

@@ -1,0 +1,62 @@
+// Scenario: who is there, what each proposer does, and the bounds within which everything is looked at.
+
+import { letterOf } from "../../register/testing/voters.ts";
+import type { VoterChange } from "../../register/voter-list.ts";
+
+export const APP_REGISTER = "app/one";
+
+/** What a proposer does next. Expected epochs are what its last operation was told; after an unknown one it swaps as if it had failed. */
+export type Task =
+  | { readonly kind: "read" | "recommit" | "swap" }
+  /** A swap whose record says that the app is gone: its epoch goes on. */
+  | { readonly kind: "delete" }
+  /** A swap that expects one more than it was told: built on what may never be committed. */
+  | { readonly kind: "guess" }
+  | { readonly kind: "seed"; readonly epoch: number }
+  | { readonly kind: "change"; readonly change: VoterChange }
+  | { readonly kind: "settle" };
+
+export interface Scenario {
+  readonly name: string;
+  readonly text: string;
+  /** Of the first list, settled. */
+  readonly voters: string;
+  /** Of each proposer, which is the voter of that letter, also once it is none any more. */
+  readonly tasks: Readonly<Record<string, readonly Task[]>>;
+  /** Ballots of one task, at most. */
+  readonly attempts: number;
+  /** Restarts of one proposer, at most. */
+  readonly restarts: number;
+  /**
+   * Crashes of acceptors, all together. Null: a write is synced before anybody sees anything of it, as one step. A number: memory
+   * and disk differ until a sync, and a crash may come before it.
+   */
+  readonly crashes: number | null;
+  /** These cannot read the records that this proposer wrote first. */
+  readonly refusing?: { readonly voters: string; readonly recordsOf: string };
+}
+
+/** All voters that ever are, those of the first list first. */
+export function lettersOf({ voters, tasks }: Scenario): readonly string[] {
+  const added = Object.values(tasks)
+    .flat()
+    .flatMap((task) =>
+      task.kind === "change" && task.change.kind === "add" ? [letterOf(task.change.voter.id)] : [],
+    );
+  return [...new Set([...voters, ...added])];
+}
+
+/** By letter; voters of one class are treated alike by everything, for all time. */
+export function voterClasses(scenario: Scenario): readonly number[] {
+  const { voters, tasks, refusing } = scenario;
+  const changes = Object.values(tasks)
+    .flat()
+    .filter((task) => task.kind === "change");
+  const keys = lettersOf(scenario).map((letter) => {
+    const named = changes.map(
+      ({ change }) => letterOf(change.kind === "add" ? change.voter.id : change.id) === letter,
+    );
+    return [voters.includes(letter), refusing?.voters.includes(letter), named].join();
+  });
+  return keys.map((key) => keys.indexOf(key));
+}
