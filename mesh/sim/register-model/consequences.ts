@@ -6,8 +6,6 @@ import type { BreakName } from "./breaks.ts";
 import { Memo } from "./interner.ts";
 import type { Layout, State } from "./layout.ts";
 import {
-  type Chosen,
-  chosenKey,
   listsInForce,
   type Observed,
   observeCertificate,
@@ -17,7 +15,7 @@ import {
 } from "./observed.ts";
 import type { DeskEdge, Parts, SeatEdge } from "./parts.ts";
 import type { Scenario } from "./scenario.ts";
-import { forget, promisedIn } from "./seat.ts";
+import { promisedIn } from "./seat.ts";
 
 /** Breaks by which a voter forgets what it promised: old messages may matter again. */
 const FORGETFUL: readonly BreakName[] = [
@@ -32,9 +30,11 @@ const FORGETFUL: readonly BreakName[] = [
 interface ConsequencesOptions {
   readonly scenario: Scenario;
   readonly broken: ReadonlySet<BreakName>;
-  /** What a voter's seat makes of a request. */
-  readonly ask: (voter: number, seat: number, request: number, isAwaited: boolean) => SeatEdge;
+  /** Whether that desk has another operation to begin. */
+  readonly mayBegin: (desk: number, id: number) => boolean;
 }
+
+const NO_FLOORS: Observed["floors"] = new Map();
 
 type Fault = { readonly text: string } | null;
 
@@ -46,7 +46,9 @@ export class Consequences {
   readonly #isStaged: boolean;
   readonly #isLineWhole: boolean;
   readonly #chosen = new Memo<number | string>();
-  readonly #failed = new Memo<number | string>();
+  readonly #ended = new Memo<number | string>();
+  readonly #endedUnsigned = new Memo<number | string>();
+  readonly #withoutFloors = new Memo<number>();
   readonly #inForce = new Memo<readonly number[]>();
 
   constructor(parts: Parts, layout: Layout, options: ConsequencesOptions) {
@@ -64,7 +66,7 @@ export class Consequences {
   listsInForce(state: State): readonly number[] {
     const id = state[this.#layout.observedAt] ?? 0;
     return this.#inForce.get(id, 0, () =>
-      listsInForce(this.#parts.observed(id)).map((list) => this.#parts.listId(list)),
+      listsInForce(this.#parts.observed(id).observed).map((list) => this.#parts.listId(list)),
     );
   }
 
@@ -81,7 +83,9 @@ export class Consequences {
         this.#dropRequests(next);
       }
     }
-    return edge.ended === null ? null : this.#observeEnd(next, edge);
+    const violation = edge.ended === null ? null : this.#observeEnd(next, edge);
+    this.#dropFloors(next);
+    return violation;
   }
 
   /** Puts the seat's step into `next`; "nothing" if nothing is new by it, else what is wrong then. */
@@ -92,7 +96,7 @@ export class Consequences {
     for (const { desk, request, reply } of edge.leaving) {
       if (this.#parts.desk(next[desk] ?? 0).request !== request) continue;
       const slot = layout.repliesAt(at, desk);
-      const replies = this.#parts.sets.add(next[slot] ?? 0, reply);
+      const replies = this.#withReply(next[slot] ?? 0, reply);
       isNew ||= replies !== next[slot];
       next[slot] = replies;
     }
@@ -103,6 +107,25 @@ export class Consequences {
     this.#dropRequests(next);
     this.#dropVotes(next);
     return fault;
+  }
+
+  /**
+   * A voter that refuses again has promised more since: who hears only that does what it would have done after hearing both, and
+   * who is to hear the first alone may hear it before the second was sent.
+   */
+  #withReply(replies: number, reply: number): number {
+    const { sets } = this.#parts;
+    if (this.#isForgetful || !this.#isOutdated(reply)) return sets.add(replies, reply);
+    const others = sets.get(replies).filter((other) => other !== reply && this.#isOutdated(other));
+    return sets.add(
+      others.reduce((kept, other) => sets.remove(kept, other), replies),
+      reply,
+    );
+  }
+
+  #isOutdated(reply: number): boolean {
+    const answered = this.#parts.reply(reply);
+    return answered.kind === "nack" && answered.code === "outdated";
   }
 
   // --- what is observed
@@ -121,7 +144,7 @@ export class Consequences {
     for (const vote of left) {
       if (old.left.includes(vote) || !this.#isMajority(next, vote, "left")) continue;
       const id = next[this.#layout.observedAt] ?? 0;
-      const verdict = observeCertificate(this.#parts.observed(id), this.#parts.vote(vote));
+      const verdict = observeCertificate(this.#parts.observed(id).observed, this.#parts.vote(vote));
       if ("violation" in verdict) return { text: verdict.violation };
     }
     return null;
@@ -135,7 +158,7 @@ export class Consequences {
   ): Fault {
     const id = next[this.#layout.observedAt] ?? 0;
     const result = memo.get(id, what, () => {
-      const verdict = judge(this.#parts.observed(id));
+      const verdict = judge(this.#parts.observed(id).observed);
       return "violation" in verdict ? verdict.violation : this.#parts.observedId(verdict);
     });
     if (typeof result === "string") return { text: result };
@@ -153,31 +176,34 @@ export class Consequences {
     return count >= needed;
   }
 
-  #observeEnd(next: State, { ended, endedId }: DeskEdge): string | null {
+  #observeEnd(next: State, edge: DeskEdge): string | null {
+    const { ended, endedId } = edge;
     if (ended === null) return null;
-    const { kind } = ended.outcome;
-    const judge = (observed: Observed): Verdict =>
-      observeEnd(observed, ended, (voter, chosen) => this.#hasVoted(next, voter, chosen));
-    // Nobody's votes are looked at.
-    const isAlone = kind === "unknown" || kind === "unavailable" || kind === "refused";
-    if (isAlone) return this.#observe(next, this.#failed, endedId, judge)?.text ?? null;
-    const verdict = judge(this.#parts.observed(next[this.#layout.observedAt] ?? 0));
-    if ("violation" in verdict) return verdict.violation;
-    next[this.#layout.observedAt] = this.#parts.observedId(verdict);
-    return null;
+    const certified = this.#parts.certified(edge);
+    const isSigned = certified?.seats.every((seat) => this.#hasVoted(next, seat, certified.vote)) ?? true;
+    const memo = isSigned ? this.#ended : this.#endedUnsigned;
+    return (
+      this.#observe(next, memo, endedId, (observed) => observeEnd(observed, ended, isSigned))?.text ?? null
+    );
   }
 
   /** Votes of which nothing can come are forgotten, so a vote that is chosen counts for all. */
-  #hasVoted(next: State, voter: string, chosen: Chosen): boolean {
-    const key = chosenKey(chosen);
-    const { chosen: all } = this.#parts.observed(next[this.#layout.observedAt] ?? 0);
-    if (all.some((other) => chosenKey(other) === key)) return true;
-    const at = this.#parts.voters.findIndex((id) => id === voter);
-    const { left } = this.#parts.seat(next[this.#layout.seatAt(at)] ?? 0);
-    return left.includes(this.#parts.voteId(chosen));
+  #hasVoted(next: State, seat: number, vote: number): boolean {
+    if (this.#parts.observed(next[this.#layout.observedAt] ?? 0).chosen.includes(vote)) return true;
+    return this.#parts.seat(next[this.#layout.seatAt(seat)] ?? 0).left.includes(vote);
   }
 
   // --- what is of no use any more
+
+  /** What was reported matters to operations that begin later. */
+  #dropFloors(next: State): void {
+    for (let desk = 0; desk < this.#layout.desks; desk += 1)
+      if (this.#options.mayBegin(desk, next[desk] ?? 0)) return;
+    const id = next[this.#layout.observedAt] ?? 0;
+    next[this.#layout.observedAt] = this.#withoutFloors.get(id, 0, () =>
+      this.#parts.observedId({ ...this.#parts.observed(id).observed, floors: NO_FLOORS }),
+    );
+  }
 
   #dropReplies(next: State, desk: number): void {
     for (let seat = 0; seat < this.#layout.seats; seat += 1)
@@ -197,10 +223,11 @@ export class Consequences {
 
   #isOfUse(next: State, request: number): boolean {
     const { isSentTo } = this.#parts.request(request);
+    const delivery = { request, isAwaited: false };
     for (let voter = 0; voter < this.#layout.seats; voter += 1) {
       if (isSentTo[voter] !== true) continue;
       const seat = next[this.#layout.seatAt(voter)] ?? 0;
-      const { seat: after, leaving } = this.#options.ask(voter, seat, request, false);
+      const { seat: after, leaving } = this.#parts.requestEdge(voter, seat, delivery);
       if (after !== seat) return true;
       const [first] = leaving;
       const reply = first === undefined ? null : this.#parts.reply(first.reply);
@@ -215,20 +242,17 @@ export class Consequences {
     const { seats } = this.#layout;
     for (let at = 0; at < seats; at += 1) {
       const id = next[this.#layout.seatAt(at)] ?? 0;
-      const { seat, replaced } = this.#parts.seat(id);
-      if (replaced.length === 0) continue;
-      const dead = replaced.filter((vote) => this.#isDecided(next, vote));
-      if (dead.length === 0) continue;
-      const casts = seat.casts.filter((cast) => dead.includes(this.#parts.voteId(cast)));
-      next[this.#layout.seatAt(at)] = this.#parts.seatId(forget(seat, casts));
+      for (const vote of this.#parts.seat(id).replaced) {
+        if (!this.#isDecided(next, vote)) continue;
+        const slot = this.#layout.seatAt(at);
+        next[slot] = this.#parts.forget(next[slot] ?? 0, vote);
+      }
     }
   }
 
   #isDecided(next: State, vote: number): boolean {
-    const { chosen } = this.#parts.observed(next[this.#layout.observedAt] ?? 0);
+    if (this.#parts.observed(next[this.#layout.observedAt] ?? 0).chosen.includes(vote)) return true;
     const one = this.#parts.vote(vote);
-    const key = chosenKey(one);
-    if (chosen.some((other) => chosenKey(other) === key)) return true;
     let possible = 0;
     for (let at = 0; at < this.#layout.seats; at += 1) {
       const { seat, durable } = this.#parts.seat(next[this.#layout.seatAt(at)] ?? 0);

@@ -172,15 +172,13 @@ export function giveUp(desk: Desk, rules: DeskRules): DeskResult {
 
 /** The process ends and starts: what is not on its disk is gone, and nobody knows what became of its operation. */
 export function restart(desk: Desk, rules: DeskRules): DeskResult {
-  if (desk.restarts >= rules.restartsMax) return null;
+  if (desk.restarts >= rules.restartsMax || isFinished(desk, rules)) return null;
   const isHalfSettled = rules.tasks[desk.done]?.kind === "settle";
+  const idle = { ...desk, running: null, asking: null, floor: 0 };
+  const after = desk.running === null || isHalfSettled ? idle : nextTask(idle, rules);
   const restarted: Desk = {
-    ...desk,
-    running: null,
-    asking: null,
-    done: desk.done + Number(desk.running !== null && !isHalfSettled),
-    attempts: isHalfSettled ? desk.attempts : 0,
-    round: rules.broken.has("ballot-reuse") ? 0 : desk.round,
+    ...after,
+    round: rules.broken.has("ballot-reuse") ? 0 : after.round,
     headStarts: new Map(),
     settling: null,
     restarts: desk.restarts + 1,
@@ -191,6 +189,7 @@ export function restart(desk: Desk, rules: DeskRules): DeskResult {
 
 /** A list that is in force. */
 export function learn(desk: Desk, list: VoterList, rules: DeskRules): DeskResult {
+  if (isFinished(desk, rules)) return null;
   const isNewer = list.number > desk.list.number;
   if (!isNewer && (list.number < desk.list.number || desk.list.isSettled || !list.isSettled)) return null;
   const { headStarts } = desk;
@@ -278,20 +277,40 @@ function endOperation(
   if (outcome.kind === "read" || outcome.kind === "conflict")
     known.set(register, outcome.current?.value.epoch ?? 0);
   const idle: Desk = { ...before, running: null, asking: null, headStarts, known, floor: 0 };
-  const desk = before.settling === null ? nextTask(idle) : settleFurther(idle, running, outcome);
+  const desk =
+    before.settling === null ? nextTask(idle, rules) : settleFurther(idle, { running, outcome, rules });
   const told = rules.broken.has("unknown-as-unavailable") && outcome.kind === "unknown";
   const ended = endedOf(before, running, told ? { kind: "unavailable", missing: [] } : outcome);
   return { desk: adoptCommitted(desk, running, outcome), isNewTurn: true, ended };
 }
 
-function nextTask(desk: Desk): Desk {
-  return { ...desk, done: desk.done + 1, attempts: 0 };
+/** After its last task nothing of it is of interest any more. */
+function nextTask(desk: Desk, rules: DeskRules): Desk {
+  const next = { ...desk, done: desk.done + 1, attempts: 0 };
+  return isFinished(next, rules) ? { ...newDesk(desk.letter, desk.list), done: next.done } : next;
 }
 
-function settleFurther(desk: Desk, { options, list }: Proposer, outcome: Outcome): Desk {
+function isFinished({ done }: Desk, { tasks }: DeskRules): boolean {
+  return done >= tasks.length;
+}
+
+/** Whether another operation may begin than the one that runs. */
+export function mayBegin(desk: Desk, rules: DeskRules): boolean {
+  const task = rules.tasks[desk.done];
+  if (task === undefined || desk.running === null || task.kind === "settle") return task !== undefined;
+  return desk.done + 1 < rules.tasks.length;
+}
+
+interface SettledBy {
+  readonly running: Proposer;
+  readonly outcome: Outcome;
+  readonly rules: DeskRules;
+}
+
+function settleFurther(desk: Desk, { running: { options, list }, outcome, rules }: SettledBy): Desk {
   const { settling } = desk;
   if (settling === null) return desk;
-  if (options.operation.kind === "swap") return { ...nextTask(desk), settling: null };
+  if (options.operation.kind === "swap") return nextTask({ ...desk, settling: null }, rules);
   if (outcome.kind !== "read") return desk;
   const number = outcome.current?.certificate.list ?? list.number;
   return { ...desk, settling: recommitted(settling, options.register, number) };

@@ -31,16 +31,21 @@ export class Memo<Result> {
   readonly #rows: Map<number, Result>[] = [];
 
   get(row: number, column: number, compute: () => Result): Result {
+    const known = this.find(row, column);
+    return known === undefined ? this.set(row, column, compute()) : known;
+  }
+
+  find(row: number, column: number): Result | undefined {
+    return this.#rows[row]?.get(column);
+  }
+
+  set(row: number, column: number, result: Result): Result {
     let results = this.#rows[row];
     if (results === undefined) {
       results = new Map();
       this.#rows[row] = results;
     }
-    let result = results.get(column);
-    if (result === undefined) {
-      result = compute();
-      results.set(column, result);
-    }
+    results.set(column, result);
     return result;
   }
 }

@@ -13,6 +13,7 @@ import {
   hear,
   hearRegisters,
   learn,
+  mayBegin,
   newDesk,
   plannedOperation,
   restart,
@@ -24,7 +25,7 @@ import { recordText } from "./keys.ts";
 import { Layout, type State } from "./layout.ts";
 import type { Move } from "./move.ts";
 import { NOTHING_OBSERVED } from "./observed.ts";
-import { type DeskEdge, Parts, type SeatEdge } from "./parts.ts";
+import { type DeskEdge, type DeskSteps, Parts, type SeatEdge } from "./parts.ts";
 import { lettersOf, type Scenario, voterClasses } from "./scenario.ts";
 import { adopt, ask, crashSeat, loseDisk, newSeat, type SeatRules, syncSeat } from "./seat.ts";
 
@@ -54,6 +55,9 @@ export class Model {
   readonly #consequences: Consequences;
   readonly #fingerprint: Fingerprint;
   readonly #next: State;
+  /** After an operation was given up. */
+  readonly #given: State;
+  readonly #deskSteps: readonly DeskSteps[];
   #emit: Emit = () => {};
 
   constructor(scenario: Scenario, broken: ReadonlySet<BreakName> = new Set()) {
@@ -61,7 +65,11 @@ export class Model {
     this.#broken = broken;
     this.letters = lettersOf(scenario);
     this.proposers = Object.keys(scenario.tasks);
-    this.parts = new Parts(this.letters.map(idOf), this.proposers);
+    this.parts = new Parts({
+      voters: this.letters.map(idOf),
+      proposers: this.proposers,
+      ask: (voter, seat, asked) => ask(seat, asked, this.#rulesOfSeat(voter)),
+    });
     this.layout = new Layout(this.proposers.length, this.letters.length);
     const { attempts: attemptsMax, restarts: restartsMax } = scenario;
     this.#deskRules = this.proposers.map((letter) => {
@@ -70,9 +78,18 @@ export class Model {
     });
     this.#seatRules = this.letters.map((letter) => seatRulesOf(scenario, letter, broken));
     this.#classes = voterClasses(scenario);
-    this.#consequences = new Consequences(this.parts, this.layout, { scenario, broken, ask: this.#askEdge });
+    this.#consequences = new Consequences(this.parts, this.layout, {
+      scenario,
+      broken,
+      mayBegin: (at, id) => mayBegin(this.parts.desk(id).desk, this.#rulesOfDesk(at)),
+    });
     this.#fingerprint = new Fingerprint(this.letters.length);
     this.#next = this.layout.newState();
+    this.#given = this.layout.newState();
+    this.#deskSteps = this.#deskRules.map((rules) => ({
+      ring: (desk) => ring(desk, rules),
+      hear: (desk, seat, reply) => hear(desk, this.parts.voters[seat] ?? rules.voter, reply, rules),
+    }));
   }
 
   first(): State {
@@ -123,37 +140,52 @@ export class Model {
     const rules = this.#rulesOfDesk(at);
     const id = state[at] ?? 0;
     const { desk } = parts.desk(id);
-    const planned = plannedOperation(desk, rules);
-    if (planned !== null) {
-      const floor = parts.observed(state[this.layout.observedAt] ?? 0).floors.get(planned.register) ?? 0;
-      const edge = parts.beginEdge(id, floor, (idle) => beginOperation(idle, floor, rules));
-      this.#takeDesk(state, edge, { kind: "begin", desk: at });
-    }
-    const edges = {
-      timer: parts.aloneEdge(id, "timer", (running) => ring(running, rules)),
-      "give-up": parts.aloneEdge(id, "give-up", (running) => giveUp(running, rules)),
-      restart: parts.aloneEdge(id, "restart", (running) => restart(running, rules)),
-      settle: parts.aloneEdge(id, "settle", (idle) => settle(idle, rules)),
-    };
-    this.#takeDesk(state, edges.timer, { kind: "timer", desk: at });
-    this.#takeDesk(state, edges["give-up"], { kind: "give-up", desk: at });
-    this.#takeDesk(state, edges.restart, { kind: "restart", desk: at });
-    this.#takeDesk(state, edges.settle, { kind: "settle", desk: at });
-    if (desk.running !== null) this.#hearAnswers(state, at, rules);
+    this.#begin(state, at, null);
+    const gaveUp = parts.aloneEdge(id, "give-up", (running) => giveUp(running, rules));
+    this.#giveUp(state, at, gaveUp);
+    const restarted = parts.aloneEdge(id, "restart", (running) => restart(running, rules));
+    this.#takeDesk(state, restarted, { kind: "restart", desk: at });
+    const settling = parts.aloneEdge(id, "settle", (idle) => settle(idle, rules));
+    this.#takeDesk(state, settling, { kind: "settle", desk: at });
+    if (desk.running !== null) this.#act(state, at);
     else if (desk.settling !== null) this.#askRegisters(state, at);
   }
 
-  #hearAnswers(state: State, at: number, rules: DeskRules): void {
+  /** `gaveUp`: by which the operation before ended, in the same move. */
+  #begin(state: State, at: number, gaveUp: DeskEdge | null): void {
     const { parts, layout } = this;
-    for (let seat = 0; seat < layout.seats; seat += 1) {
-      for (const reply of parts.sets.get(state[layout.repliesAt(seat, at)] ?? 0)) {
-        const voter = parts.voters[seat] ?? rules.voter;
-        const edge = parts.replyEdge(state[at] ?? 0, { seat, reply }, (running) =>
-          hear(running, voter, parts.reply(reply), rules),
-        );
-        this.#takeDesk(state, edge, { kind: "hear", desk: at, seat, reply });
-      }
-    }
+    const rules = this.#rulesOfDesk(at);
+    const id = state[at] ?? 0;
+    const planned = plannedOperation(parts.desk(id).desk, rules);
+    if (planned === null) return;
+    const floor = parts.observed(state[layout.observedAt] ?? 0).observed.floors.get(planned.register) ?? 0;
+    const edge = parts.beginEdge(id, floor, (idle) => beginOperation(idle, floor, rules));
+    const kind = gaveUp === null ? "begin" : "give-up-begin";
+    this.#takeDesk(state, edge, { kind, desk: at }, gaveUp?.ended ?? null);
+  }
+
+  /** Giving up is seen by nobody until the next operation begins: if there is one it does so in the same move. */
+  #giveUp(state: State, at: number, edge: DeskEdge | "cut" | null): void {
+    if (edge === null || edge === "cut") return;
+    const given = this.#given;
+    given.set(state);
+    const violation = this.#consequences.ofDesk(given, at, edge);
+    const { desk } = this.parts.desk(edge.desk);
+    if (violation === null && plannedOperation(desk, this.#rulesOfDesk(at)) !== null)
+      this.#begin(given, at, edge);
+    else this.#emit(given, { move: { kind: "give-up", desk: at }, ended: edge.ended, violation });
+  }
+
+  #act(state: State, at: number): void {
+    const { parts, layout } = this;
+    const steps = this.#deskSteps[at];
+    if (steps === undefined) return;
+    const replies: number[] = [];
+    for (let seat = 0; seat < layout.seats; seat += 1) replies.push(state[layout.repliesAt(seat, at)] ?? 0);
+    const { edges, cuts } = parts.acts(state[at] ?? 0, replies, steps);
+    this.cuts += cuts;
+    for (const { edge, steps: taken } of edges)
+      this.#takeDesk(state, edge, { kind: "act", desk: at, steps: taken });
   }
 
   #askRegisters(state: State, at: number): void {
@@ -171,7 +203,12 @@ export class Model {
     }
   }
 
-  #takeDesk(state: State, edge: DeskEdge | "cut" | null, move: Move & { readonly desk: number }): void {
+  #takeDesk(
+    state: State,
+    edge: DeskEdge | "cut" | null,
+    move: Move & { readonly desk: number },
+    ended: Ended | null = null,
+  ): void {
     if (edge === null) return;
     if (edge === "cut") {
       this.cuts += 1;
@@ -180,7 +217,7 @@ export class Model {
     const next = this.#next;
     next.set(state);
     const violation = this.#consequences.ofDesk(next, move.desk, edge);
-    this.#emit(next, { move, ended: edge.ended, violation });
+    this.#emit(next, { move, ended: edge.ended ?? ended, violation });
   }
 
   // --- acceptors
@@ -198,13 +235,9 @@ export class Model {
   #ask(state: State, at: number, request: number, isAwaited: boolean): void {
     if (this.parts.request(request).isSentTo[at] !== true) return;
     const seat = state[this.layout.seatAt(at)] ?? 0;
-    this.#takeSeat(state, this.#askEdge(at, seat, request, isAwaited), { kind: "ask", seat: at, request });
+    const edge = this.parts.requestEdge(at, seat, { request, isAwaited });
+    this.#takeSeat(state, edge, { kind: "ask", seat: at, request });
   }
-
-  readonly #askEdge = (at: number, seat: number, request: number, isAwaited: boolean): SeatEdge =>
-    this.parts.requestEdge(at, { seat, request, isAwaited }, (from, asked) =>
-      ask(from, asked, this.#rulesOfSeat(at)),
-    );
 
   #crash(state: State, at: number, crashesMax: number): void {
     const { parts, layout } = this;

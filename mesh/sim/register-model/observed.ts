@@ -79,11 +79,24 @@ function faultOfChosen(observed: Observed, fresh: Chosen, { isLineWhole }: Chose
   return null;
 }
 
-/** Whether this voter's vote at that ballot, for that value, has left it. */
-export type HasVoted = (voter: VoterId, chosen: Chosen) => boolean;
+/** What the outcome says to be committed. */
+export function committedIn({ register, outcome }: Ended): Certified | null {
+  const committed = outcome.kind === "committed" ? outcome : "current" in outcome ? outcome.current : null;
+  if (committed === null) return null;
+  const { value, certificate } = committed;
+  const { list, ballot, signatures } = certificate;
+  const vote = { list, ballot, value, signature: NO_SIGNATURE };
+  return { register, vote, signers: [...signatures.keys()] };
+}
 
-/** An operation reported how it ended. */
-export function observeEnd(observed: Observed, ended: Ended, hasVoted: HasVoted): Verdict {
+export interface Certified extends Chosen {
+  readonly signers: readonly VoterId[];
+}
+
+const NO_SIGNATURE = new Uint8Array();
+
+/** An operation reported how it ended. `isSigned`: who signs its certificate has voted for that. */
+export function observeEnd(observed: Observed, ended: Ended, isSigned: boolean): Verdict {
   const { outcome, operation, register } = ended;
   switch (outcome.kind) {
     case "unknown":
@@ -92,12 +105,12 @@ export function observeEnd(observed: Observed, ended: Ended, hasVoted: HasVoted)
     case "refused":
       return observeFailure(observed, ended);
     case "committed": {
-      const violation = faultOfCommitted(observed, ended, outcome, hasVoted);
+      const violation = faultOfCommitted(observed, ended, outcome, isSigned);
       return violation === null ? withFloor(observed, register, outcome.value.epoch) : { violation };
     }
     case "read":
     case "conflict": {
-      const violation = faultOfShown(observed, ended, outcome.current, hasVoted);
+      const violation = faultOfShown(observed, ended, outcome.current, isSigned);
       if (violation !== null) return { violation };
       const seen = withFloor(observed, register, outcome.current?.value.epoch ?? 0);
       return operation.kind === "swap" || operation.kind === "seed" ? observeFailure(seen, ended) : seen;
@@ -124,7 +137,7 @@ function faultOfCommitted(
   observed: Observed,
   { operation, floor, register }: Ended,
   committed: CommittedValue,
-  hasVoted: HasVoted,
+  isSigned: boolean,
 ): string | null {
   const { value } = committed;
   const what = `${describeValue(value)} was reported as committed`;
@@ -133,41 +146,36 @@ function faultOfCommitted(
   if (value.epoch !== epoch || recordText(value) !== recordText(operation))
     return `${what}, and "${recordText(operation)}" of epoch ${epoch} was asked for`;
   if (epoch <= floor) return `${what}, and epoch ${floor} had been reported before it was begun`;
-  return faultOfCertificate(observed, register, committed, hasVoted);
+  return faultOfCertificate(observed, register, committed, isSigned);
 }
 
 function faultOfShown(
   observed: Observed,
   { operation, floor, register, outcome }: Ended,
   current: CommittedValue | null,
-  hasVoted: HasVoted,
+  isSigned: boolean,
 ): string | null {
   const epoch = current?.value.epoch ?? 0;
   const what = `${operation.kind} showed ${current === null ? "nothing" : describeValue(current.value)}`;
   if (epoch < floor) return `${what}, and epoch ${floor} had been reported before it was begun`;
   if (outcome.kind === "conflict" && operation.kind === "swap" && operation.expectedEpoch === epoch)
     return `${what} as a conflict, and that is what was expected`;
-  return current === null ? null : faultOfCertificate(observed, register, current, hasVoted);
+  return current === null ? null : faultOfCertificate(observed, register, current, isSigned);
 }
 
 function faultOfCertificate(
   observed: Observed,
   register: RegisterName,
-  { value, certificate }: CommittedValue,
-  hasVoted: HasVoted,
+  { value, certificate: { ballot } }: CommittedValue,
+  isSigned: boolean,
 ): string | null {
   const what = `${describeValue(value)} was reported as committed`;
   const isChosen = observed.chosen.some(
     (other) => other.register === register && isSameValue(other.vote.value, value),
   );
   if (!isChosen) return `${what}, and no majority has it`;
-  const { list, ballot, signatures } = certificate;
-  const certified = { register, vote: { list, ballot, value, signature: new Uint8Array() } };
-  for (const voter of signatures.keys()) {
-    if (!hasVoted(voter, certified))
-      return `${what}, and one who signs its certificate never voted for it at ${shortBallot(ballot)}`;
-  }
-  return null;
+  if (isSigned) return null;
+  return `${what}, and one who signs its certificate never voted for it at ${shortBallot(ballot)}`;
 }
 
 /** Signatures of a majority have left that make this a certificate. */

@@ -2,12 +2,13 @@
 
 import type { AcceptorReply, AcceptorRequest } from "../../register/acceptor.ts";
 import type { VoterId } from "../../register/ballot.ts";
+import { describeOutcome } from "../../register/testing/describe.ts";
 import { majorityOf, type VoterList, voterOf } from "../../register/voter-list.ts";
 import type { Desk, DeskResult, Ended } from "./desk.ts";
 import { Interner, Memo, SetInterner } from "./interner.ts";
 import { headStartKey, heardKey, listKey, pairsKey, proposerKey, replyKey, requestKey } from "./keys.ts";
-import { type Chosen, chosenKey, type Observed, observedKey } from "./observed.ts";
-import { type Asked, isCurrent, type Seat, type SeatStep, seatKey } from "./seat.ts";
+import { type Chosen, chosenKey, committedIn, type Observed, observedKey } from "./observed.ts";
+import { type Asked, forget, isCurrent, type Seat, type SeatStep, seatKey } from "./seat.ts";
 
 export interface SentRequest {
   readonly desk: number;
@@ -26,6 +27,11 @@ interface DeskPart {
   readonly request: number;
 }
 
+interface ObservedPart {
+  readonly observed: Observed;
+  readonly chosen: readonly number[];
+}
+
 interface SeatPart {
   readonly seat: Seat;
   /** Votes that were on its disk, that have left it, and that it has replaced. */
@@ -42,9 +48,29 @@ export interface DeskEdge {
   readonly endedId: number;
 }
 
+/** What a desk hears, or that its timer rings. */
+export type LocalStep = "timer" | { readonly seat: number; readonly reply: number };
+
+/** Steps of one desk up to one that others see, or that ends its operation. */
+export interface ActEdge {
+  readonly edge: DeskEdge;
+  readonly steps: readonly LocalStep[];
+}
+
+export interface Acts {
+  readonly edges: readonly ActEdge[];
+  readonly cuts: number;
+}
+
 export interface SeatEdge {
   readonly seat: number;
   readonly leaving: readonly { readonly desk: number; readonly request: number; readonly reply: number }[];
+}
+
+/** The real code, with the desk's rules. */
+export interface DeskSteps {
+  readonly ring: (desk: Desk) => DeskResult;
+  readonly hear: (desk: Desk, seat: number, reply: AcceptorReply) => DeskResult;
 }
 
 /** What a desk may be told, as the second number of its memo. Answers come after these: `+ seat + seats * reply`. */
@@ -58,6 +84,20 @@ const SHOWS_FROM = LISTS_FROM + LISTS_MAX;
 const SHOWS_MAX = 8_192;
 const REPLIES_FROM = SHOWS_FROM + SHOWS_MAX;
 
+export interface PartsOptions {
+  readonly voters: readonly VoterId[];
+  /** Their letters. */
+  readonly proposers: readonly string[];
+  /** The real code, with the rules of the voter of this number. */
+  readonly ask: (voter: number, seat: Seat, asked: Asked) => SeatStep;
+}
+
+/** A request by its number, and whether its proposer still waits for an answer. */
+export interface Delivery {
+  readonly request: number;
+  readonly isAwaited: boolean;
+}
+
 export class Parts {
   readonly #desks = new Interner<DeskPart>();
   readonly #seats = new Interner<SeatPart>();
@@ -67,7 +107,9 @@ export class Parts {
   readonly #votes = new Interner<Chosen>();
   readonly #lists = new Interner<VoterList>();
   readonly #majorities = new Map<number, number>();
-  readonly #observed = new Interner<Observed>();
+  readonly #observed = new Interner<ObservedPart>();
+  readonly #certified = new Memo<{ readonly vote: number; readonly seats: readonly number[] } | null>();
+  readonly #acts = new Memo<Acts>();
   readonly #deskEdges = new Memo<DeskEdge | "cut" | null>();
   readonly #seatEdges: readonly Memo<SeatEdge>[];
   #ends = 0;
@@ -75,10 +117,13 @@ export class Parts {
   readonly sets: SetInterner = new SetInterner();
   readonly voters: readonly VoterId[];
   readonly #letters: readonly string[];
+  readonly #ask: PartsOptions["ask"];
+  readonly #forgotten = new Memo<number>();
 
-  constructor(voters: readonly VoterId[], letters: readonly string[]) {
+  constructor({ voters, proposers, ask }: PartsOptions) {
     this.voters = voters;
-    this.#letters = letters;
+    this.#letters = proposers;
+    this.#ask = ask;
     this.#seatEdges = voters.map(() => new Memo<SeatEdge>());
   }
 
@@ -141,11 +186,24 @@ export class Parts {
   }
 
   observedId(observed: Observed): number {
-    return this.#observed.idOf(observedKey(observed), observed);
+    const chosen = observed.chosen.map(this.voteId);
+    return this.#observed.idOf(observedKey(observed), { observed, chosen });
   }
 
-  observed(id: number): Observed {
+  observed(id: number): ObservedPart {
     return this.#observed.get(id);
+  }
+
+  /** What the ended operation says to be committed, and the seats of those who signed it. Null: nothing. */
+  certified({
+    ended,
+    endedId,
+  }: DeskEdge): { readonly vote: number; readonly seats: readonly number[] } | null {
+    return this.#certified.get(endedId, 0, () => {
+      const certified = ended === null ? null : committedIn(ended);
+      if (certified === null) return null;
+      return { vote: this.voteId(certified), seats: certified.signers.map((id) => this.voters.indexOf(id)) };
+    });
   }
 
   // --- what follows
@@ -171,6 +229,44 @@ export class Parts {
     return this.#deskEdge(id, REPLIES_FROM + seat + this.voters.length * reply, step);
   }
 
+  /** `replies`: the sets of answers that wait for the desk, by seat. */
+  acts(id: number, replies: readonly number[], steps: DeskSteps): Acts {
+    const waiting = this.#textId(replies.join(" "));
+    return this.#acts.get(id, waiting, () => this.#findActs(id, replies, steps));
+  }
+
+  /**
+   * Answers wait as long as the desk's turn lasts, and hearing one is seen by nobody: so each way of hearing some of them is looked at
+   * only once it has led to something, as one step.
+   */
+  #findActs(id: number, replies: readonly number[], steps: DeskSteps): Acts {
+    const found = new Map<string, ActEdge>();
+    const met = new Set([id]);
+    let cuts = 0;
+    const ways: { readonly desk: number; readonly steps: readonly LocalStep[] }[] = [{ desk: id, steps: [] }];
+    const take = (edge: DeskEdge | "cut" | null, way: readonly LocalStep[]): void => {
+      if (edge === "cut") cuts += 1;
+      else if (edge !== null && (edge.isNewTurn || edge.ended !== null)) {
+        const key = `${edge.desk} ${edge.ended === null ? "" : describeOutcome(edge.ended.outcome, null)}`;
+        if (!found.has(key)) found.set(key, { edge, steps: way });
+      } else if (edge !== null && !met.has(edge.desk)) {
+        met.add(edge.desk);
+        ways.push({ desk: edge.desk, steps: way });
+      }
+    };
+    for (const { desk, steps: way } of ways) {
+      take(this.aloneEdge(desk, "timer", steps.ring), [...way, "timer"]);
+      for (const [seat, set] of replies.entries()) {
+        for (const reply of this.sets.get(set)) {
+          const step = { seat, reply };
+          const edge = this.replyEdge(desk, step, (from) => steps.hear(from, seat, this.reply(reply)));
+          take(edge, [...way, step]);
+        }
+      }
+    }
+    return { edges: [...found.values()], cuts };
+  }
+
   /** Not remembered: it is rare. */
   edgeOf(id: number, result: DeskResult): DeskEdge | "cut" | null {
     if (result === null || result === "cut") return result;
@@ -180,21 +276,24 @@ export class Parts {
     return { desk, isNewTurn: result.isNewTurn, ended: result.ended, endedId: this.#ends };
   }
 
-  /** Of the voter of this number. */
-  requestEdge(
-    voter: number,
-    {
-      seat,
-      request,
-      isAwaited,
-    }: { readonly seat: number; readonly request: number; readonly isAwaited: boolean },
-    step: (seat: Seat, asked: Asked) => SeatStep,
-  ): SeatEdge {
+  /** What the seat of the voter of this number makes of a request. */
+  requestEdge(voter: number, seat: number, { request, isAwaited }: Delivery): SeatEdge {
     const edges = this.#seatEdges[voter];
     if (edges === undefined) throw new Error(`bug: no voter ${voter}`);
-    return edges.get(seat, 2 * request + Number(isAwaited), () => {
-      const { desk, request: asked } = this.request(request);
-      return this.seatEdge(step(this.seat(seat).seat, { desk, id: request, request: asked, isAwaited }));
+    const column = 2 * request + Number(isAwaited);
+    const known = edges.find(seat, column);
+    if (known !== undefined) return known;
+    const { desk, request: asked } = this.request(request);
+    const step = this.#ask(voter, this.seat(seat).seat, { desk, id: request, request: asked, isAwaited });
+    return edges.set(seat, column, this.seatEdge(step));
+  }
+
+  /** The seat without this vote, of which nothing can come any more. */
+  forget(seat: number, vote: number): number {
+    return this.#forgotten.get(seat, vote, () => {
+      const from = this.seat(seat).seat;
+      const casts = from.casts.filter((cast) => this.voteId(cast) === vote);
+      return this.seatId(forget(from, casts));
     });
   }
 

@@ -8,6 +8,7 @@ import { listText } from "./list-text.ts";
 import type { State } from "./layout.ts";
 import type { Model } from "./model.ts";
 import type { Move } from "./move.ts";
+import type { LocalStep } from "./parts.ts";
 
 export interface Step {
   readonly before: State;
@@ -76,16 +77,16 @@ function tellDesk(model: Model, move: Exclude<Move, SeatMove>, { before, after, 
   switch (move.kind) {
     case "begin":
       return `${who} begins ${tellOperation(is.running)}${then}`;
-    case "timer":
-      return `${who}'s timer rings${then}`;
     case "give-up":
       return `${who} gives up${then}`;
+    case "give-up-begin":
+      return `${who} gives up${then}; begins ${tellOperation(is.running)}${tellQuestion(was, is)}`;
     case "restart":
       return `${who} restarts: ${was.running === null ? "its head start is gone" : "nobody knows what became of it"}`;
     case "settle":
       return `${who} begins to settle list ${is.list.number}`;
-    case "hear":
-      return `${who} hears from ${model.letters[move.seat]}: ${describeReply(parts.reply(move.reply))}${then}`;
+    case "act":
+      return `${who} ${move.steps.map((one) => tellLocal(model, one)).join(", then ")}${then}`;
     case "show": {
       const { seat } = parts.seat(before[layout.seatAt(move.seat)] ?? 0);
       return `${who} hears which registers ${model.letters[move.seat]} has: ${[...seat.memory.keys()].join(" ") || "none"}`;
@@ -93,6 +94,11 @@ function tellDesk(model: Model, move: Exclude<Move, SeatMove>, { before, after, 
     case "learn":
       return `${who} learns list ${listText(parts.list(move.list))}${then}`;
   }
+}
+
+function tellLocal({ parts, letters }: Model, step: LocalStep): string {
+  if (step === "timer") return "rings its timer";
+  return `hears from ${letters[step.seat]} that it ${describeReply(parts.reply(step.reply))}`;
 }
 
 function tellOperation(running: Proposer | null): string {
