@@ -82,6 +82,7 @@ export class Consequences {
         next[layout.formerAt] = this.#parts.sets.add(next[layout.formerAt] ?? 0, request);
         this.#dropRequests(next);
       }
+      for (let seat = 0; seat < layout.seats; seat += 1) this.#answer(next, seat, at);
     }
     const violation = edge.ended === null ? null : this.#observeEnd(next, edge);
     this.#dropFloors(next);
@@ -106,7 +107,22 @@ export class Consequences {
     const fault = this.#observeVotes(next, before, edge.seat);
     this.#dropRequests(next);
     this.#dropVotes(next);
+    for (let desk = 0; desk < layout.desks; desk += 1) this.#answer(next, at, desk);
     return fault;
+  }
+
+  /**
+   * A question that changes nothing at the voter may have reached it at any time, also just now: its answer is there from the moment
+   * on when it could be, for the proposer to hear or not.
+   */
+  #answer(next: State, at: number, desk: number): void {
+    const { request } = this.#parts.desk(next[desk] ?? 0);
+    if (request < 0 || this.#parts.request(request).isSentTo[at] !== true) return;
+    const seat = next[this.#layout.seatAt(at)] ?? 0;
+    const { seat: after, leaving } = this.#parts.requestEdge(at, seat, { request, isAwaited: true });
+    if (after !== seat) return;
+    const slot = this.#layout.repliesAt(at, desk);
+    for (const { reply } of leaving) next[slot] = this.#withReply(next[slot] ?? 0, reply);
   }
 
   /**
