@@ -54,6 +54,7 @@ export class Memo<Result> {
 export class SetInterner {
   readonly #sets = new Interner<readonly number[]>();
   readonly #with = new Memo<number>();
+  readonly #without = new Memo<number>();
   readonly empty: number = this.#idOf([]);
 
   get(id: number): readonly number[] {
@@ -69,7 +70,7 @@ export class SetInterner {
   }
 
   remove(id: number, member: number): number {
-    return this.#idOf(this.get(id).filter((other) => other !== member));
+    return this.#without.get(id, member, () => this.#idOf(this.get(id).filter((other) => other !== member)));
   }
 
   #idOf(members: readonly number[]): number {

@@ -14,7 +14,6 @@ import {
   hearRegisters,
   learn,
   mayBegin,
-  newDesk,
   plannedOperation,
   restart,
   ring,
@@ -24,10 +23,10 @@ import { Fingerprint } from "./fingerprint.ts";
 import { recordText } from "./keys.ts";
 import { Layout, type State } from "./layout.ts";
 import type { Move } from "./move.ts";
-import { NOTHING_OBSERVED } from "./observed.ts";
 import { type DeskEdge, type DeskSteps, Parts, type SeatEdge } from "./parts.ts";
+import { prologueOf } from "./prologue.ts";
 import { lettersOf, type Scenario, voterClasses } from "./scenario.ts";
-import { adopt, ask, crashSeat, loseDisk, newSeat, type SeatRules, syncSeat } from "./seat.ts";
+import { adopt, ask, crashSeat, loseDisk, type SeatRules, syncSeat } from "./seat.ts";
 
 export interface Outgoing {
   readonly move: Move;
@@ -71,11 +70,14 @@ export class Model {
       ask: (voter, seat, asked) => ask(seat, asked, this.#rulesOfSeat(voter)),
     });
     this.layout = new Layout(this.proposers.length, this.letters.length);
-    const { attempts: attemptsMax, restarts: restartsMax } = scenario;
-    this.#deskRules = this.proposers.map((letter) => {
-      const tasks = scenario.tasks[letter] ?? [];
-      return { voter: idOf(letter), tasks, attemptsMax, restartsMax, broken };
-    });
+    const { tasks, attempts, restarts: restartsMax } = scenario;
+    this.#deskRules = this.proposers.map((letter) => ({
+      voter: idOf(letter),
+      tasks: tasks[letter] ?? [],
+      attemptsMax: attempts[letter] ?? 1,
+      restartsMax,
+      broken,
+    }));
     this.#seatRules = this.letters.map((letter) => seatRulesOf(scenario, letter, broken));
     this.#classes = voterClasses(scenario);
     this.#consequences = new Consequences(this.parts, this.layout, {
@@ -95,12 +97,15 @@ export class Model {
   first(): State {
     const { layout, parts } = this;
     const state = layout.newState();
-    const list = listOf(this.scenario.voters);
+    const { voters, committedBy = "" } = this.scenario;
+    const list = listOf(voters);
     parts.listId(list);
-    for (const [desk, letter] of this.proposers.entries()) state[desk] = parts.deskId(newDesk(letter, list));
-    for (const seat of this.letters.keys()) state[layout.seatAt(seat)] = parts.seatId(newSeat(list));
+    const before = prologueOf(this.proposers, { list, committedBy });
+    for (const [desk, letter] of this.proposers.entries()) state[desk] = parts.deskId(before.deskOf(letter));
+    for (const [seat, letter] of this.letters.entries())
+      state[layout.seatAt(seat)] = parts.seatId(before.seatOf(letter));
     for (let at = layout.repliesAt(0, 0); at <= layout.formerAt; at += 1) state[at] = parts.sets.empty;
-    state[layout.observedAt] = parts.observedId(NOTHING_OBSERVED);
+    state[layout.observedAt] = parts.observedId(before.observed);
     return state;
   }
 

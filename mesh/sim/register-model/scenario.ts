@@ -23,8 +23,10 @@ export interface Scenario {
   readonly voters: string;
   /** Of each proposer, which is the voter of that letter, also once it is none any more. */
   readonly tasks: Readonly<Record<string, readonly Task[]>>;
-  /** Ballots of one task, at most. */
-  readonly attempts: number;
+  /** Before the first move the first proposer has committed epoch 1 of the app, and these have it. Default: nothing was. */
+  readonly committedBy?: string;
+  /** Ballots of one task, at most, by proposer. */
+  readonly attempts: Readonly<Record<string, number>>;
   /** Restarts of one proposer, at most. */
   readonly restarts: number;
   /**
