@@ -111,6 +111,14 @@ describe("An acceptor", () => {
     expect(step).toEqual({ reply: { kind: "nack", code: "second-value" }, slot });
   });
 
+  it("refuses a second value though it was first proposed at that ballot too: by a proposer that used it twice", () => {
+    const slot = slotAfter(accept("2.b", valueAt(1, "2.b", "one")));
+    expect(answer(contextOf(), slot, accept("2.b", valueAt(1, "2.b", "two")))).toEqual({
+      reply: { kind: "nack", code: "second-value" },
+      slot,
+    });
+  });
+
   it("refuses a second value at one ballot under a newer list too", () => {
     const slot = slotAfter(accept("2.b", VALUE));
     const list = listOf("abc", { number: 4 });

@@ -16,7 +16,7 @@ import type {
   ProposerInput,
   ProposerOptions,
 } from "./proposer-face.ts";
-import type { RegisterValue } from "./value.ts";
+import { isSameValue, type RegisterValue } from "./value.ts";
 import { majorityOf, rankOf, type VoterList, voterOf } from "./voter-list.ts";
 
 /** Doubled with each try, up to this many times. */
@@ -299,6 +299,7 @@ function accepted(
 ): Stepped {
   const { phase, list, options } = proposer;
   if (phase.kind !== "accepting" || !isSameBallot(vote.ballot, phase.ballot)) return [proposer, []];
+  if (!isSameValue(vote.value, phase.value)) return [proposer, []];
   if (!deps.isSigned(options.register, from, vote) || phase.answers.has(from)) return [proposer, []];
   const answers = new Map([...phase.answers, [from, vote]]);
   const promises = phase.promised + Number(isSameBallot(promised, phase.next));

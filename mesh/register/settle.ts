@@ -29,9 +29,7 @@ export type SettleStep =
   /** Swap this into the register of the voters; when it is committed the next change may follow. */
   | { readonly kind: "mark"; readonly list: VoterList };
 
-export type RegistersShown =
-  | { readonly kind: "registers"; readonly names: readonly RegisterName[] }
-  | Nack;
+export type RegistersShown = { readonly kind: "registers"; readonly names: readonly RegisterName[] } | Nack;
 
 export function beginSettling(list: VoterList): Settling {
   return { list, shown: new Set(), registers: new Set(), committed: new Set() };

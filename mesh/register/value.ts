@@ -5,7 +5,7 @@ import { packValue, unpackValue } from "../core/msgpack.ts";
 import { WireError, WireReader } from "../core/wire-reader.ts";
 import { COUNTER_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import { fail, ok, type Result } from "../result.ts";
-import { type Ballot, isSameBallot, isVoterId, voterId } from "./ballot.ts";
+import { type Ballot, isVoterId, voterId } from "./ballot.ts";
 
 const FORMAT = 1;
 
@@ -41,7 +41,10 @@ export function decodeValue(bytes: Uint8Array): Result<RegisterValue> {
   }
 }
 
-/** One proposal: it may have been sent, accepted and committed again under many ballots. */
-export function isSameValue(left: RegisterValue, right: RegisterValue): boolean {
-  return left.epoch === right.epoch && isSameBallot(left.origin, right.origin);
+/**
+ * One proposal: it may have been sent, accepted and committed again under many ballots. By its bytes, not by its origin: that would
+ * believe a proposer which used a ballot twice.
+ */
+export function isSameValue({ encoded: left }: RegisterValue, { encoded: right }: RegisterValue): boolean {
+  return left === right || (left.length === right.length && left.every((byte, at) => byte === right[at]));
 }
