@@ -76,8 +76,7 @@ export class Consequences {
     const { request } = this.#parts.desk(next[at] ?? 0);
     next[at] = edge.desk;
     if (edge.isNewTurn) {
-      const isKept = this.#options.broken.has("late-answers") && edge.ended !== null;
-      if (!isKept) this.#dropReplies(next, at);
+      if (!this.#isTakenForNext(edge)) this.#dropReplies(next, at);
       if (request >= 0 && this.#parts.request(request).request.kind !== "query") {
         next[layout.formerAt] = this.#parts.sets.add(next[layout.formerAt] ?? 0, request);
         this.#dropRequests(next);
@@ -87,6 +86,13 @@ export class Consequences {
     const violation = edge.ended === null ? null : this.#observeEnd(next, edge);
     this.#dropFloors(next);
     return violation;
+  }
+
+  /** With that break a read hears what was answered to the operation before, and its own turn has that number too. */
+  #isTakenForNext({ desk, ended }: DeskEdge): boolean {
+    if (!this.#options.broken.has("late-answers")) return false;
+    const { request } = this.#parts.desk(desk);
+    return ended !== null || (request >= 0 && this.#parts.request(request).request.kind === "query");
   }
 
   /** Puts the seat's step into `next`; "nothing" if nothing is new by it, else what is wrong then. */

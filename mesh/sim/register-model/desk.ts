@@ -16,6 +16,7 @@ import {
   beginSettling,
   nextStep,
   recommitted,
+  type SettleStep,
   type Settling,
   showed,
   VOTERS_REGISTER,
@@ -104,7 +105,7 @@ interface Planned {
 export function plannedOperation(desk: Desk, rules: DeskRules): Planned | null {
   const task = rules.tasks[desk.done];
   if (desk.running !== null || task === undefined) return null;
-  if (task.kind === "settle") return settlingOperation(desk);
+  if (task.kind === "settle") return settlingOperation(desk, rules);
   if (task.kind === "change") return changeOperation(desk, task, rules);
   const register = APP_REGISTER;
   if (task.kind === "read" || task.kind === "recommit") return { register, operation: { kind: task.kind } };
@@ -131,10 +132,22 @@ function swapVoters(desk: Desk, list: VoterList): Planned {
   };
 }
 
-function settlingOperation(desk: Desk): Planned | null {
-  if (desk.settling === null) return null;
-  const step = nextStep(desk.settling);
-  if (step.kind === "mark") return swapVoters(desk, step.list);
+/** What comes next in settling; null: it is not at it. */
+export function settlingStep({ settling }: Desk, { broken }: DeskRules): SettleStep | null {
+  if (settling === null) return null;
+  const { list, shown, registers } = settling;
+  if (broken.has("settle-unasked") && shown.size > 0)
+    return nextStep({
+      ...settling,
+      list: { ...list, voters: list.voters.filter(({ id }) => shown.has(id)) },
+    });
+  return nextStep(broken.has("settle-uncommitted") ? { ...settling, committed: registers } : settling);
+}
+
+function settlingOperation(desk: Desk, rules: DeskRules): Planned | null {
+  const step = settlingStep(desk, rules);
+  if (step === null) return null;
+  if (step.kind === "mark") return swapVoters(desk, { ...desk.list, isSettled: true });
   const [register] = step.kind === "recommit" ? step.registers.toSorted() : [];
   return register === undefined ? null : { register, operation: { kind: "recommit" } };
 }
@@ -155,9 +168,19 @@ export function beginOperation(desk: Desk, floor: number, rules: DeskRules): Des
 // --- what happens to it
 
 export function hear(desk: Desk, from: VoterId, reply: AcceptorReply, rules: DeskRules): DeskResult {
-  return input(desk, rules, (running) =>
-    advance(running, { kind: "reply", from, turn: running.turn, reply }, depsOf(rules)),
-  );
+  return input(desk, rules, (running) => {
+    const deps = depsOf(rules);
+    if (reply.kind !== "state" || !rules.broken.has("one-answer-read"))
+      return advance(running, { kind: "reply", from, turn: running.turn, reply }, deps);
+    // As if all had said what one did.
+    let stepped: Stepped = [running, []];
+    for (const { id } of desk.list.voters) {
+      const [heard, effects] = stepped;
+      const next = advance(heard, { kind: "reply", from: id, turn: heard.turn, reply }, deps);
+      stepped = [next[0], [...effects, ...next[1]]];
+    }
+    return stepped;
+  });
 }
 
 export function ring(desk: Desk, rules: DeskRules): DeskResult {
@@ -192,11 +215,7 @@ export function learn(desk: Desk, list: VoterList, rules: DeskRules): DeskResult
   if (isFinished(desk, rules)) return null;
   const isNewer = list.number > desk.list.number;
   if (!isNewer && (list.number < desk.list.number || desk.list.isSettled || !list.isSettled)) return null;
-  const { headStarts } = desk;
-  const kept = rules.broken.has("head-start-over-change")
-    ? new Map([...headStarts].map(([name, ahead]) => [name, { ...ahead, list: list.number }]))
-    : new Map<RegisterName, HeadStart>();
-  const learnt: Desk = isNewer ? { ...desk, list, headStarts: kept, settling: null } : { ...desk, list };
+  const learnt: Desk = isNewer ? { ...desk, list, headStarts: new Map(), settling: null } : { ...desk, list };
   if (desk.running === null || !isNewer) return { desk: learnt, isNewTurn: false, ended: null };
   return input(learnt, rules, (running) => advance(running, { kind: "list", list }, depsOf(rules)));
 }
@@ -313,7 +332,7 @@ function settleFurther(desk: Desk, { running: { options, list }, outcome, rules 
   if (options.operation.kind === "swap") return nextTask({ ...desk, settling: null }, rules);
   if (outcome.kind !== "read") return desk;
   const number = outcome.current?.certificate.list ?? list.number;
-  return { ...desk, settling: recommitted(settling, options.register, number) };
+  return { ...desk, attempts: 0, settling: recommitted(settling, options.register, number) };
 }
 
 /** A list that it committed itself is in force for it at once. */

@@ -1,6 +1,6 @@
 // Explore: all states of a scenario, breadth first, each once; the first violation with the shortest way to it.
 
-import type { BreakName } from "./breaks.ts";
+import { type BreakName, breakOf } from "./breaks.ts";
 import type { State } from "./layout.ts";
 import { Model, type Outgoing } from "./model.ts";
 import type { Scenario } from "./scenario.ts";
@@ -39,7 +39,10 @@ export interface Violation {
 
 export function explore({ scenario, broken, depthMax }: ExploreOptions): Exploration {
   const startedMs = performance.now();
-  const model = new Model(scenario, new Set(broken === null ? [] : [broken]));
+  const model = new Model(
+    scenario,
+    new Set(broken === null ? [] : [broken, ...(breakOf(broken).also ?? [])]),
+  );
   const search = new Search(model);
   let depth = 0;
   while (search.isOpen && (depthMax === null || depth < depthMax)) {

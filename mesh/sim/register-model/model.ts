@@ -78,7 +78,10 @@ export class Model {
       restartsMax,
       broken,
     }));
-    this.#seatRules = this.letters.map((letter) => seatRulesOf(scenario, letter, broken));
+    this.#seatRules = this.letters.map((letter) => ({
+      ...seatRulesOf(scenario, letter, broken),
+      formerList: (number) => this.parts.listOfNumber(number),
+    }));
     this.#classes = voterClasses(scenario);
     this.#consequences = new Consequences(this.parts, this.layout, {
       scenario,
@@ -97,10 +100,10 @@ export class Model {
   first(): State {
     const { layout, parts } = this;
     const state = layout.newState();
-    const { voters, committedBy = "" } = this.scenario;
+    const { voters, committedBy = "", rounds = {} } = this.scenario;
     const list = listOf(voters);
     parts.listId(list);
-    const before = prologueOf(this.proposers, { list, committedBy });
+    const before = prologueOf(this.proposers, { list, committedBy, rounds });
     for (const [desk, letter] of this.proposers.entries()) state[desk] = parts.deskId(before.deskOf(letter));
     for (const [seat, letter] of this.letters.entries())
       state[layout.seatAt(seat)] = parts.seatId(before.seatOf(letter));
@@ -297,7 +300,11 @@ export class Model {
   }
 }
 
-function seatRulesOf(scenario: Scenario, letter: string, broken: ReadonlySet<BreakName>): SeatRules {
+function seatRulesOf(
+  scenario: Scenario,
+  letter: string,
+  broken: ReadonlySet<BreakName>,
+): Omit<SeatRules, "formerList"> {
   const { refusing } = scenario;
   const isRefusing = refusing?.voters.includes(letter) === true;
   return {

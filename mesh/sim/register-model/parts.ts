@@ -106,7 +106,7 @@ export class Parts {
   readonly #replies = new Interner<AcceptorReply>();
   readonly #votes = new Interner<Chosen>();
   readonly #lists = new Interner<VoterList>();
-  readonly #majorities = new Map<number, number>();
+  readonly #byNumber = new Map<number, VoterList>();
   readonly #observed = new Interner<ObservedPart>();
   readonly #certified = new Memo<{ readonly vote: number; readonly seats: readonly number[] } | null>();
   readonly #acts = new Memo<Acts>();
@@ -170,15 +170,18 @@ export class Parts {
   }
 
   listId(list: VoterList): number {
-    this.#majorities.set(list.number, majorityOf(list));
+    this.#byNumber.set(list.number, list);
     return this.#lists.idOf(listKey(list), list);
   }
 
-  /** Of the list of this number that was in force. */
+  listOfNumber(number: number): VoterList {
+    const list = this.#byNumber.get(number);
+    if (list === undefined) throw new Error(`bug: list ${number} was never in force`);
+    return list;
+  }
+
   majorityOf(list: number): number {
-    const majority = this.#majorities.get(list);
-    if (majority === undefined) throw new Error(`bug: list ${list} was never in force`);
-    return majority;
+    return majorityOf(this.listOfNumber(list));
   }
 
   list(id: number): VoterList {

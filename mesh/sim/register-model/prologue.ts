@@ -18,11 +18,14 @@ interface Before {
   readonly list: VoterList;
   /** Letters; none: nothing was committed. */
   readonly committedBy: string;
+  /** Used up already, by letter. */
+  readonly rounds: Readonly<Record<string, number>>;
 }
 
-export function prologueOf(proposers: readonly string[], { list, committedBy }: Before): Prologue {
+export function prologueOf(proposers: readonly string[], { list, committedBy, rounds }: Before): Prologue {
   const [first = ""] = proposers;
-  const empty = { deskOf: (letter: string) => newDesk(letter, list), seatOf: () => newSeat(list) };
+  const deskOf = (letter: string): Desk => ({ ...newDesk(letter, list), round: rounds[letter] ?? 0 });
+  const empty = { deskOf, seatOf: () => newSeat(list) };
   if (committedBy === "") return { ...empty, observed: NOTHING_OBSERVED };
   const ballot = { round: 1, proposer: idOf(first) };
   const value = createValue({ epoch: 1, origin: ballot, record: new TextEncoder().encode("before") });
@@ -32,7 +35,10 @@ export function prologueOf(proposers: readonly string[], { list, committedBy }: 
   const cast = { ...chosen, isDurable: true, hasLeft: true, isLost: false };
   const slots = new Map([[APP_REGISTER, { promised: ballot, accepted: vote }]]);
   return {
-    deskOf: (letter) => ({ ...newDesk(letter, list), known, round: letter === first ? 1 : 0 }),
+    deskOf: (letter) => {
+      const desk = deskOf(letter);
+      return { ...desk, known, round: letter === first ? Math.max(desk.round, ballot.round) : desk.round };
+    },
     seatOf: (letter) =>
       committedBy.includes(letter)
         ? { ...newSeat(list), memory: slots, disk: slots, casts: [cast] }

@@ -1,6 +1,6 @@
 // Scenario: who is there, what each proposer does, and the bounds within which everything is looked at.
 
-import { letterOf } from "../../register/testing/voters.ts";
+import { idOf, letterOf, voterNamed } from "../../register/testing/voters.ts";
 import type { VoterChange } from "../../register/voter-list.ts";
 
 export const APP_REGISTER = "app/one";
@@ -16,6 +16,14 @@ export type Task =
   | { readonly kind: "change"; readonly change: VoterChange }
   | { readonly kind: "settle" };
 
+/** `swap`, `+d` (voter d is added), `-c` (voter c is removed). */
+export function task(text: Exclude<Task["kind"], "change" | "seed"> | `+${string}` | `-${string}`): Task {
+  const letter = text.slice(1);
+  if (text.startsWith("+")) return { kind: "change", change: { kind: "add", voter: voterNamed(letter) } };
+  if (text.startsWith("-")) return { kind: "change", change: { kind: "remove", id: idOf(letter) } };
+  return { kind: text } as Task;
+}
+
 export interface Scenario {
   readonly name: string;
   readonly text: string;
@@ -25,6 +33,8 @@ export interface Scenario {
   readonly tasks: Readonly<Record<string, readonly Task[]>>;
   /** Before the first move the first proposer has committed epoch 1 of the app, and these have it. Default: nothing was. */
   readonly committedBy?: string;
+  /** Rounds that these proposers have used up before the first move. Default: none. */
+  readonly rounds?: Readonly<Record<string, number>>;
   /** Ballots of one task, at most, by proposer. */
   readonly attempts: Readonly<Record<string, number>>;
   /** Restarts of one proposer, at most. */

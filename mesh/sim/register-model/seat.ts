@@ -67,6 +67,8 @@ export interface SeatRules {
   readonly broken: ReadonlySet<BreakName>;
   /** Memory and disk differ until a sync. */
   readonly isStaged: boolean;
+  /** A list that was in force, by number. */
+  readonly formerList: (number: number) => VoterList;
   readonly refusal: (record: Uint8Array) => string | null;
 }
 
@@ -125,8 +127,8 @@ function answerOf(
   const { broken } = rules;
   const context: AcceptorContext = {
     self: rules.voter,
-    // Without the fence it answers whoever goes by a list that it once had.
-    list: broken.has("former-list") && request.list < list.number ? { ...list, number: request.list } : list,
+    // Without the fence it answers those that go by a list that it once had.
+    list: broken.has("former-list") && request.list < list.number ? rules.formerList(request.list) : list,
     sign: () => NO_SIGNATURE,
     refusal: (_register, record) => rules.refusal(record),
   };
