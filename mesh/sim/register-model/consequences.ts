@@ -30,6 +30,8 @@ const FORGETFUL: readonly BreakName[] = [
 interface ConsequencesOptions {
   readonly scenario: Scenario;
   readonly broken: ReadonlySet<BreakName>;
+  /** Nothing is left out. */
+  readonly isLiteral: boolean;
   /** Whether that desk has another operation to begin. */
   readonly mayBegin: (desk: number, id: number) => boolean;
 }
@@ -55,8 +57,8 @@ export class Consequences {
     this.#parts = parts;
     this.#layout = layout;
     this.#options = options;
-    const { scenario, broken } = options;
-    this.#isForgetful = FORGETFUL.some((name) => broken.has(name));
+    const { scenario, broken, isLiteral } = options;
+    this.#isForgetful = isLiteral || FORGETFUL.some((name) => broken.has(name));
     this.#isStaged = scenario.crashes !== null;
     const tasks = Object.values(scenario.tasks).flat();
     this.#isLineWhole = !tasks.some(({ kind }) => kind === "guess" || kind === "seed");
@@ -123,6 +125,7 @@ export class Consequences {
    */
   #answer(next: State, at: number, desk: number): void {
     const { request } = this.#parts.desk(next[desk] ?? 0);
+    if (this.#options.isLiteral) return;
     if (request < 0 || this.#parts.request(request).isSentTo[at] !== true) return;
     const seat = next[this.#layout.seatAt(at)] ?? 0;
     const { seat: after, leaving } = this.#parts.requestEdge(at, seat, { request, isAwaited: true });
@@ -219,6 +222,7 @@ export class Consequences {
 
   /** What was reported matters to operations that begin later. */
   #dropFloors(next: State): void {
+    if (this.#options.isLiteral) return;
     for (let desk = 0; desk < this.#layout.desks; desk += 1)
       if (this.#options.mayBegin(desk, next[desk] ?? 0)) return;
     const id = next[this.#layout.observedAt] ?? 0;

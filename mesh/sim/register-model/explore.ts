@@ -39,10 +39,8 @@ export interface Violation {
 
 export function explore({ scenario, broken, depthMax }: ExploreOptions): Exploration {
   const startedMs = performance.now();
-  const model = new Model(
-    scenario,
-    new Set(broken === null ? [] : [broken, ...(breakOf(broken).also ?? [])]),
-  );
+  const names = broken === null ? [] : [broken, ...(breakOf(broken).also ?? [])];
+  const model = new Model(scenario, { broken: new Set(names) });
   const search = new Search(model);
   let depth = 0;
   while (search.isOpen && (depthMax === null || depth < depthMax)) {

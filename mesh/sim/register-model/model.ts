@@ -39,6 +39,15 @@ export interface Outgoing {
 /** `next` is changed after the call. */
 export type Emit = (next: State, outgoing: Outgoing) => void;
 
+export interface ModelOptions {
+  readonly broken?: ReadonlySet<BreakName>;
+  /**
+   * Each answer is heard in a move of its own, nothing is left out and no voters are alike: many more states of which no more comes.
+   * For a test of that. Default false.
+   */
+  readonly isLiteral?: boolean;
+}
+
 export class Model {
   readonly scenario: Scenario;
   readonly letters: readonly string[];
@@ -48,6 +57,7 @@ export class Model {
   /** Moves that were not made, for want of ballots. */
   cuts = 0;
   readonly #broken: ReadonlySet<BreakName>;
+  readonly #isLiteral: boolean;
   readonly #deskRules: readonly DeskRules[];
   readonly #seatRules: readonly SeatRules[];
   readonly #classes: readonly number[];
@@ -59,9 +69,10 @@ export class Model {
   readonly #deskSteps: readonly DeskSteps[];
   #emit: Emit = () => {};
 
-  constructor(scenario: Scenario, broken: ReadonlySet<BreakName> = new Set()) {
+  constructor(scenario: Scenario, { broken = new Set(), isLiteral = false }: ModelOptions = {}) {
     this.scenario = scenario;
     this.#broken = broken;
+    this.#isLiteral = isLiteral;
     this.letters = lettersOf(scenario);
     this.proposers = Object.keys(scenario.tasks);
     this.parts = new Parts({
@@ -82,10 +93,11 @@ export class Model {
       ...seatRulesOf(scenario, letter, broken),
       formerList: (number) => this.parts.listOfNumber(number),
     }));
-    this.#classes = voterClasses(scenario);
+    this.#classes = isLiteral ? [...this.letters.keys()] : voterClasses(scenario);
     this.#consequences = new Consequences(this.parts, this.layout, {
       scenario,
       broken,
+      isLiteral,
       mayBegin: (at, id) => mayBegin(this.parts.desk(id).desk, this.#rulesOfDesk(at)),
     });
     this.#fingerprint = new Fingerprint(this.letters.length);
@@ -190,10 +202,21 @@ export class Model {
     if (steps === undefined) return;
     const replies: number[] = [];
     for (let seat = 0; seat < layout.seats; seat += 1) replies.push(state[layout.repliesAt(seat, at)] ?? 0);
+    if (this.#isLiteral) {
+      this.#actOnce(state, at, replies);
+      return;
+    }
     const { edges, cuts } = parts.acts(state[at] ?? 0, replies, steps);
     this.cuts += cuts;
     for (const { edge, steps: taken } of edges)
       this.#takeDesk(state, edge, { kind: "act", desk: at, steps: taken });
+  }
+
+  #actOnce(state: State, at: number, replies: readonly number[]): void {
+    const steps = this.#deskSteps[at];
+    if (steps === undefined) return;
+    for (const { edge, step } of this.parts.localEdges(state[at] ?? 0, replies, steps))
+      this.#takeDesk(state, edge, { kind: "act", desk: at, steps: [step] });
   }
 
   #askRegisters(state: State, at: number): void {

@@ -257,17 +257,24 @@ export class Parts {
         ways.push({ desk: edge.desk, steps: way });
       }
     };
-    for (const { desk, steps: way } of ways) {
-      take(this.aloneEdge(desk, "timer", steps.ring), [...way, "timer"]);
-      for (const [seat, set] of replies.entries()) {
-        for (const reply of this.sets.get(set)) {
-          const step = { seat, reply };
-          const edge = this.replyEdge(desk, step, (from) => steps.hear(from, seat, this.reply(reply)));
-          take(edge, [...way, step]);
-        }
-      }
-    }
+    for (const { desk, steps: way } of ways)
+      for (const { edge, step } of this.localEdges(desk, replies, steps)) take(edge, [...way, step]);
     return { edges: [...found.values()], cuts };
+  }
+
+  /** Each step that the desk can make alone. */
+  localEdges(
+    id: number,
+    replies: readonly number[],
+    steps: DeskSteps,
+  ): readonly { readonly step: LocalStep; readonly edge: DeskEdge | "cut" | null }[] {
+    const heard = replies.flatMap((set, seat) =>
+      this.sets.get(set).map((reply) => {
+        const step = { seat, reply };
+        return { step, edge: this.replyEdge(id, step, (desk) => steps.hear(desk, seat, this.reply(reply))) };
+      }),
+    );
+    return [{ step: "timer", edge: this.aloneEdge(id, "timer", steps.ring) }, ...heard];
   }
 
   /** Not remembered: it is rare. */
