@@ -69,7 +69,7 @@ function tellRequest(request: AcceptorRequest): string {
 }
 
 function tellDesk(model: Model, move: Exclude<Move, SeatMove>, { before, after, ended }: Step): string {
-  const { parts, layout } = model;
+  const { parts } = model;
   const was = parts.desk(before[move.desk] ?? 0).desk;
   const is = parts.desk(after[move.desk] ?? 0).desk;
   const who = `proposer ${model.proposers[move.desk]}`;
@@ -87,13 +87,15 @@ function tellDesk(model: Model, move: Exclude<Move, SeatMove>, { before, after, 
       return `${who} begins to settle list ${is.list.number}`;
     case "act":
       return `${who} ${move.steps.map((one) => tellLocal(model, one)).join(", then ")}${then}`;
-    case "show": {
-      const { seat } = parts.seat(before[layout.seatAt(move.seat)] ?? 0);
-      return `${who} hears which registers ${model.letters[move.seat]} has: ${[...seat.memory.keys()].join(" ") || "none"}`;
-    }
+    case "show":
+      return `${who} hears which registers ${model.letters[move.seat]} has; so far: ${registersOf(is)}`;
     case "learn":
       return `${who} learns list ${listText(parts.list(move.list))}${then}`;
   }
+}
+
+function registersOf({ settling }: Desk): string {
+  return settling === null || settling.registers.size === 0 ? "none" : [...settling.registers].join(", ");
 }
 
 function tellLocal({ parts, letters }: Model, step: LocalStep): string {

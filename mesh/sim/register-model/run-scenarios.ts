@@ -1,0 +1,17 @@
+// Several scenarios, one worker thread for each core. Results come in the order that was asked for.
+
+import { runJobs } from "../worker-pool.ts";
+import type { Exploration, ExploreOptions } from "./explore.ts";
+
+export function runScenarios(
+  jobs: readonly ExploreOptions[],
+  onResult: (exploration: Exploration) => void = () => {},
+): Promise<readonly Exploration[]> {
+  return runJobs<ExploreOptions, Exploration>({
+    script: new URL("./scenario-worker.ts", import.meta.url),
+    jobs,
+    onResult,
+    describe: ({ scenario, broken }) =>
+      `scenario ${scenario.name}${broken === null ? "" : ` without ${broken}`}`,
+  });
+}
