@@ -1,8 +1,8 @@
-// Three projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator on all cores; `cluster` starts real
-// agents and proxies.
+// Three projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator, and the register's model, on all cores;
+// `cluster` starts real agents and proxies.
 import { defineConfig } from "vitest/config";
 
-const SIM_TESTS = "mesh/sim/chaos.test.ts";
+const SIM_TESTS = ["mesh/sim/chaos.test.ts", "mesh/sim/register-model/*.test.ts"];
 
 export default defineConfig({
   test: {
@@ -11,7 +11,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{mesh,node,proxy-agent,cluster-tests}/**/*.test.ts"],
-          exclude: ["cluster-tests/scenarios/**", SIM_TESTS],
+          exclude: ["cluster-tests/scenarios/**", ...SIM_TESTS],
           // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -20,7 +20,9 @@ export default defineConfig({
       {
         test: {
           name: "sim",
-          include: [SIM_TESTS],
+          include: SIM_TESTS,
+          // Each takes all cores by itself.
+          fileParallelism: false,
         },
       },
       {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Operation } from "./proposer-face.ts";
 import { listOf } from "./testing/voters.ts";
@@ -30,6 +31,45 @@ describe("A proposer", () => {
     });
   }
 });
+
+describe("Two proposers", () => {
+  it("both end once their messages arrive, whatever was lost, doubled or late before", () => {
+    const move = fc.tuple(
+      fc.constantFrom("a", "b"),
+      fc.constantFrom("ask", "hear", "timer"),
+      fc.constantFrom("a", "b", "c"),
+    );
+    const operations = fc.constantFrom("swap", "read", "recommit", "seed");
+    fc.assert(
+      fc.property(operations, operations, fc.array(move, { maxLength: 60 }), (first, second, moves) => {
+        const world = new World("abc");
+        world.begin("a", operationOf(first, 0, "one"));
+        world.begin("b", operationOf(second, 0, "two"));
+        for (const [who, what, voter] of moves) {
+          if (what === "timer") world.timer(who);
+          else if (what === "ask") world.ask(who, voter, "");
+          else if (world.isAnswered(who, voter)) world.hear(who, voter);
+        }
+        for (const who of ["a", "b"]) complete(world, who);
+      }),
+    );
+  });
+});
+
+/** Twice as often as a proposer alone needs: query, a lost ballot, prepare, accept. */
+const ROUNDS_MAX = 8;
+
+function complete(world: World, who: string): void {
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    for (const voter of ["a", "b", "c"]) {
+      if (!world.isBusy(who)) return;
+      world.ask(who, voter, "");
+      world.hear(who, voter);
+    }
+    world.timer(who);
+  }
+  expect(world.isBusy(who), world.lines.join("\n")).toBe(false);
+}
 
 function replay(text: string): string {
   let world = new World("abc");

@@ -124,6 +124,14 @@ export class World {
     desk.answers = [];
   }
 
+  isBusy(letter: string): boolean {
+    return this.#desk(letter).proposer !== null;
+  }
+
+  isAnswered(letter: string, from: string): boolean {
+    return this.#desk(letter).answers.some((one) => one.from === from);
+  }
+
   describeSlots(): readonly string[] {
     return [...this.#seats].map(
       ([

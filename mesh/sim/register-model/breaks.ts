@@ -67,7 +67,7 @@ const BREAKS: Readonly<Record<BreakName, Break>> = {
     scenario: { ...SWAPS, attempts: { a: 1, b: 1 }, crashes: 1 },
   },
   "unsynced-promise": {
-    text: "a promise is not on disk, only what was accepted is",
+    text: "a promise leaves before it is on disk, though what was accepted does not",
     scenario: { ...SWAPS, rounds: { b: 2 }, attempts: { a: 1, b: 1 }, crashes: 1 },
   },
   "unsynced-read": {
@@ -82,7 +82,7 @@ const BREAKS: Readonly<Record<BreakName, Break>> = {
   },
   "lost-disk": {
     text: "a voter that lost its disk comes back under its old id",
-    scenario: { ...SWAPS, rounds: { b: 2 }, attempts: { a: 1, b: 1 }, crashes: 1 },
+    scenario: { ...SWAPS, rounds: { b: 2 }, attempts: { a: 1, b: 1 } },
   },
   "hidden-vote": {
     text: "a promise does not show what was accepted",

@@ -2,6 +2,8 @@
 // reported, and which messages and votes nothing can come of any more.
 
 import { compareBallots } from "../../register/ballot.ts";
+import { listOf } from "../../register/testing/voters.ts";
+import { majorityOf } from "../../register/voter-list.ts";
 import type { BreakName } from "./breaks.ts";
 import { Memo } from "./interner.ts";
 import type { Layout, State } from "./layout.ts";
@@ -51,6 +53,7 @@ export class Consequences {
   readonly #ended = new Memo<number | string>();
   readonly #endedUnsigned = new Memo<number | string>();
   readonly #withoutFloors = new Memo<number>();
+  readonly #majorities = new Memo<number>();
   readonly #inForce = new Memo<readonly number[]>();
 
   constructor(parts: Parts, layout: Layout, options: ConsequencesOptions) {
@@ -192,13 +195,28 @@ export class Consequences {
   }
 
   #isMajority(next: State, vote: number, what: "durable" | "left"): boolean {
-    const needed = this.#parts.majorityOf(this.#parts.vote(vote).vote.list);
+    const needed = this.#majorityOf(next, this.#parts.vote(vote).vote.list);
     let count = 0;
     for (let seat = 0; seat < this.#layout.seats; seat += 1) {
       const part = this.#parts.seat(next[this.#layout.seatAt(seat)] ?? 0);
       if (part[what].includes(vote)) count += 1;
     }
     return count >= needed;
+  }
+
+  /** Of the list of this number that is in force in this state: another way may have brought another. */
+  #majorityOf(next: State, list: number): number {
+    const id = next[this.#layout.observedAt] ?? 0;
+    return this.#majorities.get(id, list, () => {
+      const lists = [
+        listOf(this.#options.scenario.voters),
+        ...listsInForce(this.#parts.observed(id).observed),
+      ];
+      const inForce = lists.find(({ number }) => number === list);
+      if (inForce === undefined)
+        throw new Error(`bug: somebody voted under list ${list}, which is not in force`);
+      return majorityOf(inForce);
+    });
   }
 
   #observeEnd(next: State, edge: DeskEdge): string | null {
@@ -287,6 +305,6 @@ export class Consequences {
         compareBallots(promisedIn(seat, one.register), one.vote.ballot) <= 0;
       if (isOpen || durable.includes(vote)) possible += 1;
     }
-    return possible < this.#parts.majorityOf(one.vote.list);
+    return possible < this.#majorityOf(next, one.vote.list);
   }
 }

@@ -128,7 +128,12 @@ function swapVoters(desk: Desk, list: VoterList): Planned {
   const expectedEpoch = desk.known.get(VOTERS_REGISTER) ?? 0;
   return {
     register: VOTERS_REGISTER,
-    operation: { kind: "swap", expectedEpoch, record: encode(listText(list)) },
+    // Two that propose one list do not propose one record.
+    operation: {
+      kind: "swap",
+      expectedEpoch,
+      record: encode(`${listText(list)} ${desk.letter}${desk.round}`),
+    },
   };
 }
 

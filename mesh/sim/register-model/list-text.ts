@@ -1,4 +1,4 @@
-// A voter list as the model's records of the voters' register hold it: `2 abc settled`.
+// A voter list as the model's records of the voters' register hold it: `2 abc settled`, and then who wrote it.
 
 import { letterOf, listOf } from "../../register/testing/voters.ts";
 import type { VoterList } from "../../register/voter-list.ts";

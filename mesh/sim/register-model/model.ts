@@ -261,6 +261,7 @@ export class Model {
     }
     for (const request of parts.sets.get(state[layout.formerAt] ?? 0)) this.#ask(state, at, request, false);
     if (this.scenario.crashes !== null) this.#crash(state, at, this.scenario.crashes);
+    if (this.#broken.has("lost-disk")) this.#loseDisk(state, at);
   }
 
   #ask(state: State, at: number, request: number, isAwaited: boolean): void {
@@ -280,10 +281,14 @@ export class Model {
     const crashed = crashSeat(seat);
     const move = { kind: "crash", seat: at } as const;
     if (crashed !== null) this.#takeSeat(state, parts.seatEdge({ seat: crashed, leaving: [] }), move, 1);
-    if (this.#broken.has("lost-disk")) {
-      const lost = parts.seatEdge({ seat: loseDisk(seat), leaving: [] });
-      this.#takeSeat(state, lost, { kind: "lose-disk", seat: at }, 1);
-    }
+  }
+
+  /** One of all, once. */
+  #loseDisk(state: State, at: number): void {
+    const { parts, layout } = this;
+    if ((state[layout.crashesAt] ?? 0) > 0) return;
+    const lost = loseDisk(parts.seat(state[layout.seatAt(at)] ?? 0).seat);
+    this.#takeSeat(state, parts.seatEdge({ seat: lost, leaving: [] }), { kind: "lose-disk", seat: at }, 1);
   }
 
   #takeSeat(state: State, edge: SeatEdge, move: Move & { readonly seat: number }, crashes = 0): void {

@@ -10,7 +10,7 @@ import { isSameValue } from "../../register/value.ts";
 import type { VoterList } from "../../register/voter-list.ts";
 import type { Ended } from "./desk.ts";
 import { recordText, voteKey } from "./keys.ts";
-import { listFrom } from "./list-text.ts";
+import { listFrom, listText } from "./list-text.ts";
 
 /** A vote that a majority of its list has had on disk. */
 export interface Chosen {
@@ -128,8 +128,7 @@ function observeFailure(observed: Observed, { operation, register, outcome }: En
   const record = recordText(operation);
   if (observed.chosen.some((one) => one.register === register && recordText(one.vote.value) === record))
     return { violation: `"${record}" was reported as ${outcome.kind}, and it is chosen` };
-  // Two swaps of voters may make one list: of those only the first is a record of its own.
-  if (register === VOTERS_REGISTER || observed.failed.includes(record)) return observed;
+  if (observed.failed.includes(record)) return observed;
   return { ...observed, failed: [...observed.failed, record].sort() };
 }
 
@@ -190,8 +189,8 @@ export function observeCertificate(observed: Observed, certified: Chosen): Verdi
 
 /** Voter lists that were committed, so that anybody may learn them. */
 export function listsInForce({ chosen }: Observed): readonly VoterList[] {
-  const texts = chosen
+  const lists = chosen
     .filter(({ register }) => register === VOTERS_REGISTER)
-    .map(({ vote }) => recordText(vote.value));
-  return [...new Set(texts)].map(listFrom);
+    .map(({ vote }) => listFrom(recordText(vote.value)));
+  return [...new Map(lists.map((list) => [listText(list), list])).values()];
 }

@@ -3,7 +3,7 @@
 import type { AcceptorReply, AcceptorRequest } from "../../register/acceptor.ts";
 import type { VoterId } from "../../register/ballot.ts";
 import { describeOutcome } from "../../register/testing/describe.ts";
-import { majorityOf, type VoterList, voterOf } from "../../register/voter-list.ts";
+import { type VoterList, voterOf } from "../../register/voter-list.ts";
 import type { Desk, DeskResult, Ended } from "./desk.ts";
 import { Interner, Memo, SetInterner } from "./interner.ts";
 import { headStartKey, heardKey, listKey, pairsKey, proposerKey, replyKey, requestKey } from "./keys.ts";
@@ -174,14 +174,11 @@ export class Parts {
     return this.#lists.idOf(listKey(list), list);
   }
 
+  /** The newest that was met of this number. Of one way through the states there is one. */
   listOfNumber(number: number): VoterList {
     const list = this.#byNumber.get(number);
     if (list === undefined) throw new Error(`bug: list ${number} was never in force`);
     return list;
-  }
-
-  majorityOf(list: number): number {
-    return majorityOf(this.listOfNumber(list));
   }
 
   list(id: number): VoterList {

@@ -70,6 +70,14 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...BASE,
+    name: "voters-duel",
+    text: "two changes of voters at once: one is the second list",
+    tasks: { a: [task("+d")], b: [task("-c")] },
+    rounds: { b: 2 },
+    attempts: { a: 1, b: 1 },
+  },
+  {
+    ...BASE,
     name: "delete",
     text: "a swap, a deletion, a swap: the epoch goes on; and a read",
     tasks: { a: [task("swap"), task("delete"), task("swap")], b: [task("read")] },
@@ -150,10 +158,12 @@ export const LARGE_SCENARIOS: readonly Scenario[] = [
   },
   {
     ...BASE,
-    name: "large-voters-3-4",
-    text: "a fourth voter, the list settled, and a swap by a proposer that goes by either",
+    name: "large-voters-duel",
+    text: "two changes of voters at once, one of them settled, and a swap",
+    voters: "ab",
     committedBy: "ab",
-    tasks: { a: [task("+d"), task("settle")], b: [task("swap")] },
+    tasks: { a: [task("+c"), task("settle")], b: [task("-a"), task("swap")] },
+    rounds: { b: 2 },
     attempts: { a: 1, b: 1 },
   },
 ];

@@ -113,7 +113,9 @@ export function ask(seat: Seat, { desk, id, request, isAwaited }: Asked, rules: 
 
 function leavesAtOnce(seat: Seat, changed: Seat, request: AcceptorRequest, { broken }: SeatRules): boolean {
   if (broken.has("unsynced-acceptor")) return true;
-  if (broken.has("unsynced-promise") && request.kind === "prepare") return true;
+  const { register } = request;
+  const hasVoteOnDisk = seat.disk.get(register)?.accepted === seat.memory.get(register)?.accepted;
+  if (broken.has("unsynced-promise") && request.kind === "prepare" && hasVoteOnDisk) return true;
   const isUnchanged = changed === seat;
   return isUnchanged && (broken.has("unsynced-read") || seat.memory === seat.disk);
 }
