@@ -29,7 +29,7 @@ export interface Exploration {
   readonly violation: Violation | null;
 }
 
-export interface Violation {
+interface Violation {
   readonly text: string;
   /** Moves to it, the fewest there are. */
   readonly depth: number;

@@ -18,7 +18,7 @@ export function recordText({ record }: Pick<RegisterValue, "record">): string {
 }
 
 /** `1 1.a a1`: epoch, origin, record. */
-export function valueKey(value: RegisterValue): string {
+function valueKey(value: RegisterValue): string {
   return `${value.epoch} ${shortBallot(value.origin)} ${recordText(value)}`;
 }
 

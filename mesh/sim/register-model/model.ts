@@ -3,27 +3,17 @@
 
 import { showRegisters } from "../../register/settle.ts";
 import { idOf, listOf } from "../../register/testing/voters.ts";
+import { type DeskSteps, localEdges } from "./acts.ts";
 import type { BreakName } from "./breaks.ts";
 import { Consequences } from "./consequences.ts";
-import {
-  beginOperation,
-  type DeskRules,
-  type Ended,
-  giveUp,
-  hear,
-  hearRegisters,
-  learn,
-  mayBegin,
-  plannedOperation,
-  restart,
-  ring,
-  settle,
-} from "./desk.ts";
+import { type DeskRules, type Ended, mayBegin } from "./desk.ts";
+import { beginOperation, giveUp, hear, hearRegisters, learn, restart, ring, settle } from "./desk-steps.ts";
+import { plannedOperation } from "./desk-tasks.ts";
 import { Fingerprint } from "./fingerprint.ts";
 import { recordText } from "./keys.ts";
 import { Layout, type State } from "./layout.ts";
 import type { Move } from "./move.ts";
-import { type DeskEdge, type DeskSteps, Parts, type SeatEdge } from "./parts.ts";
+import { type DeskEdge, Parts, type SeatEdge } from "./parts.ts";
 import { prologueOf } from "./prologue.ts";
 import { lettersOf, type Scenario, voterClasses } from "./scenario.ts";
 import { adopt, ask, crashSeat, loseDisk, type SeatRules, syncSeat } from "./seat.ts";
@@ -215,7 +205,7 @@ export class Model {
   #actOnce(state: State, at: number, replies: readonly number[]): void {
     const steps = this.#deskSteps[at];
     if (steps === undefined) return;
-    for (const { edge, step } of this.parts.localEdges(state[at] ?? 0, replies, steps))
+    for (const { edge, step } of localEdges(this.parts, state[at] ?? 0, { replies, steps }))
       this.#takeDesk(state, edge, { kind: "act", desk: at, steps: [step] });
   }
 

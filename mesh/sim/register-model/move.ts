@@ -1,6 +1,6 @@
 // Move: one thing that happens, by the numbers of who takes part.
 
-import type { LocalStep } from "./parts.ts";
+import type { LocalStep } from "./acts.ts";
 
 export type Move =
   /** `give-up-begin`: and begins the next operation. */

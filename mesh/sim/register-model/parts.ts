@@ -2,8 +2,8 @@
 
 import type { AcceptorReply, AcceptorRequest } from "../../register/acceptor.ts";
 import type { VoterId } from "../../register/ballot.ts";
-import { describeOutcome } from "../../register/testing/describe.ts";
 import { type VoterList, voterOf } from "../../register/voter-list.ts";
+import { type Acts, type DeskSteps, findActs } from "./acts.ts";
 import type { Desk, DeskResult, Ended } from "./desk.ts";
 import { Interner, Memo, SetInterner } from "./interner.ts";
 import { headStartKey, heardKey, listKey, pairsKey, proposerKey, replyKey, requestKey } from "./keys.ts";
@@ -48,29 +48,9 @@ export interface DeskEdge {
   readonly endedId: number;
 }
 
-/** What a desk hears, or that its timer rings. */
-export type LocalStep = "timer" | { readonly seat: number; readonly reply: number };
-
-/** Steps of one desk up to one that others see, or that ends its operation. */
-export interface ActEdge {
-  readonly edge: DeskEdge;
-  readonly steps: readonly LocalStep[];
-}
-
-export interface Acts {
-  readonly edges: readonly ActEdge[];
-  readonly cuts: number;
-}
-
 export interface SeatEdge {
   readonly seat: number;
   readonly leaving: readonly { readonly desk: number; readonly request: number; readonly reply: number }[];
-}
-
-/** The real code, with the desk's rules. */
-export interface DeskSteps {
-  readonly ring: (desk: Desk) => DeskResult;
-  readonly hear: (desk: Desk, seat: number, reply: AcceptorReply) => DeskResult;
 }
 
 /** What a desk may be told, as the second number of its memo. Answers come after these: `+ seat + seats * reply`. */
@@ -80,9 +60,7 @@ const FLOORS_FROM = 4;
 const FLOORS_MAX = 60;
 const LISTS_FROM = FLOORS_FROM + FLOORS_MAX;
 const LISTS_MAX = 64;
-const SHOWS_FROM = LISTS_FROM + LISTS_MAX;
-const SHOWS_MAX = 8_192;
-const REPLIES_FROM = SHOWS_FROM + SHOWS_MAX;
+const REPLIES_FROM = LISTS_FROM + LISTS_MAX;
 
 export interface PartsOptions {
   readonly voters: readonly VoterId[];
@@ -218,6 +196,7 @@ export class Parts {
   }
 
   listEdge(id: number, list: number, step: (desk: Desk) => DeskResult): DeskEdge | "cut" | null {
+    if (list >= LISTS_MAX) throw new Error(`bug: ${list} lists`);
     return this.#deskEdge(id, LISTS_FROM + list, step);
   }
 
@@ -232,46 +211,7 @@ export class Parts {
   /** `replies`: the sets of answers that wait for the desk, by seat. */
   acts(id: number, replies: readonly number[], steps: DeskSteps): Acts {
     const waiting = this.#textId(replies.join(" "));
-    return this.#acts.get(id, waiting, () => this.#findActs(id, replies, steps));
-  }
-
-  /**
-   * Answers wait as long as the desk's turn lasts, and hearing one is seen by nobody: so each way of hearing some of them is looked at
-   * only once it has led to something, as one step.
-   */
-  #findActs(id: number, replies: readonly number[], steps: DeskSteps): Acts {
-    const found = new Map<string, ActEdge>();
-    const met = new Set([id]);
-    let cuts = 0;
-    const ways: { readonly desk: number; readonly steps: readonly LocalStep[] }[] = [{ desk: id, steps: [] }];
-    const take = (edge: DeskEdge | "cut" | null, way: readonly LocalStep[]): void => {
-      if (edge === "cut") cuts += 1;
-      else if (edge !== null && (edge.isNewTurn || edge.ended !== null)) {
-        const key = `${edge.desk} ${edge.ended === null ? "" : describeOutcome(edge.ended.outcome, null)}`;
-        if (!found.has(key)) found.set(key, { edge, steps: way });
-      } else if (edge !== null && !met.has(edge.desk)) {
-        met.add(edge.desk);
-        ways.push({ desk: edge.desk, steps: way });
-      }
-    };
-    for (const { desk, steps: way } of ways)
-      for (const { edge, step } of this.localEdges(desk, replies, steps)) take(edge, [...way, step]);
-    return { edges: [...found.values()], cuts };
-  }
-
-  /** Each step that the desk can make alone. */
-  localEdges(
-    id: number,
-    replies: readonly number[],
-    steps: DeskSteps,
-  ): readonly { readonly step: LocalStep; readonly edge: DeskEdge | "cut" | null }[] {
-    const heard = replies.flatMap((set, seat) =>
-      this.sets.get(set).map((reply) => {
-        const step = { seat, reply };
-        return { step, edge: this.replyEdge(id, step, (desk) => steps.hear(desk, seat, this.reply(reply))) };
-      }),
-    );
-    return [{ step: "timer", edge: this.aloneEdge(id, "timer", steps.ring) }, ...heard];
+    return this.#acts.get(id, waiting, () => findActs(this, id, { replies, steps }));
   }
 
   /** Not remembered: it is rare. */

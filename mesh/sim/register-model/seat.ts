@@ -30,7 +30,7 @@ export interface Cast {
 }
 
 /** A reply on its way to the proposer's desk, if that still waits for an answer to this request. */
-export interface Leaving {
+interface Leaving {
   readonly desk: number;
   /** The number of the request. */
   readonly request: number;

@@ -3,12 +3,12 @@
 import type { AcceptorRequest } from "../../register/acceptor.ts";
 import type { Proposer } from "../../register/proposer.ts";
 import { describeOutcome, describeReply, describeRequest } from "../../register/testing/describe.ts";
+import type { LocalStep } from "./acts.ts";
 import type { Desk, Ended } from "./desk.ts";
-import { listText } from "./list-text.ts";
 import type { State } from "./layout.ts";
+import { listText } from "./list-text.ts";
 import type { Model } from "./model.ts";
 import type { Move } from "./move.ts";
-import type { LocalStep } from "./parts.ts";
 
 export interface Step {
   readonly before: State;
