@@ -86,7 +86,7 @@ test.each<[string, Scenario]>([
 test(
   "an acceptor that syncs in one step with its answer shows all that one shows which crashes in between",
   () => {
-    const scenario = { ...SMALL, tasks: { a: [task("swap")], b: [task("swap")] }, rounds: { b: 2 } };
+    const scenario = { ...SMALL, tasks: { a: [task("swap")], b: [task("swap")] } };
     const crashing = everything(new Model({ ...scenario, crashes: 1 }));
     expect(everything(new Model(scenario)).seen).toEqual(crashing.seen);
   },
