@@ -78,6 +78,14 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     ...BASE,
+    name: "read-between",
+    text: "a head start that a read in between leaves as it is, and a swap of somebody else",
+    tasks: { a: [task("swap"), task("read"), task("swap")], b: [task("swap")] },
+    rounds: { b: 2 },
+    attempts: { a: 1, b: 1 },
+  },
+  {
+    ...BASE,
     name: "delete",
     text: "a swap, a deletion, a swap: the epoch goes on; and a read",
     tasks: { a: [task("swap"), task("delete"), task("swap")], b: [task("read")] },
@@ -147,6 +155,13 @@ export const LARGE_SCENARIOS: readonly Scenario[] = [
     text: "two swaps and one, two ballots each",
     tasks: { a: [task("swap"), task("swap")], b: [task("swap")] },
     attempts: { a: 2, b: 2 },
+  },
+  {
+    ...BASE,
+    name: "large-reads",
+    text: "a swap, a read and a swap, and two reads",
+    tasks: { a: [task("swap"), task("read"), task("swap")], b: [task("read"), task("read")] },
+    attempts: { a: 1, b: 2 },
   },
   {
     ...BASE,

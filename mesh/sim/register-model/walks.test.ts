@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CommittedValue } from "../../register/proposer-face.ts";
 import {
   describeNotLinearizable,
@@ -31,6 +31,9 @@ const WALKS = 20;
 const MOVES_MAX = 500;
 /** Of the moves that are a fault. */
 const FAULT_SHARE = 0.02;
+
+/** Says that it hangs, not that it is slow. */
+vi.setConfig({ testTimeout: 60_000 });
 
 describe("A walk by chance", () => {
   it("is linearizable", () => {
