@@ -149,6 +149,7 @@ const BREAKS: Readonly<Record<BreakName, Break>> = {
       committedBy: "ab",
       tasks: { a: [task("+d"), task("+e")], b: [task("read")] },
     },
+    also: ["early-second-voter-change"],
   },
   "settle-unasked": {
     text: "a list is settled with the registers of one voter, not of a majority",
