@@ -1,7 +1,7 @@
 // The register model's command line. Exit codes: 0 `one-register` holds in all that was looked at · 1 it does not · 2 usage.
 
-import { parseArgs } from "node:util";
-import { messageOf } from "../../result.ts";
+import type { parseArgs } from "node:util";
+import { intOf, parseOptions, UsageError } from "../command-line.ts";
 import { BREAK_NAMES, breakOf, isBreakName } from "./breaks.ts";
 import type { Exploration, ExploreOptions } from "./explore.ts";
 import { describeExploration, describeTotal } from "./report.ts";
@@ -11,8 +11,6 @@ import { LARGE_SCENARIOS, SCENARIOS } from "./scenarios.ts";
 
 const VOTERS = "abcdefg";
 const PLAIN_TASKS = ["swap", "read", "delete", "guess", "recommit"] as const;
-
-class UsageError extends Error {}
 
 const ARGS = {
   options: {
@@ -39,19 +37,11 @@ interface Command {
 }
 
 function parseCommand(args: readonly string[]): Command | "help" {
-  const values = parse(args);
+  const values = parseOptions(ARGS, args);
   if (values.help === true) return "help";
   const depthMax = values.depth === undefined ? null : intOf("depth", values.depth, [0, 1_000]);
   const jobs = chosen(values).map(({ scenario, broken }) => ({ scenario, broken, depthMax }));
   return { jobs, isJson: values.json === true };
-}
-
-function parse(args: readonly string[]): Values {
-  try {
-    return parseArgs({ ...ARGS, args: [...args] }).values;
-  } catch (error) {
-    throw new UsageError(messageOf(error));
-  }
 }
 
 function chosen(values: Values): readonly Omit<ExploreOptions, "depthMax">[] {
@@ -104,12 +94,6 @@ function tasksOf(text: string): readonly Task[] {
       throw new UsageError(`--tasks: "${word}" is none of ${PLAIN_TASKS.join(", ")} (with a comma between)`);
     return { kind };
   });
-}
-
-function intOf(name: string, text: string, [min, max]: readonly [number, number]): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`--${name}: "${text}" is not a whole number from ${min} to ${max}`);
 }
 
 function help(): string {
