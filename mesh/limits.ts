@@ -169,6 +169,12 @@ export const LEAVE_MS: number = 300;
 export const LAG_DOUBT_MS: number = 250;
 /** Accusations remembered, of all by all: a partition of a thousand in halves makes some tens of thousands. */
 export const ACCUSATIONS_MAX: number = 100_000;
+/** More voters make each commit slower and outlive no more than seven do: three may fail. */
+export const VOTERS_MAX: number = 7;
+/** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
+export const REGISTER_RESEND_MS: number = 200;
+/** One rank's wait after a lost duel: longer than a commit takes on a disk of some milliseconds, so that the winner is done. */
+export const DUEL_SLOT_MS: number = 15;
 /** Between two looks at what the snapshot lacks: about how old the state is that a crash leaves. Less costs more syncs of the disk. */
 export const SNAPSHOT_INTERVAL_MS: number = 250;
 /** Entries in one transaction of the snapshot, but for its last owner, whose state is never cut. */
