@@ -132,6 +132,8 @@ export const LAG_DOUBT_MS: number = 250;
 export const ACCUSATIONS_MAX: number = 100_000;
 /** More voters make each commit slower and outlive no more than seven do: three may fail. */
 export const VOTERS_MAX: number = 7;
+/** `app/` and a name, `names`, `voters`. */
+export const REGISTER_NAME_CHARS_MAX: number = 64;
 /** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
 export const REGISTER_RESEND_MS: number = 200;
 /** One rank's wait after a lost duel: longer than a commit takes on a disk of some milliseconds, so that the winner is done. */
