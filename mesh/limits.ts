@@ -55,6 +55,8 @@ export const LEARN_MS: number = 1_000;
 export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
 /** How fine the age of tombstones is known. */
 export const COMPACTION_INTERVAL_MS: number = 10 * 60 * 1_000;
+/** A peer id of an Ed25519 key has 52. */
+export const OWNER_CHARS_MAX: number = 128;
 /** A cluster's id: the peer id of its root key has 52. */
 export const CLUSTER_ID_CHARS_MAX: number = 64;
 /** A member's name for a service or a topic. */

@@ -163,6 +163,19 @@ function readSignature(fields: unknown): readonly [VoterId, Uint8Array] {
   return signed;
 }
 
+/** As an acceptor keeps it. */
+export function encodeVote(vote: Vote): Uint8Array {
+  return packValue(voteFields(vote));
+}
+
+export function decodeVote(bytes: Uint8Array): Result<Vote> {
+  try {
+    return ok(readVote(unpackValue(bytes)));
+  } catch (error) {
+    return fail(error instanceof WireError ? error.message : "vote: not msgpack");
+  }
+}
+
 // --- parts
 
 function ballotFields({ round, proposer }: Ballot): readonly unknown[] {
