@@ -109,9 +109,9 @@ function accept(
   { register, ballot, value, next }: Extract<AcceptorRequest, { kind: "accept" }>,
 ): AcceptorStep {
   const { promised, accepted } = slot;
-  if (accepted !== null && accepted.list === list.number && isSameBallot(accepted.ballot, ballot)) {
+  if (accepted !== null && isSameBallot(accepted.ballot, ballot)) {
     if (!isSameValue(accepted.value, value)) return { reply: { kind: "nack", code: "second-value" }, slot };
-    return { reply: { kind: "accepted", vote: accepted, promised }, slot };
+    if (accepted.list === list.number) return { reply: { kind: "accepted", vote: accepted, promised }, slot };
   }
   if (compareBallots(ballot, promised) < 0) return outdated(slot);
   const reason = refusal(register, value.record);

@@ -4,7 +4,7 @@
 import type { OwnerId } from "../core/ids.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { type Ballot, isSameBallot, type VoterId } from "./ballot.ts";
-import type { RegisterValue } from "./value.ts";
+import { isSameValue, type RegisterValue } from "./value.ts";
 import { majorityOf, type VoterList, voterOf } from "./voter-list.ts";
 
 /** `app/hello`, `names`, `voters`. */
@@ -70,10 +70,13 @@ export function certify(
   { isMixed = false }: { readonly isMixed?: boolean } = {},
 ): { readonly value: RegisterValue; readonly certificate: Certificate } | null {
   for (const { ballot, value } of votes.values()) {
-    const agreeing = [...votes].filter(([voter, vote]) => {
-      const isCounted = vote.list === list.number && voterOf(list, voter) !== undefined;
-      return isCounted && (isMixed ? vote.value.epoch === value.epoch : isSameBallot(vote.ballot, ballot));
-    });
+    const agrees = (vote: Vote): boolean =>
+      isMixed
+        ? vote.value.epoch === value.epoch
+        : isSameBallot(vote.ballot, ballot) && isSameValue(vote.value, value);
+    const agreeing = [...votes].filter(
+      ([voter, vote]) => vote.list === list.number && voterOf(list, voter) !== undefined && agrees(vote),
+    );
     if (agreeing.length < majorityOf(list)) continue;
     const signatures = new Map(agreeing.map(([voter, vote]) => [voter, vote.signature]));
     return { value, certificate: { list: list.number, ballot, signatures } };
@@ -81,7 +84,10 @@ export function certify(
   return null;
 }
 
-/** Why a certificate proves nothing here. `unknown-list`: fetch that list, then ask again. */
+/**
+ * Why a certificate proves nothing here. `unknown-list`: it names a later list than the one given: fetch that, then ask again.
+ * `former-list`: an earlier one: it was true of that.
+ */
 export type CertificateFault =
   | "unknown-list"
   | "former-list"
@@ -102,7 +108,9 @@ export function checkCertificate(
   list: VoterList,
   { hash, verify }: Pick<RegisterCrypto, "hash" | "verify">,
 ): Result<null, CertificateFault> {
-  if (certificate.list !== list.number) return fail("unknown-list");
+  if (certificate.list !== list.number) {
+    return fail(certificate.list > list.number ? "unknown-list" : "former-list");
+  }
   const { ballot, signatures } = certificate;
   if (signatures.size < majorityOf(list)) return fail("too-few-signatures");
   for (const [id, signature] of signatures) {

@@ -27,7 +27,8 @@ export interface CommittedValue {
  * - `conflict`: another swap was first; `current` is what stands; null: nothing ever did. Nothing of ours was or will be committed.
  * - `read`: what stands; null: the register never was.
  * - `unknown`: it may have been committed, or may be yet. Read before the next swap.
- * - `unavailable`: no majority answered; `missing` are those that did not. Nothing of ours will be committed.
+ * - `unavailable`: given up before anything was proposed; `missing` are the voters that have not answered since it asked last;
+ *   none: others were quicker each time. Nothing of ours will be committed.
  * - `refused`: voters cannot take it, as `reason` says. Nothing of ours will be committed.
  */
 export type Outcome =
@@ -58,7 +59,7 @@ export type ProposerInput =
 export type ProposerEffect =
   /** Answer with `reserved`: rounds above this one. */
   | { readonly kind: "reserve"; readonly turn: number; readonly above: number }
-  /** Lost or repeated at will. Its answer comes back with `turn`. */
+  /** Lost or repeated at will. Its answer comes back with `turn`, to this operation alone: others count their turns from 1 too. */
   | { readonly kind: "send"; readonly to: VoterId; readonly turn: number; readonly request: AcceptorRequest }
   | { readonly kind: "schedule"; readonly turn: number; readonly delayMs: number }
   /** A voter goes by this list or a newer one: fetch it, answer with `list`. */

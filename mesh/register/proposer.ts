@@ -66,6 +66,8 @@ export interface Proposer {
   readonly losses: number;
   /** What we have asked anybody to accept of our own; null: nothing, and nothing of ours can be chosen. */
   readonly proposed: Ballot | null;
+  /** Who said anything since the newest phase that asks began. */
+  readonly heard: ReadonlySet<VoterId>;
 }
 
 type Stepped = readonly [Proposer, readonly ProposerEffect[]];
@@ -81,6 +83,7 @@ export function begin(options: ProposerOptions): Stepped {
     seenRound: headStart?.ballot.round ?? 0,
     losses: 0,
     proposed: null,
+    heard: new Set(),
   };
   if (operation.kind === "read") return query(fresh);
   return reserve(fresh, headStart?.list === list.number ? headStart : null);
@@ -98,10 +101,12 @@ export function advance(proposer: Proposer, input: ProposerInput, deps: Proposer
       return input.turn === proposer.turn ? reserved(proposer, input) : [proposer, []];
     case "timer":
       return input.turn === proposer.turn ? rang(proposer, deps) : [proposer, []];
-    case "reply":
-      if (input.turn !== proposer.turn || voterOf(proposer.list, input.from) === undefined)
-        return [proposer, []];
-      return replied(proposer, input.from, input.reply, deps);
+    case "reply": {
+      if (voterOf(proposer.list, input.from) === undefined) return [proposer, []];
+      const heard = hear(proposer, input.from);
+      // A late answer says only that its voter is there.
+      return input.turn === proposer.turn ? replied(heard, input.from, input.reply, deps) : [heard, []];
+    }
   }
 }
 
@@ -116,7 +121,8 @@ export function describeProposer({ options, phase, list, turn, nacks }: Proposer
 // --- phases
 
 function enter(proposer: Proposer, phase: Phase): Proposer {
-  return { ...proposer, phase, turn: proposer.turn + 1, nacks: new Map() };
+  const heard = "answers" in phase ? new Set<VoterId>() : proposer.heard;
+  return { ...proposer, phase, turn: proposer.turn + 1, nacks: new Map(), heard };
 }
 
 function query(proposer: Proposer): Stepped {
@@ -175,11 +181,9 @@ function nothing({ proposed }: Proposer, ending: Ending): Outcome {
   return { kind: ending === "read" ? "read" : "conflict", current: null };
 }
 
-function abandoned({ proposed, list, phase }: Proposer): Outcome {
+function abandoned({ proposed, list, heard }: Proposer): Outcome {
   if (proposed !== null) return { kind: "unknown" };
-  const answered: ReadonlyMap<VoterId, unknown> = "answers" in phase ? phase.answers : new Map();
-  const missing = list.voters.map(({ id }) => id).filter((id) => !answered.has(id));
-  return { kind: "unavailable", missing };
+  return { kind: "unavailable", missing: list.voters.map(({ id }) => id).filter((id) => !heard.has(id)) };
 }
 
 // --- questions
@@ -211,13 +215,14 @@ function requestOf({ options: { register }, list: { number }, phase }: Proposer)
 }
 
 function rang(proposer: Proposer, deps: ProposerDeps): Stepped {
-  const { phase, nacks } = proposer;
+  const { phase, nacks, list } = proposer;
   if (phase.kind === "backing-off") return reserve(proposer, null);
-  if (phase.kind === "querying" && phase.answers.size >= majorityOf(proposer.list)) {
+  if (phase.kind === "querying" && phase.answers.size >= majorityOf(list)) {
     return reserve(proposer, null);
   }
-  const isOutdated = [...nacks.values()].some(({ code }) => code === "outdated");
-  if (isOutdated && "ballot" in phase) return backOff(proposer, deps);
+  if (hasNack(proposer, "outdated")) return backOff(proposer, deps);
+  // The others were heard, or had their time.
+  if (isRefusedForGood(proposer)) return end(proposer, { kind: "unknown" });
   // Those that did not know our list may know it by now.
   return asked({ ...proposer, nacks: new Map([...nacks].filter(([, { code }]) => code !== "unknown-list")) });
 }
@@ -232,6 +237,11 @@ function backOff(proposer: Proposer, { random }: ProposerDeps): Stepped {
 }
 
 // --- answers
+
+function hear(proposer: Proposer, from: VoterId): Proposer {
+  if (proposer.heard.has(from)) return proposer;
+  return { ...proposer, heard: new Set([...proposer.heard, from]) };
+}
 
 function replied(proposer: Proposer, from: VoterId, reply: AcceptorReply, deps: ProposerDeps): Stepped {
   const { phase } = proposer;
@@ -269,13 +279,15 @@ function read(proposer: Proposer, answers: ReadonlyMap<VoterId, Vote | null>, de
   const { list, options } = proposer;
   const asking = { ...proposer, phase: { kind: "querying", answers } } as const;
   const empty = [...answers.values()].filter((vote) => vote === null).length;
-  if (empty >= majorityOf(list)) return end(asking, { kind: "read", current: null });
+  // It used nothing up, so what was promised to us still is.
+  const { headStart } = options;
+  if (empty >= majorityOf(list)) return end(asking, { kind: "read", current: null }, headStart);
   const signed = [...answers].filter(
     (answer): answer is [VoterId, Vote] =>
       answer[1] !== null && deps.isSigned(options.register, answer[0], answer[1]),
   );
   const current = certify(new Map(signed), list, deps);
-  if (current !== null) return end(asking, { kind: "read", current });
+  if (current !== null) return end(asking, { kind: "read", current }, headStart);
   return answers.size < list.voters.length ? [asking, []] : reserve(asking, null);
 }
 
@@ -324,14 +336,27 @@ function refused(proposer: Proposer, from: VoterId, nack: Nack, deps: ProposerDe
   const seenRound =
     nack.code === "outdated" ? Math.max(proposer.seenRound, nack.promised.round) : proposer.seenRound;
   const noted = { ...proposer, seenRound, nacks: new Map([...proposer.nacks, [from, nack]]) };
-  if (list.voters.length - noted.nacks.size >= majorityOf(list)) return [noted, []];
-  const codes = [...noted.nacks.values()];
-  if (codes.some(({ code }) => code === "outdated")) return backOff(noted, deps);
+  if (!isRefused(noted)) return [noted, []];
+  if (hasNack(noted, "outdated")) return backOff(noted, deps);
   // Repeated by the timer: they fetch the list.
-  if (codes.some(({ code }) => code === "unknown-list")) return [noted, []];
-  // As long as anybody may take what we proposed, nothing is certain: others are heard first.
+  if (hasNack(noted, "unknown-list")) return [noted, []];
+  // As long as anybody may take what we proposed, nothing is certain: others are heard first, until the timer.
   if (noted.proposed !== null && noted.nacks.size < list.voters.length) return [noted, []];
   return end(noted, isUntaken(noted) ? refusal(noted) : { kind: "unknown" });
+}
+
+/** So many that those who are left are no majority. */
+function isRefused({ list, nacks }: Proposer): boolean {
+  return list.voters.length - nacks.size < majorityOf(list);
+}
+
+/** And asking again will not change that. */
+function isRefusedForGood(proposer: Proposer): boolean {
+  return isRefused(proposer) && !hasNack(proposer, "outdated") && !hasNack(proposer, "unknown-list");
+}
+
+function hasNack({ nacks }: Proposer, code: Nack["code"]): boolean {
+  return nacks.values().some((nack) => nack.code === code);
 }
 
 /** All voters refused all that we ever proposed. */

@@ -34,7 +34,7 @@ export function decodeValue(bytes: Uint8Array): Result<RegisterValue> {
     const proposer = reader.text("proposer", 16);
     const record = reader.bytes("record", ENTRY_VALUE_BYTES_MAX);
     reader.end();
-    reader.require(epoch > 0 && isVoterId(proposer), "epoch or proposer");
+    reader.require(epoch > 0 && round > 0 && isVoterId(proposer), "epoch or origin");
     return ok({ epoch, origin: { round, proposer: voterId(proposer) }, record, encoded: bytes });
   } catch (error) {
     return fail(error instanceof WireError ? error.message : "register value: not msgpack");

@@ -71,10 +71,23 @@ function removed({ voters }: VoterList, id: VoterId): Result<readonly Voter[]> {
 
 /** Whether `next` may follow: the same set with one voter more or less, or the same list, settled. */
 export function follows(next: VoterList, list: VoterList): boolean {
+  if (!isSound(next)) return false;
   if (next.number === list.number) return next.isSettled && isSameSet(next, list);
   if (next.number !== list.number + 1 || next.isSettled) return false;
   const [small, large] = next.voters.length < list.voters.length ? [next, list] : [list, next];
   return large.voters.length === small.voters.length + 1 && small.voters.every((voter) => has(large, voter));
+}
+
+/** Somebody is in it, not too many, and nobody twice: who counts twice makes a majority of less than one. */
+function isSound({ voters }: VoterList): boolean {
+  const isDistinct = (of: (voter: Voter) => string) => new Set(voters.map(of)).size === voters.length;
+  const isBounded = voters.length > 0 && voters.length <= VOTERS_MAX;
+  return (
+    isBounded &&
+    isDistinct(({ id }) => id) &&
+    isDistinct(({ owner }) => owner) &&
+    isDistinct(({ name }) => name)
+  );
 }
 
 function isSameSet(left: VoterList, right: VoterList): boolean {
