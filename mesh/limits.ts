@@ -136,6 +136,8 @@ export const ACCUSATIONS_MAX: number = 100_000;
 export const VOTERS_MAX: number = 7;
 /** `app/` and a name, `names`, `voters`. */
 export const REGISTER_NAME_CHARS_MAX: number = 64;
+/** For a peer's word on which voter lists there are. */
+export const VOTER_FETCH_MS: number = 2_000;
 /** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
 export const REGISTER_RESEND_MS: number = 200;
 /** One rank's wait after a lost duel: longer than a commit takes on a disk of some milliseconds, so that the winner is done. */

@@ -5,7 +5,7 @@
 import { ownerId } from "../core/ids.ts";
 import { packValue, unpackValue } from "../core/msgpack.ts";
 import { WireError, WireReader } from "../core/wire-reader.ts";
-import { COUNTER_MAX, ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
+import { ENTRY_VALUE_BYTES_MAX } from "../limits.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { checkCertificate, type RegisterCrypto } from "./certificate.ts";
 import type { CommittedValue } from "./proposer-face.ts";
