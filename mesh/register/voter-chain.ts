@@ -89,6 +89,8 @@ export class VoterChain {
   readonly #crypto: Pick<RegisterCrypto, "hash" | "verify">;
   /** From the last that the root key signed; each with the list that it put in force. */
   #links: readonly VoterLink[] = [];
+  /** The list before a root link: it proves nothing of the next, but what was committed under it was. */
+  #before: VoterList | undefined;
 
   /** `cluster`: its id is the root key's peer id. */
   constructor(cluster: string, crypto: Pick<RegisterCrypto, "hash" | "verify">) {
@@ -108,7 +110,8 @@ export class VoterChain {
 
   /** The list of that number, if it is in force or the one before it; undefined: older, or not known. */
   listOf(number: number): VoterList | undefined {
-    return this.#links.findLast(({ list }) => list.number === number)?.list;
+    const known = this.#links.findLast(({ list }) => list.number === number)?.list;
+    return known ?? (this.#before?.number === number ? this.#before : undefined);
   }
 
   learn(link: VoterLink): LinkVerdict {
@@ -137,6 +140,7 @@ export class VoterChain {
     if (!this.#crypto.verify(ownerId(this.#cluster), statement, link.signature)) {
       return { kind: "refused", reason: "the cluster's root key did not sign it" };
     }
+    this.#before = this.list;
     this.#links = [link];
     return { kind: "adopted" };
   }
