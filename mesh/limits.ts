@@ -136,6 +136,10 @@ export const ACCUSATIONS_MAX: number = 100_000;
 export const VOTERS_MAX: number = 7;
 /** `app/` and a name, `names`, `voters`. */
 export const REGISTER_NAME_CHARS_MAX: number = 64;
+/** For a commit: some tens of round trips to the far side of the world, or of syncs of a bad disk. After it its outcome is unknown. */
+export const REGISTER_SWAP_MS: number = 5_000;
+/** For a read at a majority. */
+export const REGISTER_READ_MS: number = 3_000;
 /** For a peer's word on which voter lists there are. */
 export const VOTER_FETCH_MS: number = 2_000;
 /** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
