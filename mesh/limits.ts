@@ -73,6 +73,8 @@ export const LEARN_LOOK_MS: number = 50;
 export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
 /** How fine the age of tombstones is known. */
 export const COMPACTION_INTERVAL_MS: number = 10 * 60 * 1_000;
+/** A peer id of an Ed25519 key has 52. */
+export const OWNER_CHARS_MAX: number = 128;
 /** A cluster's id: the peer id of its root key has 52. */
 export const CLUSTER_ID_CHARS_MAX: number = 64;
 /** A member's name for a service or a topic. */
@@ -171,6 +173,14 @@ export const LAG_DOUBT_MS: number = 250;
 export const ACCUSATIONS_MAX: number = 100_000;
 /** More voters make each commit slower and outlive no more than seven do: three may fail. */
 export const VOTERS_MAX: number = 7;
+/** `app/` and a name, `names`, `voters`. */
+export const REGISTER_NAME_CHARS_MAX: number = 64;
+/** For a commit: some tens of round trips to the far side of the world, or of syncs of a bad disk. After it its outcome is unknown. */
+export const REGISTER_SWAP_MS: number = 5_000;
+/** For a read at a majority. */
+export const REGISTER_READ_MS: number = 3_000;
+/** For a peer's word on which voter lists there are. */
+export const VOTER_FETCH_MS: number = 2_000;
 /** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
 export const REGISTER_RESEND_MS: number = 200;
 /** One rank's wait after a lost duel: longer than a commit takes on a disk of some milliseconds, so that the winner is done. */

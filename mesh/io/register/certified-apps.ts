@@ -1,0 +1,155 @@
+// CertifiedApps: the desired records in force here, as far as this member knows. A record counts if a majority of the voters
+// signed it, whoever's entry it came in; of an app the highest epoch counts. What cannot be checked yet waits for its voter list.
+
+import type { Logger } from "pino";
+import { type AppName, compareText } from "../../core/ids.ts";
+import { compareVersions, type Version } from "../../core/version.ts";
+import type { Entry, Mesh } from "../../mesh.ts";
+import { APP_PREFIX, appKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
+import { type CertificateFault, checkCertificate, type RegisterCrypto } from "../../register/certificate.ts";
+import type { CommittedValue } from "../../register/proposer-face.ts";
+import { decodeCommitted } from "../../register/register-codec.ts";
+import { fail, ok, type Result } from "../../result.ts";
+import type { VoterDirectory } from "./voter-directory.ts";
+
+/** Why an `app/*` entry was not taken. `stale`: a newer one is held. */
+export type RefusedRecord = CertificateFault | "stale" | "unreadable" | "misnamed";
+
+export interface CertifiedApp extends CommittedApp {
+  readonly committed: CommittedValue;
+}
+
+export interface CertifiedAppsDeps {
+  readonly mesh: Mesh;
+  readonly cluster: string;
+  readonly directory: VoterDirectory;
+  readonly crypto: Pick<RegisterCrypto, "hash" | "verify">;
+  readonly logger: Logger;
+  readonly count: (counter: `refused-record-${RefusedRecord}`) => void;
+}
+
+export class CertifiedApps {
+  readonly #deps: CertifiedAppsDeps;
+  readonly #apps = new Map<AppName, CertifiedApp>();
+  readonly #listeners = new Set<(app: CertifiedApp) => void>();
+  /** By owner and key: what was judged once is not judged again. Bounded by the mesh's store. */
+  readonly #judged = new Map<string, Version>();
+  /** Certified, but not by a release whose records we can read: what they want is not known, which is not that they want nothing. */
+  readonly #unreadable = new Set<string>();
+
+  constructor(deps: CertifiedAppsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes what the store has, and what comes. Returns the way to end that. */
+  start(): () => void {
+    const { mesh, directory } = this.#deps;
+    const ends = [
+      mesh.onChange((change) => this.#takeEntry(change)),
+      // Those of a list that was not known, or not the newest.
+      directory.onAdopted(() => this.#takeAll()),
+    ];
+    this.#takeAll();
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Told of each record that came into force, in the breath in which it did. */
+  onApp(listener: (app: CertifiedApp) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  get(app: AppName): CertifiedApp | undefined {
+    return this.#apps.get(app);
+  }
+
+  /** By name, deleted ones included. */
+  all(): readonly CertifiedApp[] {
+    return [...this.#apps.values()].sort((left, right) => compareText(left.record.app, right.record.app));
+  }
+
+  /** Keys of records that we cannot read. */
+  get unreadable(): ReadonlySet<string> {
+    return this.#unreadable;
+  }
+
+  /** It has a record, but none that we can read. */
+  isUnknown(app: AppName): boolean {
+    return this.#unreadable.has(appKey(app)) && !this.#apps.has(app);
+  }
+
+  /** A record as it came, from whomever. Ok: it is in force, or a newer one is. */
+  take(encoded: Uint8Array): Result<CertifiedApp, RefusedRecord> {
+    const decoded = decodeCommitted(encoded);
+    if (!decoded.ok) return this.#refused("unreadable");
+    const record = decodeAppRecord(decoded.value.value.record);
+    if (!record.ok) return this.#refused("unreadable");
+    return this.#judge({ epoch: decoded.value.value.epoch, record: record.value, committed: decoded.value });
+  }
+
+  #takeAll(): void {
+    for (const entry of this.#deps.mesh.store.list(APP_PREFIX)) this.#takeEntry(entry);
+  }
+
+  #takeEntry({ owner, key, value, version }: Entry): void {
+    if (!key.startsWith(APP_PREFIX) || value === null) return;
+    const slot = `${owner} ${key}`;
+    const judged = this.#judged.get(slot);
+    if (judged !== undefined && compareVersions(judged, version) === 0) return;
+    const taken = this.#takeKeyed(key, value);
+    if (!taken.ok && taken.error === "unknown-list") this.#deps.directory.fetch(owner);
+    else this.#judged.set(slot, version);
+  }
+
+  #takeKeyed(key: string, value: Uint8Array): Result<CertifiedApp, RefusedRecord> {
+    const decoded = decodeCommitted(value);
+    if (!decoded.ok) return this.#refused("unreadable");
+    const record = decodeAppRecord(decoded.value.value.record);
+    if (!record.ok) {
+      this.#unreadable.add(key);
+      return this.#refused("unreadable");
+    }
+    if (appKey(record.value.app) !== key) return this.#refused("misnamed");
+    return this.#judge({ epoch: decoded.value.value.epoch, record: record.value, committed: decoded.value });
+  }
+
+  #judge(offered: CertifiedApp): Result<CertifiedApp, RefusedRecord> {
+    const { app } = offered.record;
+    const held = this.#apps.get(app);
+    if (held !== undefined && !isNewer(offered, held)) {
+      return held.epoch === offered.epoch ? ok(held) : this.#refused("stale");
+    }
+    const fault = this.#faultOf(offered);
+    if (fault !== null) return this.#refused(fault);
+    this.#apps.set(app, offered);
+    this.#unreadable.delete(appKey(app));
+    // The same epoch under a newer voter list changes nothing but its proof.
+    if (held?.epoch !== offered.epoch) for (const listener of this.#listeners) listener(offered);
+    return ok(offered);
+  }
+
+  #faultOf({ record, committed }: CertifiedApp): CertificateFault | null {
+    const { cluster, crypto, directory } = this.#deps;
+    const { list: newest } = directory;
+    const list = directory.listOf(committed.certificate.list);
+    if (newest === undefined || committed.certificate.list > newest.number) return "unknown-list";
+    // Once a list is settled all that counts was committed under it: whom it left out has no say any more.
+    const oldest = newest.number - Number(!newest.isSettled);
+    if (list === undefined || list.number < oldest) return "former-list";
+    const checked = checkCertificate({ cluster, register: appKey(record.app), ...committed }, list, crypto);
+    return checked.ok ? null : checked.error;
+  }
+
+  #refused(why: RefusedRecord): Result<never, RefusedRecord> {
+    this.#deps.count(`refused-record-${why}`);
+    return fail(why);
+  }
+}
+
+/** By epoch; of one epoch by the voter list under which it was committed last. */
+function isNewer(left: CertifiedApp, right: CertifiedApp): boolean {
+  if (left.epoch !== right.epoch) return left.epoch > right.epoch;
+  return left.committed.certificate.list > right.committed.certificate.list;
+}
