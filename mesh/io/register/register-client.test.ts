@@ -6,7 +6,6 @@ import { pino } from "pino";
 import { afterEach, describe, expect, test } from "vitest";
 import { ownerId } from "../../core/ids.ts";
 import type { Mesh } from "../../mesh.ts";
-import type { RegisterCrypto } from "../../register/certificate.ts";
 import type { Outcome } from "../../register/proposer-face.ts";
 import { encodeLink, rootLink, rootStatement } from "../../register/voter-chain.ts";
 import type { Voter } from "../../register/voter-list.ts";
@@ -39,21 +38,16 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function cryptoOf(mesh: Mesh): RegisterCrypto {
-  return { hash: (bytes) => hash("sha256", bytes, "buffer"), ...standInCrypto(mesh.self.owner) };
-}
-
 async function startMember(hub: MemoryHub, name: string, path: string): Promise<Member> {
   const mesh = hub.join({ name, role: "host" });
-  const crypto = cryptoOf(mesh);
+  const { crypto } = mesh;
   const newVoter = hash("sha256", path).slice(0, 16);
   const disk = await AcceptorDisk.open({ path, cluster: CLUSTER, owner: mesh.self.owner, newVoter });
   const shared = { mesh, cluster: CLUSTER, crypto, logger, count: () => undefined };
   const directory = new VoterDirectory(shared);
   directory.start();
-  new VoterSeat({ ...shared, disk, directory, refusal: () => null }).start();
-  const seat = { voter: disk.voter, rounds: (above: number, count: number) => disk.rounds(above, count) };
-  const client = new RegisterClient({ ...shared, directory, seat, random: Math.random });
+  const seat = new VoterSeat({ ...shared, disk, directory, refusal: () => null });
+  const client = new RegisterClient({ ...shared, directory, seat: () => seat, random: Math.random });
   client.start();
   mesh.announce();
   const member = { mesh, disk, client, directory, voter: { id: disk.voter, ...mesh.self } };
