@@ -33,7 +33,7 @@ export interface Register {
   /** Every app as far as this voter knows, by name: committed, but there may be newer. */
   known(): readonly CommittedApp[];
   /** Resolves when `known` holds all that was committed before the call. Rejects when no majority answers. */
-  readAll(signal: AbortSignal): Promise<void>;
+  readAll(): Promise<void>;
   /** Told of each record that this voter came to know, by whomever it was committed. Returns the way to unsubscribe. */
   onCommitted(listener: (committed: CommittedApp) => void): () => void;
   /** Commits `record` if the app's epoch is `expectedEpoch` (0: the app never was). The new epoch is one higher. */

@@ -27,7 +27,7 @@ export function serveRegisterRead({ mesh, apps, register }: RegisterReadDeps): v
     if (!request.ok) throw new Error(`${REGISTER_READ_SERVICE}: ${request.error}`);
     assertHolds(mesh, request.value, from);
     if (!request.value.records) return;
-    await voting.readAll(signal);
+    await voting.readAll();
     const answer = encodeRecord({
       format: 1,
       apps: apps.all().map(({ committed }) => encodeCommitted(committed)),

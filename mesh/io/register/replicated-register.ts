@@ -62,7 +62,7 @@ export class ReplicatedRegister implements Register {
   }
 
   /** Readers who come while one reading runs share the next: its reads begin after they asked. */
-  async readAll(signal: AbortSignal): Promise<void> {
+  readAll(): Promise<void> {
     this.#next ??= (this.#reading ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => {
@@ -70,8 +70,7 @@ export class ReplicatedRegister implements Register {
         this.#next = undefined;
         return this.#readAll();
       });
-    await this.#next;
-    signal.throwIfAborted();
+    return this.#next;
   }
 
   /** Rejects for a record that the voters refuse: a bug of the caller. */

@@ -124,7 +124,8 @@ export class VoterLists {
     const missing: string[] = [];
     const asked = list.voters.map(async (voter) => {
       try {
-        next = showed(next, voter.id, await askRegisters(this.#deps, { voter, list: list.number }, patience));
+        const names = await askRegisters(this.#deps, { voter, list: list.number }, patience);
+        next = showed(next, voter.id, names);
       } catch (error) {
         missing.push(`${voter.name} (${messageOf(error)})`);
       }
