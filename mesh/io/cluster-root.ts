@@ -2,7 +2,8 @@
 
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { rootStatement } from "../register/voter-chain.ts";
+import { encodeLink, rootLink, rootStatement } from "../register/voter-chain.ts";
+import { decodeVoterList } from "../register/voter-list-codec.ts";
 import { fail, messageOf, ok, type Result } from "../result.ts";
 import { writeDurably } from "./durable-file.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -40,13 +41,15 @@ export async function createClusterRoot(folder: string): Promise<Result<ClusterR
 }
 
 /**
- * The signature of the cluster's root key under a voter list, `encoded` by `encodeVoterList`. Fails with what is wrong with the
- * file, or if it is another cluster's key.
+ * The link that begins a chain of voter lists: this one (`encodeVoterList`), signed by the cluster's root key. Fails with what is
+ * wrong with the file, or if it is another cluster's key.
  */
 export async function signVoterList(
   { keyFile, cluster }: { readonly keyFile: string; readonly cluster: string },
-  encoded: Uint8Array,
+  encodedList: Uint8Array,
 ): Promise<Result<Uint8Array>> {
+  const list = decodeVoterList(encodedList);
+  if (!list.ok) return list;
   const { privateKeyFromProtobuf } = await import("@libp2p/crypto/keys");
   const { peerIdFromPrivateKey } = await import("@libp2p/peer-id");
   const { createHeadCrypto } = await import("./head-crypto.ts");
@@ -55,7 +58,8 @@ export async function signVoterList(
     const key = privateKeyFromProtobuf(Buffer.from(text.trim(), "base64"));
     const id = peerIdFromPrivateKey(key).toString();
     if (id !== cluster) return fail(`${keyFile} is the root key of ${id}, not of this cluster, ${cluster}`);
-    return ok(createHeadCrypto(key).sign(rootStatement(cluster, encoded)));
+    const { sign } = createHeadCrypto(key);
+    return ok(encodeLink(rootLink(list.value, (encoded) => sign(rootStatement(cluster, encoded)))));
   } catch (error) {
     return fail(`${keyFile} holds no root key: ${messageOf(error)}`);
   }

@@ -1,7 +1,8 @@
 // StandInVoter: the one voter of a cluster in memory, without an acceptor: it signs what it is given. For tests of those who take
 // records, not of how they come about.
 
-import { ownerId } from "../core/ids.ts";
+import { type MemberName, ownerId } from "../core/ids.ts";
+import type { HostRegisters } from "../io/register/registers.ts";
 import type { Mesh } from "../mesh.ts";
 import { type AppRecord, appKey, encodeAppRecord } from "../records/app.ts";
 import { voterId } from "../register/ballot.ts";
@@ -59,4 +60,15 @@ export class StandInVoter {
       certificate: { list: LIST, ballot, signatures: new Map([[VOTER, signature]]) },
     });
   }
+}
+
+/** Puts real voters in force, as the root key of `STAND_IN_CLUSTER` does, at the host that is given. */
+export async function nameStandInVoters(at: HostRegisters, names: readonly MemberName[]): Promise<void> {
+  const { signal } = new AbortController();
+  const list = await at.planList(names, signal);
+  if (!list.ok) throw new Error(list.error);
+  const { sign } = standInCrypto(ownerId(STAND_IN_CLUSTER));
+  const link = rootLink(list.value, (encoded) => sign(rootStatement(STAND_IN_CLUSTER, encoded)));
+  const installed = await at.install(encodeLink(link), signal);
+  if (!installed.ok) throw new Error(installed.error);
 }

@@ -112,7 +112,7 @@ export class CertifiedApps {
     const fault = this.#faultOf(key, committed);
     if (fault !== null) return this.#refused(fault);
     const record = decodeAppRecord(committed.value.record);
-    if (!record.ok) this.#unreadable.add(key);
+    if (!record.ok) this.#cannotRead(key, record.error);
     if (!record.ok || appKey(record.value.app) !== key) {
       return this.#refused(record.ok ? "misnamed" : "unreadable");
     }
@@ -135,6 +135,12 @@ export class CertifiedApps {
     if (list === undefined || list.number < oldest) return "former-list";
     const checked = checkCertificate({ cluster, register, ...committed }, list, mesh.crypto);
     return checked.ok ? null : checked.error;
+  }
+
+  #cannotRead(key: string, reason: string): void {
+    if (this.#unreadable.has(key)) return;
+    this.#unreadable.add(key);
+    this.#deps.logger.error({ key, reason }, "record cannot be read: what it wants is left as it is");
   }
 
   #refused(why: RefusedRecord): Result<never, RefusedRecord> {

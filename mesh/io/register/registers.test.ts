@@ -3,15 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, describe, expect, test } from "vitest";
-import { appName, memberName, ownerId } from "../../core/ids.ts";
+import { appName, memberName } from "../../core/ids.ts";
 import type { Mesh } from "../../mesh.ts";
 import type { AppRecord, CommittedApp } from "../../records/app.ts";
 import { hostnameClaim } from "../../records/names.ts";
 import type { Register, SwapResult } from "../../register/register.ts";
-import { encodeLink, rootLink, rootStatement } from "../../register/voter-chain.ts";
 import { MemoryHub } from "../../sim/memory-mesh.ts";
-import { standInCrypto } from "../../sim/stand-in-crypto.ts";
-import { STAND_IN_CLUSTER } from "../../sim/stand-in-voter.ts";
+import { nameStandInVoters, STAND_IN_CLUSTER } from "../../sim/stand-in-voter.ts";
 import { untilSeen } from "../../sim/until.ts";
 import { HostRegisters, Registers } from "./registers.ts";
 
@@ -57,23 +55,11 @@ async function stop(member: Member): Promise<void> {
   await member.mesh.stop();
 }
 
-/** As the root key does, at `at`. */
-async function nameVoters(at: Member, names: readonly string[], number = 1): Promise<void> {
-  const isFresh = number > 1;
-  const seats = await at.host.seatsOf(names.map(memberName), isFresh, NEVER);
-  if (!seats.ok) throw new Error(seats.error);
-  const { sign } = standInCrypto(ownerId(STAND_IN_CLUSTER));
-  const list = { number, voters: seats.value, isSettled: !isFresh };
-  const link = rootLink(list, (encoded) => sign(rootStatement(STAND_IN_CLUSTER, encoded)));
-  const installed = await at.host.install(encodeLink(link), NEVER);
-  if (!installed.ok) throw new Error(installed.error);
-}
-
 async function startVoters(hub: MemoryHub, count: number): Promise<readonly Member[]> {
   const names = Array.from({ length: count }, (_, at) => `host-${at + 1}`);
   const started: Member[] = [];
   for (const name of names) started.push(await start(hub, name));
-  await nameVoters(memberAt(started, 0), names);
+  await nameStandInVoters(memberAt(started, 0).host, names.map(memberName));
   return started;
 }
 
@@ -145,8 +131,7 @@ describe("registers", () => {
     expect(await swap(one, 0, 1)).toBe("committed: release 1 at 1");
     await stop(two);
     await expect(read(one)).rejects.toThrow("no majority of the voters answers: host-2, host-3 missing");
-    // It may have been sent to who will be back.
-    expect(await swap(one, 1, 2)).toBe("unknown");
+    expect(await swap(one, 1, 2)).toBe("unavailable: host-2, host-3 missing");
   });
 
   test("have one winner of swaps that come at once, and nothing is lost", async () => {
@@ -238,7 +223,7 @@ describe("voters", () => {
     await stop(one);
     await stop(two);
     await three.host.collect(NEVER);
-    await nameVoters(three, ["host-3", "host-4"], 1_001);
+    await nameStandInVoters(three.host, ["host-3", "host-4"].map(memberName));
     const restored = await three.host.restore(NEVER);
     expect(restored).toMatchObject({ ok: true });
     expect(await read(other)).toBe("release 1 at 1001");

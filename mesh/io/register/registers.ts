@@ -4,17 +4,24 @@
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { MemberName } from "../../core/ids.ts";
-import type { Mesh } from "../../mesh.ts";
+import { RESTORE_LIST_GAP, VOTER_FETCH_MS, VOTER_JOIN_MS } from "../../limits.ts";
+import type { MemberView, Mesh } from "../../mesh.ts";
 import { APP_PREFIX, decodeAppRecord } from "../../records/app.ts";
 import { decodeNames, NAMES_REGISTER } from "../../records/names.ts";
 import type { RegisterName } from "../../register/certificate.ts";
 import type { Register } from "../../register/register.ts";
 import { VOTERS_REGISTER } from "../../register/settle.ts";
-import type { Voter, VoterChange, VoterList } from "../../register/voter-list.ts";
+import {
+  describeVoterList,
+  type Voter,
+  type VoterChange,
+  type VoterList,
+} from "../../register/voter-list.ts";
 import { decodeVoterList } from "../../register/voter-list-codec.ts";
 import { fail, messageOf, ok, type Result } from "../../result.ts";
 import { Counters } from "../counters.ts";
-import { serveRegisters } from "./ask-registers.ts";
+import { registersAtMajority, serveRegisters } from "./ask-registers.ts";
+import { readBackup } from "./backup.ts";
 import { type CertifiedApp, CertifiedApps } from "./certified-apps.ts";
 import { RecordPublisher } from "./record-publisher.ts";
 import { RegisterClient } from "./register-client.ts";
@@ -61,6 +68,14 @@ export class Registers {
   start(): void {
     this.directory.start();
     this.apps.start();
+  }
+
+  /** Takes the lists and records of a backup. Fails, with nothing taken, if it is not of this cluster, or cannot be read. */
+  takeBackup(backup: unknown): Result<null> {
+    const records = readBackup(this.context, this.directory, backup);
+    if (!records.ok) return records;
+    for (const record of records.value) this.apps.takeUnnamed(record);
+    return ok(null);
   }
 
   metrics(): Record<string, number> {
@@ -141,13 +156,40 @@ export class HostRegisters {
     const { mesh } = this.#registers.context;
     const voters: Voter[] = [];
     for (const name of names) {
-      const host = mesh.members().find((member) => member.name === name);
+      const host = await connectedMember(mesh, name, signal);
       if (host === undefined) return fail(`there is no host ${name}: \`grapevine members\` lists them`);
       const seat = await askSeat(mesh, { host, isFresh }, signal);
       if (!seat.ok) return seat;
       voters.push(seat.value);
     }
     return ok(voters);
+  }
+
+  /**
+   * A list for the root key to sign. Without voters yet: the first. With: one that begins the chain anew (`restore`), which is
+   * refused while a majority of the voters answers.
+   */
+  async planList(names: readonly MemberName[], signal: AbortSignal): Promise<Result<VoterList>> {
+    const { context, directory } = this.#registers;
+    // First all that is named is met, and asked whether there are voters already.
+    for (const name of names) await connectedMember(context.mesh, name, signal);
+    await this.#fetchLists(signal);
+    const { list } = directory;
+    if (list !== undefined) {
+      const answers = await registersAtMajority(context, list, signal).then(
+        () => true,
+        () => false,
+      );
+      if (answers) return fail(`a majority of the voters answers: ${describeVoterList(list)}`);
+    }
+    const voters = await this.seatsOf(names, list !== undefined, signal);
+    if (!voters.ok) return voters;
+    // Of the first list nothing was committed before it.
+    return ok(
+      list === undefined
+        ? { number: 1, voters: voters.value, isSettled: true }
+        : { number: list.number + RESTORE_LIST_GAP, voters: voters.value, isSettled: false },
+    );
   }
 
   /** Puts a list that the root key signed in force, here and at the voters that it names. */
@@ -194,6 +236,13 @@ export class HostRegisters {
     await this.#host.close();
   }
 
+  async #fetchLists(signal: AbortSignal): Promise<void> {
+    const { context, directory } = this.#registers;
+    const others = context.mesh.members().filter(({ connected, self }) => connected && !self);
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(VOTER_FETCH_MS)]);
+    await Promise.allSettled(others.map(({ owner }) => directory.fetched(owner, patience)));
+  }
+
   #look(): void {
     const isVoting = this.#host.seat !== undefined;
     if (isVoting === this.#isVoting) return;
@@ -207,6 +256,27 @@ export class HostRegisters {
       void this.#lists.stop();
     }
   }
+}
+
+/** Once it is connected; after a while as it is then; undefined: there is none of that name. */
+async function connectedMember(
+  mesh: Mesh,
+  name: MemberName,
+  signal: AbortSignal,
+): Promise<MemberView | undefined> {
+  const find = (): MemberView | undefined => mesh.members().find((member) => member.name === name);
+  const { promise: connected, resolve } = Promise.withResolvers<void>();
+  const look = (): void => {
+    if (find()?.connected === true) resolve();
+  };
+  const unsubscribe = mesh.onMembers(look);
+  const timer = setTimeout(resolve, VOTER_JOIN_MS);
+  signal.addEventListener("abort", () => resolve(), { once: true });
+  look();
+  await connected;
+  clearTimeout(timer);
+  unsubscribe();
+  return find();
 }
 
 function appNameIn(register: RegisterName): Parameters<ReplicatedRegister["take"]>[0] {

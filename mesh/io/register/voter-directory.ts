@@ -33,6 +33,10 @@ export class VoterDirectory {
     return this.#chain.list;
   }
 
+  get cluster(): string {
+    return this.#deps.cluster;
+  }
+
   get links(): readonly VoterLink[] {
     return this.#chain.links;
   }
@@ -138,9 +142,7 @@ export class VoterDirectory {
   }
 
   #takeEntry({ key, value, owner }: Entry): void {
-    if (key.startsWith(VOTER_LIST_PREFIX) && value !== null && owner !== this.#deps.mesh.self.owner) {
-      this.learn(value, owner);
-    }
+    if (key.startsWith(VOTER_LIST_PREFIX) && value !== null) this.learn(value, owner);
   }
 
   #adopted(link: VoterLink): void {
