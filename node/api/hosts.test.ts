@@ -93,7 +93,10 @@ describe("a host that is forgotten", () => {
   it.each([
     ["host-9", "404 not-found: there is no host host-9; `grapevine members` lists them"],
     ["no%20name", "400 invalid: this is no host's name"],
-    ["host-1", "400 invalid: host-1 is a voter: what is desired is kept there. Bring it back, from its disk"],
+    [
+      "host-1",
+      "400 invalid: host-1 is a voter: `grapevine voters remove host-1` first, or bring it back from its disk",
+    ],
     [
       "proxy-1",
       "400 invalid: proxy-1 is a proxy, and deploys wait for every registered proxy: start it again, or another under its name",

@@ -72,7 +72,7 @@ function commit(
     vms: vms.map((vm) => ({ vm: vmName(vm), release: 1, host: memberName("host-2"), phase, requires: null })),
     rollout: null,
   };
-  by.write(appKey(HELLO), new StandInVoter(voterMesh).certified(epoch, record));
+  by.write(appKey(HELLO), new StandInVoter(by).certified(epoch, record));
 }
 
 async function sync(): Promise<SyncView> {
@@ -94,7 +94,7 @@ describe("GET /v1/sync", () => {
         synced: true,
         behind: [],
         reason: null,
-        entries: 5,
+        entries: 6,
         stale: [],
         lagMs: 0,
       },
@@ -286,7 +286,7 @@ describe("GET /v1/why/VM", () => {
     ]);
   });
 
-  it("says of a commit of who is no voter that it does not count, whatever its epoch", async () => {
+  it("says of a commit that no majority of the voters signed that it does not count, whatever its epoch", async () => {
     commit(5, "serving", [], otherMesh);
     await settled();
     const { commits, record } = await why();

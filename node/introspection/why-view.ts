@@ -103,7 +103,7 @@ export interface WhyView {
 /** null: no member that answered has ever heard of it. Rejects only when `signal` aborts. */
 export async function viewWhy(
   mesh: Mesh,
-  { vm, apps }: { readonly vm: VmName; readonly apps: Pick<CertifiedApps, "get" | "take"> },
+  { vm, apps }: { readonly vm: VmName; readonly apps: Pick<CertifiedApps, "get" | "isCertified" | "takeFrom"> },
   signal: AbortSignal,
 ): Promise<WhyView | null> {
   const asked = mesh.members().map(async (member) => {
@@ -119,7 +119,8 @@ export async function viewWhy(
     (left, right) => keys.indexOf(left.entry.key) - keys.indexOf(right.entry.key),
   );
   const names = OwnerNames.of(mesh);
-  const commits = newest.flatMap((row) => commitOf(row, names, apps) ?? []);
+  const judged = await Promise.all(newest.map((row) => commitOf(row, { names, apps }, signal)));
+  const commits = judged.flatMap((commit) => commit ?? []);
   const committed = app === null ? null : (apps.get(app) ?? null);
   const wanted = committed?.record.vms.find((candidate) => candidate.vm === vm) ?? null;
   const saying = newest.filter(({ entry }) => entry.key === vmKey(vm));
@@ -167,16 +168,16 @@ interface Commit extends Omit<CommitView, "inForce"> {
   readonly isCertified: boolean;
 }
 
-function commitOf(
-  { entry, value }: NewestEntry,
-  names: OwnerNames,
-  apps: Pick<CertifiedApps, "take">,
-): Commit | null {
+async function commitOf(
+  { entry, value, holder }: NewestEntry,
+  { names, apps }: { readonly names: OwnerNames; readonly apps: Pick<CertifiedApps, "isCertified" | "takeFrom"> },
+  signal: AbortSignal,
+): Promise<Commit | null> {
   const decoded = entry.key.startsWith(APP_PREFIX) && value !== null ? decodeCommittedApp(value) : undefined;
   if (decoded?.ok !== true || value === null) return null;
   // What another member holds may be newer than what we do: then it is in force here too from now on.
-  const taken = apps.take(entry.key, value);
-  const isCertified = taken.ok || taken.error === "stale";
+  await apps.takeFrom(holder, { key: entry.key, value }, signal);
+  const isCertified = apps.isCertified(entry.key, value);
   const { epoch } = decoded.value;
   return { epoch, by: names.name(entry.owner), version: viewVersion(entry), isCertified };
 }

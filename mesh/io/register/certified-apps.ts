@@ -1,7 +1,7 @@
 // CertifiedApps: the desired records in force here, as far as this member knows. A record counts if a majority of the voters
 // signed it, whoever's entry it came in; of an app the highest epoch counts. What cannot be checked yet waits for its voter list.
 
-import { type AppName, compareText } from "../../core/ids.ts";
+import { type AppName, compareText, type OwnerId } from "../../core/ids.ts";
 import { compareVersions, type Version } from "../../core/version.ts";
 import type { Entry } from "../../mesh.ts";
 import { APP_PREFIX, appKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
@@ -80,6 +80,25 @@ export class CertifiedApps {
   take(key: string, encoded: Uint8Array): Result<CertifiedApp, RefusedRecord> {
     const decoded = decodeCommitted(encoded);
     return decoded.ok ? this.#judge(key, decoded.value) : this.#refused("unreadable");
+  }
+
+  /** The same; what `peer` holds may be of a voter list that is not known here yet, but there. Rejects only on abort. */
+  async takeFrom(
+    peer: OwnerId,
+    { key, value }: { readonly key: string; readonly value: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<Result<CertifiedApp, RefusedRecord>> {
+    const taken = this.take(key, value);
+    if (taken.ok || taken.error !== "unknown-list") return taken;
+    await this.#deps.directory.fetched(peer, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    return this.take(key, value);
+  }
+
+  /** Whether a majority of the voters of now signed it, however old it is. Changes nothing. */
+  isCertified(key: string, encoded: Uint8Array): boolean {
+    const decoded = decodeCommitted(encoded);
+    return decoded.ok && this.#faultOf(key, decoded.value) === null;
   }
 
   /** The same, of who hands on what it holds: the record says whose it is. */
