@@ -41,6 +41,7 @@ export type { RunningMesh } from "./io/mesh-options.ts";
 export { NoMajorityError } from "./io/register/ask-registers.ts";
 export type { CertifiedApp, CertifiedApps } from "./io/register/certified-apps.ts";
 export { HostRegisters, Registers } from "./io/register/registers.ts";
+export type { VoterDirectory } from "./io/register/voter-directory.ts";
 export { startMesh } from "./io/start-mesh.ts";
 export { makeStateFolder, StateFolderError } from "./io/state-folder.ts";
 export {
@@ -66,4 +67,7 @@ export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
+export { encodeLink, rootLink } from "./register/voter-chain.ts";
+export { majorityOf, type Voter, type VoterList } from "./register/voter-list.ts";
+export { encodeVoterList } from "./register/voter-list-codec.ts";
 export { fail, messageOf, ok, type Result } from "./result.ts";
