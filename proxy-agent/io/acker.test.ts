@@ -21,12 +21,16 @@ test("tells of many apps that say much in several messages, each within its boun
       onMembers: () => () => undefined,
       tell: (_to: unknown, _topic: unknown, message: Uint8Array) => messages.push(message) > 0,
     },
+    directory: {
+      list: { voters: [{ owner: ownerId("host") }] },
+      onAdopted: () => () => undefined,
+    },
     feed: { table: { serial: 1, apps: new Map(names.map((app) => [app, { app } as AppRoute])) } },
     acks: { settle: () => false, ack: (app: AppName, drains: object) => ({ ...told(app), ...drains }) },
     flights: { report: () => ({ inFlight: [], cut, lastDispatch: [] }) },
     verifier: {},
   } as unknown as AckerDeps;
-  const acker = new Acker({ voters: [HOST_1], settledMs: 60_000 }, deps);
+  const acker = new Acker({ settledMs: 60_000 }, deps);
   acker.start();
   acker.stop();
   const decoded = messages.map((message) => decodeRecord(ackMessageShape, message));
