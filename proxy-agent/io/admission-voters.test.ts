@@ -74,6 +74,15 @@ function failingReads(name: string, error: string): () => void {
   return () => mesh.handle(REGISTER_READ_SERVICE, (request, from) => cluster.answerRead(mesh, request, from));
 }
 
+/** Once the first voter has answered with its records, and before that answer has ended. */
+function changeAfterRead(change: () => void): void {
+  const mesh = cluster.hostNamed("host-1");
+  mesh.handle(REGISTER_READ_SERVICE, async function* (request, from) {
+    yield* cluster.answerRead(mesh, request, from);
+    if (cluster.registerReads.length === 1) change();
+  });
+}
+
 describe("an attempt at admission", () => {
   test("waits for a voter that lives and does not hold the registration, and names it", async () => {
     cluster.nameVoters(VOTERS);
@@ -126,19 +135,19 @@ describe("an attempt at admission", () => {
     expect(await attempt()).toBe(null);
   });
 
-  test("begins anew when there is a newer list of voters by its end", async () => {
+  test.each<readonly [when: string, at: (proxy: Joined, change: () => void) => void]>([
+    ["while it reads", (_proxy, change) => changeAfterRead(change)],
+    ["when the records are there", ({ feed }, change) => feed.onTable(change)],
+  ])("begins anew when there is a newer list of voters %s", async (_when, at) => {
     cluster.nameVoters(["host-1"]);
-    const { attempt } = join();
-    const mesh = cluster.hostNamed("host-1");
-    mesh.handle(REGISTER_READ_SERVICE, async function* (request, from) {
-      yield* cluster.answerRead(mesh, request, from);
-      cluster.nameVoters(["host-1", "host-2"], 2);
-    });
+    cluster.commitUntold({ vms: [] });
     const answer = failingReads("host-2", "not yet");
-    expect(await attempt()).toBe("the voters have changed meanwhile");
-    expect(await attempt()).toBe("voters do not know of this proxy yet: host-2: not yet");
+    const proxy = join();
+    at(proxy, () => cluster.nameVoters(["host-1", "host-2"], 2));
+    expect(await proxy.attempt()).toBe("the voters have changed meanwhile");
+    expect(await proxy.attempt()).toBe("voters do not know of this proxy yet: host-2: not yet");
     answer();
-    expect(await attempt()).toBe(null);
+    expect(await proxy.attempt()).toBe(null);
   });
 
   test("reads at the next voter when the first fails, and says why none would do", async () => {

@@ -130,8 +130,8 @@ function whoCannotBeReached(
   const isMissing = ({ owner }: Voter): boolean => !connected.has(owner);
   const missing = living.filter(isMissing);
   if (living.length - missing.length < majorityOf(list)) {
-    const names = `${namesOf(list.voters)}) can be reached: no connection to ${namesOf(list.voters.filter(isMissing))}`;
-    return `no majority of the voters (${names}`;
+    const lacking = namesOf(list.voters.filter(isMissing));
+    return `no majority of the voters (${namesOf(list.voters)}) can be reached: no connection to ${lacking}`;
   }
   if (missing.length === 0) return null;
   return `no connection to ${namesOf(missing)}: a voter that lives may drive a deploy that does not count on this proxy`;
