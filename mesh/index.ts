@@ -42,6 +42,7 @@ export { NoMajorityError } from "./io/register/ask-registers.ts";
 export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
 export type { CertifiedApp, CertifiedApps } from "./io/register/certified-apps.ts";
 export { HostRegisters, Registers } from "./io/register/registers.ts";
+export type { VoterDirectory } from "./io/register/voter-directory.ts";
 export { startMesh } from "./io/start-mesh.ts";
 export { makeStateFolder, StateFolderError } from "./io/state-folder.ts";
 export {
@@ -68,6 +69,6 @@ export * from "./records/release.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
 export { decodeLink as decodeVoterLink } from "./register/voter-chain.ts";
-export type { VoterList } from "./register/voter-list.ts";
+export { majorityOf, type Voter, type VoterList } from "./register/voter-list.ts";
 export { encodeVoterList } from "./register/voter-list-codec.ts";
 export { fail, messageOf, ok, type Result } from "./result.ts";

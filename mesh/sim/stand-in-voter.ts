@@ -1,41 +1,51 @@
-// StandInVoter: the one voter of a cluster in memory, without an acceptor: it signs what it is given. For tests of those who take
-// records, not of how they come about.
+// StandInVoter: a voter of a cluster in memory, without an acceptor: it signs what it is given, and so do the other voters of
+// its list. For tests of those who take records, not of how they come about.
 
 import { type MemberName, ownerId } from "../core/ids.ts";
 import type { HostRegisters } from "../io/register/registers.ts";
 import type { Mesh } from "../mesh.ts";
 import { type AppRecord, appKey, encodeAppRecord } from "../records/app.ts";
-import { voterId } from "../register/ballot.ts";
+import { type VoterId, voterId } from "../register/ballot.ts";
 import { statementBytes } from "../register/certificate.ts";
 import { encodeCommitted } from "../register/register-codec.ts";
 import { createValue } from "../register/value.ts";
 import { encodeLink, rootLink, rootStatement } from "../register/voter-chain.ts";
 import { standInCrypto } from "./stand-in-crypto.ts";
 
-/** The cluster of all that this voter signs. */
+/** The cluster of all that these voters sign. */
 export const STAND_IN_CLUSTER = "stand-in-root";
-const VOTER = voterId("00000000000000aa");
-const LIST = 1;
+
+export interface StandInList {
+  /** Each list is signed by the root key, so that a higher number replaces any before it. */
+  readonly number: number;
+  /** Of the members that are voters, in order of rank. */
+  readonly meshes: readonly Mesh[];
+  readonly cluster: string;
+}
 
 export class StandInVoter {
   readonly #mesh: Mesh;
+  readonly #list: StandInList;
 
-  /** `mesh`: of the member that is the voter. */
-  constructor(mesh: Mesh) {
+  /** `mesh`: of the member that publishes; unless `list` says otherwise the only voter of list 1. */
+  constructor(mesh: Mesh, list: Partial<StandInList> = {}) {
     this.#mesh = mesh;
+    this.#list = { number: 1, meshes: [mesh], cluster: STAND_IN_CLUSTER, ...list };
   }
 
   /** Gossips the list that names it. */
   publishList(): void {
-    this.#mesh.write("voter-list/00000001", this.listLink());
+    const number = String(this.#list.number).padStart(8, "0");
+    this.#mesh.write(`voter-list/${number}`, this.listLink());
   }
 
   /** The link of the list that names it, signed by the root key. */
   listLink(): Uint8Array {
-    const { owner, name } = this.#mesh.self;
-    const list = { number: LIST, voters: [{ id: VOTER, owner, name }], isSettled: true };
-    const { sign } = standInCrypto(ownerId(STAND_IN_CLUSTER));
-    return encodeLink(rootLink(list, (encoded) => sign(rootStatement(STAND_IN_CLUSTER, encoded))));
+    const { number, meshes, cluster } = this.#list;
+    const voters = meshes.map(({ self: { owner, name } }, rank) => ({ id: idOf(rank), owner, name }));
+    const { sign } = standInCrypto(ownerId(cluster));
+    const list = { number, voters, isSettled: true };
+    return encodeLink(rootLink(list, (encoded) => sign(rootStatement(cluster, encoded))));
   }
 
   /** Gossips a record as one that was committed. */
@@ -50,15 +60,14 @@ export class StandInVoter {
 
   /** The same of any bytes, under any register's name. */
   certify(register: string, epoch: number, record: Uint8Array): Uint8Array {
-    const { crypto } = this.#mesh;
-    const ballot = { round: epoch, proposer: VOTER };
+    const { number: list, meshes, cluster } = this.#list;
+    const ballot = { round: epoch, proposer: idOf(0) };
     const value = createValue({ epoch, origin: ballot, record });
-    const statement = { cluster: STAND_IN_CLUSTER, register, list: LIST, ballot, voter: VOTER, value };
-    const signature = crypto.sign(statementBytes(statement, crypto.hash));
-    return encodeCommitted({
-      value,
-      certificate: { list: LIST, ballot, signatures: new Map([[VOTER, signature]]) },
+    const signatures = meshes.map(({ crypto }, rank): [VoterId, Uint8Array] => {
+      const statement = { cluster, register, list, ballot, voter: idOf(rank), value };
+      return [idOf(rank), crypto.sign(statementBytes(statement, crypto.hash))];
     });
+    return encodeCommitted({ value, certificate: { list, ballot, signatures: new Map(signatures) } });
   }
 }
 
@@ -71,4 +80,8 @@ export async function nameStandInVoters(at: HostRegisters, names: readonly Membe
   const link = rootLink(list.value, (encoded) => sign(rootStatement(STAND_IN_CLUSTER, encoded)));
   const installed = await at.install(encodeLink(link), signal);
   if (!installed.ok) throw new Error(installed.error);
+}
+
+function idOf(rank: number): VoterId {
+  return voterId((0xaa + rank).toString(16).padStart(16, "0"));
 }

@@ -103,7 +103,10 @@ export interface WhyView {
 /** null: no member that answered has ever heard of it. Rejects only when `signal` aborts. */
 export async function viewWhy(
   mesh: Mesh,
-  { vm, apps }: { readonly vm: VmName; readonly apps: Pick<CertifiedApps, "get" | "isCertified" | "takeFrom"> },
+  {
+    vm,
+    apps,
+  }: { readonly vm: VmName; readonly apps: Pick<CertifiedApps, "get" | "isCertified" | "takeFrom"> },
   signal: AbortSignal,
 ): Promise<WhyView | null> {
   const asked = mesh.members().map(async (member) => {
@@ -170,7 +173,10 @@ interface Commit extends Omit<CommitView, "inForce"> {
 
 async function commitOf(
   { entry, value, holder }: NewestEntry,
-  { names, apps }: { readonly names: OwnerNames; readonly apps: Pick<CertifiedApps, "isCertified" | "takeFrom"> },
+  {
+    names,
+    apps,
+  }: { readonly names: OwnerNames; readonly apps: Pick<CertifiedApps, "isCertified" | "takeFrom"> },
   signal: AbortSignal,
 ): Promise<Commit | null> {
   const decoded = entry.key.startsWith(APP_PREFIX) && value !== null ? decodeCommittedApp(value) : undefined;

@@ -21,12 +21,13 @@ export interface RegisterReadDeps extends Pick<RegisterContext, "mesh"> {
 /** The one record is cut into chunks within the call's bound: readers join them. */
 export function serveRegisterRead({ mesh, apps, register }: RegisterReadDeps): void {
   mesh.handle(REGISTER_READ_SERVICE, async function* (bytes, from, signal) {
-    const voting = register();
-    if (voting === null) throw new Error(`${mesh.self.name} is no voter`);
     const request = decodeRecord(requestShape, bytes);
     if (!request.ok) throw new Error(`${REGISTER_READ_SERVICE}: ${request.error}`);
     assertHolds(mesh, request.value, from);
+    // Not of a voter alone: one that does not vote yet, or lost its disk, may be asked too, and may drive later.
     if (!request.value.records) return;
+    const voting = register();
+    if (voting === null) throw new Error(`${mesh.self.name} is no voter`);
     await voting.readAll();
     const answer = encodeRecord({
       format: 1,
