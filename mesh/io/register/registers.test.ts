@@ -195,6 +195,18 @@ describe("voters", () => {
     await untilSeen(mesh, () => registers.voterNames.join() === "host-2,host-3");
   });
 
+  test("may remove themselves: the others settle the list", async () => {
+    const voters = await startVoters(new MemoryHub(), 3);
+    const [one, two] = [0, 1].map((at) => memberAt(voters, at)) as [Member, Member];
+    expect(await swap(one, 0, 1)).toBe("committed: release 1 at 1");
+    const id = one.registers.directory.list?.voters[0]?.id;
+    if (id === undefined) throw new Error("no voter");
+    const removed = await one.host.changeVoters({ kind: "remove", id }, NEVER);
+    expect(removed).toMatchObject({ ok: true, value: { number: 2, isSettled: true } });
+    expect(one.host.register).toBe(null);
+    expect(await read(two)).toBe("release 1 at 1");
+  });
+
   test("that lost their disk do not vote under their old id, and may be voters again under a new one", async () => {
     const hub = new MemoryHub();
     const voters = await startVoters(hub, 3);

@@ -64,7 +64,28 @@ export class VoterLists {
     const next = changeVoters(list, change);
     if (!next.ok) return next;
     const committed = await this.#commit(next.value, list, signal);
-    return committed.ok ? this.settle(signal) : committed;
+    if (!committed.ok) return committed;
+    const { owner } = this.#deps.mesh.self;
+    const isStillVoter = next.value.voters.some((voter) => voter.owner === owner);
+    return isStillVoter ? this.settle(signal) : this.#untilSettled(next.value, signal);
+  }
+
+  /** Others do it: who removed itself has no say in the new list. */
+  async #untilSettled(list: VoterList, signal: AbortSignal): Promise<Result<VoterList>> {
+    const { directory } = this.#deps;
+    const isOver = (): boolean =>
+      directory.list !== undefined && (directory.list.number > list.number || directory.list.isSettled);
+    const { promise: over, resolve } = Promise.withResolvers<void>();
+    const unsubscribe = directory.onAdopted(() => {
+      if (isOver()) resolve();
+    });
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    if (isOver() || signal.aborted) resolve();
+    await over;
+    unsubscribe();
+    return isOver()
+      ? ok(directory.list ?? list)
+      : fail(`${describeVoterList(list)}: it is being settled by others`);
   }
 
   /** Commits every register under the list in force, and says so. Done by whomever, it is done. */
