@@ -68,6 +68,7 @@ export class Registers {
   start(): void {
     this.directory.start();
     this.apps.start();
+    serveCertified(this.context, this.apps);
   }
 
   /** Takes the lists and records of a backup. Fails, with nothing taken, if it is not of this cluster, or cannot be read. */
@@ -134,7 +135,6 @@ export class HostRegisters {
     const { context } = this.#registers;
     serveSeats(context, (isFresh) => this.#host.offer(isFresh));
     serveRegisters(context, (voter) => this.#host.seatOf(voter));
-    serveCertified(context, this.#registers.apps);
     serveRegisterRead({ ...context, apps: this.#registers.apps, register: () => this.register });
     this.#client.start();
     this.#host.onVoter(() => this.#look());
