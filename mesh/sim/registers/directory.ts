@@ -13,6 +13,8 @@ export interface DirectoryDeps {
   /** To whom news are sent. */
   readonly hosts: number;
   readonly send: Send;
+  /** All are honest here: a link that proves nothing was made by a list that was not in force. */
+  readonly onRefused: (text: string) => void;
 }
 
 export class Directory {
@@ -80,7 +82,7 @@ export class Directory {
     const link = decodeLink(encoded);
     if (!link.ok) throw new Error(`bug: a link that cannot be read: ${link.error}`);
     const verdict = this.#chain.learn(link.value);
-    if (verdict.kind === "refused") throw new Error(`bug: an honest link was refused: ${verdict.reason}`);
+    if (verdict.kind === "refused") this.#deps.onRefused(`${describeVoterList(link.value.list)} is refused: ${verdict.reason}`);
     if (verdict.kind === "early") this.fetch(from);
     if (verdict.kind !== "adopted") return;
     const { clock, self, hosts, send } = this.#deps;

@@ -5,11 +5,11 @@ import type { Hosts } from "./hosts.ts";
 import { hostOf } from "./names.ts";
 import type { Operator } from "./operator.ts";
 
-/** Between two. */
-const PAUSE_MS_MIN = 50;
-const PAUSE_MS_MAX = 700;
+/** Between two faults, on the average of one run: each has its own, from here to there. */
+const PAUSE_MS_MIN = 150;
+const PAUSE_MS_MAX = 1_500;
 const DOWN_MS_MIN = 20;
-const DOWN_MS_MAX = 1_500;
+const DOWN_MS_MAX = 1_000;
 const CUT_MS_MAX = 1_500;
 const SLOW_DISK_MS_MAX = 1_000;
 const SLOWNESS = 30;
@@ -28,17 +28,19 @@ const KINDS: readonly Kind[] = ["crash", "crash", "crash", "partition", "one-way
 export class Faults {
   readonly #clock: Clock;
   readonly #hosts: Hosts;
+  readonly #pauseMs: number;
   #lostDisks = 0;
   #isOn = true;
 
   constructor(clock: Clock, hosts: Hosts) {
     this.#clock = clock;
+    this.#pauseMs = clock.between(PAUSE_MS_MIN, PAUSE_MS_MAX);
     this.#hosts = hosts;
   }
 
   start(operator: Operator): void {
     const clock = this.#clock;
-    clock.after(clock.between(PAUSE_MS_MIN, PAUSE_MS_MAX), () => {
+    clock.after(2 * clock.random() * this.#pauseMs, () => {
       if (!this.#isOn) return;
       this.#inject(clock.pick(KINDS) ?? "crash", operator);
       this.start(operator);

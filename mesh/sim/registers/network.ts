@@ -3,11 +3,11 @@
 
 import type { Clock } from "./clock.ts";
 
-/** One in ten: ten times what a bad path loses. */
-const LOSS = 0.1;
-const DOUBLE = 0.05;
+/** Each run has its own shares, from none to these: what shows a fault where much is lost may hide it where nothing is, and the other way. */
+const LOSS_MAX = 0.25;
+const DOUBLE_MAX = 0.1;
+const STRAY_MAX = 0.05;
 /** Comes when its operation is over, or its sender has restarted. */
-const STRAY = 0.02;
 const STRAY_MS_MAX = 3_000;
 const DELAY_MS_MIN = 0.5;
 /** One way between the far ends of a region. */
@@ -19,10 +19,17 @@ export class Network {
   readonly #clock: Clock;
   /** By sender, then receiver: until when it is cut. */
   readonly #cuts: number[][];
+  readonly #loss: number;
+  readonly #double: number;
+  readonly #stray: number;
   #isFaulty = true;
 
   constructor(clock: Clock, hosts: number) {
     this.#clock = clock;
+    // Most runs are near the lower end.
+    this.#loss = LOSS_MAX * clock.random() ** 2;
+    this.#double = DOUBLE_MAX * clock.random() ** 2;
+    this.#stray = STRAY_MAX * clock.random() ** 2;
     this.#cuts = Array.from({ length: hosts }, () => Array.from({ length: hosts }, () => 0));
   }
 
@@ -43,12 +50,12 @@ export class Network {
       clock.after(LOCAL_MS, deliver);
       return;
     }
-    if (this.#isCut(from, to) || (this.#isFaulty && clock.chance(LOSS))) {
+    if (this.#isCut(from, to) || (this.#isFaulty && clock.chance(this.#loss))) {
       clock.counts.lost += 1;
       return;
     }
     this.#deliver(from, to, deliver);
-    if (!this.#isFaulty || !clock.chance(DOUBLE)) return;
+    if (!this.#isFaulty || !clock.chance(this.#double)) return;
     clock.counts.doubled += 1;
     this.#deliver(from, to, deliver);
   }
@@ -62,7 +69,7 @@ export class Network {
 
   #delayMs(): number {
     const clock = this.#clock;
-    if (this.#isFaulty && clock.chance(STRAY)) return clock.between(DELAY_MS_MAX, STRAY_MS_MAX);
+    if (this.#isFaulty && clock.chance(this.#stray)) return clock.between(DELAY_MS_MAX, STRAY_MS_MAX);
     // Most are near the lower end.
     return DELAY_MS_MIN + (DELAY_MS_MAX - DELAY_MS_MIN) * clock.random() ** 2;
   }

@@ -59,7 +59,11 @@ export class Operator {
 
   #isAsWished(): boolean {
     const { newestList: list } = this.#hosts.judge;
-    return list.isSettled && list.voters.length === GOALS[this.#goal] && this.lostOf(list).length === 0;
+    // Who settled it may not have lived to say so.
+    const isKnown = this.#hosts.processes.some(
+      ({ directory }) => directory.list?.number === list.number && directory.list.isSettled,
+    );
+    return isKnown && list.voters.length === GOALS[this.#goal] && this.lostOf(list).length === 0;
   }
 
   #look(): void {

@@ -2,7 +2,7 @@
 
 import type { RegisterName, Vote } from "../../register/certificate.ts";
 import type { VoterId } from "../../register/ballot.ts";
-import type { VoterLink } from "../../register/voter-chain.ts";
+import { VOTERS_REGISTER, type VoterLink } from "../../register/voter-chain.ts";
 import { type VoterList, voterOf } from "../../register/voter-list.ts";
 import type { Clock } from "./clock.ts";
 import { cryptoOf } from "./crypto.ts";
@@ -49,7 +49,8 @@ export class Process {
     const onDurable = (register: RegisterName, vote: Vote): void => judge.durable(voter, register, vote);
     const onLeft = (register: RegisterName, vote: Vote): void => judge.left(voter, register, vote);
     const disk = new Disk(clock, durable, onDurable);
-    const directory = new Directory({ clock, self, hosts, send });
+    const onRefused = (text: string): void => judge.fail("one-register", VOTERS_REGISTER, `host-${self}: ${text}`);
+    const directory = new Directory({ clock, self, hosts, send, onRefused });
     directory.restore(disk.links);
     this.#disk = disk;
     this.directory = directory;

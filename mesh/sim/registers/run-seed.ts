@@ -16,10 +16,11 @@ import { Faults } from "./faults.ts";
 import { Hosts } from "./hosts.ts";
 import type { Violation } from "./judge.ts";
 import { Operator } from "./operator.ts";
+import type { Process } from "./process.ts";
 
 const HOSTS = 7;
 /** Of virtual time: chaos ends then, though the voters are not yet as they should be in the end. */
-const CHAOS_MS_MAX = 60_000;
+const CHAOS_MS_MAX = 30_000;
 /** After it all must be well within this: some changes of voters, each with all registers. */
 const HEALED_WITHIN_MS = 60_000;
 const READS_AT_ONCE = 32;
@@ -87,7 +88,7 @@ class Run {
     this.#faults.heal();
     const isWell = (): boolean => this.#operator.isDone && this.#isKnownToAll();
     if (!this.#until(HEALED_WITHIN_MS, isWell)) {
-      this.hosts.judge.fail("settles", null, `${HEALED_WITHIN_MS / 1_000} s after the heal: ${this.#operator.describe()}`);
+      this.hosts.judge.fail("settles", null, `${HEALED_WITHIN_MS / 1_000} s after the heal: ${this.#operator.describe()}; ${this.#ignorant()}`);
       return;
     }
     this.#clients.stop();
@@ -96,9 +97,20 @@ class Run {
   }
 
   #isKnownToAll(): boolean {
+    return this.#behind.length === 0;
+  }
+
+  /** Hosts that do not know the newest list, or that it is settled. */
+  get #behind(): readonly Process[] {
     const { newestList: newest } = this.hosts.judge;
-    const { processes } = this.hosts;
-    return processes.every(({ directory: { list } }) => list?.number === newest.number && list.isSettled);
+    return this.hosts.processes.filter(
+      ({ directory: { list } }) => list?.number !== newest.number || list.isSettled !== newest.isSettled,
+    );
+  }
+
+  #ignorant(): string {
+    const behind = this.#behind.map(({ self, directory: { list } }) => `host-${self} goes by list ${list?.number ?? 0}`);
+    return behind.length === 0 ? "all know it" : behind.join(", ");
   }
 
   // --- no lost commit

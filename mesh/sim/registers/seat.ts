@@ -69,9 +69,10 @@ export class Seat {
   }
 
   #leavesAtOnce(request: AcceptorRequest, reply: AcceptorReply): boolean {
-    const { clock } = this.#deps;
+    const { clock, disk } = this.#deps;
     if (clock.isBroken("unsynced-acceptor")) return true;
-    if (clock.isBroken("unsynced-promise")) return reply.kind === "promise" && reply.accepted === null;
+    if (clock.isBroken("unsynced-promise"))
+      return reply.kind === "promise" && disk.isOnDisk(request.register, reply.accepted);
     return clock.isBroken("unsynced-read") && request.kind === "query";
   }
 

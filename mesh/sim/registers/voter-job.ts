@@ -152,7 +152,7 @@ export class VoterJob {
         return;
       case "mark":
         this.#settling = null;
-        this.#swap(step.list);
+        this.#swap({ ...list, isSettled: true });
     }
   }
 
