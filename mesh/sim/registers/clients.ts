@@ -19,6 +19,8 @@ const THINK_MS_MAX = 40;
 /** Some give up long before an operation is due. */
 const IMPATIENT_SHARE = 0.1;
 const IMPATIENT_MS_MAX = 150;
+/** Of those that look in vain for their voter. */
+const MOVE_SHARE = 0.2;
 /** Nobody is there who could be asked. */
 const RETRY_MS = 50;
 
@@ -27,6 +29,7 @@ interface Call {
   readonly register: RegisterName;
   readonly operation: Extract<Operation, { kind: "read" | "swap" }>;
   readonly calledAt: number;
+  readonly isInDoubt: boolean;
 }
 
 interface Client {
@@ -36,6 +39,10 @@ interface Client {
   readonly known: Map<RegisterName, number>;
   /** Those that it brings into being. */
   readonly births: RegisterName[];
+  /** It does not know what became of its last swap: it reads, and swaps again. */
+  doubt: RegisterName | null;
+  /** Where it is. */
+  home: number;
   call: Call | null;
   calls: number;
 }
@@ -57,6 +64,8 @@ export class Clients {
       at,
       known: new Map(),
       births: this.#registers.filter((_register, index) => index % CLIENTS === at),
+      doubt: null,
+      home: at,
       call: null,
       calls: 0,
     }));
@@ -90,8 +99,9 @@ export class Clients {
     }
     client.calls += 1;
     this.#clock.counts.operations += 1;
+    const isInDoubt = client.doubt !== null;
     const { register, operation } = this.#choose(client);
-    const call = { process, register, operation, calledAt: this.#clock.nowMs };
+    const call = { process, register, operation, isInDoubt, calledAt: this.#clock.nowMs };
     client.call = call;
     process.operations.operate({ register, operation, withinMs: this.#patienceMs(operation) }, ({ outcome }) => {
       // It may have been told that the process is gone.
@@ -99,17 +109,23 @@ export class Clients {
     });
   }
 
-  /** Each has a voter of its own, as long as that is up. */
-  #processFor({ at }: Client): Process | undefined {
-    const voters = this.#hosts.processes.filter(({ isVoter }) => isVoter);
-    return voters[at % Math.max(1, voters.length)];
+  /** Each is at one voter; when that is gone it waits a while for it, or goes to another. */
+  #processFor(client: Client): Process | undefined {
+    const home = this.#hosts.process(client.home);
+    if (home?.isVoter === true) return home;
+    if (home === null && !this.#clock.chance(MOVE_SHARE)) return undefined;
+    const process = this.#clock.pick(this.#hosts.processes.filter(({ isVoter }) => isVoter));
+    client.home = process?.self ?? client.home;
+    return process;
   }
 
   #choose(client: Client): Pick<Call, "register" | "operation"> {
-    const birth = client.births.shift();
-    const register = birth ?? this.#pickRegister();
+    const { doubt } = client;
+    client.doubt = null;
+    const birth = doubt === null ? client.births.shift() : undefined;
+    const register = doubt ?? birth ?? this.#pickRegister();
     const expectedEpoch = birth === undefined ? client.known.get(register) : 0;
-    const isRead = birth === undefined && this.#clock.chance(READ_SHARE);
+    const isRead = birth === undefined && doubt === null && this.#clock.chance(READ_SHARE);
     if (expectedEpoch === undefined || isRead) return { register, operation: { kind: "read" } };
     // Never twice: its record tells which swap it was.
     const record = new TextEncoder().encode(`${client.at}-${client.calls}`);
@@ -139,6 +155,8 @@ export class Clients {
     const known = knownBy(outcome);
     if (known === undefined) client.known.delete(register);
     else client.known.set(register, known);
+    const wasInDoubt = call.operation.kind === "read" && call.isInDoubt;
+    if (outcome.kind === "unknown" || wasInDoubt) client.doubt = register;
     this.#count(call, outcome);
     this.history.push(this.#recordOf(client, call, outcome));
     this.#think(client);

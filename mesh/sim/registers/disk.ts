@@ -61,7 +61,7 @@ export class Disk {
     this.#durable = durable;
     this.#onDurable = onDurable;
     this.#slots = new Map(durable.slots);
-    this.#round = clock.isBroken("ballot-reuse") ? 0 : durable.reservedRound;
+    this.#round = durable.reservedRound;
   }
 
   get voter(): VoterId {
@@ -99,8 +99,11 @@ export class Disk {
 
   /** Gives the first of `count` rounds in a row above `above` and all that were ever handed out, once they are on disk as used. */
   rounds(above: number, count: number, then: (first: number) => void): void {
-    const first = Math.max(this.#round, above) + 1;
+    const before = this.#round;
+    const first = Math.max(before, above) + 1;
     this.#round = first + count - 1;
+    // All but those of the last operation: after a restart the next one has them again.
+    if (this.#clock.isBroken("ballot-reuse")) this.#durable.reservedRound = before;
     if (this.#round <= this.#durable.reservedRound || this.#clock.isBroken("ballot-reuse")) {
       then(first);
       return;

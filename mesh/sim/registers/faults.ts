@@ -10,6 +10,9 @@ const PAUSE_MS_MIN = 150;
 const PAUSE_MS_MAX = 1_500;
 const DOWN_MS_MIN = 20;
 const DOWN_MS_MAX = 1_000;
+/** Of a process that crashes again and again. */
+const CRASHES_IN_A_ROW = 5;
+const SHORT_MS_MAX = 300;
 const CUT_MS_MAX = 1_500;
 const SLOW_DISK_MS_MAX = 1_000;
 const SLOWNESS = 30;
@@ -17,13 +20,16 @@ const SLOWNESS = 30;
 const LOST_DISKS_MAX = 2;
 /** Voters that one may be lost of, and the rest is a majority also while it is replaced. */
 const VOTERS_TO_LOSE_ONE = 3;
+/** Of proposals: who makes it crashes at once, and is soon back. */
+const PROPOSE_CRASH_SHARE = 0.01;
+const SHORT_CUT_MS = 30;
 /** Of lists that begin to be settled: who does it crashes in the middle. */
 const SETTLE_CRASH_SHARE = 0.3;
 const SETTLE_CRASH_MS_MAX = 400;
 
-type Kind = "crash" | "partition" | "one-way" | "slow-disk" | "lost-disk";
+type Kind = "crash" | "crash-loop" | "partition" | "one-way" | "slow-disk" | "lost-disk";
 
-const KINDS: readonly Kind[] = ["crash", "crash", "crash", "partition", "one-way", "slow-disk", "lost-disk"];
+const KINDS: readonly Kind[] = ["crash", "crash", "crash-loop", "partition", "one-way", "slow-disk", "lost-disk"];
 
 export class Faults {
   readonly #clock: Clock;
@@ -35,6 +41,7 @@ export class Faults {
   constructor(clock: Clock, hosts: Hosts) {
     this.#clock = clock;
     this.#pauseMs = clock.between(PAUSE_MS_MIN, PAUSE_MS_MAX);
+    hosts.onPropose((host) => this.#propose(host));
     this.#hosts = hosts;
   }
 
@@ -56,6 +63,16 @@ export class Faults {
     });
   }
 
+  /** The worst moment for a crash: some were asked to accept, and the proposer knows nothing of it any more. */
+  #propose(host: number): void {
+    const clock = this.#clock;
+    if (!this.#isOn || !clock.chance(PROPOSE_CRASH_SHARE)) return;
+    this.#cut(host, this.#someOf(0.3), clock.nowMs + SHORT_CUT_MS, false);
+    clock.after(clock.random() * SHORT_CUT_MS, () => {
+      if (this.#isOn) this.#hosts.crash(host, clock.between(1, SHORT_CUT_MS));
+    });
+  }
+
   /** No more of them; all hosts are up, nothing is cut or lost. */
   heal(): void {
     this.#isOn = false;
@@ -69,6 +86,9 @@ export class Faults {
     switch (kind) {
       case "crash":
         this.#crash(this.#someVoter());
+        return;
+      case "crash-loop":
+        this.#crashAgain(this.#someVoter(), CRASHES_IN_A_ROW);
         return;
       case "partition":
         this.#partition();
@@ -90,6 +110,18 @@ export class Faults {
 
   #crash(host: number): void {
     this.#hosts.crash(host, this.#clock.between(DOWN_MS_MIN, DOWN_MS_MAX));
+  }
+
+  /** A sick machine: it crashes, starts, reaches few others, its disk is slow, and it crashes again. */
+  #crashAgain(host: number, times: number): void {
+    const clock = this.#clock;
+    if (!this.#isOn || times === 0) return;
+    const downMs = clock.between(1, SHORT_MS_MAX);
+    const upMs = clock.between(1, SHORT_MS_MAX);
+    this.#hosts.slowDisk(host, SLOWNESS, downMs + upMs);
+    this.#hosts.crash(host, downMs);
+    this.#cut(host, [host, ...this.#someOf(0.5)], clock.nowMs + downMs + upMs, false);
+    clock.after(downMs + upMs, () => this.#crashAgain(host, times - 1));
   }
 
   /** Most often; else any host. */

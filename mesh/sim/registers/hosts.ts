@@ -22,6 +22,7 @@ export class Hosts {
   readonly #clock: Clock;
   readonly #hosts: readonly Host[];
   readonly #listeners: ((process: Process) => void)[] = [];
+  #onPropose: (host: number) => void = () => {};
   #disks: number;
 
   /** The first is the only voter. */
@@ -68,6 +69,7 @@ export class Hosts {
       self: host,
       hosts: this.count,
       durable: machine.durable,
+      onPropose: () => this.#onPropose(host),
       send: (to, message) =>
         this.network.send(host, to, () => this.process(to)?.receive(message, host)),
     });
@@ -76,6 +78,11 @@ export class Hosts {
   /** Told of each process that crashed. */
   onCrash(listener: (process: Process) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** A proposer at that host is about to ask others to accept something. */
+  onPropose(listener: (host: number) => void): void {
+    this.#onPropose = listener;
   }
 
   crash(host: number, downMs: number): void {

@@ -36,6 +36,8 @@ interface Tally {
 interface RegisterCase {
   readonly tallies: Map<string, Tally>;
   readonly chosen: Vote[];
+  /** What was accepted, by ballot. */
+  readonly byBallot: Map<string, RegisterValue>;
   /** What was first chosen of each epoch. */
   readonly line: Map<number, RegisterValue>;
   /** The highest epoch that was reported. */
@@ -86,9 +88,20 @@ export class Judge {
   durable(voter: VoterId, register: RegisterName, vote: Vote): void {
     const tally = this.#tallyOf(register, vote);
     tally.durable.add(voter);
+    this.#requireOneValue(register, vote);
     if (tally.isChosen || !this.#isMajority(vote.list, tally.durable)) return;
     tally.isChosen = true;
     this.#choose(register, vote);
+  }
+
+  /** A ballot is used for one value, for all time. */
+  #requireOneValue(register: RegisterName, { ballot, value }: Vote): void {
+    const { byBallot } = this.#caseOf(register);
+    const key = shortBallot(ballot);
+    const other = byBallot.get(key);
+    if (other === undefined) byBallot.set(key, value);
+    else if (!isSameValue(other, value))
+      this.#fail(register, `${describeValue(value)} and ${describeValue(other)} were accepted at one ballot, ${key}`);
   }
 
   /** Whoever collects what leaves must never hold a certificate of what was not chosen. */
@@ -220,7 +233,7 @@ export class Judge {
   #caseOf(register: RegisterName): RegisterCase {
     const known = this.#cases.get(register);
     if (known !== undefined) return known;
-    const fresh = { tallies: new Map(), chosen: [], line: new Map(), floor: 0 };
+    const fresh = { tallies: new Map(), chosen: [], byBallot: new Map(), line: new Map(), floor: 0 };
     this.#cases.set(register, fresh);
     return fresh;
   }

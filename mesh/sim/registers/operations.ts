@@ -31,6 +31,8 @@ export interface OperationsDeps {
   readonly directory: Directory;
   readonly crypto: RegisterCrypto;
   readonly send: Send;
+  /** It is about to ask others to accept something: from here on nobody knows what becomes of it if we crash. */
+  readonly onPropose: () => void;
   /** Sees each end before whoever waits for it. */
   readonly judge: {
     /** The highest epoch that was reported so far. */
@@ -170,6 +172,7 @@ export class Operations {
 
   #perform(running: Running, effects: readonly ProposerEffect[]): void {
     this.#tellQuestion(running, effects);
+    if (effects.some((effect) => effect.kind === "send" && effect.request.kind === "accept")) this.#deps.onPropose();
     for (const effect of effects) this.#performOne(running, effect);
   }
 

@@ -25,6 +25,7 @@ export interface ProcessDeps {
   readonly hosts: number;
   readonly durable: Durable;
   readonly send: Send;
+  readonly onPropose: () => void;
 }
 
 type Shown = Extract<Message, { kind: "shown" }>;
@@ -40,7 +41,7 @@ export class Process {
   #isUp = true;
 
   constructor(deps: ProcessDeps) {
-    const { clock, judge, self, hosts, durable } = deps;
+    const { clock, judge, self, hosts, durable, onPropose } = deps;
     this.self = self;
     this.#deps = deps;
     const send: Send = (to, message) => this.send(to, message);
@@ -56,7 +57,7 @@ export class Process {
     this.directory = directory;
     // Before the operations: a list is on its way to the disk before anything is asked under it.
     this.#seat = new Seat({ clock, self, disk, directory, crypto, send, onLeft });
-    this.operations = new Operations({ clock, self, disk, directory, crypto, send, judge });
+    this.operations = new Operations({ clock, self, disk, directory, crypto, send, judge, onPropose });
     this.#look();
   }
 
