@@ -5,6 +5,7 @@ import { EventQueue } from "../event-queue.ts";
 import { seededRandom } from "../seeded-random.ts";
 import type { BreakName } from "./breaks.ts";
 import { type Counts, newCounts } from "./counts.ts";
+import { inWords } from "./words.ts";
 
 /** `register`: of which the line tells; null: of all. */
 export type Trace = (atMs: number, line: string, register: RegisterName | null) => void;
@@ -62,7 +63,7 @@ export class Clock {
 
   /** The line is made only if somebody reads it. */
   tell(register: RegisterName | null, line: () => string): void {
-    this.#trace?.(this.#nowMs, line(), register);
+    this.#trace?.(this.#nowMs, inWords(register, line()), register);
   }
 
   // --- chance

@@ -6,7 +6,7 @@ import { hostOf } from "./names.ts";
 import type { Operator } from "./operator.ts";
 
 /** Between two faults, on the average of one run: each has its own, from here to there. */
-const PAUSE_MS_MIN = 150;
+const PAUSE_MS_MIN = 200;
 const PAUSE_MS_MAX = 1_500;
 const DOWN_MS_MIN = 20;
 const DOWN_MS_MAX = 1_000;
@@ -20,8 +20,8 @@ const SLOWNESS = 30;
 const LOST_DISKS_MAX = 2;
 /** Voters that one may be lost of, and the rest is a majority also while it is replaced. */
 const VOTERS_TO_LOSE_ONE = 3;
-/** Of proposals: who makes it crashes at once, and is soon back. */
-const PROPOSE_CRASH_SHARE = 0.01;
+/** Of swaps that are proposed: who makes it crashes at once, and is soon back. */
+const PROPOSE_CRASH_SHARE = 0.02;
 const SHORT_CUT_MS = 30;
 /** Of lists that begin to be settled: who does it crashes in the middle. */
 const SETTLE_CRASH_SHARE = 0.3;
@@ -127,7 +127,7 @@ export class Faults {
   /** Most often; else any host. */
   #someVoter(): number {
     const voter = this.#clock.pick(this.#hosts.judge.newestList.voters);
-    if (voter === undefined || this.#clock.chance(0.1)) return this.#someHost();
+    if (voter === undefined || this.#clock.chance(0.3)) return this.#someHost();
     return hostOf(voter.owner);
   }
 

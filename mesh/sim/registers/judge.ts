@@ -13,6 +13,7 @@ import { decodeVoterList } from "../../register/voter-list-codec.ts";
 import type { Clock } from "./clock.ts";
 import { CLUSTER, rootCrypto } from "./crypto.ts";
 import type { Ended } from "./operations.ts";
+import { inWords } from "./words.ts";
 
 export interface Violation {
   readonly invariant: "one-register" | "linearizable" | "no-lost-commit" | "settles";
@@ -78,7 +79,8 @@ export class Judge {
     return this.#caseOf(register).line.size;
   }
 
-  fail(invariant: Violation["invariant"], register: RegisterName | null, text: string): void {
+  fail(invariant: Violation["invariant"], register: RegisterName | null, line: string): void {
+    const text = inWords(register, line);
     this.#clock.tell(register, () => `${invariant} FAILS: ${text}`);
     this.violations.push({ invariant, atMs: this.#clock.nowMs, register, text });
   }

@@ -31,7 +31,7 @@ export interface OperationsDeps {
   readonly directory: Directory;
   readonly crypto: RegisterCrypto;
   readonly send: Send;
-  /** It is about to ask others to accept something: from here on nobody knows what becomes of it if we crash. */
+  /** It is about to ask others to accept a swap: from here on nobody knows what becomes of it if we crash. */
   readonly onPropose: () => void;
   /** Sees each end before whoever waits for it. */
   readonly judge: {
@@ -172,7 +172,8 @@ export class Operations {
 
   #perform(running: Running, effects: readonly ProposerEffect[]): void {
     this.#tellQuestion(running, effects);
-    if (effects.some((effect) => effect.kind === "send" && effect.request.kind === "accept")) this.#deps.onPropose();
+    const isProposal = effects.some((effect) => effect.kind === "send" && effect.request.kind === "accept");
+    if (isProposal && running.waiting.operation.kind === "swap") this.#deps.onPropose();
     for (const effect of effects) this.#performOne(running, effect);
   }
 

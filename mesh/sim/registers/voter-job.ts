@@ -21,7 +21,7 @@ import type { Ended } from "./operations.ts";
 import type { Process } from "./process.ts";
 
 /** Registers that are committed anew at one time. */
-const RECOMMITS_AT_ONCE = 16;
+const RECOMMITS_AT_ONCE = 32;
 /** Reads of the voters' register that may fail in a row. */
 const FAILURES_MAX = 5;
 
