@@ -22,6 +22,7 @@ export const COUNTS = {
   lostDisks: "voters that lost their disk and came back under another id",
   partitions: "cuts both ways around some hosts",
   oneWayCuts: "cuts in one direction",
+  lateLists: "times when some hosts heard of no voter list for a while",
   slowDisks: "disks whose syncs took long for a while",
   lost: "messages lost",
   doubled: "messages delivered twice",

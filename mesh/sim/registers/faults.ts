@@ -14,6 +14,7 @@ const DOWN_MS_MAX = 1_000;
 const CRASHES_IN_A_ROW = 5;
 const SHORT_MS_MAX = 300;
 const CUT_MS_MAX = 1_500;
+const DEAF_MS_MAX = 6_000;
 const SLOW_DISK_MS_MAX = 1_000;
 const SLOWNESS = 30;
 /** In one run. */
@@ -27,9 +28,9 @@ const SHORT_CUT_MS = 30;
 const SETTLE_CRASH_SHARE = 0.3;
 const SETTLE_CRASH_MS_MAX = 400;
 
-type Kind = "crash" | "crash-loop" | "partition" | "one-way" | "slow-disk" | "lost-disk";
+type Kind = "crash" | "crash-loop" | "partition" | "one-way" | "slow-disk" | "lost-disk" | "late-lists";
 
-const KINDS: readonly Kind[] = ["crash", "crash", "crash-loop", "partition", "one-way", "slow-disk", "lost-disk"];
+const KINDS: readonly Kind[] = ["crash", "crash", "crash-loop", "partition", "one-way", "slow-disk", "lost-disk", "late-lists", "late-lists"];
 
 export class Faults {
   readonly #clock: Clock;
@@ -78,7 +79,10 @@ export class Faults {
     this.#isOn = false;
     this.#clock.tell(null, () => "HEAL");
     this.#hosts.network.heal();
-    for (let host = 0; host < this.#hosts.count; host += 1) this.#hosts.start(host);
+    for (let host = 0; host < this.#hosts.count; host += 1) {
+      this.#hosts.deafen(host, 0);
+      this.#hosts.start(host);
+    }
   }
 
   #inject(kind: Kind, operator: Operator): void {
@@ -102,6 +106,9 @@ export class Faults {
         return;
       case "lost-disk":
         this.#loseDisk(operator);
+        return;
+      case "late-lists":
+        this.#deafen();
         return;
       default:
         kind satisfies never;
@@ -142,6 +149,15 @@ export class Faults {
     clock.counts.partitions += 1;
     clock.tell(null, () => `PARTITION of hosts ${inside.join(" ")} for ${Math.round(untilMs - clock.nowMs)} ms`);
     for (const from of inside) this.#cut(from, inside, untilMs, true);
+  }
+
+  /** Voter lists come late to some. */
+  #deafen(): void {
+    const clock = this.#clock;
+    const hosts = this.#someOf(0.3);
+    clock.counts.lateLists += 1;
+    clock.tell(null, () => `LATE LISTS: hosts ${hosts.join(" ")} hear of none for a while`);
+    for (const host of hosts) this.#hosts.deafen(host, clock.between(1, DEAF_MS_MAX));
   }
 
   #cutOneWay(): void {

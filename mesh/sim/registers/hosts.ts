@@ -7,6 +7,7 @@ import type { Clock } from "./clock.ts";
 import { CLUSTER, rootCrypto } from "./crypto.ts";
 import { type Durable, emptyDisk } from "./disk.ts";
 import { Judge } from "./judge.ts";
+import type { Message } from "./messages.ts";
 import { voterIdOf, voterOfHost } from "./names.ts";
 import { Network } from "./network.ts";
 import { Process } from "./process.ts";
@@ -14,6 +15,8 @@ import { Process } from "./process.ts";
 interface Host {
   durable: Durable;
   process: Process | null;
+  /** Until then it hears nothing of voter lists. */
+  deafUntilMs: number;
 }
 
 export class Hosts {
@@ -34,6 +37,7 @@ export class Hosts {
     this.#hosts = Array.from({ length: count }, (_, at) => ({
       durable: emptyDisk(voterIdOf(at)),
       process: null,
+      deafUntilMs: 0,
     }));
     this.#disks = count;
     for (let at = 0; at < count; at += 1) this.start(at);
@@ -70,9 +74,13 @@ export class Hosts {
       hosts: this.count,
       durable: machine.durable,
       onPropose: () => this.#onPropose(host),
-      send: (to, message) =>
-        this.network.send(host, to, () => this.process(to)?.receive(message, host)),
+      send: (to, message) => this.network.send(host, to, () => this.#deliver(message, host, to)),
     });
+  }
+
+  /** Gossip is another way than that of questions and answers: one may be stuck, and the other not. */
+  deafen(host: number, forMs: number): void {
+    this.#host(host).deafUntilMs = this.#clock.nowMs + forMs;
   }
 
   /** Told of each process that crashed. */
@@ -114,6 +122,12 @@ export class Hosts {
     this.#clock.after(forMs, () => {
       durable.slowness = 1;
     });
+  }
+
+  #deliver(message: Message, from: number, to: number): void {
+    const { process, deafUntilMs } = this.#host(to);
+    if (message.kind === "links" && this.#clock.nowMs < deafUntilMs) this.#clock.counts.lost += 1;
+    else process?.receive(message, from);
   }
 
   #host(host: number): Host {

@@ -127,13 +127,15 @@ class Run {
       process.operations.operate(asked, ({ outcome }) => {
         underWay -= 1;
         if (outcome.kind === "read") this.#judgeLast(register, outcome.current);
-        else this.#fail(register, `it cannot be read at a majority: ${outcome.kind}`);
+        // It may have waited in line behind one that is backing off.
+        else left.push(register);
         next();
       });
     };
     for (let at = 0; at < READS_AT_ONCE; at += 1) next();
     this.#until(HEALED_WITHIN_MS, () => underWay === 0 && left.length === 0);
-    if (underWay > 0 || left.length > 0) this.#fail(null, "registers cannot be read");
+    if (!this.#hasFailed && underWay + left.length > 0)
+      this.#fail(left[0] ?? null, `${underWay + left.length} registers cannot be read at a majority`);
   }
 
   #judgeLast(register: RegisterName, current: CommittedValue | null): void {
