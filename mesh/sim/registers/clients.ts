@@ -103,10 +103,13 @@ export class Clients {
     const { register, operation } = this.#choose(client);
     const call = { process, register, operation, isInDoubt, calledAt: this.#clock.nowMs };
     client.call = call;
-    process.operations.operate({ register, operation, withinMs: this.#patienceMs(operation) }, ({ outcome }) => {
-      // It may have been told that the process is gone.
-      if (client.call === call) this.#returned(client, call, outcome);
-    });
+    process.operations.operate(
+      { register, operation, withinMs: this.#patienceMs(operation) },
+      ({ outcome }) => {
+        // It may have been told that the process is gone.
+        if (client.call === call) this.#returned(client, call, outcome);
+      },
+    );
   }
 
   /** Each is at one voter; when that is gone it waits a while for it, or goes to another. */
@@ -175,7 +178,9 @@ export class Clients {
     const base = { register, client: name, calledAt, returnedAt: this.#clock.nowMs };
     if (operation.kind === "read") {
       const isShown = outcome.kind === "read";
-      const result = isShown ? ({ kind: "ok", shown: shownOf(outcome.current) } as const) : ({ kind: "unknown" } as const);
+      const result = isShown
+        ? ({ kind: "ok", shown: shownOf(outcome.current) } as const)
+        : ({ kind: "unknown" } as const);
       return { ...base, call: "read", outcome: result };
     }
     const { expectedEpoch, record } = operation;

@@ -11,6 +11,8 @@ export const COUNTS = {
   duels: "refusals because another had promised higher",
   headStarts: "operations that needed no prepare",
   chosen: "votes that a majority had on disk: one for each ballot that was won",
+  chosenByThree: "those of lists of 3 voters",
+  chosenByFive: "those of lists of 5 voters",
   voterChanges: "voter lists that were put in force",
   settles: "lists that were settled",
   settlesTakenOver: "lists that another voter settled than the one that began to",

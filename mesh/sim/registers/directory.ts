@@ -51,7 +51,8 @@ export class Directory {
     for (const bytes of links) {
       const link = decodeLink(bytes);
       const verdict = link.ok ? this.#chain.learn(link.value).kind : "refused";
-      if (verdict !== "adopted") throw new Error(`bug: a link on the disk of host-${this.#deps.self}: ${verdict}`);
+      if (verdict !== "adopted")
+        throw new Error(`bug: a link on the disk of host-${this.#deps.self}: ${verdict}`);
     }
   }
 
@@ -82,7 +83,8 @@ export class Directory {
     const link = decodeLink(encoded);
     if (!link.ok) throw new Error(`bug: a link that cannot be read: ${link.error}`);
     const verdict = this.#chain.learn(link.value);
-    if (verdict.kind === "refused") this.#deps.onRefused(`${describeVoterList(link.value.list)} is refused: ${verdict.reason}`);
+    if (verdict.kind === "refused")
+      this.#deps.onRefused(`${describeVoterList(link.value.list)} is refused: ${verdict.reason}`);
     if (verdict.kind === "early") this.fetch(from);
     if (verdict.kind !== "adopted") return;
     const { clock, self, hosts, send } = this.#deps;

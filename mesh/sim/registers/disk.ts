@@ -81,10 +81,6 @@ export class Disk {
     return this.#slots.get(register) ?? EMPTY_SLOT;
   }
 
-  isOnDisk(register: RegisterName, vote: Vote | null): boolean {
-    return (this.#durable.slots.get(register)?.accepted ?? null) === vote;
-  }
-
   putSlot(register: RegisterName, slot: Slot): void {
     const { accepted } = slot;
     if (accepted !== null && accepted !== this.slot(register).accepted)

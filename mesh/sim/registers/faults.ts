@@ -11,7 +11,7 @@ const PAUSE_MS_MAX = 1_500;
 const DOWN_MS_MIN = 20;
 const DOWN_MS_MAX = 1_000;
 /** Of a process that crashes again and again. */
-const CRASHES_IN_A_ROW = 5;
+const CRASHES_IN_A_ROW = 3;
 const SHORT_MS_MAX = 300;
 const CUT_MS_MAX = 1_500;
 const DEAF_MS_MAX = 6_000;
@@ -22,7 +22,7 @@ const LOST_DISKS_MAX = 2;
 /** Voters that one may be lost of, and the rest is a majority also while it is replaced. */
 const VOTERS_TO_LOSE_ONE = 3;
 /** Of swaps that are proposed: who makes it crashes at once, and is soon back. */
-const PROPOSE_CRASH_SHARE = 0.02;
+const PROPOSE_CRASH_SHARE = 0.05;
 const SHORT_CUT_MS = 30;
 /** Of lists that begin to be settled: who does it crashes in the middle. */
 const SETTLE_CRASH_SHARE = 0.3;
@@ -30,7 +30,18 @@ const SETTLE_CRASH_MS_MAX = 400;
 
 type Kind = "crash" | "crash-loop" | "partition" | "one-way" | "slow-disk" | "lost-disk" | "late-lists";
 
-const KINDS: readonly Kind[] = ["crash", "crash", "crash-loop", "partition", "one-way", "slow-disk", "lost-disk", "late-lists", "late-lists"];
+const KINDS: readonly Kind[] = [
+  "crash",
+  "crash",
+  "crash-loop",
+  "partition",
+  "one-way",
+  "slow-disk",
+  "lost-disk",
+  "lost-disk",
+  "late-lists",
+  "late-lists",
+];
 
 export class Faults {
   readonly #clock: Clock;
@@ -147,7 +158,10 @@ export class Faults {
     const inside = this.#someOf(0.4);
     const untilMs = clock.nowMs + clock.between(1, CUT_MS_MAX);
     clock.counts.partitions += 1;
-    clock.tell(null, () => `PARTITION of hosts ${inside.join(" ")} for ${Math.round(untilMs - clock.nowMs)} ms`);
+    clock.tell(
+      null,
+      () => `PARTITION of hosts ${inside.join(" ")} for ${Math.round(untilMs - clock.nowMs)} ms`,
+    );
     for (const from of inside) this.#cut(from, inside, untilMs, true);
   }
 
@@ -166,7 +180,11 @@ export class Faults {
     const untilMs = clock.nowMs + clock.between(1, CUT_MS_MAX);
     clock.counts.oneWayCuts += 1;
     const spared = this.#someOf(0.3);
-    clock.tell(null, () => `CUT from host-${from} to all but ${spared.join(" ")} for ${Math.round(untilMs - clock.nowMs)} ms`);
+    clock.tell(
+      null,
+      () =>
+        `CUT from host-${from} to all but ${spared.join(" ")} for ${Math.round(untilMs - clock.nowMs)} ms`,
+    );
     this.#cut(from, spared, untilMs, false);
   }
 
@@ -179,7 +197,9 @@ export class Faults {
   }
 
   #someOf(share: number): readonly number[] {
-    return Array.from({ length: this.#hosts.count }, (_, host) => host).filter(() => this.#clock.chance(share));
+    return Array.from({ length: this.#hosts.count }, (_, host) => host).filter(() =>
+      this.#clock.chance(share),
+    );
   }
 
   /** Never of so many that what was committed is gone: then only a backup helps. */
@@ -188,7 +208,10 @@ export class Faults {
     const mayLose = list.isSettled && list.voters.length >= VOTERS_TO_LOSE_ONE;
     if (!mayLose || operator.lostOf(list).length > 0 || this.#lostDisks >= LOST_DISKS_MAX) return;
     this.#lostDisks += 1;
-    this.#hosts.loseDisk(this.#someOfList(list.voters.map(({ owner }) => hostOf(owner))), this.#clock.between(DOWN_MS_MIN, DOWN_MS_MAX));
+    this.#hosts.loseDisk(
+      this.#someOfList(list.voters.map(({ owner }) => hostOf(owner))),
+      this.#clock.between(DOWN_MS_MIN, DOWN_MS_MAX),
+    );
   }
 
   #someOfList(hosts: readonly number[]): number {

@@ -112,7 +112,10 @@ export class Hosts {
     this.#disks += 1;
     machine.durable = emptyDisk(id);
     this.#clock.counts.lostDisks += 1;
-    this.#clock.tell(null, () => `host-${host} LOSES ITS DISK: voter ${old.slice(-2)} comes back as ${id.slice(-2)}`);
+    this.#clock.tell(
+      null,
+      () => `host-${host} LOSES ITS DISK: voter ${old.slice(-2)} comes back as ${id.slice(-2)}`,
+    );
   }
 
   /** Syncs take so many times as long, until then. */

@@ -103,7 +103,10 @@ export class Judge {
     const other = byBallot.get(key);
     if (other === undefined) byBallot.set(key, value);
     else if (!isSameValue(other, value))
-      this.#fail(register, `${describeValue(value)} and ${describeValue(other)} were accepted at one ballot, ${key}`);
+      this.#fail(
+        register,
+        `${describeValue(value)} and ${describeValue(other)} were accepted at one ballot, ${key}`,
+      );
   }
 
   /** Whoever collects what leaves must never hold a certificate of what was not chosen. */
@@ -120,7 +123,7 @@ export class Judge {
   #choose(register: RegisterName, vote: Vote): void {
     const { chosen, line } = this.#caseOf(register);
     const { value, ballot, list } = vote;
-    this.#clock.counts.chosen += 1;
+    this.#countChosen(list);
     this.#clock.tell(
       register,
       () => `CHOSEN ${describeValue(value)} at ${shortBallot(ballot)} under list ${list}`,
@@ -133,11 +136,21 @@ export class Judge {
     if (register === VOTERS_REGISTER) this.#putInForce(value);
   }
 
+  #countChosen(list: number): void {
+    const { counts } = this.#clock;
+    const voters = this.#lists.get(list)?.voters.length;
+    counts.chosen += 1;
+    if (voters === 3) counts.chosenByThree += 1;
+    if (voters === 5) counts.chosenByFive += 1;
+  }
+
   #faultOfLine({ epoch, record }: RegisterValue, line: RegisterCase["line"]): string | null {
     const denied = this.#denied.get(recordText(record));
     if (denied !== undefined) return `is chosen, and its swap was told: ${denied}`;
     // Whoever swaps expects what was reported to it.
-    return epoch === 1 || line.has(epoch - 1) ? null : `is chosen, and nothing of epoch ${epoch - 1} ever was`;
+    return epoch === 1 || line.has(epoch - 1)
+      ? null
+      : `is chosen, and nothing of epoch ${epoch - 1} ever was`;
   }
 
   #putInForce({ record }: RegisterValue): void {
@@ -190,7 +203,11 @@ export class Judge {
     return committed === null ? null : this.faultOfCertificate(register, committed);
   }
 
-  #faultOfCommit(register: RegisterName, operation: Ended["operation"], committed: CommittedValue): string | null {
+  #faultOfCommit(
+    register: RegisterName,
+    operation: Ended["operation"],
+    committed: CommittedValue,
+  ): string | null {
     const what = `${describeValue(committed.value)} was reported as committed`;
     if (operation.kind !== "swap") return `${what} by a ${operation.kind}`;
     const isAsked =
@@ -210,7 +227,9 @@ export class Judge {
     const checked = checkCertificate({ cluster: CLUSTER, register, ...committed }, list, rootCrypto);
     if (!checked.ok) return `${what} does not hold: ${checked.error}`;
     const standing = this.#caseOf(register).line.get(value.epoch);
-    return standing !== undefined && isSameValue(standing, value) ? null : `${what} is of what was never chosen`;
+    return standing !== undefined && isSameValue(standing, value)
+      ? null
+      : `${what} is of what was never chosen`;
   }
 
   // --- parts
@@ -273,4 +292,3 @@ function recordText(record: Uint8Array): string {
 function textOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
-

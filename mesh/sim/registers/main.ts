@@ -34,8 +34,14 @@ function parseCommand(args: readonly string[]): Command | "help" {
   if (values.help === true) return "help";
   const broken = values.break ?? null;
   if (broken !== null && !isBreakName(broken)) throw new UsageError(`--break: no break "${broken}"`);
-  const apps = intOf("apps", values.apps ?? String(broken === null ? APPS : breakOf(broken).apps), [1, APPS_MAX]);
-  const seeds = intOf("seeds", values.seeds ?? String(broken === null ? 1 : breakOf(broken).seeds), [1, SEEDS_MAX]);
+  const apps = intOf("apps", values.apps ?? String(broken === null ? APPS : breakOf(broken).apps), [
+    1,
+    APPS_MAX,
+  ]);
+  const seeds = intOf("seeds", values.seeds ?? String(broken === null ? 1 : breakOf(broken).seeds), [
+    1,
+    SEEDS_MAX,
+  ]);
   const firstSeed = intOf("seed", values.seed ?? "1", [0, SEED_MAX - seeds]);
   const [isJson, isVerbose] = [values.json === true, values.verbose === true];
   if (isJson && isVerbose) throw new UsageError("--json and --verbose exclude each other");

@@ -135,7 +135,9 @@ export class Operations {
     const running = this.#running.get(number);
     if (running !== undefined || !this.#deps.clock.isBroken("late-answers")) return running;
     // Whoever asks next hears it.
-    return this.#running.values().find((one) => one.serial > number && this.#registers.get(number) === one.waiting.register);
+    return this.#running
+      .values()
+      .find((one) => one.serial > number && this.#registers.get(number) === one.waiting.register);
   }
 
   /** By serial, for that break alone. */
@@ -158,7 +160,10 @@ export class Operations {
     const running = { serial: this.#lastSerial, waiting, proposer, floor: judge.floor(register) };
     this.#running.set(running.serial, running);
     if (clock.isBroken("late-answers")) this.#registers.set(running.serial, register);
-    clock.tell(register, () => `host-${self} begins ${describeOperation(operation)} under list ${list.number}`);
+    clock.tell(
+      register,
+      () => `host-${self} begins ${describeOperation(operation)} under list ${list.number}`,
+    );
     clock.after(Math.min(withinMs, untilMs - clock.nowMs), () => this.#step(running, { kind: "give-up" }));
     this.#perform(running, effects);
   }

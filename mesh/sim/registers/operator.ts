@@ -79,7 +79,8 @@ export class Operator {
       // Calm first, then the next goal.
       if (this.#isReached && this.#goal < GOALS.length - 1) this.#goal += 1;
       this.#isReached = !this.#isReached;
-      if (this.#isReached) this.#calmUntilMs = this.#clock.nowMs + this.#clock.between(CALM_MS_MIN, CALM_MS_MAX);
+      if (this.#isReached)
+        this.#calmUntilMs = this.#clock.nowMs + this.#clock.between(CALM_MS_MIN, CALM_MS_MAX);
       return;
     }
     const isSlow = this.#jobs.every(({ sinceMs }) => this.#clock.nowMs - sinceMs > PATIENCE_MS);

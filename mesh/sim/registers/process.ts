@@ -50,7 +50,8 @@ export class Process {
     const onDurable = (register: RegisterName, vote: Vote): void => judge.durable(voter, register, vote);
     const onLeft = (register: RegisterName, vote: Vote): void => judge.left(voter, register, vote);
     const disk = new Disk(clock, durable, onDurable);
-    const onRefused = (text: string): void => judge.fail("one-register", VOTERS_REGISTER, `host-${self}: ${text}`);
+    const onRefused = (text: string): void =>
+      judge.fail("one-register", VOTERS_REGISTER, `host-${self}: ${text}`);
     const directory = new Directory({ clock, self, hosts, send, onRefused });
     directory.restore(disk.links);
     this.#disk = disk;

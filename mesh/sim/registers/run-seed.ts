@@ -88,7 +88,11 @@ class Run {
     this.#faults.heal();
     const isWell = (): boolean => this.#operator.isDone && this.#isKnownToAll();
     if (!this.#until(HEALED_WITHIN_MS, isWell)) {
-      this.hosts.judge.fail("settles", null, `${HEALED_WITHIN_MS / 1_000} s after the heal: ${this.#operator.describe()}; ${this.#ignorant()}`);
+      this.hosts.judge.fail(
+        "settles",
+        null,
+        `${HEALED_WITHIN_MS / 1_000} s after the heal: ${this.#operator.describe()}; ${this.#ignorant()}`,
+      );
       return;
     }
     this.#clients.stop();
@@ -109,7 +113,9 @@ class Run {
   }
 
   #ignorant(): string {
-    const behind = this.#behind.map(({ self, directory: { list } }) => `host-${self} goes by list ${list?.number ?? 0}`);
+    const behind = this.#behind.map(
+      ({ self, directory: { list } }) => `host-${self} goes by list ${list?.number ?? 0}`,
+    );
     return behind.length === 0 ? "all know it" : behind.join(", ");
   }
 
@@ -152,7 +158,10 @@ class Run {
           ? null
           : checkCertificate({ cluster: CLUSTER, register, ...current }, list, rootCrypto);
       if (checked?.ok !== true)
-        this.#fail(register, `host-${self} does not believe the certificate of ${shown}: ${checked?.error}, it goes by ${list === undefined ? "no list" : describeVoterList(list)}`);
+        this.#fail(
+          register,
+          `host-${self} does not believe the certificate of ${shown}: ${checked?.error}, it goes by ${list === undefined ? "no list" : describeVoterList(list)}`,
+        );
     }
   }
 

@@ -1,9 +1,19 @@
 // Seat: the real acceptor of one process, at its disk, as mesh/io/register/voter-seat.ts has it: each answer leaves once what it says is
 // on disk. The breaks of acceptors are here.
 
-import { type AcceptorContext, type AcceptorReply, type AcceptorRequest, answer } from "../../register/acceptor.ts";
+import {
+  type AcceptorContext,
+  type AcceptorReply,
+  type AcceptorRequest,
+  answer,
+} from "../../register/acceptor.ts";
 import type { VoterId } from "../../register/ballot.ts";
-import { type RegisterCrypto, type RegisterName, statementBytes, type Vote } from "../../register/certificate.ts";
+import {
+  type RegisterCrypto,
+  type RegisterName,
+  statementBytes,
+  type Vote,
+} from "../../register/certificate.ts";
 import { type AskMessage, decodeAsk, encodeAnswer } from "../../register/register-codec.ts";
 import { showRegisters } from "../../register/settle.ts";
 import { describeReply, describeRequest } from "../../register/testing/describe.ts";
@@ -47,7 +57,7 @@ export class Seat {
     const { voter, request } = ask.value;
     // It means the voter that was here before this disk.
     const reply = voter === this.voter ? this.#reply(request, from) : NOT_A_VOTER;
-    if (this.#leavesAtOnce(request, reply)) this.#leave(ask.value, reply, from);
+    if (this.#leavesAtOnce(request)) this.#leave(ask.value, reply, from);
     else this.#deps.disk.synced(() => this.#leave(ask.value, reply, from));
   }
 
@@ -68,11 +78,9 @@ export class Seat {
     this.#deps.disk.putLink(2 * number + Number(isSettled && link.kind !== "root"), encodeLink(link));
   }
 
-  #leavesAtOnce(request: AcceptorRequest, reply: AcceptorReply): boolean {
-    const { clock, disk } = this.#deps;
+  #leavesAtOnce(request: AcceptorRequest): boolean {
+    const { clock } = this.#deps;
     if (clock.isBroken("unsynced-acceptor")) return true;
-    if (clock.isBroken("unsynced-promise"))
-      return reply.kind === "promise" && disk.isOnDisk(request.register, reply.accepted);
     return clock.isBroken("unsynced-read") && request.kind === "query";
   }
 

@@ -69,7 +69,11 @@ export class VoterJob {
       this.#isOver = true;
       return;
     }
-    const asked = { register: VOTERS_REGISTER, operation: { kind: "read" }, withinMs: REGISTER_READ_MS } as const;
+    const asked = {
+      register: VOTERS_REGISTER,
+      operation: { kind: "read" },
+      withinMs: REGISTER_READ_MS,
+    } as const;
     operations.operate(asked, ({ outcome }) => {
       if (outcome.kind !== "read") {
         this.#failures += 1;
@@ -157,11 +161,8 @@ export class VoterJob {
   }
 
   #step(settling: Settling): SettleStep {
-    const { clock } = this.#deps;
-    const { list, shown, registers } = settling;
-    if (clock.isBroken("settle-unasked") && shown.size > 0)
-      return nextStep({ ...settling, list: { ...list, voters: list.voters.filter(({ id }) => shown.has(id)) } });
-    return nextStep(clock.isBroken("settle-uncommitted") ? { ...settling, committed: registers } : settling);
+    const isMarkedAtOnce = this.#deps.clock.isBroken("settle-uncommitted");
+    return nextStep(isMarkedAtOnce ? { ...settling, committed: settling.registers } : settling);
   }
 
   #ask({ voters }: Extract<SettleStep, { kind: "ask" }>, settling: Settling): void {
@@ -169,7 +170,8 @@ export class VoterJob {
     const { list } = settling;
     for (const voter of voters) {
       const owner = voterOf(list, voter)?.owner;
-      if (owner !== undefined) process.send(hostOf(owner), { kind: "show", serial, voter, list: list.number });
+      if (owner !== undefined)
+        process.send(hostOf(owner), { kind: "show", serial, voter, list: list.number });
     }
     clock.after(REGISTER_RESEND_MS, () => {
       // Nobody answered meanwhile.
