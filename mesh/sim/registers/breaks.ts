@@ -1,7 +1,7 @@
 // Breaks: those of the register's model that show in a run by chance too. They are done around the real code, as a faulty shell or disk
 // would do them, or by its own switches.
 
-import { type BreakName as ModelBreakName, breakOf as breakOfModel } from "../register-model/breaks.ts";
+import { breakOf as breakOfModel, type BreakName as ModelBreakName } from "../register-model/breaks.ts";
 
 /** The others need a coincidence that is too rare: the model goes to it. */
 type TooRare = "second-value" | "unsynced-promise" | "settle-unasked" | "early-second-voter-change-3-4-5";

@@ -1,7 +1,7 @@
 // Crypto of the runs: hashes are real, a signature is a hash that anybody could make. What is done with it is the same.
 
 import { hash } from "node:crypto";
-import { ownerId, type OwnerId } from "../../core/ids.ts";
+import { type OwnerId, ownerId } from "../../core/ids.ts";
 import type { RegisterCrypto } from "../../register/certificate.ts";
 import { standInCrypto } from "../stand-in-crypto.ts";
 

@@ -1,8 +1,8 @@
 // Directory: the real voter chain of one process, fed by what others send and by asking, as mesh/io/register/voter-directory.ts does.
 
+import { VOTER_FETCH_MS } from "../../limits.ts";
 import { decodeLink, encodeLink, VoterChain, type VoterLink } from "../../register/voter-chain.ts";
 import { describeVoterList, type VoterList } from "../../register/voter-list.ts";
-import { VOTER_FETCH_MS } from "../../limits.ts";
 import type { Clock } from "./clock.ts";
 import { CLUSTER, rootCrypto } from "./crypto.ts";
 import type { Message, Send } from "./messages.ts";

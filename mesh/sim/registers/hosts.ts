@@ -1,7 +1,7 @@
 // Hosts: the machines of a run, their disks, and the processes that come and go on them.
 
-import { rootLink, rootStatement } from "../../register/voter-chain.ts";
 import type { VoterId } from "../../register/ballot.ts";
+import { rootLink, rootStatement } from "../../register/voter-chain.ts";
 import type { VoterList } from "../../register/voter-list.ts";
 import type { Clock } from "./clock.ts";
 import { CLUSTER, rootCrypto } from "./crypto.ts";

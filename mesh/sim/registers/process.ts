@@ -1,7 +1,7 @@
 // Process: one life of a host: the parts of mesh/register that it runs, over what was on its disk.
 
-import type { RegisterName, Vote } from "../../register/certificate.ts";
 import type { VoterId } from "../../register/ballot.ts";
+import type { RegisterName, Vote } from "../../register/certificate.ts";
 import { VOTERS_REGISTER, type VoterLink } from "../../register/voter-chain.ts";
 import { type VoterList, voterOf } from "../../register/voter-list.ts";
 import type { Clock } from "./clock.ts";

@@ -7,8 +7,8 @@ import {
   beginSettling,
   nextStep,
   recommitted,
-  type Settling,
   type SettleStep,
+  type Settling,
   showed,
   VOTERS_REGISTER,
 } from "../../register/settle.ts";
