@@ -7,7 +7,7 @@ import type { Clock } from "./clock.ts";
 import { CLUSTER, rootCrypto } from "./crypto.ts";
 import { type Durable, emptyDisk } from "./disk.ts";
 import { Judge } from "./judge.ts";
-import type { Message } from "./messages.ts";
+import { type Message, throughCodec } from "./messages.ts";
 import { voterIdOf, voterOfHost } from "./names.ts";
 import { Network } from "./network.ts";
 import { Process } from "./process.ts";
@@ -19,18 +19,26 @@ interface Host {
   deafUntilMs: number;
 }
 
+export interface HostsOptions {
+  readonly count: number;
+  /** Questions and answers are encoded and decoded on their way. */
+  readonly usesCodec: boolean;
+}
+
 export class Hosts {
   readonly network: Network;
   readonly judge: Judge;
   readonly #clock: Clock;
+  readonly #usesCodec: boolean;
   readonly #hosts: readonly Host[];
   readonly #listeners: ((process: Process) => void)[] = [];
   #onPropose: (host: number) => void = () => {};
   #disks: number;
 
   /** The first is the only voter. */
-  constructor(clock: Clock, count: number) {
+  constructor(clock: Clock, { count, usesCodec }: HostsOptions) {
     this.#clock = clock;
+    this.#usesCodec = usesCodec;
     this.network = new Network(clock, count);
     const first: VoterList = { number: 1, isSettled: true, voters: [voterOfHost(0, voterIdOf(0))] };
     this.judge = new Judge(clock, first);
@@ -130,7 +138,7 @@ export class Hosts {
   #deliver(message: Message, from: number, to: number): void {
     const { process, deafUntilMs } = this.#host(to);
     if (message.kind === "links" && this.#clock.nowMs < deafUntilMs) this.#clock.counts.lost += 1;
-    else process?.receive(message, from);
+    else process?.receive(this.#usesCodec ? throughCodec(message) : message, from);
   }
 
   #host(host: number): Host {

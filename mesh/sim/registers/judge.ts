@@ -266,15 +266,21 @@ export class Judge {
 
 function faultOfChosen(fresh: Vote, chosen: readonly Vote[]): string | null {
   for (const other of chosen) {
-    const isSame = isSameValue(fresh.value, other.value);
+    const fault = faultBeside(fresh, other);
+    if (fault === null) continue;
     const before = `${describeValue(other.value)} at ${shortBallot(other.ballot)}`;
-    const epochs = fresh.value.epoch - other.value.epoch;
-    if (epochs === 0 && !isSame) return `is chosen, and so is ${before}: two values of one epoch`;
-    const order = compareBallots(fresh.ballot, other.ballot);
-    if (order === 0 && !isSame) return `is chosen, and so is ${before}: two values at one ballot`;
-    if (order * epochs < 0) return `is chosen, and ${before}: the epoch falls as the ballot grows`;
+    return `is chosen, and so is ${before}: ${fault}`;
   }
   return null;
+}
+
+function faultBeside(fresh: Vote, other: Vote): string | null {
+  const epochs = fresh.value.epoch - other.value.epoch;
+  const order = compareBallots(fresh.ballot, other.ballot);
+  if (order * epochs > 0) return null;
+  if (order * epochs < 0) return "the epoch falls as the ballot grows";
+  if (isSameValue(fresh.value, other.value)) return null;
+  return epochs === 0 ? "two values of one epoch" : "two values at one ballot";
 }
 
 function committedIn(outcome: Ended["outcome"]): CommittedValue | null {

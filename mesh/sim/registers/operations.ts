@@ -11,7 +11,7 @@ import type {
   ProposerEffect,
   ProposerInput,
 } from "../../register/proposer-face.ts";
-import { type AnswerMessage, decodeAnswer, encodeAsk } from "../../register/register-codec.ts";
+import type { AnswerMessage } from "../../register/register-codec.ts";
 import { describeOutcome, describeRequest } from "../../register/testing/describe.ts";
 import { voterOf } from "../../register/voter-list.ts";
 import type { Clock } from "./clock.ts";
@@ -105,15 +105,13 @@ export class Operations {
     this.#begin(waiting);
   }
 
-  answered({ bytes }: Extract<Message, { kind: "answer" }>, from: number): void {
-    const answer = decodeAnswer(bytes);
-    if (!answer.ok) throw new Error(`bug: an answer that cannot be read: ${answer.error}`);
-    const running = this.#runningOf(answer.value);
+  answered({ answer }: Extract<Message, { kind: "answer" }>, from: number): void {
+    const running = this.#runningOf(answer);
     if (running === undefined) {
       this.#deps.clock.counts.late += 1;
       return;
     }
-    const { voter, serial, reply } = answer.value;
+    const { voter, serial, reply } = answer;
     // Nobody answers for another.
     if (voterOf(running.proposer.list, voter)?.owner !== ownerOf(from)) return;
     if (reply.kind === "nack" && reply.code === "outdated") this.#deps.clock.counts.duels += 1;
@@ -212,8 +210,8 @@ export class Operations {
   ): void {
     const owner = voterOf(proposer.list, to)?.owner;
     if (owner === undefined) return;
-    const bytes = encodeAsk({ serial: serial * TURNS_MAX + turn, voter: to, request });
-    this.#deps.send(hostOf(owner), { kind: "ask", bytes });
+    const ask = { serial: serial * TURNS_MAX + turn, voter: to, request };
+    this.#deps.send(hostOf(owner), { kind: "ask", ask });
   }
 
   #fetchList({ list }: Extract<ProposerEffect, { kind: "fetch-list" }>): void {

@@ -31,6 +31,7 @@ export class Operator {
   #serial = 0;
   #calmUntilMs: number;
   #isReached = false;
+  #isDone = false;
   /** By number of the list: who began to settle it first. */
   readonly #settlers = new Map<number, Process>();
 
@@ -42,9 +43,9 @@ export class Operator {
     this.#look();
   }
 
-  /** All goals were reached, and all is settled. */
+  /** All goals were reached, and all is settled, when it looked last. */
   get isDone(): boolean {
-    return this.#goal === GOALS.length - 1 && this.#isAsWished();
+    return this.#isDone;
   }
 
   /** Voters of this list whose disk is gone. */
@@ -70,6 +71,7 @@ export class Operator {
     this.#clock.after(LOOK_MS, () => {
       this.#jobs = this.#jobs.filter(({ job }) => !job.isOver);
       if (this.#clock.nowMs >= this.#calmUntilMs) this.#act();
+      this.#isDone = this.#goal === GOALS.length - 1 && this.#isAsWished();
       this.#look();
     });
   }

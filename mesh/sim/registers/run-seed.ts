@@ -19,6 +19,8 @@ import { Operator } from "./operator.ts";
 import type { Process } from "./process.ts";
 
 const HOSTS = 7;
+/** Seeds: in one of so many messages go through the codec. */
+const CODEC_EVERY = 4;
 /** Of virtual time: chaos ends then, though the voters are not yet as they should be in the end. */
 const CHAOS_MS_MAX = 30_000;
 /** After it all must be well within this: some changes of voters, each with all registers. */
@@ -43,7 +45,8 @@ export interface SeedResult {
 }
 
 export function runSeed({ seed, apps, broken }: SeedOptions, trace: Trace | null = null): SeedResult {
-  const run = new Run(new Clock({ seed, broken, trace }), apps);
+  const clock = new Clock({ seed, broken, trace });
+  const run = new Run(clock, { apps, usesCodec: seed % CODEC_EVERY === 0 });
   const healedAtMs = run.run();
   const { events, counts, nowMs } = run.clock;
   return { seed, counts, events, virtualMs: nowMs, healedAtMs, violations: run.hosts.judge.violations };
@@ -56,9 +59,9 @@ class Run {
   readonly #operator: Operator;
   readonly #faults: Faults;
 
-  constructor(clock: Clock, apps: number) {
+  constructor(clock: Clock, { apps, usesCodec }: { readonly apps: number; readonly usesCodec: boolean }) {
     this.clock = clock;
-    this.hosts = new Hosts(clock, HOSTS);
+    this.hosts = new Hosts(clock, { count: HOSTS, usesCodec });
     this.#faults = new Faults(clock, this.hosts);
     this.#clients = new Clients(clock, this.hosts, apps);
     this.#operator = new Operator(clock, this.hosts, { onSettle: (host) => this.#faults.onSettle(host) });

@@ -14,7 +14,7 @@ import {
   statementBytes,
   type Vote,
 } from "../../register/certificate.ts";
-import { type AskMessage, decodeAsk, encodeAnswer } from "../../register/register-codec.ts";
+import type { AskMessage } from "../../register/register-codec.ts";
 import { showRegisters } from "../../register/settle.ts";
 import { describeReply, describeRequest } from "../../register/testing/describe.ts";
 import { encodeLink, type VoterLink } from "../../register/voter-chain.ts";
@@ -51,14 +51,12 @@ export class Seat {
     return this.#deps.disk.voter;
   }
 
-  asked({ bytes }: Extract<Message, { kind: "ask" }>, from: number): void {
-    const ask = decodeAsk(bytes);
-    if (!ask.ok) throw new Error(`bug: a question that cannot be read: ${ask.error}`);
-    const { voter, request } = ask.value;
+  asked({ ask }: Extract<Message, { kind: "ask" }>, from: number): void {
+    const { voter, request } = ask;
     // It means the voter that was here before this disk.
     const reply = voter === this.voter ? this.#reply(request, from) : NOT_A_VOTER;
-    if (this.#leavesAtOnce(request)) this.#leave(ask.value, reply, from);
-    else this.#deps.disk.synced(() => this.#leave(ask.value, reply, from));
+    if (this.#leavesAtOnce(request)) this.#leave(ask, reply, from);
+    else this.#deps.disk.synced(() => this.#leave(ask, reply, from));
   }
 
   show({ serial, voter, list }: Extract<Message, { kind: "show" }>, from: number): void {
@@ -93,7 +91,7 @@ export class Seat {
       register,
       () => `host-${self} to host-${from}'s ${describeRequest(request)}: ${describeReply(reply)}`,
     );
-    send(from, { kind: "answer", bytes: encodeAnswer({ serial, voter, reply }) });
+    send(from, { kind: "answer", answer: { serial, voter, reply } });
   }
 
   #reply(request: AcceptorRequest, from: number): AcceptorReply {
