@@ -181,6 +181,22 @@ export const REGISTER_SWAP_MS: number = 5_000;
 export const REGISTER_READ_MS: number = 3_000;
 /** For a peer's word on which voter lists there are. */
 export const VOTER_FETCH_MS: number = 2_000;
+/** For a host that is named as a voter to be met: a cluster that starts together meets in a second or two. */
+export const VOTER_JOIN_MS: number = 5_000;
+/** Registers that one voter may show: apps that ever were, each some kilobytes of its memory. */
+export const REGISTERS_MAX: number = 20_000;
+/** Registers that are read or committed anew at a time, of many: a few kilobytes each on the way to each voter. */
+export const REGISTERS_AT_ONCE: number = 32;
+/** From a change to the look whether a voter has to publish a record: what is missing may be on its way. */
+export const PUBLISH_LOOK_MS: number = 250;
+/** How often the first voter that lives tries to settle a list that is not. */
+export const SETTLE_LOOK_MS: number = 1_000;
+/** What a restored register's epoch is raised by: above all that was committed and that nobody who is left has seen. */
+export const RESTORE_EPOCH_GAP: number = 1_000;
+/** And its voter list's number: above all lists that were made and that nobody who is left has seen. */
+export const RESTORE_LIST_GAP: number = 1_000;
+/** Memories of voters that one host keeps: of itself, and of those that it was before a restore. */
+export const VOTER_SEATS_MAX: number = 8;
 /** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
 export const REGISTER_RESEND_MS: number = 200;
 /** One rank's wait after a lost duel: longer than a commit takes on a disk of some milliseconds, so that the winner is done. */

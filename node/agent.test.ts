@@ -1,7 +1,7 @@
 // A start that cannot be: refused in one line, with nothing of it left running.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -75,10 +75,11 @@ describe("grapevine agent", () => {
     expect(status).toBe(2);
   });
 
-  it("leaves no member of the mesh behind when its register cannot be read", () => {
-    writeFileSync(join(folder, "register.sqlite"), "this is no database");
+  it("leaves no member of the mesh behind when its memory as a voter cannot be read", () => {
+    mkdirSync(join(folder, "voter"));
+    writeFileSync(join(folder, "voter", "0123456789abcdef.sqlite"), "this is no database");
     const { status, stderr } = startAgent({});
-    expect(stderr).toContain("register.sqlite cannot be used");
+    expect(stderr).toContain("0123456789abcdef.sqlite: ");
     expect(status).toBe(1);
   });
 

@@ -22,10 +22,15 @@ export function createHeadCrypto(key: PrivateKey): HeadCrypto {
   const ours = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, secret]), format: "der", type: "pkcs8" });
   const verifier = new Verifier();
   return {
-    roots: new Roots((bytes) => hash("sha256", bytes, "buffer")),
+    roots: new Roots(sha256),
+    hash: sha256,
     sign: (bytes) => new Uint8Array(sign(null, bytes, ours)),
     verify: (owner, bytes, signature) => verifier.verify(owner, bytes, signature),
   };
+}
+
+function sha256(bytes: Uint8Array): Uint8Array {
+  return hash("sha256", bytes, "buffer");
 }
 
 class Verifier {
@@ -33,9 +38,8 @@ class Verifier {
   readonly #verified = new Map<string, string>();
 
   verify(owner: OwnerId, bytes: Uint8Array, signature: Uint8Array): boolean {
-    const seal = Buffer.from(signature).toString("latin1");
+    const seal = `${owner} ${Buffer.from(signature).toString("latin1")}`;
     const text = Buffer.from(bytes).toString("latin1");
-    // The owner is part of the bytes.
     if (this.#verified.get(seal) === text) return true;
     const key = this.#keyOf(owner);
     if (key === undefined || !verify(null, bytes, key, signature)) return false;

@@ -25,18 +25,18 @@ interface Signer {
 /** Real keys, so that what is forged is really forged. */
 const signers = new Map<string, Signer>();
 
+function sha256(bytes: Uint8Array): Uint8Array {
+  return hash("sha256", bytes, "buffer");
+}
+
 beforeAll(async () => {
   for (const letter of "abcde") {
     const key = await generateKeyPair("Ed25519");
     const owner = ownerId(peerIdFromPrivateKey(key).toString());
-    const crypto = { ...createHeadCrypto(key), hash: sha256 };
+    const crypto = createHeadCrypto(key);
     signers.set(letter, { owner, crypto });
   }
 });
-
-function sha256(bytes: Uint8Array): Uint8Array {
-  return hash("sha256", bytes, "buffer");
-}
 
 function signerOf(letter: string): Signer {
   return signers.get(letter)!;

@@ -10,11 +10,9 @@ import { fail, ok, type Result } from "../result.ts";
 import { checkCertificate, type RegisterCrypto } from "./certificate.ts";
 import type { CommittedValue } from "./proposer-face.ts";
 import { decodeCommitted, encodeCommitted } from "./register-codec.ts";
-import { follows, type VoterList } from "./voter-list.ts";
+import { VOTERS_REGISTER } from "./settle.ts";
+import { follows, isSameList, type VoterList } from "./voter-list.ts";
 import { decodeVoterList, encodeVoterList } from "./voter-list-codec.ts";
-
-/** The register whose value is the voter list. */
-export const VOTERS_REGISTER = "voters";
 
 const SIGNATURE_BYTES = 64;
 const ROOT_DOMAIN = "grapevine voter list 1";
@@ -135,6 +133,10 @@ export class VoterChain {
   }
 
   #learnRoot(link: Extract<VoterLink, { kind: "root" }>): LinkVerdict {
+    const known = this.listOf(link.list.number);
+    if (known !== undefined && !isSameList(known, link.list)) {
+      return { kind: "refused", reason: `the root key signed two lists of number ${link.list.number}` };
+    }
     if (link.list.number <= (this.list?.number ?? 0)) return { kind: "known" };
     const statement = rootStatement(this.#cluster, link.encoded);
     if (!this.#crypto.verify(ownerId(this.#cluster), statement, link.signature)) {

@@ -90,6 +90,11 @@ function isSound({ voters }: VoterList): boolean {
   );
 }
 
+/** The same voters, however they are known. */
+export function isSameList(left: VoterList, right: VoterList): boolean {
+  return left.number === right.number && isSameSet(left, right);
+}
+
 function isSameSet(left: VoterList, right: VoterList): boolean {
   return left.voters.length === right.voters.length && left.voters.every((voter) => has(right, voter));
 }

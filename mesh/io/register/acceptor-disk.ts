@@ -7,7 +7,7 @@ import type { RegisterName } from "../../register/certificate.ts";
 import { decodeVote, encodeVote } from "../../register/register-codec.ts";
 import { messageOf } from "../../result.ts";
 import { DiskThread } from "../disk-thread.ts";
-import type { AcceptorIdentity, AcceptorRow, AcceptorWrite, OpenedAcceptor } from "./acceptor-file.ts";
+import type { AcceptorIdentity, AcceptorWrite, OpenedAcceptor, SlotRow } from "./acceptor-file.ts";
 import type { AcceptorDiskRequest } from "./acceptor-worker.ts";
 
 /** Rounds that are reserved with one sync. A restart skips what is left of them; there are 2^52. */
@@ -18,11 +18,10 @@ export interface AcceptorDiskOptions extends AcceptorIdentity {
 }
 
 export class AcceptorDisk {
-  readonly #thread: DiskThread<AcceptorDiskRequest, AcceptorRow, OpenedAcceptor | null> = new DiskThread(
+  readonly #thread: DiskThread<AcceptorDiskRequest, SlotRow, OpenedAcceptor | null> = new DiskThread(
     new URL("./acceptor-worker.ts", import.meta.url),
   );
   readonly #slots = new Map<RegisterName, Slot>();
-  readonly #certified = new Map<RegisterName, Uint8Array>();
   #dirty: Dirty = newDirty();
   #writing: Promise<void> | undefined;
   #voter: VoterId = voterId("");
@@ -55,11 +54,6 @@ export class AcceptorDisk {
     return this.#links;
   }
 
-  /** Certified values, encoded, by register. */
-  get certified(): ReadonlyMap<RegisterName, Uint8Array> {
-    return this.#certified;
-  }
-
   get slots(): ReadonlyMap<RegisterName, Slot> {
     return this.#slots;
   }
@@ -72,11 +66,6 @@ export class AcceptorDisk {
   putSlot(register: RegisterName, slot: Slot): void {
     this.#slots.set(register, slot);
     this.#dirty.slots.add(register);
-  }
-
-  putCertified(register: RegisterName, encoded: Uint8Array): void {
-    this.#certified.set(register, encoded);
-    this.#dirty.certified.add(register);
   }
 
   putLink(number: number, link: Uint8Array): void {
@@ -119,11 +108,7 @@ export class AcceptorDisk {
     this.#reservedRound = opened.reservedRound;
   }
 
-  #take(row: AcceptorRow): void {
-    if (row.kind === "certified") {
-      this.#certified.set(row.register, row.certified);
-      return;
-    }
+  #take(row: SlotRow): void {
     const vote = row.vote === null ? null : decodeVote(row.vote);
     if (vote?.ok === false)
       throw new Error(`what it accepted of ${row.register} cannot be read: ${vote.error}`);
@@ -145,16 +130,12 @@ export class AcceptorDisk {
     }
   }
 
-  #writeOf({ slots, certified, reservedRound, links }: Dirty): AcceptorWrite {
+  #writeOf({ slots, reservedRound, links }: Dirty): AcceptorWrite {
     return {
       slots: [...slots].map((register) => {
         const { promised, accepted } = this.slot(register);
         const vote = accepted === null ? null : encodeVote(accepted);
         return { register, round: promised.round, proposer: promised.proposer, vote };
-      }),
-      certified: [...certified].flatMap((register) => {
-        const encoded = this.#certified.get(register);
-        return encoded === undefined ? [] : [{ register, certified: encoded }];
       }),
       reservedRound,
       links: [...links].map(([number, link]) => ({ number, link })),
@@ -164,23 +145,21 @@ export class AcceptorDisk {
 
 interface Dirty {
   readonly slots: Set<RegisterName>;
-  readonly certified: Set<RegisterName>;
   readonly links: Map<number, Uint8Array>;
   reservedRound: number | null;
 }
 
 function newDirty(): Dirty {
-  return { slots: new Set(), certified: new Set(), links: new Map(), reservedRound: null };
+  return { slots: new Set(), links: new Map(), reservedRound: null };
 }
 
-function isClean({ slots, certified, links, reservedRound }: Dirty): boolean {
-  return slots.size + certified.size + links.size === 0 && reservedRound === null;
+function isClean({ slots, links, reservedRound }: Dirty): boolean {
+  return slots.size + links.size === 0 && reservedRound === null;
 }
 
 /** What could not be written is owed with what came since. */
 function merge(into: Dirty, from: Dirty): void {
   for (const register of from.slots) into.slots.add(register);
-  for (const register of from.certified) into.certified.add(register);
   for (const [number, link] of from.links) if (!into.links.has(number)) into.links.set(number, link);
   if (from.reservedRound !== null) into.reservedRound = Math.max(into.reservedRound ?? 0, from.reservedRound);
 }

@@ -20,12 +20,6 @@ export interface SlotRow {
   readonly vote: Uint8Array | null;
 }
 
-export interface CertifiedRow {
-  readonly register: string;
-  /** `encodeCommitted`. */
-  readonly certified: Uint8Array;
-}
-
 export interface AcceptorIdentity {
   readonly cluster: string;
   /** The member whose key signs for it. */
@@ -45,20 +39,14 @@ export interface OpenedAcceptor {
 /** What changed. All of it is on disk or nothing. */
 export interface AcceptorWrite {
   readonly slots: readonly SlotRow[];
-  readonly certified: readonly CertifiedRow[];
   readonly reservedRound: number | null;
   /** By number. */
   readonly links: readonly { readonly number: number; readonly link: Uint8Array }[];
 }
 
-export type AcceptorRow =
-  | ({ readonly kind: "slot" } & SlotRow)
-  | ({ readonly kind: "certified" } & CertifiedRow);
-
 export class AcceptorFile {
   readonly #database: DatabaseSync;
   readonly #putSlot: StatementSync;
-  readonly #putCertified: StatementSync;
   readonly #putRound: StatementSync;
   readonly #putLink: StatementSync;
 
@@ -66,7 +54,7 @@ export class AcceptorFile {
   static open(
     path: string,
     identity: AcceptorIdentity,
-    giveRow: (row: AcceptorRow) => void,
+    giveRow: (row: SlotRow) => void,
   ): { readonly file: AcceptorFile; readonly opened: OpenedAcceptor } {
     closeSync(openSync(path, "a", 0o600));
     const database = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
@@ -84,18 +72,16 @@ export class AcceptorFile {
   private constructor(database: DatabaseSync) {
     this.#database = database;
     this.#putSlot = database.prepare("INSERT OR REPLACE INTO slot VALUES (?, ?, ?, ?)");
-    this.#putCertified = database.prepare("INSERT OR REPLACE INTO certified VALUES (?, ?)");
     this.#putRound = database.prepare("UPDATE voter SET reserved_round = ?");
     this.#putLink = database.prepare("INSERT OR REPLACE INTO link VALUES (?, ?)");
   }
 
   /** Returns once all of it is on disk. Throws: nothing of it is. */
-  write({ slots, certified, reservedRound, links }: AcceptorWrite): void {
+  write({ slots, reservedRound, links }: AcceptorWrite): void {
     this.#database.exec("BEGIN IMMEDIATE");
     try {
       for (const { register, round, proposer, vote } of slots)
         this.#putSlot.run(register, round, proposer, vote);
-      for (const row of certified) this.#putCertified.run(row.register, row.certified);
       if (reservedRound !== null) this.#putRound.run(reservedRound);
       for (const { number, link } of links) this.#putLink.run(number, link);
       this.#database.exec("COMMIT");
@@ -127,7 +113,6 @@ function prepare(database: DatabaseSync, { cluster, owner, newVoter }: AcceptorI
     CREATE TABLE slot (
       register TEXT PRIMARY KEY, round INTEGER NOT NULL, proposer TEXT NOT NULL, vote BLOB
     ) STRICT, WITHOUT ROWID;
-    CREATE TABLE certified (register TEXT PRIMARY KEY, certified BLOB NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE link (number INTEGER PRIMARY KEY, link BLOB NOT NULL) STRICT;
     PRAGMA user_version = ${ACCEPTOR_FORMAT}`);
   database.prepare("INSERT INTO voter VALUES (?, ?, ?, 0)").run(cluster, owner, newVoter);
@@ -147,20 +132,13 @@ function readVoter(database: DatabaseSync, { cluster, owner }: AcceptorIdentity)
   };
 }
 
-function readRows(database: DatabaseSync, giveRow: (row: AcceptorRow) => void): void {
+function readRows(database: DatabaseSync, giveRow: (row: SlotRow) => void): void {
   for (const row of database.prepare("SELECT * FROM slot").iterate()) {
     giveRow({
-      kind: "slot",
       register: String(row["register"]),
       round: Number(row["round"]),
       proposer: String(row["proposer"]),
       vote: row["vote"] as Uint8Array | null,
     });
   }
-  for (const row of database.prepare("SELECT * FROM certified").iterate())
-    giveRow({
-      kind: "certified",
-      register: String(row["register"]),
-      certified: row["certified"] as Uint8Array,
-    });
 }

@@ -4,9 +4,9 @@ import { runDiskProgram } from "../disk-program.ts";
 import {
   AcceptorFile,
   type AcceptorIdentity,
-  type AcceptorRow,
   type AcceptorWrite,
   type OpenedAcceptor,
+  type SlotRow,
 } from "./acceptor-file.ts";
 
 export type AcceptorDiskRequest =
@@ -17,7 +17,7 @@ export type AcceptorDiskRequest =
 
 let file: AcceptorFile | undefined;
 
-runDiskProgram<AcceptorDiskRequest, AcceptorRow, OpenedAcceptor | null>((request, giveRow) => {
+runDiskProgram<AcceptorDiskRequest, SlotRow, OpenedAcceptor | null>((request, giveRow) => {
   switch (request.kind) {
     case "open": {
       const opened = AcceptorFile.open(request.path, request.identity, giveRow);

@@ -1,15 +1,16 @@
 // CertifiedApps: the desired records in force here, as far as this member knows. A record counts if a majority of the voters
 // signed it, whoever's entry it came in; of an app the highest epoch counts. What cannot be checked yet waits for its voter list.
 
-import type { Logger } from "pino";
-import { type AppName, compareText } from "../../core/ids.ts";
+import { type AppName, compareText, type OwnerId } from "../../core/ids.ts";
 import { compareVersions, type Version } from "../../core/version.ts";
-import type { Entry, Mesh } from "../../mesh.ts";
+import type { Entry } from "../../mesh.ts";
 import { APP_PREFIX, appKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
-import { type CertificateFault, checkCertificate, type RegisterCrypto } from "../../register/certificate.ts";
+import { type CertificateFault, checkCertificate } from "../../register/certificate.ts";
 import type { CommittedValue } from "../../register/proposer-face.ts";
 import { decodeCommitted } from "../../register/register-codec.ts";
+import { isSameValue } from "../../register/value.ts";
 import { fail, ok, type Result } from "../../result.ts";
+import type { RegisterContext } from "./register-context.ts";
 import type { VoterDirectory } from "./voter-directory.ts";
 
 /** Why an `app/*` entry was not taken. `stale`: a newer one is held. */
@@ -19,13 +20,8 @@ export interface CertifiedApp extends CommittedApp {
   readonly committed: CommittedValue;
 }
 
-export interface CertifiedAppsDeps {
-  readonly mesh: Mesh;
-  readonly cluster: string;
+export interface CertifiedAppsDeps extends RegisterContext {
   readonly directory: VoterDirectory;
-  readonly crypto: Pick<RegisterCrypto, "hash" | "verify">;
-  readonly logger: Logger;
-  readonly count: (counter: `refused-record-${RefusedRecord}`) => void;
 }
 
 export class CertifiedApps {
@@ -81,12 +77,36 @@ export class CertifiedApps {
   }
 
   /** A record as it came, from whomever. Ok: it is in force, or a newer one is. */
-  take(encoded: Uint8Array): Result<CertifiedApp, RefusedRecord> {
+  take(key: string, encoded: Uint8Array): Result<CertifiedApp, RefusedRecord> {
     const decoded = decodeCommitted(encoded);
-    if (!decoded.ok) return this.#refused("unreadable");
-    const record = decodeAppRecord(decoded.value.value.record);
-    if (!record.ok) return this.#refused("unreadable");
-    return this.#judge({ epoch: decoded.value.value.epoch, record: record.value, committed: decoded.value });
+    return decoded.ok ? this.#judge(key, decoded.value) : this.#refused("unreadable");
+  }
+
+  /** The same; what `peer` holds may be of a voter list that is not known here yet, but there. Rejects only on abort. */
+  async takeFrom(
+    peer: OwnerId,
+    { key, value }: { readonly key: string; readonly value: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<Result<CertifiedApp, RefusedRecord>> {
+    const taken = this.take(key, value);
+    if (taken.ok || taken.error !== "unknown-list") return taken;
+    await this.#deps.directory.fetched(peer, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    return this.take(key, value);
+  }
+
+  /** Whether a majority of the voters of now signed it, however old it is. Changes nothing. */
+  isCertified(key: string, encoded: Uint8Array): boolean {
+    const decoded = decodeCommitted(encoded);
+    return decoded.ok && this.#faultOf(key, decoded.value) === null;
+  }
+
+  /** The same, of who hands on what it holds: the record says whose it is. */
+  takeUnnamed(encoded: Uint8Array): void {
+    const decoded = decodeCommitted(encoded);
+    const record = decoded.ok ? decodeAppRecord(decoded.value.value.record) : decoded;
+    if (record.ok) this.take(appKey(record.value.app), encoded);
+    else this.#refused("unreadable");
   }
 
   #takeAll(): void {
@@ -98,48 +118,48 @@ export class CertifiedApps {
     const slot = `${owner} ${key}`;
     const judged = this.#judged.get(slot);
     if (judged !== undefined && compareVersions(judged, version) === 0) return;
-    const taken = this.#takeKeyed(key, value);
+    const taken = this.take(key, value);
     if (!taken.ok && taken.error === "unknown-list") this.#deps.directory.fetch(owner);
     else this.#judged.set(slot, version);
   }
 
-  #takeKeyed(key: string, value: Uint8Array): Result<CertifiedApp, RefusedRecord> {
-    const decoded = decodeCommitted(value);
-    if (!decoded.ok) return this.#refused("unreadable");
-    const record = decodeAppRecord(decoded.value.value.record);
-    if (!record.ok) {
-      this.#unreadable.add(key);
-      return this.#refused("unreadable");
+  #judge(key: string, committed: CommittedValue): Result<CertifiedApp, RefusedRecord> {
+    const held = this.#apps.get(key.slice(APP_PREFIX.length) as AppName);
+    if (held !== undefined && !isNewer(committed, held.committed)) {
+      return isSameValue(committed.value, held.committed.value) ? ok(held) : this.#refused("stale");
     }
-    if (appKey(record.value.app) !== key) return this.#refused("misnamed");
-    return this.#judge({ epoch: decoded.value.value.epoch, record: record.value, committed: decoded.value });
-  }
-
-  #judge(offered: CertifiedApp): Result<CertifiedApp, RefusedRecord> {
-    const { app } = offered.record;
-    const held = this.#apps.get(app);
-    if (held !== undefined && !isNewer(offered, held)) {
-      return held.epoch === offered.epoch ? ok(held) : this.#refused("stale");
-    }
-    const fault = this.#faultOf(offered);
+    const fault = this.#faultOf(key, committed);
     if (fault !== null) return this.#refused(fault);
-    this.#apps.set(app, offered);
-    this.#unreadable.delete(appKey(app));
+    const record = decodeAppRecord(committed.value.record);
+    if (!record.ok) this.#cannotRead(key, record.error);
+    if (!record.ok || appKey(record.value.app) !== key) {
+      return this.#refused(record.ok ? "misnamed" : "unreadable");
+    }
+    const { epoch } = committed.value;
+    const taken = { epoch, record: record.value, committed };
+    this.#apps.set(record.value.app, taken);
+    this.#unreadable.delete(key);
     // The same epoch under a newer voter list changes nothing but its proof.
-    if (held?.epoch !== offered.epoch) for (const listener of this.#listeners) listener(offered);
-    return ok(offered);
+    if (held?.epoch !== epoch) for (const listener of this.#listeners) listener(taken);
+    return ok(taken);
   }
 
-  #faultOf({ record, committed }: CertifiedApp): CertificateFault | null {
-    const { cluster, crypto, directory } = this.#deps;
+  #faultOf(register: string, committed: CommittedValue): CertificateFault | null {
+    const { cluster, mesh, directory } = this.#deps;
     const { list: newest } = directory;
     const list = directory.listOf(committed.certificate.list);
     if (newest === undefined || committed.certificate.list > newest.number) return "unknown-list";
     // Once a list is settled all that counts was committed under it: whom it left out has no say any more.
     const oldest = newest.number - Number(!newest.isSettled);
     if (list === undefined || list.number < oldest) return "former-list";
-    const checked = checkCertificate({ cluster, register: appKey(record.app), ...committed }, list, crypto);
+    const checked = checkCertificate({ cluster, register, ...committed }, list, mesh.crypto);
     return checked.ok ? null : checked.error;
+  }
+
+  #cannotRead(key: string, reason: string): void {
+    if (this.#unreadable.has(key)) return;
+    this.#unreadable.add(key);
+    this.#deps.logger.error({ key, reason }, "record cannot be read: what it wants is left as it is");
   }
 
   #refused(why: RefusedRecord): Result<never, RefusedRecord> {
@@ -149,7 +169,7 @@ export class CertifiedApps {
 }
 
 /** By epoch; of one epoch by the voter list under which it was committed last. */
-function isNewer(left: CertifiedApp, right: CertifiedApp): boolean {
-  if (left.epoch !== right.epoch) return left.epoch > right.epoch;
-  return left.committed.certificate.list > right.committed.certificate.list;
+export function isNewer(left: CommittedValue, right: CommittedValue): boolean {
+  if (left.value.epoch !== right.value.epoch) return left.value.epoch > right.value.epoch;
+  return left.certificate.list > right.certificate.list;
 }

@@ -2,7 +2,6 @@
 // ballot and a head start are one operation's alone.
 
 import type { OwnerId } from "../../core/ids.ts";
-import type { Mesh } from "../../mesh.ts";
 import type { VoterId } from "../../register/ballot.ts";
 import type { Vote } from "../../register/certificate.ts";
 import { type RegisterCrypto, type RegisterName, statementBytes } from "../../register/certificate.ts";
@@ -17,23 +16,25 @@ import type {
 } from "../../register/proposer-face.ts";
 import { decodeAnswer, encodeAsk } from "../../register/register-codec.ts";
 import { type VoterList, voterOf } from "../../register/voter-list.ts";
+import type { RegisterContext } from "./register-context.ts";
 import type { VoterDirectory } from "./voter-directory.ts";
-import { ANSWER_TOPIC, ASK_TOPIC } from "./voter-seat.ts";
+import type { VoterSeat } from "./voter-seat.ts";
 
-export interface RegisterClientDeps {
-  readonly mesh: Mesh;
-  readonly cluster: string;
+/** Questions to acceptors, and their answers. */
+export const ASK_TOPIC = "register-ask";
+export const ANSWER_TOPIC = "register-answer";
+
+export interface RegisterClientDeps extends RegisterContext {
   readonly directory: VoterDirectory;
-  readonly crypto: RegisterCrypto;
-  /** The voter that proposes, and its rounds: `count` in a row above `above`, on disk as used. */
-  readonly seat: { readonly voter: VoterId; rounds(above: number, count: number): Promise<number> };
+  /** That proposes; undefined: we are no voter now. */
+  readonly seat: () => Pick<VoterSeat, "voter" | "rounds"> | undefined;
   readonly random: () => number;
-  readonly count: (counter: "register-operations" | "register-duels") => void;
 }
 
 /** One operation under way. */
 interface Running {
   readonly serial: number;
+  readonly seat: Pick<VoterSeat, "voter" | "rounds">;
   proposer: Proposer;
   readonly timers: Set<NodeJS.Timeout>;
   readonly ended: PromiseWithResolvers<Outcome>;
@@ -50,7 +51,8 @@ export class RegisterClient {
 
   constructor(deps: RegisterClientDeps) {
     this.#deps = deps;
-    const { cluster, crypto, directory } = deps;
+    const { cluster, directory } = deps;
+    const { crypto } = deps.mesh;
     this.#proposerDeps = {
       random: deps.random,
       isSigned: (register, voter, vote) =>
@@ -75,9 +77,11 @@ export class RegisterClient {
   }
 
   async #operate(register: RegisterName, operation: Operation, signal: AbortSignal): Promise<Outcome> {
-    const { directory, seat, count } = this.#deps;
+    const { directory, count } = this.#deps;
     const { list } = directory;
     if (list === undefined) return { kind: "refused", reason: "this cluster has no voters yet" };
+    const seat = this.#deps.seat();
+    if (seat === undefined) return { kind: "refused", reason: "this host is no voter any more" };
     if (signal.aborted) return { kind: "unavailable", missing: [] };
     count("register-operations");
     const headStart = this.#headStarts.get(register) ?? null;
@@ -85,7 +89,7 @@ export class RegisterClient {
     this.#lastSerial += 1;
     const [proposer, effects] = begin({ register, self: seat.voter, list, operation, headStart });
     const ended = Promise.withResolvers<Outcome>();
-    const running: Running = { serial: this.#lastSerial, proposer, timers: new Set(), ended };
+    const running: Running = { serial: this.#lastSerial, seat, proposer, timers: new Set(), ended };
     this.#running.set(running.serial, running);
     const giveUp = (): void => this.#step(running, { kind: "give-up" });
     signal.addEventListener("abort", giveUp, { once: true });
@@ -151,7 +155,7 @@ export class RegisterClient {
     running: Running,
     { turn, above }: Extract<ProposerEffect, { kind: "reserve" }>,
   ): Promise<void> {
-    const { seat } = this.#deps;
+    const { seat } = running;
     const first = await seat.rounds(above, 2).catch(() => undefined);
     if (first === undefined) return;
     const [ballot, next] = [first, first + 1].map((round) => ({ round, proposer: seat.voter }));
@@ -191,7 +195,11 @@ export class RegisterClient {
 const TURNS_MAX = 2 ** 16;
 
 function isSigned(
-  { cluster, crypto, directory }: Pick<RegisterClientDeps, "cluster" | "crypto" | "directory">,
+  {
+    cluster,
+    crypto,
+    directory,
+  }: Pick<RegisterClientDeps, "cluster" | "directory"> & { readonly crypto: RegisterCrypto },
   {
     register,
     voter,

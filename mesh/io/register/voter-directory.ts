@@ -1,39 +1,31 @@
 // VoterDirectory: the voter chain of this member, fed by gossip and by asking. What is known is handed on: a voter writes the
 // links into its own state, and anybody answers for them.
 
-import type { Logger } from "pino";
-import type { OwnerId } from "../../core/ids.ts";
+import type { MemberName, OwnerId } from "../../core/ids.ts";
 import { VOTER_FETCH_MS } from "../../limits.ts";
-import type { Entry, Mesh } from "../../mesh.ts";
-import type { RegisterCrypto } from "../../register/certificate.ts";
+import type { Entry } from "../../mesh.ts";
+import type { VoterId } from "../../register/ballot.ts";
 import { decodeLink, encodeLink, VoterChain, type VoterLink } from "../../register/voter-chain.ts";
-import type { VoterList } from "../../register/voter-list.ts";
+import type { Voter, VoterList } from "../../register/voter-list.ts";
 import { messageOf } from "../../result.ts";
+import type { RegisterContext } from "./register-context.ts";
 
 export const VOTER_LIST_PREFIX = "voter-list/";
-/** Answers all links, one a chunk, in order. */
+/** Answers all links, one a chunk, in order. The request: empty, or a link that the answerer shall learn first. */
 const VOTER_LISTS_SERVICE = "voter-lists";
 /** Links of one answer that are looked at: each change of the voters is two. */
 const LINKS_MAX = 10_000;
 
-export interface VoterDirectoryDeps {
-  readonly mesh: Mesh;
-  readonly cluster: string;
-  readonly crypto: Pick<RegisterCrypto, "hash" | "verify">;
-  readonly logger: Logger;
-  readonly count: (counter: "voter-links-adopted" | "voter-links-refused") => void;
-}
-
 export class VoterDirectory {
-  readonly #deps: VoterDirectoryDeps;
+  readonly #deps: RegisterContext;
   readonly #chain: VoterChain;
   readonly #listeners = new Set<(link: VoterLink) => void>();
   readonly #fetching = new Set<OwnerId>();
   #isPublishing = false;
 
-  constructor(deps: VoterDirectoryDeps) {
+  constructor(deps: RegisterContext) {
     this.#deps = deps;
-    this.#chain = new VoterChain(deps.cluster, deps.crypto);
+    this.#chain = new VoterChain(deps.cluster, deps.mesh.crypto);
   }
 
   /** Undefined: no voters were ever named, as far as we know. */
@@ -41,8 +33,28 @@ export class VoterDirectory {
     return this.#chain.list;
   }
 
+  get cluster(): string {
+    return this.#deps.cluster;
+  }
+
   get links(): readonly VoterLink[] {
     return this.#chain.links;
+  }
+
+  /** Names of those voters of the list in force, for people. */
+  namesOf(ids: readonly VoterId[]): readonly MemberName[] {
+    return (this.list?.voters ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name);
+  }
+
+  /** Voters that are members and not held dead, or gone, in order of rank: of several that could do something the first does. */
+  living(): readonly Voter[] {
+    const living = new Set(
+      this.#deps.mesh
+        .members()
+        .filter(({ liveness }) => liveness.state === "alive" || liveness.state === "suspect")
+        .map(({ owner }) => owner),
+    );
+    return (this.list?.voters ?? []).filter(({ owner }) => living.has(owner));
   }
 
   listOf(number: number): VoterList | undefined {
@@ -52,7 +64,7 @@ export class VoterDirectory {
   /** Takes what the store has, and what comes. Returns the way to end that. */
   start(): () => void {
     const { mesh } = this.#deps;
-    mesh.handle(VOTER_LISTS_SERVICE, () => this.#answer());
+    mesh.handle(VOTER_LISTS_SERVICE, (offered, from) => this.#answer(offered, from));
     const unsubscribe = mesh.onChange((change) => this.#takeEntry(change));
     // In the order of their keys, which is that of their numbers.
     for (const entry of mesh.store.list(VOTER_LIST_PREFIX)) this.#takeEntry(entry);
@@ -90,20 +102,29 @@ export class VoterDirectory {
   fetch(peer: OwnerId): void {
     if (this.#fetching.has(peer) || peer === this.#deps.mesh.self.owner) return;
     this.#fetching.add(peer);
-    void this.#fetch(peer).finally(() => this.#fetching.delete(peer));
+    const fetched = this.fetched(peer, AbortSignal.timeout(VOTER_FETCH_MS));
+    void fetched
+      .catch((error: unknown) => {
+        this.#deps.logger.debug({ peer, reason: messageOf(error) }, "voter lists could not be fetched");
+      })
+      .finally(() => this.#fetching.delete(peer));
   }
 
-  async #fetch(peer: OwnerId): Promise<void> {
-    const { mesh, logger } = this.#deps;
-    try {
-      const signal = AbortSignal.timeout(VOTER_FETCH_MS);
-      let links = 0;
-      for await (const encoded of mesh.call(peer, VOTER_LISTS_SERVICE, new Uint8Array(), signal)) {
-        links += 1;
-        if (links > LINKS_MAX || this.#learnFetched(encoded, peer)) return;
-      }
-    } catch (error) {
-      logger.debug({ peer, reason: messageOf(error) }, "voter lists could not be fetched");
+  /** Resolves when all that `peer` knows is known here, as far as it proves anything. Rejects when it does not answer. */
+  fetched(peer: OwnerId, signal: AbortSignal): Promise<void> {
+    return this.#exchange(peer, new Uint8Array(), signal);
+  }
+
+  /** Resolves when `peer` knows this link, and we know its own. Rejects with why it does not take it. */
+  offer(peer: OwnerId, link: Uint8Array, signal: AbortSignal): Promise<void> {
+    return this.#exchange(peer, link, signal);
+  }
+
+  async #exchange(peer: OwnerId, offered: Uint8Array, signal: AbortSignal): Promise<void> {
+    let links = 0;
+    for await (const encoded of this.#deps.mesh.call(peer, VOTER_LISTS_SERVICE, offered, signal)) {
+      links += 1;
+      if (links > LINKS_MAX || this.#learnFetched(encoded, peer)) return;
     }
   }
 
@@ -114,14 +135,14 @@ export class VoterDirectory {
     return this.learn(encoded, peer) !== null;
   }
 
-  async *#answer(): AsyncGenerator<Uint8Array> {
+  async *#answer(offered: Uint8Array, from: OwnerId): AsyncGenerator<Uint8Array> {
+    const refused = offered.length === 0 ? null : this.learn(offered, from);
+    if (refused !== null) throw new Error(`the voter list is refused: ${refused}`);
     for (const link of this.links) yield encodeLink(link);
   }
 
   #takeEntry({ key, value, owner }: Entry): void {
-    if (key.startsWith(VOTER_LIST_PREFIX) && value !== null && owner !== this.#deps.mesh.self.owner) {
-      this.learn(value, owner);
-    }
+    if (key.startsWith(VOTER_LIST_PREFIX) && value !== null) this.learn(value, owner);
   }
 
   #adopted(link: VoterLink): void {

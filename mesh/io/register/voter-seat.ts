@@ -1,8 +1,7 @@
-// VoterSeat: this member's acceptor, at the mesh. Questions come as tells; each answer leaves once what it says is on disk.
+// VoterSeat: one acceptor of this member: its memory on disk, and the lists that it goes by. What it answers is on disk before
+// anybody hears of it.
 
-import type { Logger } from "pino";
 import type { OwnerId } from "../../core/ids.ts";
-import type { Mesh } from "../../mesh.ts";
 import {
   type AcceptorContext,
   type AcceptorReply,
@@ -10,45 +9,63 @@ import {
   answer,
 } from "../../register/acceptor.ts";
 import type { VoterId } from "../../register/ballot.ts";
-import { type RegisterCrypto, type RegisterName, statementBytes } from "../../register/certificate.ts";
-import { decodeAsk, encodeAnswer } from "../../register/register-codec.ts";
+import { type RegisterName, statementBytes } from "../../register/certificate.ts";
+import { type RegistersShown, showRegisters } from "../../register/settle.ts";
 import { encodeLink, type VoterLink } from "../../register/voter-chain.ts";
 import { type VoterList, voterOf } from "../../register/voter-list.ts";
-import { messageOf } from "../../result.ts";
 import type { AcceptorDisk } from "./acceptor-disk.ts";
+import type { RegisterContext } from "./register-context.ts";
 import type { VoterDirectory } from "./voter-directory.ts";
 
-export const ASK_TOPIC = "register-ask";
-export const ANSWER_TOPIC = "register-answer";
-
-export interface VoterSeatDeps {
-  readonly mesh: Mesh;
-  readonly cluster: string;
+export interface VoterSeatDeps extends RegisterContext {
   readonly disk: AcceptorDisk;
   readonly directory: VoterDirectory;
-  readonly crypto: RegisterCrypto;
   /** Null: this release can read the record. */
   readonly refusal: (register: RegisterName, record: Uint8Array) => string | null;
-  readonly logger: Logger;
-  readonly count: (counter: "register-asked" | "register-nacks" | "register-disk-failed") => void;
 }
 
 export class VoterSeat {
   readonly #deps: VoterSeatDeps;
+  readonly #unsubscribe: () => void;
 
   constructor(deps: VoterSeatDeps) {
     this.#deps = deps;
+    for (const link of deps.directory.links) this.#keep(link);
+    this.#unsubscribe = deps.directory.onAdopted((link) => this.#keep(link));
   }
 
   get voter(): VoterId {
     return this.#deps.disk.voter;
   }
 
-  start(): void {
-    const { mesh, directory } = this.#deps;
-    for (const link of directory.links) this.#keep(link);
-    directory.onAdopted((link) => this.#keep(link));
-    mesh.onTell(ASK_TOPIC, (message, from) => void this.#asked(message, from));
+  /** `count` ballot rounds in a row above `above`, on disk as used. Rejects when the disk fails. */
+  rounds(above: number, count: number): Promise<number> {
+    return this.#deps.disk.rounds(above, count);
+  }
+
+  /** Resolves once what it says is on disk. Rejects when the disk fails: then nobody may be answered. */
+  async answer(request: AcceptorRequest, from: OwnerId): Promise<AcceptorReply> {
+    const reply = this.#reply(request, from);
+    this.#deps.count("register-asked");
+    if (reply.kind === "nack") this.#deps.count("register-nacks");
+    await this.#deps.disk.synced();
+    return reply;
+  }
+
+  /** The registers in which it ever accepted anything, if it goes by the list of that number. As `answer`. */
+  async registers(list: number): Promise<RegistersShown> {
+    const { disk, directory } = this.#deps;
+    const shown: RegistersShown =
+      directory.list === undefined
+        ? { kind: "nack", code: "unknown-list" }
+        : showRegisters({ self: this.voter, list: directory.list }, list, disk.slots);
+    await disk.synced();
+    return shown;
+  }
+
+  async close(): Promise<void> {
+    this.#unsubscribe();
+    await this.#deps.disk.close();
   }
 
   /** The list that we go by is on disk before we answer under it: from then on older ones are refused for good. */
@@ -56,30 +73,6 @@ export class VoterSeat {
     const { number, isSettled } = link.list;
     // Two links may stand for one number; the disk reads them in this order.
     this.#deps.disk.putLink(2 * number + Number(isSettled && link.kind !== "root"), encodeLink(link));
-  }
-
-  async #asked(message: Uint8Array, from: OwnerId): Promise<void> {
-    const { mesh, disk, logger, count } = this.#deps;
-    const ask = decodeAsk(message);
-    if (!ask.ok) {
-      logger.debug({ from, reason: ask.error }, "question to the register refused");
-      return;
-    }
-    const { serial, voter, request } = ask.value;
-    // It means the voter that was here before this disk.
-    const reply = voter === this.voter ? this.#reply(request, from) : NOT_A_VOTER;
-    count("register-asked");
-    if (reply.kind === "nack") count("register-nacks");
-    try {
-      await disk.synced();
-      mesh.tell(from, ANSWER_TOPIC, encodeAnswer({ serial, voter, reply }));
-    } catch (error) {
-      count("register-disk-failed");
-      logger.error(
-        { err: error, reason: messageOf(error) },
-        "register: the voter's disk failed; it does not answer",
-      );
-    }
   }
 
   #reply(request: AcceptorRequest, from: OwnerId): AcceptorReply {
@@ -97,7 +90,8 @@ export class VoterSeat {
   }
 
   #context(list: VoterList): AcceptorContext {
-    const { cluster, crypto, refusal } = this.#deps;
+    const { cluster, mesh, refusal } = this.#deps;
+    const { crypto } = mesh;
     const voter = this.voter;
     return {
       self: voter,
@@ -111,7 +105,7 @@ export class VoterSeat {
   }
 }
 
-const NOT_A_VOTER: AcceptorReply = { kind: "nack", code: "not-a-voter" };
+export const NOT_A_VOTER: AcceptorReply = { kind: "nack", code: "not-a-voter" };
 
 /** A ballot may be used by the member alone that it names. Of a former list the acceptor says so itself. */
 function isSpokenFor(request: AcceptorRequest, list: VoterList, from: OwnerId): boolean {

@@ -7,10 +7,13 @@ export function runScenarios(
   jobs: readonly ExploreOptions[],
   onResult: (exploration: Exploration) => void = () => {},
 ): Promise<readonly Exploration[]> {
-  return runPool<ExploreOptions, Exploration>({
-    worker: new URL("./scenario-worker.ts", import.meta.url),
-    tasks: jobs,
-    describe: ({ scenario, broken }) =>
-      `scenario ${scenario.name}${broken === null ? "" : ` without ${broken}`}`,
-  }, onResult);
+  return runPool<ExploreOptions, Exploration>(
+    {
+      worker: new URL("./scenario-worker.ts", import.meta.url),
+      tasks: jobs,
+      describe: ({ scenario, broken }) =>
+        `scenario ${scenario.name}${broken === null ? "" : ` without ${broken}`}`,
+    },
+    onResult,
+  );
 }

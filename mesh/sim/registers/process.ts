@@ -2,7 +2,8 @@
 
 import type { VoterId } from "../../register/ballot.ts";
 import type { RegisterName, Vote } from "../../register/certificate.ts";
-import { VOTERS_REGISTER, type VoterLink } from "../../register/voter-chain.ts";
+import { VOTERS_REGISTER } from "../../register/settle.ts";
+import type { VoterLink } from "../../register/voter-chain.ts";
 import { type VoterList, voterOf } from "../../register/voter-list.ts";
 import type { Clock } from "./clock.ts";
 import { cryptoOf } from "./crypto.ts";

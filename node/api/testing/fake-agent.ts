@@ -1,6 +1,7 @@
 // Fake agent: the ports of the API for tests: deploys that are told what to answer, bundles in memory, a folder of logs.
 
 import { createHash } from "node:crypto";
+import { pino } from "pino";
 import {
   type AppName,
   type AppSpec,
@@ -15,20 +16,22 @@ import {
   type Mesh,
   memberName,
   ok,
+  Registers,
   type VmEntry,
   type VmName,
   vmKey,
   vmName,
-} from "../../mesh/index.ts";
-import { CustomEntries } from "../custom-entries.ts";
-import type { CustomFile } from "../custom-file.ts";
-import type { AppView, RolloutView } from "../deploy/app-view.ts";
-import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
-import { DesiredRecords } from "../desired.ts";
-import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../query/query-engine.ts";
-import type { BundlePut } from "../releases/bundle-store.ts";
-import type { ApiBundles, ApiDeps } from "./ports.ts";
+} from "../../../mesh/index.ts";
+import { STAND_IN_CLUSTER, StandInVoter } from "../../../mesh/sim/stand-in-voter.ts";
+import { CustomEntries } from "../../custom-entries.ts";
+import type { CustomFile } from "../../custom-file.ts";
+import type { AppView, RolloutView } from "../../deploy/app-view.ts";
+import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
+import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
+import type { BundlePut } from "../../releases/bundle-store.ts";
+import type { ApiBundles, ApiDeps } from "../ports.ts";
 
+const silent = pino({ level: "silent" });
 const HELLO: AppName = appName("hello");
 const FAKE_BUNDLE_BYTES_MAX = 100_000;
 
@@ -183,25 +186,25 @@ export interface FakeAgent {
   readonly logFiles: Map<VmName, string>;
 }
 
-/** The ports of an agent that joined as `mesh`; it drives if it has `deploys`. The voter is host-1. */
+/** The ports of an agent that joined as `mesh`; it drives if it has `deploys`: then it is the voter. */
 export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const bundles = new FakeBundles();
   const logFiles = new Map<VmName, string>();
   const self = fakeHostEntry(mesh.self.name, deploys !== null);
   mesh.write(hostKey(mesh.self.name), encodeRecord(self));
+  if (deploys !== null) new StandInVoter(mesh).publishList();
   const log = { info: () => undefined, error: () => undefined };
-  const desired = new DesiredRecords(mesh, [memberName("host-1")]);
-  const apps = (): ReturnType<DesiredRecords["all"]> => {
-    desired.refresh();
-    return desired.all();
-  };
+  const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: silent });
+  registers.start();
+  const apps = () => registers.apps.all();
   const queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, { mesh, apps, log });
   const deps: ApiDeps = {
     mesh,
     self,
     queries,
-    voters: [memberName("host-1")],
-    deploys,
+    registers,
+    voting: NO_VOTING,
+    deploys: () => deploys,
     bundles,
     fetchBundle: async (hash) => (bundles.held.has(hash) ? ok(null) : fail(`no member has ${hash}`)),
     vms: { logFile: (vm) => logFiles.get(vm) ?? null },
@@ -213,6 +216,17 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   };
   return { deps, queries, bundles, logFiles };
 }
+
+/** Nobody asks these agents for a seat. */
+const NO_VOTING: ApiDeps["voting"] = {
+  register: null,
+  seatsOf: async () => fail("a fake agent has no seat"),
+  planList: async () => fail("a fake agent plans nothing"),
+  install: async () => fail("a fake agent installs nothing"),
+  changeVoters: async () => fail("a fake agent is no voter"),
+  restore: async () => fail("a fake agent is no voter"),
+  collect: async () => ({ asked: [], silent: [] }),
+};
 
 function fakeHostEntry(host: MemberName, voter: boolean): HostEntry {
   const api = `http://127.0.0.1/${host}`;

@@ -1,10 +1,10 @@
 // API harness: two agents in one memory mesh for the tests of the API: host-1 is the voter and drives, host-2 does not.
 
 import type { Hono } from "hono";
-import type { MemberRole, Mesh } from "../../mesh/index.ts";
-import { createApi } from "./api.ts";
+import type { MemberRole, Mesh } from "../../../mesh/index.ts";
+import { createApi } from "../api.ts";
+import type { ApiEnv } from "../ports.ts";
 import { type FakeAgent, FakeDeploys, fakeAgent } from "./fake-agent.ts";
-import type { ApiEnv } from "./ports.ts";
 
 export type Api = Hono<ApiEnv>;
 
