@@ -1,9 +1,13 @@
-// Four projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator, and the register's model, on all cores; `cluster` starts real
+// Four projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulators, and the register's model, on all cores; `cluster` starts real
 // agents and proxies as processes, `container` in containers, where a Docker engine answers.
 import { defineConfig } from "vitest/config";
 
 const CONTAINER_TESTS = "cluster-tests/scenarios/containers/**/*.test.ts";
-const SIM_TESTS = ["mesh/sim/chaos.test.ts", "mesh/sim/register-model/*.test.ts"];
+const SIM_TESTS = [
+  "mesh/sim/chaos.test.ts",
+  "mesh/sim/register-model/*.test.ts",
+  "mesh/sim/registers/registers.test.ts",
+];
 
 export default defineConfig({
   test: {
