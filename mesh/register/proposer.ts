@@ -20,7 +20,7 @@ import { isSameValue, type RegisterValue } from "./value.ts";
 import { majorityOf, rankOf, type VoterList, voterOf } from "./voter-list.ts";
 
 /** Doubled with each try, up to this many times. */
-const DUEL_DOUBLINGS_MAX = 6;
+const DUEL_DOUBLINGS_MAX = 4;
 
 /**
  * - `querying`: asked what they have.
