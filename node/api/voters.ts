@@ -16,7 +16,7 @@ import { apiError, parseJson, readBounded } from "./answer.ts";
 import { relayToVoter } from "./apps.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
-export interface VoterView {
+interface VoterView {
   readonly id: string;
   readonly name: MemberName;
   /** To the agent that answers; of itself: true. */

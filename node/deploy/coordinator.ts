@@ -25,7 +25,7 @@ import { isRegistration, Observations, type VmObservation } from "./observations
 import { Submissions } from "./submissions.ts";
 
 /** The voters, any of which may drive an app. */
-export interface DrivingVoters {
+interface DrivingVoters {
   /** Those that live, by rank. */
   living(): readonly { readonly name: MemberName }[];
   /** Called when the list of all of them changed. Returns the way to unsubscribe. */

@@ -10,7 +10,7 @@ import type { Voter, VoterList } from "../../register/voter-list.ts";
 import { messageOf } from "../../result.ts";
 import type { RegisterContext } from "./register-context.ts";
 
-export const VOTER_LIST_PREFIX = "voter-list/";
+const VOTER_LIST_PREFIX = "voter-list/";
 /** Answers all links, one a chunk, in order. The request: empty, or a link that the answerer shall learn first. */
 const VOTER_LISTS_SERVICE = "voter-lists";
 /** Links of one answer that are looked at: each change of the voters is two. */
