@@ -7,6 +7,7 @@ import { ProcessEndedError, type RegisterProcess } from "./register-process.ts";
 import type { RegisterProcesses } from "./register-processes.ts";
 import type { TimedOutcome, ToldRecord } from "./register-protocol.ts";
 
+const HISTORY_SHOWN = 12;
 /** The rest are reads. */
 const SWAPS_SHARE = 0.7;
 
@@ -27,9 +28,10 @@ export class RegisterClients {
   readonly #apps: readonly string[];
   readonly #random: () => number;
   readonly #onOperation: (operation: RegisterOperation) => void;
+  /** By client. */
+  readonly #waiting = new Map<string, string>();
   #lastRelease = 0;
   #isOver = false;
-  #ended: Promise<unknown> = Promise.resolve();
 
   constructor(
     cluster: RegisterProcesses,
@@ -45,17 +47,20 @@ export class RegisterClients {
     this.#onOperation = options.onOperation;
   }
 
-  start(count: number): void {
-    this.#ended = Promise.all(Array.from({ length: count }, (_, rank) => this.#run(rank)));
-    // Whoever waits for them hears of it.
-    this.#ended.catch(() => undefined);
+  /** Resolves when all have stopped, and the last operation of each has returned. Rejects with what went wrong in one. */
+  async run(count: number): Promise<void> {
+    await Promise.all(Array.from({ length: count }, (_, rank) => this.#run(rank)));
   }
 
-  /** Resolves when the last operation of each has returned. Rejects with what went wrong in one. */
-  async stop(): Promise<void> {
+  stop(): void {
     this.#isOver = true;
     this.#cluster.look();
-    await this.#ended;
+  }
+
+  /** What each waits for, and what came of the last operations. */
+  describe(): string {
+    const waiting = [...this.#waiting].map(([client, what]) => `${client} waits for ${what}`);
+    return [...waiting, ...this.history.slice(-HISTORY_SHOWN).map((last) => JSON.stringify(last))].join("\n");
   }
 
   get counts(): ClientCounts {
@@ -89,11 +94,15 @@ export class RegisterClients {
     }
   }
 
-  /** Of those that run the one of its rank, so that each has its own as long as there are so many. */
+  /** Of those that run the one of its rank, so that each has its own as long as there are so many. Undefined: it is over. */
   async #voterFor(rank: number): Promise<RegisterProcess | undefined> {
-    const cluster = this.#cluster;
-    await cluster.until("a voter that runs", () => this.#isOver || cluster.voting.length > 0);
-    return this.#isOver ? undefined : cluster.voting[rank % cluster.voting.length];
+    let member: RegisterProcess | undefined;
+    await this.#cluster.until("a voter that runs", () => {
+      const { voting } = this.#cluster;
+      member = voting[rank % voting.length];
+      return this.#isOver || member !== undefined;
+    });
+    return this.#isOver ? undefined : member;
   }
 
   /** Some more often than others: they are fought for. */
@@ -104,7 +113,9 @@ export class RegisterClients {
   /** The epoch that it saw; null: it has to read. */
   async #operate(member: RegisterProcess, asked: Asked): Promise<number | null> {
     const askedUs = Number(process.hrtime.bigint()) / 1_000;
+    this.#waiting.set(asked.client, `${member.name}: ${JSON.stringify(asked)}`);
     const timed = await askTimed(member, asked);
+    this.#waiting.delete(asked.client);
     if (timed === undefined) return null;
     const operation = operationOf(asked, askedUs, timed);
     this.history.push(operation);

@@ -1,6 +1,7 @@
 // Register faults: five hosts, three voters, three clients that swap and read all the time, and a loop that kills voters, one or all
 // at once, and loses their disks. At the end the whole history is judged.
 
+import { messageOf } from "../../mesh/index.ts";
 import type { RegisterOperation, Shown } from "../../mesh/sim/linearizability.ts";
 import { seededRandom } from "../../mesh/sim/seeded-random.ts";
 import { type ClientCounts, RegisterClients } from "./register-clients.ts";
@@ -52,7 +53,10 @@ export async function runRegisterFaults(options: RegisterFaultsOptions): Promise
   try {
     await cluster.startAll();
     await cluster.nameVoters(VOTERS);
-    return await new FaultRun(cluster, options).run();
+    const run = new FaultRun(cluster, options);
+    return await run.run().catch((error: unknown) => {
+      throw new Error(`${messageOf(error)}\n${run.describe()}`);
+    });
   } finally {
     await cluster.dispose();
   }
@@ -89,19 +93,10 @@ class FaultRun {
   }
 
   async run(): Promise<RegisterFaultsReport> {
-    const unsubscribe = this.#cluster.onChange(() =>
-      this.#gap.possible(this.#cluster.hasMajority, nowUs()),
-    );
+    const unsubscribe = this.#cluster.onChange(() => this.#gap.possible(this.#cluster.hasMajority, nowUs()));
     this.#gap.possible(this.#cluster.hasMajority, nowUs());
-    this.#clients.start(CLIENTS);
-    for (let faults = 0; !this.#options.isOver({ faults, elapsedMs: this.#elapsedMs }); faults += 1) {
-      await this.#untilCommits(1 + this.#below(COMMITS_BETWEEN_MAX));
-      await this.#fault();
-    }
-    await this.#repair;
-    await this.#untilCommits(1);
+    await Promise.all([this.#clients.run(CLIENTS), this.#faultsToTheEnd()]);
     unsubscribe();
-    await this.#clients.stop();
     const elapsedMs = this.#elapsedMs;
     const { ends, reads } = await this.#readAll();
     const { history, counts } = this.#clients;
@@ -117,11 +112,25 @@ class FaultRun {
     };
   }
 
+  describe(): string {
+    return this.#clients.describe();
+  }
+
   get #elapsedMs(): number {
     return (nowUs() - this.#begunUs) / 1_000;
   }
 
   // --- faults
+
+  async #faultsToTheEnd(): Promise<void> {
+    for (let faults = 0; !this.#options.isOver({ faults, elapsedMs: this.#elapsedMs }); faults += 1) {
+      await this.#untilCommits(1 + this.#below(COMMITS_BETWEEN_MAX));
+      await this.#fault();
+    }
+    await this.#repair;
+    await this.#untilCommits(1);
+    this.#clients.stop();
+  }
 
   async #fault(): Promise<void> {
     const draws = { all: this.#random(), who: this.#random(), disk: this.#random(), whole: this.#random() };
@@ -196,8 +205,7 @@ class FaultRun {
         : at.ask("remove", { id: change.remove }));
       this.#voterChanges += 1;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      this.#options.say(`${this.#at} ${at.name} ${JSON.stringify(change)}: ${reason}`);
+      this.#options.say(`${this.#at} ${at.name} ${JSON.stringify(change)}: ${messageOf(error)}`);
       await this.#untilOperations(OPERATIONS_BETWEEN_TRIES);
     }
   }
@@ -222,7 +230,9 @@ class FaultRun {
         const { shown } = read.outcome;
         const before = ends.get(register);
         if (before !== undefined && JSON.stringify(before) !== JSON.stringify(shown))
-          throw new Error(`${register}: ${JSON.stringify(before)}, and at ${member.name} ${JSON.stringify(shown)}`);
+          throw new Error(
+            `${register}: ${JSON.stringify(before)}, and at ${member.name} ${JSON.stringify(shown)}`,
+          );
         ends.set(register, shown);
       }
     }

@@ -85,7 +85,9 @@ function lostCommits(
     const isLost = end === null || end.epoch < epoch || (end.epoch === epoch && end.value !== value);
     return [
       ...(other === undefined ? [] : [`${register}: ${other} and ${value} were both committed as ${epoch}`]),
-      ...(isLost ? [`${register}: ${value} was committed as ${epoch}, but ${end?.epoch} ${end?.value} stands`] : []),
+      ...(isLost
+        ? [`${register}: ${value} was committed as ${epoch}, but ${end?.epoch} ${end?.value} stands`]
+        : []),
     ];
   });
 }

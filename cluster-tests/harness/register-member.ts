@@ -87,18 +87,15 @@ const HANDLERS: { readonly [Name in RegisterCommandName]: Handler<Name> } = {
   add: async ({ host }, { voter }) => {
     const [seat] = await seats(host, [voter]);
     if (seat === undefined) throw new Error(`${voter} offers no seat`);
-    return toldList(valueOf(await host.changeVoters({ kind: "add", voter: seat }, NEVER)));
+    return toldList(unwrap(await host.changeVoters({ kind: "add", voter: seat }, NEVER)));
   },
   remove: async ({ host }, { id }) =>
-    toldList(valueOf(await host.changeVoters({ kind: "remove", id: id as VoterId }, NEVER))),
+    toldList(unwrap(await host.changeVoters({ kind: "remove", id: id as VoterId }, NEVER))),
   swap: ({ host }, ask) => timed(() => swap(registerOf(host), ask)),
   read: ({ host }, { app }) =>
     timed(async () => ({ kind: "read", shown: told(await registerOf(host).read(appName(app))) })),
-  load: async ({ host }, { apps, forMs }) => {
-    const register = registerOf(host);
-    const until = performance.now() + forMs;
-    return joined(await Promise.all(apps.map((app) => load(register, appName(app), until))));
-  },
+  load: async ({ host }, { apps, forMs }) =>
+    joined(await Promise.all(apps.map((app) => load(registerOf(host), appName(app), forMs)))),
   echo,
 };
 
@@ -117,13 +114,13 @@ async function install({ options, host }: Member, { voters }: { readonly voters:
   const { keyFile, cluster } = options;
   const list: VoterList = { number: 1, voters: await seats(host, voters), isSettled: true };
   const encoded = encodeVoterList(list);
-  const signature = valueOf(await signVoterList({ keyFile, cluster }, encoded));
+  const signature = unwrap(await signVoterList({ keyFile, cluster }, encoded));
   const link: VoterLink = { kind: "root", list, encoded, signature };
-  return toldList(valueOf(await host.install(encodeLink(link), NEVER)));
+  return toldList(unwrap(await host.install(encodeLink(link), NEVER)));
 }
 
 async function seats(host: HostRegisters, names: readonly string[]): Promise<readonly Voter[]> {
-  return valueOf(await host.seatsOf(names.map(memberName), false, NEVER));
+  return unwrap(await host.seatsOf(names.map(memberName), false, NEVER));
 }
 
 function votersOf({ registers, mesh, host }: Member): ToldVoters {
@@ -181,10 +178,11 @@ function toldOf({ epoch, record }: CommittedApp): ToldRecord {
 
 // --- measurements
 
-async function load(register: Register, app: AppName, until: number): Promise<ToldLoad> {
+async function load(register: Register, app: AppName, forMs: number): Promise<ToldLoad> {
   let epoch = (await register.read(app))?.epoch ?? 0;
   const tookUs: number[] = [];
   let failed = 0;
+  const until = performance.now() + forMs;
   while (performance.now() < until) {
     const record: AppRecord = appRecord(app, epoch + 1);
     const calledUs = nowUs();
@@ -233,7 +231,7 @@ function nowUs(): number {
   return Number(process.hrtime.bigint()) / 1_000;
 }
 
-function valueOf<Value>(result: Result<Value>): Value {
+function unwrap<Value>(result: Result<Value>): Value {
   if (!result.ok) throw new Error(result.error);
   return result.value;
 }

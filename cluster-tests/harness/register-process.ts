@@ -21,13 +21,6 @@ export class ProcessEndedError extends Error {
 
 type Ready = RegisterLine & { readonly event: "ready" };
 
-export interface RegisterProcessDeps {
-  /** Called after each line that changes what can be seen of it, and at its end. */
-  readonly onEvent: () => void;
-  /** Arguments of Node's, before the program. */
-  readonly execArgv?: readonly string[];
-}
-
 export class RegisterProcess {
   readonly name: string;
   readonly owner: string;
@@ -39,12 +32,9 @@ export class RegisterProcess {
   #voters: ToldVoters;
   #connected: readonly string[] = [];
 
-  /** Resolves when it listens. */
-  static async start(
-    options: RegisterMemberOptions,
-    { onEvent, execArgv = [] }: RegisterProcessDeps,
-  ): Promise<RegisterProcess> {
-    const args = [...execArgv, MEMBER, JSON.stringify(options)];
+  /** Resolves when it listens. `onEvent` is called after each line that changes what can be seen of it, and at its end. */
+  static async start(options: RegisterMemberOptions, onEvent: () => void): Promise<RegisterProcess> {
+    const args = [MEMBER, JSON.stringify(options)];
     const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
     // A write to one that was killed.
     child.stdin.on("error", () => undefined);
@@ -75,10 +65,6 @@ export class RegisterProcess {
     this.listen = listen;
     this.#child = child;
     this.#voters = { list, seat };
-  }
-
-  get pid(): number {
-    return this.#child.pid ?? 0;
   }
 
   get isRunning(): boolean {
@@ -116,7 +102,7 @@ export class RegisterProcess {
     await closed;
   }
 
-  /** Its stdin ends, so it does, by itself: what it writes at its end is written. */
+  /** Its stdin ends, and so does it: a CPU profile is written, if Node was told to (`NODE_OPTIONS=--cpu-prof`). */
   async end(): Promise<void> {
     if (!this.isRunning) return;
     const closed = once(this.#child, "close");

@@ -13,49 +13,33 @@ const PATIENCE_MS = 60_000;
 /** What `mesh/io/register/registers.ts` calls it. */
 const VOTER_FOLDER = "voter";
 
-export interface RegisterProcessesOptions {
-  /** In which all that it makes is. Default: that of temporary files. */
-  readonly parent?: string;
-  /** Node's arguments for a member of that name. */
-  readonly execArgvOf?: (name: string) => readonly string[];
-}
-
 export class RegisterProcesses {
   readonly names: readonly string[];
   readonly folder: string;
   readonly #root: { readonly cluster: string; readonly keyFile: string };
-  readonly #execArgvOf: (name: string) => readonly string[];
   readonly #running = new Map<string, RegisterProcess>();
   readonly #checks = new Set<() => void>();
   readonly #listeners = new Set<() => void>();
   readonly #abandon = (): void => this.abandon();
 
-  /** None of them runs yet. */
-  static async create(
-    names: readonly string[],
-    { parent = tmpdir(), execArgvOf = () => [] }: RegisterProcessesOptions = {},
-  ): Promise<RegisterProcesses> {
+  /** None of them runs yet. `parent`: in which all that it makes is. */
+  static async create(names: readonly string[], parent: string = tmpdir()): Promise<RegisterProcesses> {
     const folder = mkdtempSync(join(parent, "grapevine-registers-"));
     const root = await createClusterRoot(join(folder, "root"));
     if (!root.ok) throw new Error(root.error);
     const { id: cluster, keyFile } = root.value;
-    return new RegisterProcesses(names, folder, { cluster, keyFile, execArgvOf });
+    return new RegisterProcesses(names, folder, { cluster, keyFile });
   }
 
   private constructor(
     names: readonly string[],
     folder: string,
-    parts: {
-      readonly cluster: string;
-      readonly keyFile: string;
-      readonly execArgvOf: (name: string) => readonly string[];
-    },
+    root: { readonly cluster: string; readonly keyFile: string },
   ) {
     process.once("exit", this.#abandon);
     this.names = names;
     this.folder = folder;
-    this.#root = parts;
-    this.#execArgvOf = parts.execArgvOf;
+    this.#root = root;
   }
 
   // --- lives
@@ -65,10 +49,8 @@ export class RegisterProcesses {
     mkdirSync(stateDir, { recursive: true });
     const { cluster, keyFile } = this.#root;
     const seeds = this.members.map(({ listen }) => listen);
-    const member = await RegisterProcess.start(
-      { name, cluster, keyFile, stateDir, seeds },
-      { onEvent: () => this.#changed(), execArgv: this.#execArgvOf(name) },
-    );
+    const options = { name, cluster, keyFile, stateDir, seeds };
+    const member = await RegisterProcess.start(options, () => this.#changed());
     this.#running.set(name, member);
     this.#changed();
     return member;
@@ -113,6 +95,11 @@ export class RegisterProcesses {
     const killed = member.kill();
     this.#changed();
     await killed;
+  }
+
+  /** All at once, by themselves. */
+  async end(): Promise<void> {
+    await Promise.all(this.members.map((member) => member.end()));
   }
 
   async dispose(): Promise<void> {
