@@ -96,13 +96,14 @@ export class RegisterClients {
 
   /** Of those that run the one of its rank, so that each has its own as long as there are so many. Undefined: it is over. */
   async #voterFor(rank: number): Promise<RegisterProcess | undefined> {
-    let member: RegisterProcess | undefined;
-    await this.#cluster.until("a voter that runs", () => {
-      const { voting } = this.#cluster;
-      member = voting[rank % voting.length];
-      return this.#isOver || member !== undefined;
-    });
-    return this.#isOver ? undefined : member;
+    const cluster = this.#cluster;
+    while (!this.#isOver) {
+      await cluster.until("a voter that runs", () => this.#isOver || cluster.voting.length > 0);
+      // All may be gone again by now.
+      const member = cluster.voting[rank % cluster.voting.length];
+      if (member !== undefined) return member;
+    }
+    return undefined;
   }
 
   /** Some more often than others: they are fought for. */
