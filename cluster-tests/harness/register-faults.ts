@@ -74,7 +74,6 @@ class FaultRun {
   #kills = 0;
   #killsOfAll = 0;
   #disksLost = 0;
-  #voterChanges = 0;
   /** Of the last disk that was lost. */
   #repair: Promise<void> = Promise.resolve();
   #isRepairing = false;
@@ -106,7 +105,8 @@ class FaultRun {
       kills: this.#kills,
       killsOfAll: this.#killsOfAll,
       disksLost: this.#disksLost,
-      voterChanges: this.#voterChanges,
+      // The first was number 1, and each change is the next.
+      voterChanges: (this.#cluster.list?.number ?? 1) - 1,
       longestGapMs: this.#gap.ms,
       faults: judge([...history, ...reads], ends),
     };
@@ -133,7 +133,9 @@ class FaultRun {
   }
 
   async #fault(): Promise<void> {
+    // All of them each time: what one fault needs must not change the next.
     const draws = { all: this.#random(), who: this.#random(), disk: this.#random(), whole: this.#random() };
+    const [missed, isSame] = [this.#below(COMMITS_MISSED_MAX), this.#random() < 0.5];
     const names = (this.#cluster.list?.voters ?? []).map(({ name }) => name);
     const running = names.filter((name) => this.#cluster.isRunning(name));
     if (draws.all < KILL_ALL_SHARE) {
@@ -144,16 +146,16 @@ class FaultRun {
     }
     const name = running[Math.floor(draws.who * running.length)];
     if (name === undefined) return;
-    const seat = this.#cluster.member(name).voters.seat;
+    const { seat } = this.#cluster.member(name).voters;
     const isLost = draws.disk < LOSE_DISK_SHARE && !this.#isRepairing && seat !== null;
     await this.#kill([name]);
-    await this.#untilMissed(this.#below(COMMITS_MISSED_MAX));
+    await this.#untilMissed(missed);
     if (isLost) this.#loseDisk(name, seat, draws.whole < 0.5);
     await this.#start([name]);
     if (!isLost) return;
     // In its place the same host, or another one.
     const spare = HOSTS.find((host) => !names.includes(host)) ?? name;
-    this.#repair = this.#replace(seat, this.#random() < 0.5 ? name : spare);
+    this.#repair = this.#replace(seat, isSame ? name : spare);
     // Whoever waits for it hears of it.
     this.#repair.catch(() => undefined);
   }
@@ -203,7 +205,6 @@ class FaultRun {
       await ("add" in change
         ? at.ask("add", { voter: change.add })
         : at.ask("remove", { id: change.remove }));
-      this.#voterChanges += 1;
     } catch (error) {
       this.#options.say(`${this.#at} ${at.name} ${JSON.stringify(change)}: ${messageOf(error)}`);
       await this.#untilOperations(OPERATIONS_BETWEEN_TRIES);

@@ -56,9 +56,11 @@ export class RegisterProcesses {
     return member;
   }
 
-  /** One after the other: each knows those before it. Resolves when all are connected to each other. */
+  /** The others know the first. Resolves when all are connected to each other. */
   async startAll(): Promise<void> {
-    for (const name of this.names) await this.start(name);
+    const [first = "", ...others] = this.names;
+    await this.start(first);
+    await Promise.all(others.map((name) => this.start(name)));
     const count = this.names.length;
     await this.until("all connected", () =>
       this.members.every(({ connected }) => connected.length === count),
