@@ -181,10 +181,13 @@ class FaultRun {
   /** Removes the voter and adds a new one, whoever is killed meanwhile, and waits until its list is settled. */
   async #replace(lost: string, successor: string): Promise<void> {
     this.#isRepairing = true;
+    let removedIn = Number.POSITIVE_INFINITY;
     for (;;) {
       const { list, voting } = this.#cluster;
       const [at] = voting;
       const isRemoved = list?.voters.every(({ id }) => id !== lost) === true;
+      if (isRemoved) removedIn = Math.min(removedIn, list?.number ?? 0);
+      else if ((list?.number ?? 0) > removedIn) throw new Error(`${lost} forgot all and is a voter again`);
       const isAdded = list?.voters.some(({ name }) => name === successor) === true;
       if (isRemoved && isAdded && list?.isSettled === true) break;
       if (at !== undefined && list?.isSettled === true && (!isRemoved || !isAdded)) {
