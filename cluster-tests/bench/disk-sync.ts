@@ -3,6 +3,7 @@
 
 import { closeSync, fsyncSync, openSync, readFileSync, statfsSync, writeSync } from "node:fs";
 import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** A page with its head. */
 const FRAME_BYTES = 4_096 + 24;
@@ -20,8 +21,11 @@ export class DiskSync {
     this.#file = openSync(path, "w");
   }
 
-  /** Microseconds each, one after the other, for so long. */
-  run(forMs: number): readonly number[] {
+  /**
+   * Microseconds each, one after the other, for so long. `pauseMs`: between one and the next. A disk that is at rest may take
+   * much longer for one than a busy one does, and commits leave it at rest in between; 0: as many as it can.
+   */
+  async run(forMs: number, pauseMs: number): Promise<readonly number[]> {
     const tookUs: number[] = [];
     const until = performance.now() + forMs;
     for (let begunAt = performance.now(); begunAt < until; begunAt = performance.now()) {
@@ -29,6 +33,7 @@ export class DiskSync {
       fsyncSync(this.#file);
       this.#frames += 1;
       tookUs.push((performance.now() - begunAt) * 1_000);
+      if (pauseMs > 0) await delay(pauseMs);
     }
     return tookUs;
   }
