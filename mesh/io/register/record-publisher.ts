@@ -20,6 +20,8 @@ export class RecordPublisher {
   readonly #deps: RecordPublisherDeps;
   /** What published bytes say: the same ones are looked at again and again. */
   readonly #said = new WeakMap<Uint8Array, CommittedValue | null>();
+  /** To be published with the next turn. */
+  readonly #owed = new Set<AppName>();
   #timer: NodeJS.Timeout | undefined;
   #unsubscribes: readonly (() => void)[] = [];
 
@@ -39,13 +41,25 @@ export class RecordPublisher {
   }
 
   stop(): void {
+    this.#publishOwed();
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
+  /** With the next turn: whoever committed it goes on first, and asks voters while we gossip. */
+  publishSoon(app: AppName): void {
+    if (this.#owed.size === 0) setImmediate(() => this.#publishOwed());
+    this.#owed.add(app);
+  }
+
+  #publishOwed(): void {
+    for (const app of this.#owed) this.#publish(app);
+    this.#owed.clear();
+  }
+
   /** The record of now, as ours. */
-  publish(app: AppName): void {
+  #publish(app: AppName): void {
     const held = this.#deps.apps.get(app);
     if (held !== undefined) this.#deps.mesh.write(appKey(app), encodeCommitted(held.committed));
   }
@@ -69,7 +83,7 @@ export class RecordPublisher {
     for (const app of apps.all()) {
       const entries = published.get(appKey(app.record.app)) ?? [];
       const isThere = entries.some((entry) => !this.#isBehind(entry, app));
-      if (!isThere && isFirst()) this.publish(app.record.app);
+      if (!isThere && isFirst()) this.#publish(app.record.app);
       else if (
         isThere &&
         entries.some((entry) => entry.owner === mesh.self.owner && this.#isBehind(entry, app))

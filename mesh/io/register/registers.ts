@@ -112,7 +112,7 @@ export class HostRegisters {
     const client = new RegisterClient({ ...context, directory, seat: () => host.seat, random: Math.random });
     this.#client = client;
     this.#publisher = new RecordPublisher({ ...context, apps, isFirst });
-    const publish = this.#publisher.publish.bind(this.#publisher);
+    const publish = this.#publisher.publishSoon.bind(this.#publisher);
     const register = new ReplicatedRegister({ ...context, client, apps, directory, publish });
     this.#register = register;
     this.#lists = new VoterLists({
