@@ -40,7 +40,7 @@ function startAgent(keys: Record<string, string>): { status: number | null; stde
   };
   const lines = Object.entries(config).map(([key, value]) => `${key} = "${value}"`);
   const file = join(folder, "agent.toml");
-  writeFileSync(file, `${[...lines, 'voters = ["host-1"]'].join("\n")}\n`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
   const { status, stderr } = spawnSync(process.execPath, [MAIN, "agent", "--config", file], {
     encoding: "utf8",
     // One that does not end by itself does not heed SIGTERM either. Before the test's own timeout.
