@@ -179,6 +179,7 @@ export class Agent {
     await this.#custom.stop();
     await this.#reconciler.stop();
     this.#isStopping = true;
+    this.#host.giveUp();
     await this.#coordinator?.stop();
     if (withVms) await this.#vmHost.stopAll();
     await this.#vmHost.leave();

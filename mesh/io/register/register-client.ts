@@ -48,6 +48,7 @@ export class RegisterClient {
   readonly #lines = new Map<RegisterName, Promise<unknown>>();
   readonly #headStarts = new Map<RegisterName, HeadStart>();
   #lastSerial = 0;
+  #isStopped = false;
 
   constructor(deps: RegisterClientDeps) {
     this.#deps = deps;
@@ -66,6 +67,12 @@ export class RegisterClient {
     directory.onAdopted(() => this.#listChanged());
   }
 
+  /** Ends all that runs, as an abort does; nothing is begun any more. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const running of [...this.#running.values()]) this.#step(running, { kind: "give-up" });
+  }
+
   /** Never rejects. Aborted: `unknown` if anything of it may have been committed, else `unavailable`. */
   async operate(register: RegisterName, operation: Operation, signal: AbortSignal): Promise<Outcome> {
     const before = this.#lines.get(register) ?? Promise.resolve();
@@ -82,7 +89,7 @@ export class RegisterClient {
     if (list === undefined) return { kind: "refused", reason: "this cluster has no voters yet" };
     const seat = this.#deps.seat();
     if (seat === undefined) return { kind: "refused", reason: "this host is no voter any more" };
-    if (signal.aborted) return { kind: "unavailable", missing: [] };
+    if (signal.aborted || this.#isStopped) return { kind: "unavailable", missing: [] };
     count("register-operations");
     const headStart = this.#headStarts.get(register) ?? null;
     this.#headStarts.delete(register);

@@ -230,7 +230,13 @@ export class HostRegisters {
     return this.#lists.change(change, signal);
   }
 
+  /** Before `stop`: whoever waits for an operation hears now that it is given up. */
+  giveUp(): void {
+    this.#client.stop();
+  }
+
   async stop(): Promise<void> {
+    this.#client.stop();
     this.#publisher.stop();
     await this.#lists.stop();
     await this.#host.close();

@@ -34,6 +34,7 @@ export class VoterHost {
   /** One at a time: two that open a seat at once would make two. */
   #offering: Promise<unknown> = Promise.resolve();
   #unsubscribe: () => void = () => undefined;
+  #isClosed = false;
 
   /** Rejects with why a memory cannot be read, and what to do: a host that forgot what it promised must not vote. */
   static async open(deps: VoterHostDeps): Promise<VoterHost> {
@@ -79,7 +80,9 @@ export class VoterHost {
     return offered;
   }
 
+  /** Nobody is answered any more. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#unsubscribe();
     await this.#offering;
     await Promise.all([...this.#seats.values()].map((seat) => seat.close()));
@@ -125,6 +128,7 @@ export class VoterHost {
 
   async #asked(message: Uint8Array, from: VoterHostDeps["mesh"]["self"]["owner"]): Promise<void> {
     const { mesh, logger, count } = this.#deps;
+    if (this.#isClosed) return;
     const ask = decodeAsk(message);
     if (!ask.ok) {
       logger.debug({ from, reason: ask.error }, "question to the register refused");
@@ -136,6 +140,7 @@ export class VoterHost {
       const reply = (await this.#seats.get(voter)?.answer(request, from)) ?? NOT_A_VOTER;
       mesh.tell(from, ANSWER_TOPIC, encodeAnswer({ serial, voter, reply }));
     } catch (error) {
+      if (this.#isClosed) return;
       count("register-disk-failed");
       logger.error({ err: error, reason: messageOf(error) }, "the voter's disk failed: it does not answer");
     }
