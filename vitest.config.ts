@@ -1,9 +1,13 @@
-// Four projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulator on all cores; `cluster` starts real
+// Four projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulators, and the register's model, on all cores; `cluster` starts real
 // agents and proxies as processes, `container` in containers, where a Docker engine answers.
 import { defineConfig } from "vitest/config";
 
 const CONTAINER_TESTS = "cluster-tests/scenarios/containers/**/*.test.ts";
-const SIM_TESTS = "mesh/sim/chaos.test.ts";
+const SIM_TESTS = [
+  "mesh/sim/chaos.test.ts",
+  "mesh/sim/register-model/*.test.ts",
+  "mesh/sim/registers/registers.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -12,7 +16,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{mesh,node,proxy-agent,cluster-tests,docker}/**/*.test.ts"],
-          exclude: ["cluster-tests/scenarios/**", SIM_TESTS],
+          exclude: ["cluster-tests/scenarios/**", ...SIM_TESTS],
           // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -21,7 +25,9 @@ export default defineConfig({
       {
         test: {
           name: "sim",
-          include: [SIM_TESTS],
+          include: SIM_TESTS,
+          // Each takes all cores by itself.
+          fileParallelism: false,
         },
       },
       {

@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseHostPort, toMultiaddr } from "./config.ts";
+import { z } from "zod";
+import {
+  memberConfigShape,
+  parseHostPort,
+  publicMemberConfig,
+  toMemberConfig,
+  toMultiaddr,
+} from "./config.ts";
+import { describeConfigErrors, parseToml } from "./io/toml-file.ts";
 
 describe("parseHostPort()", () => {
   it.each([
@@ -43,4 +51,28 @@ describe("toMultiaddr()", () => {
     ["[fd00::1]:7946", "/ip6/fd00::1/tcp/7946"],
     ["host-1.example:7946", "/dns/host-1.example/tcp/7946"],
   ])("of %s is %s", (hostPort, multiaddr) => expect(toMultiaddr(hostPort)).toBe(multiaddr));
+});
+
+describe("a member's file", () => {
+  const shape = z.strictObject(memberConfigShape);
+  const required = [`name = "host-1"`, `state_dir = "state"`, `cluster = "12D3KooW${"A".repeat(44)}"`];
+  const parse = (...lines: readonly string[]) => {
+    return parseToml("/etc/agent.toml", [...required, ...lines].join("\n"), shape);
+  };
+
+  it("needs no more than who the member is, where its state is and which cluster it belongs to", () => {
+    const parsed = parse();
+    if (!parsed.ok) throw new Error(describeConfigErrors(parsed.error));
+    const config = toMemberConfig(parsed.value, "/etc/agent.toml");
+    expect(config).toMatchObject({ name: "host-1", stateDir: "/etc/state", seeds: [], region: "default" });
+    expect(publicMemberConfig(config)).toEqual(config);
+    expect(config).not.toHaveProperty("voters");
+  });
+
+  it("that names voters, as it once had to, is told where they are now", () => {
+    const parsed = parse('voters = ["host-1"]');
+    expect(!parsed.ok && describeConfigErrors(parsed.error)).toBe(
+      "/etc/agent.toml:4: voters: is not set here any more: `grapevine voters` shows and changes them",
+    );
+  });
 });

@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 import path from "node:path";
 import { type ZodType, z } from "zod";
 import { isName, type MemberName, memberName } from "./core/ids.ts";
+import { type FormerKey, formerKey } from "./io/toml-file.ts";
 import { fail, ok, type Result } from "./result.ts";
 
 const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
@@ -18,7 +19,6 @@ export interface MemberConfigKeys {
   readonly listen: string;
   readonly advertise: readonly string[];
   readonly seeds: readonly string[];
-  readonly voters: readonly MemberName[];
   readonly region: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly log_level: LogLevel;
@@ -37,8 +37,6 @@ export interface MemberConfig {
   readonly advertise: readonly string[];
   /** Members asked first; any that is up suffices. */
   readonly seeds: readonly string[];
-  /** Names of the hosts that keep registers. One for now. */
-  readonly voters: readonly MemberName[];
   readonly region: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly logLevel: LogLevel;
@@ -51,8 +49,6 @@ export interface HostPort {
 }
 
 const SEEDS_MAX = 64;
-/** The replicated register is not built yet: one voter keeps all records, and a longer list would promise what is not there. */
-const VOTERS_MAX = 1;
 const LABELS_MAX = 32;
 /** A libp2p peer id of an Ed25519 key, in base58. */
 const CLUSTER_ID = /^12D3KooW[1-9A-HJ-NP-Za-km-z]{44}$/;
@@ -104,43 +100,39 @@ export function toMultiaddr(hostPort: string): string {
   return `/${protocol}/${host}/tcp/${port}`;
 }
 
-const namesText = 'must be a list with the name of one host, for example voters = ["host-1"]';
 const labelsText = 'must be a table of strings, for example labels = { rack = "a1" }';
 const labelNameText = "must be a name of letters, digits and . _ / -, at most 63, for example rack";
 const regionText = 'must be a short text, for example region = "default"';
+/** Until registers were replicated each member's file named the one voter. */
+const formerVotersText = "is not set here any more: `grapevine voters` shows and changes them";
 const stateDirText = 'must be the path of a folder, for example state_dir = "state"';
 const clusterText = 'must be the id that `grapevine init` printed, for example cluster = "12D3KooW…"';
 const logLevelText = `must be one of ${LOG_LEVELS.join(", ")}, for example log_level = "info"`;
 
 /** Spread into a member's own strict object: `z.strictObject({ ...memberConfigShape, api: … })`. */
-export const memberConfigShape: { readonly [Key in keyof MemberConfigKeys]: ZodType<MemberConfigKeys[Key]> } =
-  {
-    name: nameShape('name = "host-1"').transform(memberName),
-    state_dir: z.string(stateDirText).min(1, stateDirText).max(1_024, stateDirText),
-    cluster: z.string(clusterText).regex(CLUSTER_ID, clusterText),
-    listen: hostPortShape({ example: 'listen = "0.0.0.0:7946"', isPortZeroAllowed: true }).default(
-      "0.0.0.0:7946",
-    ),
-    advertise: hostPortList('advertise = ["10.0.0.1:7946"]').default([]),
-    seeds: hostPortList('seeds = ["10.0.0.1:7946"]').default([]),
-    voters: z
-      .array(nameShape('voters = ["host-1"]').transform(memberName), namesText)
-      .min(1, namesText)
-      .max(
-        VOTERS_MAX,
-        `must name one host (more than one voter is not built yet), for example voters = ["host-1"]`,
-      ),
-    region: z.string(regionText).min(1, regionText).max(63, regionText).default("default"),
-    labels: z
-      .record(
-        z.string().regex(LABEL_NAME, labelNameText),
-        z.string(labelsText).max(255, labelsText),
-        labelsText,
-      )
-      .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `must be at most ${LABELS_MAX} labels`)
-      .default({}),
-    log_level: z.enum(LOG_LEVELS, logLevelText).default("info"),
-  };
+export const memberConfigShape: {
+  readonly [Key in keyof MemberConfigKeys]: ZodType<MemberConfigKeys[Key]>;
+} & { readonly voters: FormerKey } = {
+  name: nameShape('name = "host-1"').transform(memberName),
+  state_dir: z.string(stateDirText).min(1, stateDirText).max(1_024, stateDirText),
+  cluster: z.string(clusterText).regex(CLUSTER_ID, clusterText),
+  listen: hostPortShape({ example: 'listen = "0.0.0.0:7946"', isPortZeroAllowed: true }).default(
+    "0.0.0.0:7946",
+  ),
+  advertise: hostPortList('advertise = ["10.0.0.1:7946"]').default([]),
+  seeds: hostPortList('seeds = ["10.0.0.1:7946"]').default([]),
+  voters: formerKey(formerVotersText),
+  region: z.string(regionText).min(1, regionText).max(63, regionText).default("default"),
+  labels: z
+    .record(
+      z.string().regex(LABEL_NAME, labelNameText),
+      z.string(labelsText).max(255, labelsText),
+      labelsText,
+    )
+    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `must be at most ${LABELS_MAX} labels`)
+    .default({}),
+  log_level: z.enum(LOG_LEVELS, logLevelText).default("info"),
+};
 
 function hostPortList(example: string): z.ZodArray<ZodType<string>> {
   const message = `must be a list of "host:port", for example ${example}`;
@@ -151,14 +143,14 @@ function hostPortList(example: string): z.ZodArray<ZodType<string>> {
 
 /** `file` is where `keys` were read: paths in it are relative to its folder. */
 export function toMemberConfig(keys: MemberConfigKeys, file: string): MemberConfig {
-  const { name, cluster, listen, advertise, seeds, voters, region, labels } = keys;
+  const { name, cluster, listen, advertise, seeds, region, labels } = keys;
   const stateDir = path.resolve(path.dirname(file), keys.state_dir);
   const logLevel = keys.log_level;
-  return { name, stateDir, cluster, listen, advertise, seeds, voters, region, labels, logLevel };
+  return { name, stateDir, cluster, listen, advertise, seeds, region, labels, logLevel };
 }
 
 /** What may be told to anybody who asks a member, key by key: none of it is a secret. */
 export function publicMemberConfig(config: MemberConfig): MemberConfig {
-  const { name, stateDir, cluster, listen, advertise, seeds, voters, region, labels, logLevel } = config;
-  return { name, stateDir, cluster, listen, advertise, seeds, voters, region, labels, logLevel };
+  const { name, stateDir, cluster, listen, advertise, seeds, region, labels, logLevel } = config;
+  return { name, stateDir, cluster, listen, advertise, seeds, region, labels, logLevel };
 }

@@ -19,7 +19,7 @@ export * from "./core/ids.ts";
 export { decodeMember as decodeMemberEntry, MEMBER_KEY } from "./core/member.ts";
 export { compareVersions, describeVersion, type Version } from "./core/version.ts";
 export { askForRecords, askMember } from "./io/ask-member.ts";
-export { createClusterRoot } from "./io/cluster-root.ts";
+export { createClusterRoot, signVoterList } from "./io/cluster-root.ts";
 export {
   aboutProcess,
   askDebugPart,
@@ -38,8 +38,11 @@ export {
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";
-export { publishCommits, serveRegister } from "./io/register-service.ts";
-export { SingleVoterRegister } from "./io/register-store.ts";
+export { NoMajorityError } from "./io/register/ask-registers.ts";
+export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
+export type { CertifiedApps } from "./io/register/certified-apps.ts";
+export { HostRegisters, Registers } from "./io/register/registers.ts";
+export type { VoterDirectory } from "./io/register/voter-directory.ts";
 export { startMesh } from "./io/start-mesh.ts";
 export { makeStateFolder, StateFolderError } from "./io/state-folder.ts";
 export {
@@ -56,11 +59,16 @@ export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from 
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
+export { decodeCommittedApp } from "./records/committed-app.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/members.ts";
+export { type Claim, type ClaimedName, hostnameClaim } from "./records/names.ts";
 export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
+export { decodeLink as decodeVoterLink } from "./register/voter-chain.ts";
+export { majorityOf, type Voter, type VoterList } from "./register/voter-list.ts";
+export { encodeVoterList } from "./register/voter-list-codec.ts";
 export { fail, messageOf, ok, type Result } from "./result.ts";

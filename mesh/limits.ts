@@ -73,6 +73,8 @@ export const LEARN_LOOK_MS: number = 50;
 export const TOMBSTONE_GRACE_MS: number = 24 * 60 * 60 * 1_000;
 /** How fine the age of tombstones is known. */
 export const COMPACTION_INTERVAL_MS: number = 10 * 60 * 1_000;
+/** A peer id of an Ed25519 key has 52. */
+export const OWNER_CHARS_MAX: number = 128;
 /** A cluster's id: the peer id of its root key has 52. */
 export const CLUSTER_ID_CHARS_MAX: number = 64;
 /** A member's name for a service or a topic. */
@@ -169,6 +171,36 @@ export const LEAVE_MS: number = 300;
 export const LAG_DOUBT_MS: number = 250;
 /** Accusations remembered, of all by all: a partition of a thousand in halves makes some tens of thousands. */
 export const ACCUSATIONS_MAX: number = 100_000;
+/** More voters make each commit slower and outlive no more than seven do: three may fail. */
+export const VOTERS_MAX: number = 7;
+/** `app/` and a name, `names`, `voters`. */
+export const REGISTER_NAME_CHARS_MAX: number = 64;
+/** For a commit: some tens of round trips to the far side of the world, or of syncs of a bad disk. After it its outcome is unknown. */
+export const REGISTER_SWAP_MS: number = 5_000;
+/** For a read at a majority. */
+export const REGISTER_READ_MS: number = 3_000;
+/** For a peer's word on which voter lists there are. */
+export const VOTER_FETCH_MS: number = 2_000;
+/** For a host that is named as a voter to be met: a cluster that starts together meets in a second or two. */
+export const VOTER_JOIN_MS: number = 5_000;
+/** Registers that one voter may show: apps that ever were, each some kilobytes of its memory. */
+export const REGISTERS_MAX: number = 20_000;
+/** Registers that are read or committed anew at a time, of many: a few kilobytes each on the way to each voter. */
+export const REGISTERS_AT_ONCE: number = 32;
+/** From a change to the look whether a voter has to publish a record: what is missing may be on its way. */
+export const PUBLISH_LOOK_MS: number = 250;
+/** How often the first voter that lives tries to settle a list that is not. */
+export const SETTLE_LOOK_MS: number = 1_000;
+/** What a restored register's epoch is raised by: above all that was committed and that nobody who is left has seen. */
+export const RESTORE_EPOCH_GAP: number = 1_000;
+/** And its voter list's number: above all lists that were made and that nobody who is left has seen. */
+export const RESTORE_LIST_GAP: number = 1_000;
+/** Memories of voters that one host keeps: of itself, and of those that it was before a restore. */
+export const VOTER_SEATS_MAX: number = 8;
+/** A register's question without an answer is asked again: a standing stream loses only what its queue has no room for. */
+export const REGISTER_RESEND_MS: number = 200;
+/** One rank's wait after a lost duel: longer than a commit takes on a disk of some milliseconds, so that the winner is done. */
+export const DUEL_SLOT_MS: number = 15;
 /** Between two looks at what the snapshot lacks: about how old the state is that a crash leaves. Less costs more syncs of the disk. */
 export const SNAPSHOT_INTERVAL_MS: number = 250;
 /** Entries in one transaction of the snapshot, but for its last owner, whose state is never cut. */

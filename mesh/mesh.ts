@@ -3,6 +3,7 @@
 import type { MemberName, OwnerId } from "./core/ids.ts";
 import type { LivenessState } from "./core/liveness-face.ts";
 import type { Version } from "./core/version.ts";
+import type { RegisterCrypto } from "./register/certificate.ts";
 
 export type MemberRole = "host" | "proxy";
 
@@ -140,6 +141,8 @@ export interface Mesh {
   readonly self: { readonly owner: OwnerId; readonly name: MemberName; readonly role: MemberRole };
   readonly store: StoreView;
   readonly inspection: Inspection;
+  /** Our key, and everybody's: what registers sign and check. */
+  readonly crypto: RegisterCrypto;
 
   /**
    * Writes our own entry (null: deletes it) and gossips it. Before `announce` writes are only collected.

@@ -1,7 +1,7 @@
 // A start that cannot be: refused in one line, with nothing of it left running.
 
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -40,7 +40,7 @@ function startAgent(keys: Record<string, string>): { status: number | null; stde
   };
   const lines = Object.entries(config).map(([key, value]) => `${key} = "${value}"`);
   const file = join(folder, "agent.toml");
-  writeFileSync(file, `${[...lines, 'voters = ["host-1"]'].join("\n")}\n`);
+  writeFileSync(file, `${lines.join("\n")}\n`);
   const { status, stderr } = spawnSync(process.execPath, [MAIN, "agent", "--config", file], {
     encoding: "utf8",
     // One that does not end by itself does not heed SIGTERM either. Before the test's own timeout.
@@ -75,10 +75,11 @@ describe("grapevine agent", () => {
     expect(status).toBe(2);
   });
 
-  it("leaves no member of the mesh behind when its register cannot be read", () => {
-    writeFileSync(join(folder, "register.sqlite"), "this is no database");
+  it("leaves no member of the mesh behind when its memory as a voter cannot be read", () => {
+    mkdirSync(join(folder, "voter"));
+    writeFileSync(join(folder, "voter", "0123456789abcdef.sqlite"), "this is no database");
     const { status, stderr } = startAgent({});
-    expect(stderr).toContain("register.sqlite cannot be used");
+    expect(stderr).toContain("0123456789abcdef.sqlite: ");
     expect(status).toBe(1);
   });
 

@@ -8,11 +8,11 @@ import {
   type BundleHash,
   type HostEntry,
   type HostPort,
+  HostRegisters,
   parseHostPort,
-  publishCommits,
+  type Register,
+  Registers,
   type RunningMesh,
-  SingleVoterRegister,
-  serveRegister,
   startMesh,
   toMultiaddr,
 } from "../mesh/index.ts";
@@ -29,7 +29,6 @@ import { type AgentConfig, publicConfig } from "./config/agent-config.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
-import { DesiredRecords } from "./desired.ts";
 import { runChecks } from "./health/prober.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
@@ -65,6 +64,8 @@ interface AgentParts {
   readonly config: AgentConfig;
   readonly deps: AgentDeps & AgentGround;
   readonly mesh: RunningMesh;
+  readonly registers: Registers;
+  readonly host: HostRegisters;
   readonly bundles: BundleStore;
   readonly lock: StateLock;
 }
@@ -82,8 +83,11 @@ export class Agent {
   readonly #reconciler: Reconciler;
   readonly #custom: CustomEntries;
   readonly #queries: QueryEngine;
-  readonly #register: SingleVoterRegister | null;
-  readonly #coordinator: Coordinator | null;
+  readonly #registers: Registers;
+  readonly #host: HostRegisters;
+  /** While this host is a voter. */
+  #coordinator: Coordinator | null = null;
+  #isStopping = false;
   #api: ApiListener | null = null;
 
   /**
@@ -121,46 +125,50 @@ export class Agent {
       { logger },
     );
     let agent: Agent | null = null;
+    let host: HostRegisters | null = null;
     try {
-      agent = new Agent({ ...given, mesh, bundles });
+      const registers = new Registers({ cluster: config.cluster }, { mesh, logger });
+      host = await HostRegisters.open(registers, { stateDir: config.stateDir });
+      agent = new Agent({ ...given, mesh, registers, host, bundles });
       await agent.#start();
       return agent;
     } catch (error) {
-      // A register that cannot be read: nothing was put together, and the mesh must not stay a member without an agent.
+      // A voter's memory that cannot be read: nothing was put together, and the mesh must not stay a member without an agent.
+      if (agent === null) await host?.stop();
       if (agent === null) await mesh.stop();
       else await agent.stop({ withVms: false });
       throw error;
     }
   }
 
-  private constructor({ config, deps, mesh, bundles, lock }: AgentParts) {
+  private constructor({ config, deps, mesh, registers, host, bundles, lock }: AgentParts) {
     const { logger, recentLog } = deps;
     this.#recentLog = recentLog;
     this.#lock = lock;
     this.#config = config;
     this.#logger = logger;
     this.#mesh = mesh;
+    this.#registers = registers;
+    this.#host = host;
     this.#bundles = bundles;
     this.#publisher = new Publisher({ mesh });
     const file = customFileAt(join(config.stateDir, CUSTOM_FILE));
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
     this.#vmHost = this.#createVmHost(deps);
-    const desired = new DesiredRecords(mesh, config.voters);
-    this.#reconciler = new Reconciler(config.voters, {
+    this.#reconciler = new Reconciler({
       mesh,
-      desired,
+      desired: registers.apps,
+      voters: registers.directory,
       vmHost: this.#vmHost,
       bundles,
       logger,
     });
     this.#queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, {
       mesh,
-      apps: () => desired.all(),
+      apps: () => registers.apps.all(),
       log: logger,
     });
-    this.#register = this.#isVoter ? this.#openRegister() : null;
-    this.#coordinator = this.#register === null ? null : this.#createCoordinator(this.#register);
   }
 
   /** Leaves the cluster. The VMs run on, unless `withVms`. */
@@ -170,10 +178,12 @@ export class Agent {
     await this.#queries.stop();
     await this.#custom.stop();
     await this.#reconciler.stop();
+    this.#isStopping = true;
+    this.#host.giveUp();
     await this.#coordinator?.stop();
     if (withVms) await this.#vmHost.stopAll();
     await this.#vmHost.leave();
-    this.#register?.stop();
+    await this.#host.stop();
     await this.#mesh.stop();
     this.#lock.release();
   }
@@ -182,21 +192,30 @@ export class Agent {
     const apiOptions = apiOptionsOf(this.#config);
     await this.#vmHost.restore();
     await this.#custom.restore();
-    this.#register?.start();
-    if (this.#register !== null) serveRegister(this.#mesh, this.#register);
+    this.#registers.start();
+    this.#host.start();
     // Its port may be one that the system chose: it is known only once it listens.
     const self = { ...this.#selfEntry(), api: `http://${apiOptions.api.host}:${apiOptions.api.port}` };
     this.#api = await listenApi(createApi(this.#apiDeps(self)), apiOptions);
-    this.#publisher.publishHost({ ...self, api: this.#api.url });
+    const { url } = this.#api;
+    this.#publisher.publishHost({ ...this.#selfEntry(), api: url });
     this.#mesh.announce();
-    await this.#coordinator?.start();
+    this.#host.onVoter(() => this.#lookAtVoting(url));
+    this.#lookAtVoting(url);
     this.#reconciler.start();
     this.#writeReady(this.#api.url);
     this.#logger.info({ api: this.#api.url, mesh: this.#mesh.listenAddresses }, "agent is ready");
   }
 
-  get #isVoter(): boolean {
-    return this.#config.voters.includes(this.#config.name);
+  /** A voter drives apps; one that ceased to be one does not. */
+  #lookAtVoting(api: string): void {
+    if (this.#isStopping) return;
+    const { register } = this.#host;
+    this.#publisher.publishHost({ ...this.#selfEntry(), api });
+    if ((register !== null) === (this.#coordinator !== null)) return;
+    void this.#coordinator?.stop();
+    this.#coordinator = register && this.#createCoordinator(register);
+    this.#coordinator?.start();
   }
 
   #createVmHost({ driver, runChecks }: AgentGround): VmHost {
@@ -227,15 +246,11 @@ export class Agent {
     await unpackBundle(this.#bundles.fileOf(hash), folder);
   }
 
-  #openRegister(): SingleVoterRegister {
-    const path = join(this.#config.stateDir, "register.sqlite");
-    return new SingleVoterRegister({ path }, { onCommit: publishCommits(this.#mesh) });
-  }
-
-  #createCoordinator(register: SingleVoterRegister): Coordinator {
+  #createCoordinator(register: Register): Coordinator {
     return new Coordinator({
       mesh: this.#mesh,
       register,
+      voters: this.#registers.directory,
       logger: this.#logger,
       nowMs: () => performance.now(),
       wallMs: Date.now,
@@ -246,8 +261,9 @@ export class Agent {
     return {
       mesh: this.#mesh,
       self,
-      voters: this.#config.voters,
-      deploys: this.#coordinator,
+      registers: this.#registers,
+      voting: this.#host,
+      deploys: () => this.#coordinator,
       bundles: this.#bundles,
       fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
       vms: this.#vmHost,
@@ -262,14 +278,14 @@ export class Agent {
 
   #selfEntry(): Omit<HostEntry, "api"> {
     const { name, region, labels } = this.#config;
-    return { format: 1, host: name, region, labels, pid: process.pid, voter: this.#isVoter };
+    return { format: 1, host: name, region, labels, pid: process.pid, voter: this.#host.register !== null };
   }
 
   #metrics(): string {
-    const counters = Object.entries(this.#mesh.metrics());
-    const lines = counters.map(
-      ([name, value]) => `grapevine_mesh_${name.replaceAll("-", "_")}_total ${value}`,
-    );
+    const lines = [
+      ...countersOf("mesh", this.#mesh.metrics()),
+      ...countersOf("register", this.#registers.metrics()),
+    ];
     const convergence = convergenceMetrics(this.#mesh.convergence());
     return [...lines, this.#custom.metrics(), convergence].join("\n");
   }
@@ -279,6 +295,12 @@ export class Agent {
     writeFileSync(`${file}.new`, `${JSON.stringify({ name: this.#config.name, api, pid: process.pid })}\n`);
     renameSync(`${file}.new`, file);
   }
+}
+
+function countersOf(part: string, counters: Readonly<Record<string, number>>): readonly string[] {
+  return Object.entries(counters).map(
+    ([name, value]) => `grapevine_${part}_${name.replaceAll("-", "_")}_total ${value}`,
+  );
 }
 
 function apiOptionsOf({ api, stateDir }: AgentConfig): ApiListenOptions {

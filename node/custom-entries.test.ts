@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeRecord, type Mesh } from "../mesh/index.ts";
 import { MemoryHub } from "../mesh/sim/memory-mesh.ts";
-import { FakeCustomFile } from "./api/fake-agent.ts";
+import { FakeCustomFile } from "./api/testing/fake-agent.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { type CustomFile, customFileAt } from "./custom-file.ts";
 

@@ -39,7 +39,6 @@ describe.runIf(process.platform === "linux")("an agent whose log cannot be writt
         'state_dir = "."',
         'listen = "127.0.0.1:0"',
         'api = "127.0.0.1:0"',
-        'voters = ["host-1"]',
       ].join("\n"),
     );
     const full = openSync("/dev/full", "w");

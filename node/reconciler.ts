@@ -1,15 +1,15 @@
 // Reconciler: keeps this host's VMs what the records want of them. Level-triggered: an order lost is an order repeated.
 
 import type { Logger } from "pino";
-import {
-  APP_PREFIX,
-  type BundleHash,
-  type CommittedApp,
-  type MemberName,
-  type MemberView,
-  type Mesh,
+import type {
+  BundleHash,
+  CertifiedApps,
+  CommittedApp,
+  MemberName,
+  MemberView,
+  Mesh,
+  OwnerId,
 } from "../mesh/index.ts";
-import type { DesiredRecords } from "./desired.ts";
 import type { BundleStore } from "./releases/bundle-store.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import type { VmHost, WantedVm } from "./vms/vm-host.ts";
@@ -23,25 +23,22 @@ const UNUSED_BUNDLES_INTERVAL_MS = 10 * 60 * 1000;
 
 export interface ReconcilerDeps {
   readonly mesh: Mesh;
-  readonly desired: DesiredRecords;
+  readonly desired: Pick<CertifiedApps, "all" | "isUnknown" | "onApp" | "unreadable">;
+  readonly voters: { readonly list: { readonly voters: readonly { readonly owner: OwnerId }[] } | undefined };
   readonly vmHost: Pick<VmHost, "reconcile">;
   readonly bundles: Pick<BundleStore, "removeUnused">;
   readonly logger: Pick<Logger, "info" | "error">;
 }
 
 export class Reconciler {
-  readonly #voters: readonly MemberName[];
   readonly #deps: ReconcilerDeps;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => {};
   #timer: NodeJS.Timeout | undefined;
-  /** Unreadable records that were logged. */
-  readonly #told = new Set<string>();
   #removing: Promise<void> = Promise.resolve();
 
-  constructor(voters: readonly MemberName[], deps: ReconcilerDeps) {
-    this.#voters = voters;
+  constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
   }
 
@@ -64,24 +61,7 @@ export class Reconciler {
   async #run(): Promise<void> {
     while (!(await this.#holdsRecords())) await this.#pause();
     this.#stopping.signal.throwIfAborted();
-    const { mesh, desired } = this.#deps;
-    const look = (): void => {
-      const isChanged = desired.refresh();
-      this.#tellUnreadable();
-      if (isChanged) this.#reconcile();
-    };
-    const unsubscribes = [
-      mesh.onChange(({ key }) => {
-        if (key.startsWith(APP_PREFIX)) look();
-      }),
-      // A record counts by its writer's name, which may come after it.
-      mesh.onMembers(look),
-    ];
-    this.#unsubscribe = () => {
-      for (const unsubscribe of unsubscribes) unsubscribe();
-    };
-    desired.refresh();
-    this.#tellUnreadable();
+    this.#unsubscribe = this.#deps.desired.onApp(() => this.#reconcile());
     this.#reconcile();
     this.#timer = setInterval(() => {
       this.#removing = this.#removeUnusedBundles();
@@ -90,8 +70,11 @@ export class Reconciler {
 
   /** A majority of the voters, ourselves perhaps, have told us all they hold. */
   async #holdsRecords(): Promise<boolean> {
-    const voters = this.#deps.mesh.members().filter((member) => this.#isVoter(member) && member.connected);
-    if (2 * voters.length <= this.#voters.length) return false;
+    const { mesh, voters: directory } = this.#deps;
+    const all = directory.list?.voters ?? [];
+    const isVoter = ({ owner }: MemberView): boolean => all.some((voter) => voter.owner === owner);
+    const voters = mesh.members().filter((member) => isVoter(member) && member.connected);
+    if (2 * voters.length <= all.length) return false;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(FIRST_SYNC_TIMEOUT_MS)]);
     const others = voters.filter((voter) => !voter.self);
     try {
@@ -100,10 +83,6 @@ export class Reconciler {
     } catch {
       return false;
     }
-  }
-
-  #isVoter(member: MemberView): boolean {
-    return member.role === "host" && this.#voters.includes(member.name);
   }
 
   /** Until a member comes or goes, or a little while has passed. Rejects when we stop. */
@@ -123,14 +102,6 @@ export class Reconciler {
     const { desired, mesh, vmHost } = this.#deps;
     const wanted = desired.all().flatMap((committed) => wantedHere(committed, mesh.self.name));
     vmHost.reconcile(wanted, (app) => desired.isUnknown(app));
-  }
-
-  #tellUnreadable(): void {
-    for (const key of this.#deps.desired.unreadable) {
-      if (this.#told.has(key)) continue;
-      this.#told.add(key);
-      this.#deps.logger.error({ key }, "record cannot be read: its VMs are left as they are");
-    }
   }
 
   async #removeUnusedBundles(): Promise<void> {

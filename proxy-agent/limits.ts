@@ -65,9 +65,11 @@ export const VERIFY_PAUSE_FIRST_MS: number = 100;
 export const VERIFY_PAUSE_LAST_MS: number = 2_000;
 /** Hostname shown in an answer or a log. */
 export const SHOWN_HOST_CHARS_MAX: number = 100;
-/** One attempt at admission; and the pause before the next. */
-export const ADMISSION_TRY_MS: number = 5_000;
+/** Each thing that an attempt at admission waits for; and the pause before the next attempt. A voter reads a majority within 3 s, or says that it cannot. */
+export const ADMISSION_STEP_MS: number = 5_000;
 export const ADMISSION_PAUSE_MS: number = 250;
+/** Hosts asked for the voters in one attempt, while gossip has not told of any. */
+export const VOTER_LIST_ASKS_MAX: number = 8;
 /** All records of a voter: 2,000 of the largest are above it, and no cluster has them. */
 export const REGISTER_READ_BYTES_MAX: number = 64 * 1024 * 1024;
 /** Hosts that left are routed to as before for so long: an agent that is started anew must not be seen by clients. */

@@ -10,6 +10,7 @@ import {
   logOutput,
   makeStateFolder,
   parseHostPort,
+  Registers,
   StateFolderError,
   startMesh,
   toMultiaddr,
@@ -101,6 +102,7 @@ async function serve(config: ProxyConfig, { logger, recentLog }: Log, signal: Ab
   try {
     const deps = {
       mesh,
+      registers: new Registers({ cluster }, { mesh, logger }),
       mark: openServingMark(stateDir, logger),
       meshCounters: () => mesh.metrics(),
       config: publicConfig(config),

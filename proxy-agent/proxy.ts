@@ -5,33 +5,33 @@ import net from "node:net";
 import type { Logger } from "pino";
 import {
   aboutProcess,
+  connectedOwners,
   encodeRecord,
   type HostPort,
-  type MemberName,
   type Mesh,
   type ProxyEntry,
   proxyKey,
+  type Registers,
   serveDebug,
 } from "../mesh/index.ts";
 import { AckState } from "./core/ack-state.ts";
 import type { RouteTable } from "./core/route-table.ts";
 import { Acker } from "./io/acker.ts";
 import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
-import { type AdmissionOptions, admit, spread } from "./io/admission.ts";
+import { type AdmissionOptions, admit } from "./io/admission.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
-import { Metrics } from "./io/metrics.ts";
+import { Metrics, refusedRecords } from "./io/metrics.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
 import type { ServingMark } from "./io/serving-mark.ts";
+import { describeFailures, failuresOf, spread } from "./io/spread.ts";
 import { serveStatus } from "./io/status-service.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
 import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
 
 export interface ProxyOptions {
-  /** Names of the hosts that keep registers: from them alone records are believed. */
-  readonly voters: readonly MemberName[];
   /** Where clients reach it; port 0: any free one. */
   readonly http: HostPort;
   readonly admin: HostPort;
@@ -51,6 +51,8 @@ export const PROXY_TIMING: ProxyOptions["timing"] = {
 
 export interface ProxyDeps {
   readonly mesh: Mesh;
+  /** Of this mesh, not started yet: which voters there are, and which records count. */
+  readonly registers: Registers;
   /** Of the mesh, by name: part of the metrics. */
   readonly meshCounters: () => Readonly<Record<string, number>>;
   readonly mark: ServingMark;
@@ -119,9 +121,10 @@ class Parts {
   constructor(options: ProxyOptions, deps: ProxyDeps) {
     this.#options = options;
     this.#deps = deps;
-    const { mesh, logger } = deps;
+    const { mesh, registers, logger } = deps;
+    const { apps, directory } = registers;
     const acks = this.#acks;
-    this.#feed = new RouteFeed(options, { mesh, logger, acks });
+    this.#feed = new RouteFeed({ mesh, apps, logger, acks });
     this.#flights = new Flights({
       onDrained: () => this.#acker.changed(),
       onCut: ({ vm, app, drainTimeoutMs }, requests) => {
@@ -135,10 +138,10 @@ class Parts {
       verifier: this.#verifier,
       feed: this.#feed,
     };
-    const { voters, timing } = options;
+    const { timing } = options;
     this.#acker = new Acker(
-      { voters, settledMs: timing.ackSettledMs },
-      { mesh, feed, acks, flights, verifier },
+      { settledMs: timing.ackSettledMs },
+      { mesh, directory, feed, acks, flights, verifier },
     );
     const forwarder = new Forwarder(
       { namesItself: options.responseHeaders, retryTimeMs: timing.retryTimeMs },
@@ -223,8 +226,8 @@ class Parts {
   }
 
   async #admit(registration: AdmissionOptions["registration"], signal: AbortSignal): Promise<void> {
-    const { mesh, logger } = this.#deps;
-    await admit({ voters: this.#options.voters, registration }, { mesh, feed: this.#feed, logger }, signal);
+    const { mesh, registers, logger } = this.#deps;
+    await admit({ registration }, { mesh, registers, feed: this.#feed, logger }, signal);
   }
 
   async stop(): Promise<void> {
@@ -252,6 +255,8 @@ class Parts {
       this.#deps.onTable?.(table);
       this.#deps.logger.debug({ serial: table.serial }, "route table changed");
     });
+    // First: the feed takes the records from it, of a state from the disk those that are there already.
+    this.#deps.registers.start();
     this.#feed.start();
     // What a writer waits for is the table in force, not the store: it may be one turn behind.
     this.#deps.mesh.beforeApplied(() => this.#feed.flush());
@@ -269,14 +274,22 @@ class Parts {
     // First: from the moment that nobody counts on us, our state may not be served again.
     await mark.clear();
     mesh.write(proxyKey(mesh.self.name), null);
-    try {
-      await spread(mesh, this.#options.voters, AbortSignal.timeout(DEREGISTER_TIMEOUT_MS));
-    } catch (error) {
+    const untold = await this.#spreadToVoters(AbortSignal.timeout(DEREGISTER_TIMEOUT_MS));
+    if (untold !== null)
       logger.warn(
-        { reason: String(error) },
+        { reason: untold },
         "no voter knows that this proxy left: it stays in ack sets until it is back",
       );
-    }
+  }
+
+  /** Null: one of them holds what we wrote, and the others hear it from that one if not from us. Else why none does. */
+  async #spreadToVoters(signal: AbortSignal): Promise<string | null> {
+    const { mesh, registers } = this.#deps;
+    const connected = connectedOwners(mesh.members());
+    const voters = registers.directory.list?.voters.filter(({ owner }) => connected.has(owner)) ?? [];
+    if (voters.length === 0) return `none of the voters (${registers.voterNames.join(", ")}) can be reached`;
+    const failures = await failuresOf(voters, (voter) => spread(mesh, voter, signal));
+    return failures.length < voters.length ? null : describeFailures(failures);
   }
 
   #register(http: string, admin: string): AdmissionOptions["registration"] {
@@ -307,15 +320,17 @@ class Parts {
   }
 
   #metricsText(): string {
+    const registers = this.#deps.registers.metrics();
     return this.#metrics.text({
       serial: this.#feed.table.serial,
       inFlight: this.#flights.total,
       draining: this.#flights.draining().reduce((sum, { requests }) => sum + requests, 0),
       acksSent: this.#acker.sent,
-      refusedRecords: this.#feed.refused,
+      refusedRecords: this.#feed.refused + refusedRecords(registers),
       connections: this.#server.connections,
       isServing: this.#isServing,
       isStale: this.#isStale,
+      registers,
       mesh: this.#deps.meshCounters(),
     });
   }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 const SERVER = `
 const { existsSync } = require("node:fs");
 const { createServer } = require("node:http");
-const { HOST, PORT, BEHAVIOUR, GRAPEVINE_VM } = process.env;
+const { HOST, PORT, BEHAVIOUR, READY_FILE, GRAPEVINE_VM } = process.env;
 if (BEHAVIOUR === "crash") {
   console.log("about to crash");
   console.error("fatal: no database");
@@ -17,7 +17,8 @@ if (BEHAVIOUR === "crash") {
 const server = createServer((request, response) => {
   const url = new URL(request.url, "http://vm");
   if (url.pathname === "/healthz") {
-    response.statusCode = BEHAVIOUR === "unhealthy" ? 500 : 200;
+    const isReady = READY_FILE === "" || existsSync(READY_FILE);
+    response.statusCode = BEHAVIOUR === "unhealthy" || !isReady ? 500 : 200;
     return response.end();
   }
   if (url.pathname === "/held") return answerOnce(url.searchParams.get("until"), response);
@@ -36,6 +37,8 @@ export interface AppSettings {
   readonly count?: number;
   readonly greeting?: string;
   readonly behaviour?: "good" | "crash" | "unhealthy";
+  /** Healthy only once this file is there. */
+  readonly readyFile?: string;
   readonly waitTimeout?: string;
   readonly drainTimeout?: string;
   readonly command?: readonly string[];
@@ -52,7 +55,7 @@ export class AppFolder {
 
   /** Writes the app file anew: another release. */
   change(settings: AppSettings): void {
-    const { name = "web", count = 1, greeting = "hi", behaviour = "good" } = settings;
+    const { name = "web", count = 1, greeting = "hi", behaviour = "good", readyFile = "" } = settings;
     const lines = [
       `name = "${name}"`,
       `count = ${count}`,
@@ -60,12 +63,13 @@ export class AppFolder {
       "[env]",
       `GREETING = "${greeting}"`,
       `BEHAVIOUR = "${behaviour}"`,
+      `READY_FILE = "${readyFile}"`,
       "[[checks]]",
       'type = "http"',
       'path = "/healthz"',
       'interval = "200ms"',
       'timeout = "1s"',
-      'grace_period = "1s"',
+      `grace_period = "${readyFile === "" ? "1s" : "1m"}"`,
       "[deploy]",
       `drain_timeout = "${settings.drainTimeout ?? "10s"}"`,
       `wait_timeout = "${settings.waitTimeout ?? "1m"}"`,

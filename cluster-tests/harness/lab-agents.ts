@@ -86,7 +86,6 @@ export class LabAgents {
       listen: addressOf(name),
       advertise: [addressOf(name)],
       seeds: names.slice(0, SEEDS).map(addressOf),
-      voters: [names[0]],
       api: "127.0.0.1:7900",
     };
     // JSON's notation of texts and lists of texts is TOML's too.

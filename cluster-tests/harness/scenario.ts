@@ -25,7 +25,7 @@ export class Scenario {
     return this.cluster.view();
   }
 
-  /** API of an agent; the first is the voter. */
+  /** API of an agent; the first three are the voters. */
   api(host = "host-1"): string {
     return found(this.view.agents, host).api;
   }

@@ -9,7 +9,7 @@ import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 const PROXIES = ["proxy-1", "proxy-2"] as const;
 
 let scenario: Scenario;
-/** The host of one of the two VMs, no voter, and that VM. */
+/** The host of one of the two VMs, no voter any more, and that VM. */
 let victim: { readonly host: string; readonly vm: string };
 
 interface VmFacts {
@@ -38,6 +38,8 @@ beforeAll(async () => {
   const vms = await getJson<VmFacts[]>(`${scenario.api()}/v1/vms`);
   victim = vms.find(({ host }) => host !== "host-1")!;
   expect(new Set(vms.map(({ host }) => host)).size).toBe(2);
+  const removed = await scenario.run(["voters", "remove", victim.host]);
+  expect(removed, removed.stderr).toMatchObject({ code: 0 });
 });
 afterAll(() => scenario.stop());
 

@@ -36,6 +36,8 @@ export interface Head extends HeadClaim {
  */
 export interface HeadCrypto {
   readonly roots: Roots;
+  /** SHA-256. */
+  hash(bytes: Uint8Array): Uint8Array;
   /** With our own key. */
   sign(bytes: Uint8Array): Uint8Array;
   /** Whether `owner` signed these bytes. Total: a key that cannot be read is a no. */

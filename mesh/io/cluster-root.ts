@@ -1,7 +1,9 @@
 // Cluster root: the key that makes a cluster. Its id is the peer id of the public key, so that the id alone proves the key.
 
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
+import { encodeLink, rootLink, rootStatement } from "../register/voter-chain.ts";
+import { decodeVoterList } from "../register/voter-list-codec.ts";
 import { fail, messageOf, ok, type Result } from "../result.ts";
 import { writeDurably } from "./durable-file.ts";
 import { makeFolder } from "./make-folder.ts";
@@ -36,6 +38,31 @@ export async function createClusterRoot(folder: string): Promise<Result<ClusterR
     return fail(describeFailure(error));
   }
   return ok({ id, keyFile, clusterFile });
+}
+
+/**
+ * The link that begins a chain of voter lists: this one (`encodeVoterList`), signed by the cluster's root key. Fails with what is
+ * wrong with the file, or if it is another cluster's key.
+ */
+export async function signVoterList(
+  { keyFile, cluster }: { readonly keyFile: string; readonly cluster: string },
+  encodedList: Uint8Array,
+): Promise<Result<Uint8Array>> {
+  const list = decodeVoterList(encodedList);
+  if (!list.ok) return list;
+  const { privateKeyFromProtobuf } = await import("@libp2p/crypto/keys");
+  const { peerIdFromPrivateKey } = await import("@libp2p/peer-id");
+  const { createHeadCrypto } = await import("./head-crypto.ts");
+  try {
+    const text = await readFile(keyFile, "utf8");
+    const key = privateKeyFromProtobuf(Buffer.from(text.trim(), "base64"));
+    const id = peerIdFromPrivateKey(key).toString();
+    if (id !== cluster) return fail(`${keyFile} is the root key of ${id}, not of this cluster, ${cluster}`);
+    const { sign } = createHeadCrypto(key);
+    return ok(encodeLink(rootLink(list.value, (encoded) => sign(rootStatement(cluster, encoded)))));
+  } catch (error) {
+    return fail(`${keyFile} holds no root key: ${messageOf(error)}`);
+  }
 }
 
 /** Both keys as libp2p writes them, in base64. Loads libp2p's keys here: most commands need none of them. */

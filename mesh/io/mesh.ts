@@ -60,6 +60,7 @@ export class Libp2pMesh implements RunningMesh {
   readonly self: Mesh["self"];
   readonly store: Store;
   readonly inspection: StoreInspection;
+  readonly crypto: Mesh["crypto"];
   readonly #options: MeshOptions;
   readonly #identity: Identity;
   readonly #snapshot: Snapshot;
@@ -92,6 +93,7 @@ export class Libp2pMesh implements RunningMesh {
     this.#identity = identity;
     this.#snapshot = snapshot;
     this.#logger = logger;
+    this.crypto = crypto;
     this.self = { owner: identity.owner, name: options.name, role: options.role };
     this.#replica = new Replica(
       { ...options.bounds, self: identity.owner, start: identity.start, controlPrefixes: [APP_PREFIX] },

@@ -8,6 +8,7 @@ import {
   describeConfigErrors,
   describeDuration,
   durationShape,
+  formerKey,
   nearestWord,
   parseDuration,
   parseToml,
@@ -26,6 +27,7 @@ const example: ZodType<object> = z.strictObject({
     })
     .prefault({}),
   checks: z.array(z.strictObject({ path: z.string("must be a path") })).default([]),
+  zones: formerKey("is not set here any more: `grapevine zones` shows them"),
 });
 
 function errorsOf(text: string): string {
@@ -52,6 +54,15 @@ describe("parseToml()", () => {
   it("lists the keys there are when none is near", () => {
     expect(errorsOf("count = 1\nzebra = 1\n")).toBe(
       "app.toml:2: zebra: unknown key `zebra`: remove it, or write one of count, deploy, checks",
+    );
+  });
+
+  it("says what has taken the place of a key that there was once, and suggests it to nobody", () => {
+    expect(errorsOf('count = 1\nzones = ["a"]\n')).toBe(
+      "app.toml:2: zones: is not set here any more: `grapevine zones` shows them",
+    );
+    expect(errorsOf("count = 1\nzone = 1\n")).toBe(
+      "app.toml:2: zone: unknown key `zone`: remove it, or write one of count, deploy, checks",
     );
   });
 

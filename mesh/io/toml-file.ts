@@ -90,6 +90,14 @@ export function durationShape(options: {
     .transform((text) => parseDuration(text) ?? 0);
 }
 
+/** A key that there was once: in no list of those that may be written. */
+export type FormerKey = z.ZodOptional<z.ZodNever>;
+
+/** `message` is told of a file that still has it, as it is: what has taken its place. */
+export function formerKey(message: string): FormerKey {
+  return z.never(message).optional();
+}
+
 /** The largest unit that needs no fraction: "90s", "2m", "250ms". */
 export function describeDuration(durationMs: number): string {
   if (durationMs === 0) return "0ms";
@@ -278,7 +286,15 @@ type RawIssue = Parameters<z.core.$ZodErrorMap>[0];
 /** A final issue no longer says which table refused the key; the raw one does. */
 function rememberKnownKeys(issue: RawIssue, knownKeys: Map<string, readonly string[]>): undefined {
   if (issue.code !== "unrecognized_keys" || !(issue.inst instanceof z.ZodObject)) return;
-  knownKeys.set(pathName(issue.path ?? []), Object.keys(issue.inst.shape));
+  const known = Object.entries(issue.inst.shape).filter(([, type]) => !isFormerKey(type));
+  knownKeys.set(
+    pathName(issue.path ?? []),
+    known.map(([key]) => key),
+  );
+}
+
+function isFormerKey(type: unknown): boolean {
+  return type instanceof z.ZodOptional && type.unwrap() instanceof z.ZodNever;
 }
 
 function tellIssue(
@@ -293,6 +309,9 @@ function tellIssue(
   if (issue.code === "invalid_key") {
     const message = issue.issues[0]?.message ?? issue.message;
     return [{ path: issue.path, message: `${message}; found ${describeFound(String(issue.path.at(-1)))}` }];
+  }
+  if (issue.code === "invalid_type" && issue.expected === "never") {
+    return [{ path: issue.path, message: issue.message }];
   }
   const found = valueAt(document, issue.path);
   if (found === undefined) return [{ path: issue.path, message: `is missing; it ${issue.message}` }];

@@ -3,7 +3,7 @@
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
 import type { Version } from "../core/version.ts";
-import { fail, ok, type Result } from "../result.ts";
+import type { Result } from "../result.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type Release, releaseShape } from "./release.ts";
 import { appNameShape, countShape, memberNameShape, versionShape, vmNameShape } from "./shapes.ts";
@@ -191,28 +191,10 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   rollout: rolloutShape.nullable(),
 });
 
-/** The value of an `app/*` entry: the epoch beside the record's own bytes, which are never encoded again on the way. */
-const committedShape = z.strictObject({
-  format: z.literal(1),
-  epoch: countShape,
-  record: z.instanceof(Uint8Array),
-});
-
 export function encodeAppRecord(record: AppRecord): Uint8Array {
   return encodeRecord(record);
 }
 
 export function decodeAppRecord(bytes: Uint8Array): Result<AppRecord> {
   return decodeRecord(appRecordShape, bytes);
-}
-
-export function encodeCommittedApp(epoch: number, recordBytes: Uint8Array): Uint8Array {
-  return encodeRecord({ format: 1, epoch, record: recordBytes });
-}
-
-export function decodeCommittedApp(bytes: Uint8Array): Result<CommittedApp> {
-  const outer = decodeRecord(committedShape, bytes);
-  if (!outer.ok) return outer;
-  const record = decodeAppRecord(outer.value.record);
-  return record.ok ? ok({ epoch: outer.value.epoch, record: record.value }) : fail(record.error);
 }

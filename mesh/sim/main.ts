@@ -1,9 +1,8 @@
 // The simulator's command line. Exit codes: 0 every invariant held · 1 one failed · 2 usage.
 
-import { parseArgs } from "node:util";
 import { CONNECTIONS_MAX } from "../limits.ts";
-import { messageOf } from "../result.ts";
 import { BREAK_NAMES, breakOf, isBreakName } from "./breaks.ts";
+import { intOf, parseOptions, UsageError } from "./command-line.ts";
 import { INVARIANTS } from "./invariants.ts";
 import { isProfileName, PROFILE_NAMES, profileOf } from "./profiles.ts";
 import { describeFailure, replayLine, traceLine } from "./replay.ts";
@@ -18,39 +17,29 @@ const CONNECTIONS_MIN = 4;
 const SEEDS_MAX = 1_000_000;
 const SEED_MAX = 2 ** 32 - 1;
 
-class UsageError extends Error {}
-
 interface Command extends SeedsOptions {
   readonly isJson: boolean;
   readonly isVerbose: boolean;
 }
 
 function parseCommand(args: readonly string[]): Command | "help" {
-  const { values } = parse(args);
+  const values = parseOptions(ARGS, args);
   if (values.help === true) return "help";
   const broken = values.break;
   if (broken !== undefined && !isBreakName(broken)) throw new UsageError(`--break: no break "${broken}"`);
   // A break is meant to be seen: where everything fails.
   const profile = values.profile ?? (broken === undefined ? "wan" : "chaos");
   if (!isProfileName(profile)) throw new UsageError(`--profile: no profile "${profile}"`);
-  const hosts = intOf("hosts", values.hosts ?? String(profileOf(profile).hosts), HOSTS_MIN, HOSTS_MAX);
-  const seeds = intOf("seeds", values.seeds ?? "1", 1, SEEDS_MAX);
-  const firstSeed = intOf("seed", values.seed ?? "1", 0, SEED_MAX - seeds);
+  const hosts = intOf("hosts", values.hosts ?? String(profileOf(profile).hosts), [HOSTS_MIN, HOSTS_MAX]);
+  const seeds = intOf("seeds", values.seeds ?? "1", [1, SEEDS_MAX]);
+  const firstSeed = intOf("seed", values.seed ?? "1", [0, SEED_MAX - seeds]);
   const connections =
     values.connections === undefined
       ? undefined
-      : intOf("connections", values.connections, CONNECTIONS_MIN, CONNECTIONS_MAX);
+      : intOf("connections", values.connections, [CONNECTIONS_MIN, CONNECTIONS_MAX]);
   const [isJson, isVerbose] = [values.json === true, values.verbose === true];
   if (isJson && isVerbose) throw new UsageError("--json and --verbose exclude each other");
   return { hosts, seeds, firstSeed, profile, broken, connections, isJson, isVerbose };
-}
-
-function parse(args: readonly string[]): ReturnType<typeof parseArgs<typeof ARGS>> {
-  try {
-    return parseArgs({ ...ARGS, args: [...args] });
-  } catch (error) {
-    throw new UsageError(messageOf(error));
-  }
 }
 
 const ARGS = {
@@ -66,12 +55,6 @@ const ARGS = {
     help: { type: "boolean", short: "h" },
   },
 } as const;
-
-function intOf(name: string, text: string, min: number, max: number): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= min && value <= max) return value;
-  throw new UsageError(`--${name}: "${text}" is not a whole number from ${min} to ${max}`);
-}
 
 function help(): string {
   const profiles = PROFILE_NAMES.map((name) => `  ${name.padEnd(17)}${profileOf(name).text}\n`);

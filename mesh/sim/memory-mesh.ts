@@ -30,6 +30,7 @@ import {
 } from "../mesh.ts";
 import { memoryInspection } from "./memory-inspection.ts";
 import { assertBounds, type OwnerState, storeView } from "./memory-state.ts";
+import { standInCrypto } from "./stand-in-crypto.ts";
 
 export interface JoinOptions {
   readonly name: string;
@@ -110,6 +111,7 @@ class MemoryMesh implements Mesh {
   readonly self: Self;
   readonly store: StoreView;
   readonly inspection: Inspection;
+  readonly crypto: Mesh["crypto"];
   readonly #arrivals = new Arrivals(() => performance.now());
   readonly #hub: MemoryHub;
   readonly #own: OwnerState;
@@ -125,6 +127,7 @@ class MemoryMesh implements Mesh {
   constructor(self: Self, start: Start, hub: MemoryHub) {
     this.self = self;
     this.#hub = hub;
+    this.crypto = standInCrypto(self.owner);
     this.#own = { ...start, counter: 0, complete: false, entries: new Map() };
     this.#states.set(self.owner, this.#own);
     this.store = storeView(this.#states);

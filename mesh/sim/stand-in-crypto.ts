@@ -6,11 +6,13 @@ import { type HeadCrypto, Roots, SIGNATURE_BYTES } from "../core/head.ts";
 import type { OwnerId } from "../core/ids.ts";
 
 /** Entries are shared between the members of one process: the hash of each is computed once. */
-const roots = new Roots((bytes) => hash("sha256", bytes, "buffer"));
+const sha256 = (bytes: Uint8Array): Uint8Array => hash("sha256", bytes, "buffer");
+const roots = new Roots(sha256);
 
 export function standInCrypto(self: OwnerId): HeadCrypto {
   return {
     roots,
+    hash: sha256,
     sign: (bytes) => signatureOf(self, bytes),
     verify: (owner, bytes, signature) => Buffer.compare(signatureOf(owner, bytes), signature) === 0,
   };

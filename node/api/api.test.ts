@@ -7,8 +7,8 @@ import { encodeRecord, memberName, vmName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { BundleStore } from "../releases/bundle-store.ts";
 import { createApi } from "./api.ts";
-import { ApiHarness, errorOf, get, nextLine } from "./api-harness.ts";
-import { fakeView, fakeVmEntry, hashOf, writeVm } from "./fake-agent.ts";
+import { ApiHarness, errorOf, get, nextLine } from "./testing/api-harness.ts";
+import { fakeView, fakeVmEntry, hashOf, writeVm } from "./testing/fake-agent.ts";
 
 let { voterMesh, otherMesh, voter, other, voterApi, otherApi, deploys } = {} as ApiHarness;
 let harness: ApiHarness;

@@ -17,6 +17,7 @@ import { addQueryRoutes } from "./query.ts";
 import { serveRelay } from "./relay.ts";
 import { askProxies } from "./routes.ts";
 import { hostOfVm, memberRows, vmRows } from "./views.ts";
+import { addVoterRoutes } from "./voters.ts";
 import { addWatchRoutes } from "./watch.ts";
 
 const LOOPBACK_NAME = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
@@ -39,6 +40,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addWatchRoutes(app, deps, counters);
   addQueryRoutes(app, deps, counters);
   addHostRoutes(app, deps);
+  addVoterRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));
   serveRelay(deps.mesh, (request, bindings) => app.fetch(request, bindings));
@@ -48,10 +50,10 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
 function addClusterRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   const { mesh, self } = deps;
   app.get("/v1/health", (context) =>
-    context.json({ status: "ok", name: self.host, pid: process.pid, voter: self.voter }),
+    context.json({ status: "ok", name: self.host, pid: process.pid, voter: deps.deploys() !== null }),
   );
   app.get("/v1/members", (context) => context.json(memberRows(mesh, self)));
-  app.get("/v1/vms", (context) => context.json(vmRows(mesh, deps.voters)));
+  app.get("/v1/vms", (context) => context.json(vmRows(mesh, deps.registers.apps.all())));
   app.get("/v1/vms/:vm/logs", (context) => answerLogs(deps, context));
   app.get("/v1/routes", async (context) => context.json(await askProxies(mesh, context.req.raw.signal)));
 }

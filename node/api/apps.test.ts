@@ -2,8 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { createApi } from "./api.ts";
-import { type Api, ApiHarness, errorOf, get, nextLine } from "./api-harness.ts";
-import { fakeRollout, fakeSpec, fakeView, hashOf } from "./fake-agent.ts";
+import { type Api, ApiHarness, errorOf, get, nextLine } from "./testing/api-harness.ts";
+import { fakeRollout, fakeSpec, fakeView, hashOf } from "./testing/fake-agent.ts";
 
 let { voterMesh, otherMesh, voter, voterApi, otherApi, deploys } = {} as ApiHarness;
 let harness: ApiHarness;
@@ -46,8 +46,10 @@ describe("apps", () => {
   });
 
   it("are never relayed twice", async () => {
-    const thinksItIsVoter = createApi({ ...voter.deps, deploys: null, voters: [memberName("host-2")] });
-    expect(await errorOf(thinksItIsVoter.request("/v1/apps"))).toBe("503 unavailable: host-2 is no voter");
+    const bindings = { isRelayed: true };
+    expect(await errorOf(otherApi.request("/v1/apps", {}, bindings))).toBe(
+      "503 unavailable: host-2 is no voter",
+    );
   });
 
   it.each(["voter", "relay"])(

@@ -6,8 +6,10 @@ import {
   type AppSpec,
   appName,
   appSpecShape,
+  decodeRecord,
+  hostEntryShape,
+  hostKey,
   isName,
-  type MemberName,
   type MemberView,
   type Mesh,
   type VmName,
@@ -50,13 +52,24 @@ async function answerOrRelay(
   answer: DriverAnswer,
   context: Context<ApiEnv>,
 ): Promise<Response> {
-  if (deps.deploys !== null) return answer(deps.deploys, context);
-  if (context.env?.isRelayed === true) return apiError("unavailable", `${deps.self.host} is no voter`);
-  const voter = connectedVoter(deps.mesh, deps.voters);
-  if (voter === undefined)
-    return apiError("unavailable", `no voter can be reached: ${deps.voters.join(", ")}`);
-  return relayTo(deps.mesh, voter, context);
+  const deploys = deps.deploys();
+  return deploys === null ? relayToVoter(deps, context) : answer(deploys, context);
 }
+
+/** Has a voter answer it. */
+export async function relayToVoter(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
+  const { mesh, registers, self } = deps;
+  if (context.env?.isRelayed === true) return apiError("unavailable", `${self.host} is no voter`);
+  const { voterNames } = registers;
+  if (voterNames.length === 0) return apiError("unavailable", NO_VOTERS);
+  const voter = connectedVoter(deps);
+  if (voter === undefined)
+    return apiError("unavailable", `no voter can be reached: ${voterNames.join(", ")}`);
+  return relayTo(mesh, voter, context);
+}
+
+const NO_VOTERS =
+  "this cluster has no voters yet, which keep what is desired: `grapevine voters init NAME …` names one, or three";
 
 /** Has `target` answer the request as it is. */
 export async function relayTo(mesh: Mesh, target: MemberView, context: Context<ApiEnv>): Promise<Response> {
@@ -67,12 +80,17 @@ export async function relayTo(mesh: Mesh, target: MemberView, context: Context<A
   return relay(mesh, target, { method, path: `${pathname}${search}`, body }, signal);
 }
 
-function connectedVoter(mesh: Mesh, voters: readonly MemberName[]): MemberView | undefined {
-  return mesh
-    .members()
-    .find(
-      (member) => member.role === "host" && member.connected && !member.self && voters.includes(member.name),
-    );
+/** The first by rank that can be reached, and that says that it votes: one that lost its disk does not. */
+function connectedVoter({ mesh, registers }: ApiDeps): MemberView | undefined {
+  const members = new Map(mesh.members().map((member) => [member.owner, member]));
+  const voters = (registers.directory.list?.voters ?? []).flatMap(({ owner }) => members.get(owner) ?? []);
+  return voters.find((member) => member.connected && !member.self && isVoting(mesh, member));
+}
+
+function isVoting(mesh: Mesh, { owner, name }: MemberView): boolean {
+  const value = mesh.store.get(owner, hostKey(name))?.value;
+  const said = value == null ? undefined : decodeRecord(hostEntryShape, value);
+  return said?.ok === true && said.value.voter;
 }
 
 type AppAnswer = (deploys: Deploys, name: AppName, context: Context<ApiEnv>) => Promise<Response> | Response;

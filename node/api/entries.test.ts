@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { decodeRecord, encodeRecord } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { type Api, ApiHarness, errorOf, get } from "./api-harness.ts";
+import { type Api, ApiHarness, errorOf, get } from "./testing/api-harness.ts";
 
 /** Of host-1, which drives, and of host-2. */
 let { voterMesh: firstMesh, otherMesh, voterApi: firstApi, otherApi } = {} as ApiHarness;

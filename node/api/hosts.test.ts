@@ -1,15 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import {
-  appKey,
-  appName,
-  encodeAppRecord,
-  encodeCommittedApp,
-  type Mesh,
-  memberName,
-} from "../../mesh/index.ts";
+import { appName, type Mesh, memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { type Api, ApiHarness, errorOf } from "./api-harness.ts";
-import { fakeVmEntry, writeVm } from "./fake-agent.ts";
+import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
+import { type Api, ApiHarness, errorOf } from "./testing/api-harness.ts";
+import { fakeVmEntry, writeVm } from "./testing/fake-agent.ts";
 
 let harness: ApiHarness;
 let hub: MemoryHub;
@@ -40,7 +34,7 @@ function commitVm(vm: ReturnType<typeof fakeVmEntry>["vm"]): void {
     vms: [{ vm, release: 1, host: lost.self.name, phase: "serving", requires: null }],
     rollout: null,
   } as const;
-  harness.voterMesh.write(appKey(record.app), encodeCommittedApp(1, encodeAppRecord(record)));
+  new StandInVoter(harness.voterMesh).publish(1, record);
 }
 
 describe("a host that is forgotten", () => {
@@ -99,7 +93,10 @@ describe("a host that is forgotten", () => {
   it.each([
     ["host-9", "404 not-found: there is no host host-9; `grapevine members` lists them"],
     ["no%20name", "400 invalid: this is no host's name"],
-    ["host-1", "400 invalid: host-1 is a voter: what is desired is kept there. Bring it back, from its disk"],
+    [
+      "host-1",
+      "400 invalid: host-1 is a voter: `grapevine voters remove host-1` first, or bring it back from its disk",
+    ],
     [
       "proxy-1",
       "400 invalid: proxy-1 is a proxy, and deploys wait for every registered proxy: start it again, or another under its name",

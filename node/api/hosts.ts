@@ -5,7 +5,6 @@ import {
   describeDuration,
   isName,
   type MemberName,
-  type Mesh,
   memberName,
   messageOf,
   type OwnerId,
@@ -52,7 +51,7 @@ type Found =
   /** Owners of that name whom nobody hears. */
   | ({ readonly kind: "lost" } & Pick<Lost, "owners" | "forgotten" | "silent">);
 
-async function findLost({ mesh, voters }: ApiDeps, host: MemberName, signal: AbortSignal): Promise<Found> {
+async function findLost({ mesh, registers }: ApiDeps, host: MemberName, signal: AbortSignal): Promise<Found> {
   const refuse = (code: "invalid" | "not-found" | "alive", message: string): Found => ({
     kind: "refused",
     response: apiError(code, message),
@@ -69,10 +68,10 @@ async function findLost({ mesh, voters }: ApiDeps, host: MemberName, signal: Abo
       "invalid",
       `${host} is a proxy, and deploys wait for every registered proxy: start it again, or another under its name`,
     );
-  if (voters.includes(host))
+  if (registers.voterNames.includes(host))
     return refuse(
       "invalid",
-      `${host} is a voter: what is desired is kept there. Bring it back, from its disk`,
+      `${host} is a voter: \`grapevine voters remove ${host}\` first, or bring it back from its disk`,
     );
   const asked = await Promise.all(
     named.map(async (view) => ({ view, ...(await whoHears(mesh, view, signal)) })),
@@ -120,7 +119,7 @@ async function forget(
   return apiErrorBeside(view, "timed-out", message);
 }
 
-function vmsOf({ mesh, voters }: Pick<ApiDeps, "voters"> & { readonly mesh: Mesh }, host: MemberName) {
-  const rows = vmRows(mesh, voters).filter((row) => row.host === host && row.phase !== null);
+function vmsOf({ mesh, registers }: Pick<ApiDeps, "mesh" | "registers">, host: MemberName) {
+  const rows = vmRows(mesh, registers.apps.all()).filter((row) => row.host === host && row.phase !== null);
   return rows.map(({ vm, app }) => ({ vm, app }));
 }

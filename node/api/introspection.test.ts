@@ -3,8 +3,6 @@ import {
   type AppRecord,
   appKey,
   appName,
-  encodeAppRecord,
-  encodeCommittedApp,
   encodeRecord,
   type Mesh,
   memberName,
@@ -13,11 +11,12 @@ import {
   vmName,
 } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import type { SyncView } from "../introspection/sync-view.ts";
 import type { WhyView } from "../introspection/why-view.ts";
 import { createApi } from "./api.ts";
-import { ApiHarness, errorOf, get } from "./api-harness.ts";
-import { fakeAgent, fakeVmEntry, writeVm } from "./fake-agent.ts";
+import { ApiHarness, errorOf, get } from "./testing/api-harness.ts";
+import { fakeAgent, fakeVmEntry, writeVm } from "./testing/fake-agent.ts";
 
 const VM = vmName("hello-v1-1");
 const HELLO = appName("hello");
@@ -73,7 +72,7 @@ function commit(
     vms: vms.map((vm) => ({ vm: vmName(vm), release: 1, host: memberName("host-2"), phase, requires: null })),
     rollout: null,
   };
-  by.write(appKey(HELLO), encodeCommittedApp(epoch, encodeAppRecord(record)));
+  by.write(appKey(HELLO), new StandInVoter(by).certified(epoch, record));
 }
 
 async function sync(): Promise<SyncView> {
@@ -95,7 +94,7 @@ describe("GET /v1/sync", () => {
         synced: true,
         behind: [],
         reason: null,
-        entries: 5,
+        entries: 6,
         stale: [],
         lagMs: 0,
       },
@@ -287,7 +286,7 @@ describe("GET /v1/why/VM", () => {
     ]);
   });
 
-  it("says of a commit of who is no voter that it does not count, whatever its epoch", async () => {
+  it("says of a commit that no majority of the voters signed that it does not count, whatever its epoch", async () => {
     commit(5, "serving", [], otherMesh);
     await settled();
     const { commits, record } = await why();

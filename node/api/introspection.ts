@@ -16,10 +16,10 @@ export function addIntrospectionRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   app.get("/v1/diff", (context) => answerDiff(mesh, context));
 }
 
-async function answerWhy({ mesh, voters }: ApiDeps, { req }: Context<ApiEnv>): Promise<Response> {
+async function answerWhy({ mesh, registers }: ApiDeps, { req }: Context<ApiEnv>): Promise<Response> {
   const name = req.param("vm") ?? "";
   if (!isName(name)) return apiError("invalid", "this is no VM's name");
-  const why = await viewWhy(mesh, { vm: vmName(name), voters }, req.raw.signal);
+  const why = await viewWhy(mesh, { vm: vmName(name), apps: registers.apps }, req.raw.signal);
   if (why !== null) return Response.json(why);
   return apiError(
     "not-found",

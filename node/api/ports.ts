@@ -1,7 +1,15 @@
 // Ports: what the API asks of the agent around it, and no more.
 
 import type { Logger } from "pino";
-import type { BundleHash, HostEntry, MemberName, Mesh, Result, VmName } from "../../mesh/index.ts";
+import type {
+  BundleHash,
+  HostEntry,
+  HostRegisters,
+  Mesh,
+  Registers,
+  Result,
+  VmName,
+} from "../../mesh/index.ts";
 import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
 import type { Deploys } from "../deploy/deploys.ts";
 import type { QueryEngine } from "../query/query-engine.ts";
@@ -24,10 +32,15 @@ interface ApiVms {
 export interface ApiDeps {
   readonly mesh: Mesh;
   readonly self: HostEntry;
-  /** Where requests about apps go when this agent does not drive them itself. */
-  readonly voters: readonly MemberName[];
-  /** null: this agent is no voter. */
-  readonly deploys: Deploys | null;
+  /** The voters, as far as they are known here, and the records that a majority of them certified. */
+  readonly registers: Pick<Registers, "directory" | "apps" | "takeBackup" | "voterNames">;
+  /** This host's part in the voters. */
+  readonly voting: Pick<
+    HostRegisters,
+    "changeVoters" | "collect" | "install" | "planList" | "register" | "restore" | "seatsOf"
+  >;
+  /** null: this agent is no voter now. */
+  readonly deploys: () => Deploys | null;
   readonly bundles: ApiBundles;
   /** Ok once this host holds the bundle, from whichever member had it, and keeps it for a while. */
   readonly fetchBundle: (hash: BundleHash, signal: AbortSignal) => Promise<Result<null>>;

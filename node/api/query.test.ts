@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { QUERY_WATCHERS_MAX } from "../limits.ts";
-import { type Api, ApiHarness, errorOf } from "./api-harness.ts";
-import { fakeVmEntry, writeVm } from "./fake-agent.ts";
+import { type Api, ApiHarness, errorOf } from "./testing/api-harness.ts";
+import { fakeVmEntry, writeVm } from "./testing/fake-agent.ts";
 
 let harness: ApiHarness;
 let { voterMesh, voterApi } = {} as ApiHarness;

@@ -1,6 +1,7 @@
 // Views: what every member said of itself, folded into the rows that the API lists. An entry counts only from its owner.
 
 import {
+  type CommittedApp,
   compareText,
   decodeRecord,
   type Entry,
@@ -21,7 +22,6 @@ import {
   vmEntryShape,
 } from "../../mesh/index.ts";
 import type { VmView } from "../deploy/app-view.ts";
-import { DesiredRecords } from "../desired.ts";
 
 export interface MemberRow {
   readonly name: MemberName;
@@ -82,9 +82,9 @@ function factsOf(mesh: Mesh, member: MemberView): Facts | null {
 }
 
 /** Every VM that its host speaks of, by name; `phase` is what the app's record wants of it. */
-export function vmRows(mesh: Mesh, voters: readonly MemberName[]): readonly VmView[] {
+export function vmRows(mesh: Mesh, apps: readonly CommittedApp[]): readonly VmView[] {
   const names = namesByOwner(mesh);
-  const phases = wantedPhases(mesh, voters);
+  const phases = wantedPhases(apps);
   const rows = mesh.store.list(VM_PREFIX).flatMap((entry) => {
     const said = believedVm(entry, names);
     return said === undefined ? [] : [vmRow(said, phases.get(said.vm) ?? null)];
@@ -113,10 +113,8 @@ function believedVm(entry: Entry, names: ReadonlyMap<OwnerId, MemberName>): VmEn
   return names.get(entry.owner) === said.value.host ? said.value : undefined;
 }
 
-function wantedPhases(mesh: Mesh, voters: readonly MemberName[]): ReadonlyMap<VmName, VmPhase> {
-  const desired = new DesiredRecords(mesh, voters);
-  desired.refresh();
-  const vms = desired.all().flatMap(({ record }) => record.vms);
+function wantedPhases(apps: readonly CommittedApp[]): ReadonlyMap<VmName, VmPhase> {
+  const vms = apps.flatMap(({ record }) => record.vms);
   return new Map(vms.map(({ vm, phase }) => [vm, phase]));
 }
 

@@ -7,8 +7,8 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { WATCH_BASE64_BYTES_MAX, WATCHERS_MAX } from "../limits.ts";
-import { ApiHarness, errorOf } from "./api-harness.ts";
 import { listenApi } from "./listen.ts";
+import { ApiHarness, errorOf } from "./testing/api-harness.ts";
 
 let harness: ApiHarness;
 beforeEach(() => {

@@ -1,11 +1,12 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
-import { isName } from "../../mesh/index.ts";
+import { isName, type RegistersBackup } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HostForgottenView } from "../api/hosts.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
 import type { MemberRow } from "../api/views.ts";
+import type { CollectedView, RestoredView, VoterPlanView, VotersView } from "../api/voters.ts";
 import type { AppView, VmView } from "../deploy/app-view.ts";
 
 const waitingShape = z.looseObject({ who: z.string(), what: z.string(), forMs: z.number() });
@@ -182,6 +183,38 @@ export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
   silent: z.array(z.string()),
   ...appliedLoose,
 }) as unknown as ZodType<HostForgottenView>;
+
+export const votersShape: ZodType<VotersView> = z.looseObject({
+  list: z.number().nullable(),
+  settled: z.boolean(),
+  voters: z.array(
+    z.looseObject({ id: z.string(), name: z.string(), connected: z.boolean(), state: z.string() }),
+  ),
+}) as unknown as ZodType<VotersView>;
+
+export const voterPlanShape: ZodType<VoterPlanView> = z.looseObject({
+  cluster: z.string(),
+  number: z.number(),
+  list: z.string(),
+  before: z.array(z.string()).nullable(),
+}) as unknown as ZodType<VoterPlanView>;
+
+const appEpochs = z.array(z.looseObject({ app: z.string(), epoch: z.number() }));
+
+export const restoredShape: ZodType<RestoredView> = z.looseObject({ apps: appEpochs });
+
+export const collectedShape: ZodType<CollectedView> = z.looseObject({
+  apps: appEpochs,
+  asked: z.array(z.string()),
+  silent: z.array(z.looseObject({ name: z.string(), reason: z.string() })),
+}) as unknown as ZodType<CollectedView>;
+
+export const registersBackupShape: ZodType<RegistersBackup> = z.looseObject({
+  format: z.literal(1),
+  cluster: z.string(),
+  lists: z.array(z.string()),
+  records: z.array(z.string()),
+});
 
 /** What `PUT` and `DELETE` of an entry answer. */
 export const entryWriteShape: ZodType<EntryWriteView> = z.looseObject({

@@ -7,8 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeRecord, hostKey, type Mesh } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { createApi } from "../api/api.ts";
-import { FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/fake-agent.ts";
 import { type ApiListener, listenApi } from "../api/listen.ts";
+import { FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { followRollout } from "./follow.ts";
 

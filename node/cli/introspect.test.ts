@@ -11,9 +11,9 @@ import { list } from "tar";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { ApiHarness } from "../api/api-harness.ts";
-import { fakeVmEntry, writeVm } from "../api/fake-agent.ts";
 import { type ApiListener, listenApi } from "../api/listen.ts";
+import { ApiHarness } from "../api/testing/api-harness.ts";
+import { fakeVmEntry, writeVm } from "../api/testing/fake-agent.ts";
 
 const MAIN = path.join(import.meta.dirname, "main.ts");
 

@@ -11,8 +11,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vites
 import { type Mesh, memberName, vmName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { createApi } from "../api/api.ts";
-import { type FakeAgent, FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/fake-agent.ts";
 import { type ApiListener, listenApi } from "../api/listen.ts";
+import { type FakeAgent, FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { RolloutView } from "../deploy/app-view.ts";
 
 // Processes start slowly on a busy machine; nothing here waits for time to pass.

@@ -13,6 +13,7 @@ import { addIntrospectCommands } from "./program/introspect-commands.ts";
 import { addLocalCommands } from "./program/local-commands.ts";
 import { addMemberCommands } from "./program/member-commands.ts";
 import { addShowCommands } from "./program/show-commands.ts";
+import { addVoterCommands } from "./program/voter-commands.ts";
 
 /** Resolves with the exit code. `argv` is what follows "grapevine". */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -53,6 +54,7 @@ function createProgram(setExitCode: SetExitCode): Command {
   addIntrospectCommands(program, setExitCode);
   addEntryCommands(program, setExitCode);
   addHostCommands(program, setExitCode);
+  addVoterCommands(program, setExitCode);
   addMemberCommands(program, setExitCode);
   addLocalCommands(program, setExitCode);
   return program;

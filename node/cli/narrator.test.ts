@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { memberName, vmName } from "../../mesh/index.ts";
-import { fakeRollout, fakeView } from "../api/fake-agent.ts";
+import { fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { AppView, RolloutView, StepView, VmView } from "../deploy/app-view.ts";
 import { describeEnd, Narrator } from "./narrator.ts";
 

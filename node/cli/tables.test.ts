@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { memberName, vmName } from "../../mesh/index.ts";
-import { fakeRollout, fakeView } from "../api/fake-agent.ts";
+import { fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { MemberRow } from "../api/views.ts";
 import type { ProxyAckView, VmView } from "../deploy/app-view.ts";
 import type { ProxyTable } from "./answers.ts";

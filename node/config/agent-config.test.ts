@@ -3,7 +3,7 @@ import { describeConfigErrors } from "../../mesh/index.ts";
 import { parseAgentConfig, readAgentConfig } from "./agent-config.ts";
 
 const cluster = "12D3KooWPQdBJKQpFwwQaRdY8bwtdxVPkwdwNe3fxcKu941FCh6m";
-const required = `name = "host-1"\nstate_dir = "state"\ncluster = "${cluster}"\nvoters = ["host-1"]\n`;
+const required = `name = "host-1"\nstate_dir = "state"\ncluster = "${cluster}"\n`;
 const linux = { first: 32_768, last: 60_999 };
 
 function errorsOf(text: string): string {
@@ -12,7 +12,7 @@ function errorsOf(text: string): string {
 }
 
 describe("parseAgentConfig()", () => {
-  it("has a default for all but name, state_dir, cluster and voters", () => {
+  it("has a default for all but name, state_dir and cluster", () => {
     expect(parseAgentConfig("/etc/grapevine/host.toml", required, linux)).toEqual({
       ok: true,
       value: {
@@ -22,7 +22,6 @@ describe("parseAgentConfig()", () => {
         listen: "0.0.0.0:7946",
         advertise: [],
         seeds: [],
-        voters: ["host-1"],
         region: "default",
         labels: {},
         logLevel: "info",
@@ -54,46 +53,38 @@ describe("parseAgentConfig()", () => {
   it.each([
     [
       'api = "0.0.0.0:7900"',
-      'host.toml:5: api: must be a loopback address, for example api = "127.0.0.1:7900": anything wider needs TLS and a token, which is not built yet; found "0.0.0.0:7900"',
+      'host.toml:4: api: must be a loopback address, for example api = "127.0.0.1:7900": anything wider needs TLS and a token, which is not built yet; found "0.0.0.0:7900"',
     ],
     ['api = "10.0.0.1:7900"', "must be a loopback address"],
     [
       'api = "127.0.0.1"',
-      'host.toml:5: api: must be "host:port", for example api = "127.0.0.1:7900"; found "127.0.0.1"',
+      'host.toml:4: api: must be "host:port", for example api = "127.0.0.1:7900"; found "127.0.0.1"',
     ],
     [
       'vm_ports = "20000-40000"',
-      "host.toml:5: vm_ports: must lie outside 32768-60999, this system's ports for outgoing connections",
+      "host.toml:4: vm_ports: must lie outside 32768-60999, this system's ports for outgoing connections",
     ],
     ['vm_ports = "60999-61000"', "must lie outside 32768-60999"],
     ['vm_ports = "80-90"', "must be a range of ports from 1024 to 65535"],
     ['vm_ports = "30000-20000"', "must be a range of ports"],
     ["vm_ports = 20000", "must be a range of ports"],
     ['vm_address = "10.0.0.1:80"', "must be the address at which proxies reach this host"],
-    ['listen = "0.0.0.0:99999"', 'host.toml:5: listen: must be "host:port"'],
+    ['listen = "0.0.0.0:99999"', 'host.toml:4: listen: must be "host:port"'],
     [
       'seeds = ["10.0.0.1:0"]',
-      'host.toml:5: seeds[0]: must be "host:port", for example seeds = ["10.0.0.1:7946"]; found "10.0.0.1:0"',
+      'host.toml:4: seeds[0]: must be "host:port", for example seeds = ["10.0.0.1:7946"]; found "10.0.0.1:0"',
     ],
     ['seeds = "10.0.0.1:7946"', 'must be a list of "host:port"'],
     ['log_level = "loud"', "must be one of trace, debug, info, warn, error, silent"],
-    ['labels = { "a b" = "x" }', "host.toml:5: labels.a b: must be a name of letters, digits and . _ / -"],
+    ['labels = { "a b" = "x" }', "host.toml:4: labels.a b: must be a name of letters, digits and . _ / -"],
     ['state_dri = "x"', "unknown key `state_dri`: did you mean `state_dir`?"],
   ])("refuses %s", (line, expected) => expect(errorsOf(required + line)).toContain(expected));
-
-  it("refuses more voters than are built", () => {
-    const text = required.replace('["host-1"]', '["host-1", "host-2", "host-3"]');
-    expect(errorsOf(text)).toContain(
-      "host.toml:4: voters: must name one host (more than one voter is not built yet)",
-    );
-  });
 
   it("names what is missing, with an example", () => {
     expect(errorsOf("").split("\n")).toEqual([
       'host.toml:1: name: is missing; it must be lower-case letters, digits and inner hyphens, at most 48, for example name = "host-1"',
       'host.toml:1: state_dir: is missing; it must be the path of a folder, for example state_dir = "state"',
       'host.toml:1: cluster: is missing; it must be the id that `grapevine init` printed, for example cluster = "12D3KooW…"',
-      'host.toml:1: voters: is missing; it must be a list with the name of one host, for example voters = ["host-1"]',
     ]);
   });
 });

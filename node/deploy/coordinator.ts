@@ -6,11 +6,11 @@ import type { Logger } from "pino";
 import {
   ACK_TOPIC,
   type AppName,
+  type AppRecord,
   type AppSpec,
-  appName,
   type CommittedApp,
   type EntryChange,
-  isName,
+  hostnameClaim,
   type MemberName,
   type Mesh,
   type Register,
@@ -20,14 +20,22 @@ import { AckInbox } from "./ack-inbox.ts";
 import type { AppView } from "./app-view.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
-import { type Submission, submitDeploy, submitDestroy, submitStop } from "./core/submit.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
-import { specHash } from "./spec-hash.ts";
+import { Submissions } from "./submissions.ts";
+
+/** The voters, any of which may drive an app. */
+interface DrivingVoters {
+  /** Those that live, by rank. */
+  living(): readonly { readonly name: MemberName }[];
+  /** Called when the list of all of them changed. Returns the way to unsubscribe. */
+  onAdopted(listener: () => void): () => void;
+}
 
 export interface CoordinatorDeps {
   readonly mesh: Mesh;
   readonly register: Register;
+  readonly voters: DrivingVoters;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
   /** Monotonic. */
   readonly nowMs: () => number;
@@ -43,10 +51,10 @@ interface Driven {
 
 /** After a swap whose outcome is not known: the register is read again after this. Short, since a rollout stands still. */
 const REREAD_MS = 250;
+/** All registers, at the start, while no majority answers. */
+const REREAD_ALL_MS = 2_000;
 /** setTimeout's own bound; a longer wait is taken in several. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
-/** Swaps of one submission that may lose against our own machine before it is given up. */
-const SUBMIT_TRIES_MAX = 10;
 
 export class Coordinator implements Deploys {
   readonly #deps: CoordinatorDeps;
@@ -57,13 +65,17 @@ export class Coordinator implements Deploys {
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[] = [];
-  readonly #started = Promise.withResolvers<void>();
-  /** Submissions one after the other, from the start on: two apps cannot take one hostname at once. */
-  #submitting: Promise<unknown> = this.#started.promise;
+  readonly #submissions: Submissions;
 
   constructor(deps: CoordinatorDeps) {
     this.#deps = deps;
     this.#observations = new Observations(deps.mesh);
+    this.#submissions = new Submissions({
+      register: deps.register,
+      learn: (committed) => this.#learn(committed),
+      context: (app) => this.#contextOf(app),
+      signal: this.#stopping.signal,
+    });
     this.#inbox = new AckInbox({
       mesh: deps.mesh,
       nameOf: (owner) => this.#observations.nameOf(owner),
@@ -72,48 +84,40 @@ export class Coordinator implements Deploys {
     });
   }
 
-  /** Reads every app and drives on what runs. Call after the mesh was announced. */
-  async start(): Promise<void> {
-    const { mesh, register } = this.#deps;
+  /** Drives on what runs, as far as this voter knows, and reads behind what a majority knows. Call after the mesh was announced. */
+  start(): void {
+    const { mesh, register, voters } = this.#deps;
     this.#observations.refresh();
-    for (const committed of await register.list()) this.#learn(committed);
+    for (const committed of register.known()) this.#learn(committed);
     this.#unsubscribe.push(
+      register.onCommitted((committed) => this.#learn(committed)),
+      voters.onAdopted(() => this.#assignCharges()),
       mesh.onChange((change) => this.#onChange(change)),
       mesh.onMembers(() => this.#onMembers()),
     );
     mesh.onTell(ACK_TOPIC, (message, from) => this.#inbox.receive(message, from));
     this.#onMembers();
-    this.#started.resolve();
+    this.#track(this.#readAll());
   }
 
   /** Rollouts stand still until a coordinator starts again. Ends all watches. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    this.#started.resolve();
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     for (const { timer } of this.#apps.values()) if (timer !== null) clearTimeout(timer);
     await Promise.all([...this.#running, this.#inbox.stop()]);
   }
 
-  async submit(spec: AppSpec): Promise<SubmitResult> {
-    if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
-    const app = appName(spec.name);
-    const hash = specHash(spec);
-    return this.#submitted(app, (apps, context) =>
-      submitDeploy({ app, spec, specHash: hash, apps }, context),
-    );
+  submit(spec: AppSpec): Promise<SubmitResult> {
+    return this.#submissions.submit(spec);
   }
 
-  async stopVm(vm: VmName): Promise<SubmitResult> {
-    const apps = await this.#deps.register.list();
-    const owner = apps.find(({ record }) => record.vms.some((candidate) => candidate.vm === vm));
-    if (owner === undefined) return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
-    const { app } = owner.record;
-    return this.#submitted(app, (all, context) => submitStop(find(all, app), vm, context));
+  stopVm(vm: VmName): Promise<SubmitResult> {
+    return this.#submissions.stopVm(vm);
   }
 
   destroy(app: AppName): Promise<SubmitResult> {
-    return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
+    return this.#submissions.destroy(app);
   }
 
   views(): readonly AppView[] {
@@ -151,46 +155,66 @@ export class Coordinator implements Deploys {
     }
   }
 
-  #submitted(
-    app: AppName,
-    submission: (apps: readonly CommittedApp[], context: CommitContext) => Submission,
-  ): Promise<SubmitResult> {
-    const result = this.#submitting.then(() => this.#trySubmit(app, submission));
-    this.#submitting = result.catch(() => undefined);
-    return result;
-  }
-
-  async #trySubmit(
-    app: AppName,
-    submission: (apps: readonly CommittedApp[], context: CommitContext) => Submission,
-  ): Promise<SubmitResult> {
-    const { register } = this.#deps;
-    for (let tries = 0; tries < SUBMIT_TRIES_MAX && !this.#stopping.signal.aborted; tries += 1) {
-      const apps = await register.list();
-      this.#feed(app, { kind: "hosts", hosts: this.#observations.hosts(this.#loads()) });
-      const { machine } = this.#apps.get(app) ?? this.#newDriven(app);
-      const submitted = submission(apps, machine.context(this.#deps.nowMs()));
-      if (submitted.code !== "begin") return answerTo(app, submitted);
-      const result = await register.swap(app, find(apps, app)?.epoch ?? 0, submitted.record);
-      if (result.code === "committed") {
-        this.#learn(result.committed);
-        return { ...accepted(app, submitted.rollout), joined: false };
-      }
-      if (result.code === "unavailable") {
-        return {
-          code: "unavailable",
-          message: `no majority of voters: ${result.missing.join(", ")} missing`,
-        };
-      }
-    }
-    return { code: "unavailable", message: `the record of ${app} could not be changed: try again` };
-  }
-
   #learn(committed: CommittedApp | null): void {
     if (committed === null) return;
     const { app } = committed.record;
     if (!this.#apps.has(app)) this.#apps.set(app, this.#newDriven(app));
-    this.#feed(app, { kind: "committed", committed });
+    const isNews = committed.epoch > (this.#apps.get(app)?.machine.committed?.epoch ?? 0);
+    this.#feed(app, { kind: "committed", committed, isInCharge: this.#isInCharge(committed.record) });
+    if (isNews) this.#releaseNames(app);
+  }
+
+  /** The driver of the last rollout, while it is a voter that lives; else the first of those. Two at once would do no harm. */
+  #isInCharge({ rollout }: AppRecord): boolean {
+    const { mesh, voters } = this.#deps;
+    const living = voters.living().map(({ name }) => name);
+    const driver = rollout !== null && living.includes(rollout.driver) ? rollout.driver : living[0];
+    return driver === mesh.self.name;
+  }
+
+  #assignCharges(): void {
+    for (const [app, { machine }] of this.#apps) {
+      if (machine.committed === null) continue;
+      this.#feed(app, { kind: "charge", isInCharge: this.#isInCharge(machine.committed.record) });
+    }
+  }
+
+  /** Of names that no rollout needs any more. Of several that do so the first does it. */
+  #releaseNames(app: AppName): void {
+    const machine = this.#apps.get(app)?.machine;
+    const committed = machine?.committed;
+    if (committed == null || machine?.isInCharge !== true) return;
+    const { rollout, hostnames } = committed.record;
+    if (rollout?.state === "running") return;
+    const { register, logger } = this.#deps;
+    const released = register.releaseNames({ app, epoch: committed.epoch }, hostnames.map(hostnameClaim));
+    this.#track(
+      released.catch((error: unknown) => {
+        logger.warn({ app, error: String(error) }, "names that are not needed any more stay the app's");
+      }),
+    );
+  }
+
+  /** Until a majority answers: what it commits is told by gossip, but what was committed before may not have reached us. */
+  async #readAll(): Promise<void> {
+    const { register, logger } = this.#deps;
+    const { signal } = this.#stopping;
+    while (!signal.aborted) {
+      try {
+        await register.readAll();
+        return;
+      } catch (error) {
+        logger.warn({ error: String(error) }, "registers cannot be read");
+      }
+      await delay(REREAD_ALL_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** With who is there now. */
+  #contextOf(app: AppName): CommitContext {
+    this.#feed(app, { kind: "hosts", hosts: this.#observations.hosts(this.#loads()) });
+    const { machine } = this.#apps.get(app) ?? this.#newDriven(app);
+    return machine.context(this.#deps.nowMs());
   }
 
   #newDriven(app: AppName): Driven {
@@ -293,6 +317,7 @@ export class Coordinator implements Deploys {
   }
 
   #onMembers(): void {
+    this.#assignCharges();
     this.#inbox.membersChanged();
     for (const observation of this.#observations.refresh()) this.#onVm(observation);
     const proxies = this.#observations.proxies();
@@ -312,30 +337,6 @@ export class Coordinator implements Deploys {
   }
 }
 
-function find(apps: readonly CommittedApp[], app: AppName): CommittedApp | null {
-  return apps.find(({ record }) => record.app === app) ?? null;
-}
-
 function inputOf({ entry, observed }: VmObservation): RolloutInput {
   return { kind: "vm", host: entry.host, vm: entry.vm, observed };
-}
-
-function accepted(
-  app: AppName,
-  { id, to }: { readonly id: string; readonly to: number | null },
-): {
-  readonly code: "accepted";
-  readonly app: AppName;
-  readonly rollout: string;
-  readonly release: number | null;
-} {
-  return { code: "accepted", app, rollout: id, release: to };
-}
-
-function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" }>): SubmitResult {
-  if (submission.code === "invalid") return submission;
-  const { rollout } = submission;
-  if (submission.code === "joined") return { ...accepted(app, rollout), joined: true };
-  const message = `app ${app}: rollout ${rollout.id} runs, driven by ${rollout.driver}: wait for its end`;
-  return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
 }

@@ -1,14 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import {
-  type AppRecord,
-  appName,
-  encodeAppRecord,
-  encodeCommittedApp,
-  encodeRecord,
-  memberName,
-} from "../../mesh/index.ts";
-import { fakeSpec, fakeVmEntry } from "../api/fake-agent.ts";
+import { type AppRecord, appName, encodeRecord, memberName } from "../../mesh/index.ts";
+import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
+import { fakeSpec, fakeVmEntry } from "../api/testing/fake-agent.ts";
 import { redacted, redactedValue } from "./redact.ts";
 import { shortValue } from "./short-value.ts";
 
@@ -30,7 +25,8 @@ function committed(): Uint8Array {
     vms: [],
     rollout: null,
   };
-  return encodeCommittedApp(3, encodeAppRecord(record));
+  const voter = new MemoryHub().join({ name: "host-1", role: "host" });
+  return new StandInVoter(voter).certified(3, record);
 }
 
 describe("redactedValue()", () => {

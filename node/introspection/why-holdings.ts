@@ -22,6 +22,8 @@ export interface NewestEntry {
   readonly entry: InspectedEntry;
   /** null: a tombstone, or its holder did not answer a second time. */
   readonly value: Uint8Array | null;
+  /** Who holds it. */
+  readonly holder: OwnerId;
 }
 
 /** Of every member, who does not answer as well. Rejects only when `signal` aborts. */
@@ -53,7 +55,8 @@ export async function newestEntries(
     }
   }
   const rows = [...newest.values()].map(async ({ entry, holder }) => {
-    return { entry, value: entry.bytes === null ? null : await fetchValue(mesh, entry, holder, signal) };
+    const value = entry.bytes === null ? null : await fetchValue(mesh, entry, holder, signal);
+    return { entry, value, holder: holder.owner };
   });
   return Promise.all(rows);
 }

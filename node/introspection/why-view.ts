@@ -5,6 +5,7 @@ import {
   APP_PREFIX,
   type AppName,
   appKey,
+  type CertifiedApps,
   type CommittedApp,
   compareVersions,
   type DesiredVm,
@@ -31,12 +32,12 @@ import { askProxyStatus } from "./proxy-status.ts";
 import { conclude } from "./why-conclusions.ts";
 import { askHoldings, type MemberHoldings, type NewestEntry, newestEntries, slotOf } from "./why-holdings.ts";
 
-/** A commit of the app's record, as one voter published it. */
+/** A commit of the app's record, as one member published it. */
 interface CommitView {
   readonly epoch: number;
   readonly by: MemberName | null;
   readonly version: VersionView;
-  /** It is the one that counts: the highest epoch of a voter. */
+  /** It is the one that counts: a majority of the voters signed it, and nothing newer. */
   readonly inForce: boolean;
 }
 
@@ -102,7 +103,10 @@ export interface WhyView {
 /** null: no member that answered has ever heard of it. Rejects only when `signal` aborts. */
 export async function viewWhy(
   mesh: Mesh,
-  { vm, voters }: { readonly vm: VmName; readonly voters: readonly MemberName[] },
+  {
+    vm,
+    apps,
+  }: { readonly vm: VmName; readonly apps: Pick<CertifiedApps, "get" | "isCertified" | "takeFrom"> },
   signal: AbortSignal,
 ): Promise<WhyView | null> {
   const asked = mesh.members().map(async (member) => {
@@ -118,17 +122,17 @@ export async function viewWhy(
     (left, right) => keys.indexOf(left.entry.key) - keys.indexOf(right.entry.key),
   );
   const names = OwnerNames.of(mesh);
-  const commits = newest.flatMap((row) => commitOf(row, names, voters) ?? []);
-  const best = commits.filter(({ isVoter }) => isVoter).sort((left, right) => right.epoch - left.epoch)[0];
-  const committed = best?.committed ?? null;
+  const judged = await Promise.all(newest.map((row) => commitOf(row, { names, apps }, signal)));
+  const commits = judged.flatMap((commit) => commit ?? []);
+  const committed = app === null ? null : (apps.get(app) ?? null);
   const wanted = committed?.record.vms.find((candidate) => candidate.vm === vm) ?? null;
   const saying = newest.filter(({ entry }) => entry.key === vmKey(vm));
   const facts = {
     vm,
     app,
     commits: commits.map((commit) => {
-      const { epoch, by, version } = commit;
-      return { epoch, by, version, inForce: commit === best };
+      const { epoch, by, version, isCertified } = commit;
+      return { epoch, by, version, inForce: isCertified && epoch === committed?.epoch };
     }),
     record: committed && viewRecord(committed, wanted),
     said: saying.map((row) => viewSaid(row, names, wanted)),
@@ -164,21 +168,24 @@ async function appElsewhere(mesh: Mesh, vm: VmName, signal: AbortSignal): Promis
 }
 
 interface Commit extends Omit<CommitView, "inForce"> {
-  readonly committed: CommittedApp;
-  readonly isVoter: boolean;
+  readonly isCertified: boolean;
 }
 
-function commitOf(
-  { entry, value }: NewestEntry,
-  names: OwnerNames,
-  voters: readonly MemberName[],
-): Commit | null {
+async function commitOf(
+  { entry, value, holder }: NewestEntry,
+  {
+    names,
+    apps,
+  }: { readonly names: OwnerNames; readonly apps: Pick<CertifiedApps, "isCertified" | "takeFrom"> },
+  signal: AbortSignal,
+): Promise<Commit | null> {
   const decoded = entry.key.startsWith(APP_PREFIX) && value !== null ? decodeCommittedApp(value) : undefined;
-  if (decoded?.ok !== true) return null;
-  const by = names.name(entry.owner);
+  if (decoded?.ok !== true || value === null) return null;
+  // What another member holds may be newer than what we do: then it is in force here too from now on.
+  await apps.takeFrom(holder, { key: entry.key, value }, signal);
+  const isCertified = apps.isCertified(entry.key, value);
   const { epoch } = decoded.value;
-  const isVoter = by !== null && voters.includes(by);
-  return { epoch, by, version: viewVersion(entry), committed: decoded.value, isVoter };
+  return { epoch, by: names.name(entry.owner), version: viewVersion(entry), isCertified };
 }
 
 function viewRecord({ epoch, record }: CommittedApp, wanted: DesiredVm | null): RecordView {

@@ -15,7 +15,7 @@ import {
   vmName,
 } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { fakeSpec, fakeVmEntry, writeVm } from "../api/fake-agent.ts";
+import { fakeSpec, fakeVmEntry, writeVm } from "../api/testing/fake-agent.ts";
 import { QUERY_RESULT_BYTES_MAX, QUERY_ROWS_MAX } from "../limits.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query-engine.ts";
 import type { QueryOutcome } from "./query-process.ts";

@@ -2,8 +2,6 @@ import { describe, expect, test } from "vitest";
 import {
   type AppRecord,
   type DesiredVm,
-  encodeAppRecord,
-  encodeCommittedApp,
   encodeRecord,
   type MemberName,
   memberName,
@@ -21,22 +19,20 @@ const HOST_2 = memberName("host-2");
 let counter = 0;
 
 class Fold {
-  readonly fold: RouteFold = new RouteFold({ voters: [HOST_1] });
+  readonly fold: RouteFold = new RouteFold();
 
   commit(epoch: number, vms: readonly DesiredVm[], over: Partial<AppRecord> = {}): this {
-    const record = { ...appRecord({ vms }), ...over };
-    const value = encodeCommittedApp(epoch, encodeAppRecord(record));
-    this.#take(`app/${record.app}`, value, HOST_1);
+    this.fold.takeCommitted({ epoch, record: { ...appRecord({ vms }), ...over } });
     return this;
   }
 
   say(port: number | null, over: Partial<VmEntry> = {}, host: MemberName = HOST_1): this {
-    this.#take(vmKey(VM), encodeRecord(vmEntry(VM, port, over)), host);
+    this.#take(encodeRecord(vmEntry(VM, port, over)), host);
     return this;
   }
 
   deleteVm(): this {
-    this.#take(vmKey(VM), null, HOST_1);
+    this.#take(null, HOST_1);
     return this;
   }
 
@@ -45,9 +41,10 @@ class Fold {
     return explainVm(this.fold.known(VM), table);
   }
 
-  #take(key: string, value: Uint8Array | null, host: MemberName): void {
+  #take(value: Uint8Array | null, host: MemberName): void {
     counter += 1;
-    this.fold.take({ key, value, version: { incarnation: 1, startId: 1, counter } }, host);
+    const version = { incarnation: 1, startId: 1, counter };
+    this.fold.takeEntry({ key: vmKey(VM), value, version }, host);
   }
 }
 

@@ -3,8 +3,7 @@ import { describe, expect, test } from "vitest";
 import {
   appKey,
   appName,
-  encodeAppRecord,
-  encodeCommittedApp,
+  type CommittedApp,
   encodeRecord,
   type MemberName,
   memberName,
@@ -20,17 +19,18 @@ import type { RouteTable } from "./route-table.ts";
 
 const version = (counter: number): Version => ({ incarnation: 1, startId: 1, counter });
 
-interface Fact {
+interface VmFact {
   readonly key: string;
   readonly value: Uint8Array | null;
   readonly version: Version;
   readonly owner: MemberName;
 }
 
-function record(epoch: number, options: RecordOptions, owner: MemberName = HOST_1): Fact {
-  const { app = "hello" } = options;
-  const value = encodeCommittedApp(epoch, encodeAppRecord(appRecord(options)));
-  return { key: appKey(appName(app)), value, version: version(epoch), owner };
+/** What a host wrote, or a record that came into force. */
+type Fact = VmFact | CommittedApp;
+
+function record(epoch: number, options: RecordOptions): CommittedApp {
+  return { epoch, record: appRecord(options) };
 }
 
 function vm(
@@ -39,7 +39,7 @@ function vm(
   port: number | null,
   over: Partial<VmEntry> = {},
   owner = HOST_1,
-): Fact {
+): VmFact {
   return {
     key: vmKey(vmName(name)),
     value: encodeRecord(vmEntry(name, port, over)),
@@ -48,16 +48,16 @@ function vm(
   };
 }
 
-function gone(name: string, counter: number): Fact {
+function gone(name: string, counter: number): VmFact {
   return { key: vmKey(vmName(name)), value: null, version: version(counter), owner: HOST_1 };
 }
 
-function newFold(): RouteFold {
-  return new RouteFold({ voters: [HOST_1] });
+function take(fact: Fact, into: RouteFold): Verdict {
+  return "record" in fact ? into.takeCommitted(fact) : into.takeEntry(fact, fact.owner);
 }
 
-function fold(facts: readonly Fact[], into: RouteFold = newFold()): RouteTable {
-  for (const fact of facts) into.take(fact, fact.owner);
+function fold(facts: readonly Fact[], into: RouteFold = new RouteFold()): RouteTable {
+  for (const fact of facts) take(fact, into);
   return into.build();
 }
 
@@ -96,7 +96,7 @@ describe("RouteFold", () => {
   });
 
   test("marks the endpoints of a host that is away, keeps them, and takes the mark off when it is back", () => {
-    const state = newFold();
+    const state = new RouteFold();
     const vms = [desiredVm("hello-v1-1")];
     fold([record(1, { vms }), vm("hello-v1-1", 1, 20_000)], state);
     expect(state.setAway(new Set([HOST_1]))).toBe(true);
@@ -111,7 +111,7 @@ describe("RouteFold", () => {
   });
 
   test("routes no more to the VMs of a host that is gone for good, and again when it is back", () => {
-    const state = newFold();
+    const state = new RouteFold();
     const vms = [desiredVm("hello-v1-1")];
     fold([record(1, { vms }), vm("hello-v1-1", 5, 20_000)], state);
     state.forgetHost(memberName("host-2"));
@@ -146,9 +146,9 @@ describe("RouteFold", () => {
     const expected = fold(facts);
     const shuffled = fc.shuffledSubarray([...facts, ...facts], { minLength: facts.length });
     const run = fc.property(shuffled, fc.nat(3), (order, buildEvery) => {
-      const state = newFold();
+      const state = new RouteFold();
       for (const [index, fact] of order.entries()) {
-        state.take(fact, fact.owner);
+        take(fact, state);
         if (buildEvery > 0 && index % buildEvery === 0) state.build();
       }
       // What the order left out comes last, as anti-entropy would bring it.
@@ -159,7 +159,7 @@ describe("RouteFold", () => {
   });
 
   test("never goes back to an older epoch, nor to an older entry", () => {
-    const state = newFold();
+    const state = new RouteFold();
     fold([record(5, { vms: [desiredVm("hello-v2-1")] }), vm("hello-v2-1", 9, 20_009)], state);
     const before = state.build();
     const after = fold([record(4, { vms: [desiredVm("hello-v1-1")] }), vm("hello-v2-1", 8, 20_008)], state);
@@ -167,18 +167,20 @@ describe("RouteFold", () => {
     expect(after.apps.get(hello)?.epoch).toBe(5);
   });
 
-  test("believes records from voters only, and a VM from the host that the record names only", () => {
+  test("believes of a VM only the host that the record names, and takes no record from an entry", () => {
     const stranger = memberName("host-9");
+    const key = appKey(hello);
+    const value = encodeRecord(appRecord({ vms: [] }));
     const table = fold([
       record(1, { vms: [desiredVm("hello-v1-1")] }),
-      record(9, { vms: [] }, stranger),
+      { key, value, version: version(9), owner: stranger },
       vm("hello-v1-1", 9, 6_666, {}, stranger),
     ]);
     expect(table.apps.get(hello)).toMatchObject({ epoch: 1, endpoints: [], unaddressed: ["hello-v1-1"] });
   });
 
   test("keeps the last address of a VM that has none now, and does not call it healthy", () => {
-    const state = newFold();
+    const state = new RouteFold();
     fold([record(1, { vms: [desiredVm("hello-v1-1")] }), vm("hello-v1-1", 1, 20_001)], state);
     const failing: readonly (readonly [Fact, readonly string[]])[] = [
       [vm("hello-v1-1", 2, null, { state: "exited" }), ["hello-v1-1 exited on host-1"]],
@@ -195,7 +197,7 @@ describe("RouteFold", () => {
   });
 
   test("says which entries a record requires and does not have yet", () => {
-    const state = newFold();
+    const state = new RouteFold();
     const vms = [desiredVm("hello-v1-1", "serving", version(3))];
     expect(fold([record(1, { vms })], state).apps.get(hello)?.missing).toHaveLength(1);
     expect(state.lacking(hello)).toEqual(["hello-v1-1"]);
@@ -232,7 +234,7 @@ describe("RouteFold", () => {
       startedAtMs: 0,
     } as const;
     const awaited = (over: Partial<Rollout> | null) => {
-      const held = newFold();
+      const held = new RouteFold();
       const record = appRecord({ vms });
       held.takeCommitted({ epoch: 1, record: { ...record, rollout: over && rollout(over) } });
       const { apps } = fold(facts, held);
@@ -248,7 +250,7 @@ describe("RouteFold", () => {
   });
 
   test("raises the serial only when the table differs, and keeps the routes of apps that did not", () => {
-    const state = newFold();
+    const state = new RouteFold();
     const other = record(1, { app: "other", vms: [] });
     const first = fold(
       [record(1, { vms: [desiredVm("hello-v1-1")] }), vm("hello-v1-1", 1, 20_001), other],
@@ -262,17 +264,15 @@ describe("RouteFold", () => {
   });
 
   test("refuses what cannot be read, with a reason, and keeps the last good", () => {
-    const state = newFold();
+    const state = new RouteFold();
     const before = fold([record(1, { vms: [desiredVm("hello-v1-1")] }), vm("hello-v1-1", 1, 20_001)], state);
-    const bad: readonly Fact[] = [
-      { ...record(2, { vms: [] }), value: new Uint8Array([0xc1]) },
-      { ...record(2, { vms: [] }), value: encodeRecord({ format: 2, epoch: 2, record: new Uint8Array() }) },
-      { ...record(2, { app: "other", vms: [] }), key: "app/hello" },
+    const bad: readonly VmFact[] = [
+      { ...vm("hello-v1-1", 2, 20_002), value: new Uint8Array([0xc1]) },
       { ...vm("hello-v1-1", 2, 20_002), value: encodeRecord({ ...vmEntry("hello-v1-1", 1), extra: 1 }) },
       { ...vm("other-v1-1", 2, 20_002), key: "vm/hello-v1-1" },
     ];
     for (const fact of bad) {
-      const verdict: Verdict = state.take(fact, fact.owner);
+      const verdict = take(fact, state);
       expect(verdict).toMatchObject({ kind: "refused", reason: expect.stringContaining(fact.key) });
     }
     expect(state.build()).toBe(before);

@@ -1,15 +1,13 @@
-// Route fold: from the entries that hosts and voters wrote to the routes of each app. The order in which they come does
-// not matter, nor that one comes twice: of records the highest epoch counts, of a VM's entries the newest version.
+// Route fold: from certified records, and from the entries that hosts wrote of their VMs, to the routes of each app. The order
+// in which they come does not matter, nor that one comes twice: of records the highest epoch counts, of a VM's entries the
+// newest version.
 
 import {
-  APP_PREFIX,
   type AppName,
   type AppRecord,
-  appKey,
   type CommittedApp,
   compareVersions,
   type DesiredVm,
-  decodeCommittedApp,
   decodeRecord,
   describeVersion,
   type Entry,
@@ -46,7 +44,6 @@ interface Heard {
 const IGNORED: Verdict = { kind: "ignored" };
 
 export class RouteFold {
-  readonly #voters: ReadonlySet<MemberName>;
   readonly #records = new Map<AppName, CommittedApp>();
   /** By VM, then by the host that says it: the record decides later which of them is believed. */
   readonly #heard = new Map<VmName, Map<MemberName, Heard>>();
@@ -61,15 +58,12 @@ export class RouteFold {
   readonly #deleted = new Set<VmName>();
   #table: RouteTable = EMPTY_TABLE;
 
-  constructor(options: { readonly voters: readonly MemberName[] }) {
-    this.#voters = new Set(options.voters);
-  }
-
-  /** `owner`: the name of the member that wrote the entry. Of an owner without a name nothing is taken: offer it again later. */
-  take(entry: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
-    if (entry.key.startsWith(APP_PREFIX)) return this.#takeRecord(entry, owner);
-    if (entry.key.startsWith(VM_PREFIX)) return this.#takeVm(entry, owner);
-    return IGNORED;
+  /**
+   * What a host says of a VM; other entries are none of ours. `owner`: the name of the member that wrote it. Of an owner without
+   * a name nothing is taken: offer it again later.
+   */
+  takeEntry(entry: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
+    return entry.key.startsWith(VM_PREFIX) ? this.#takeVm(entry, owner) : IGNORED;
   }
 
   /** Hosts that are held dead, or left. Returns whether a table built now may differ. */
@@ -94,7 +88,7 @@ export class RouteFold {
     }
   }
 
-  /** A record as a voter answered it. */
+  /** A record of which it was checked that a majority of the voters signed it. */
   takeCommitted(committed: CommittedApp): Verdict {
     const { app } = committed.record;
     const held = this.#records.get(app);
@@ -143,17 +137,6 @@ export class RouteFold {
     this.#dirty.clear();
     this.#table = nextTable(this.#table, routes);
     return this.#table;
-  }
-
-  #takeRecord({ key, value }: Pick<Entry, "key" | "value">, owner: MemberName): Verdict {
-    // A record that was deleted from a store is no record that says "deleted": the last good one stays.
-    if (!this.#voters.has(owner) || value === null) return IGNORED;
-    const decoded = decodeCommittedApp(value);
-    if (!decoded.ok) return { kind: "refused", reason: `${key}: ${decoded.error}` };
-    if (appKey(decoded.value.record.app) !== key) {
-      return { kind: "refused", reason: `${key}: it is the record of ${decoded.value.record.app}` };
-    }
-    return this.takeCommitted(decoded.value);
   }
 
   #takeVm({ key, value, version }: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {

@@ -1,14 +1,15 @@
-// Acker: tells every voter where this proxy stands on each app: at once when that changed, whole when a voter connects,
-// and again and again, since a voter may have restarted and a message may be lost.
+// Acker: tells every voter where this proxy stands on each app: at once when that changed, whole when a voter connects or
+// becomes one, and again and again, since a voter may have restarted and a message may be lost.
 
 import {
   ACK_TOPIC,
   type Ack,
   type AppName,
+  connectedOwners,
   encodeRecord,
-  type MemberName,
   type Mesh,
   type OwnerId,
+  type VoterDirectory,
 } from "../../mesh/index.ts";
 import { type AckState, isUnsettled } from "../core/ack-state.ts";
 import type { AppRoute } from "../core/route-table.ts";
@@ -19,13 +20,13 @@ import type { RouteFeed } from "./route-feed.ts";
 import type { Verifier } from "./verifier.ts";
 
 export interface AckerOptions {
-  readonly voters: readonly MemberName[];
   /** How often all is repeated while nothing is unsettled: `ACK_SETTLED_MS`, less in tests. */
   readonly settledMs: number;
 }
 
 export interface AckerDeps {
   readonly mesh: Mesh;
+  readonly directory: Pick<VoterDirectory, "list" | "onAdopted">;
   readonly feed: RouteFeed;
   readonly acks: AckState;
   readonly flights: Flights;
@@ -33,7 +34,6 @@ export interface AckerDeps {
 }
 
 export class Acker {
-  readonly #voters: ReadonlySet<MemberName>;
   readonly #settledMs: number;
   readonly #deps: AckerDeps;
   /** Voters that are connected, and the last answers told to all of them, encoded, to see what is new. */
@@ -43,12 +43,11 @@ export class Acker {
   #timer: NodeJS.Timeout | undefined;
   /** When the timer rings; infinity: it is not set. */
   #dueAtMs = Number.POSITIVE_INFINITY;
-  #unsubscribe: () => void = () => undefined;
+  #unsubscribes: readonly (() => void)[] = [];
   #isStopped = false;
   #sent = 0;
 
   constructor(options: AckerOptions, deps: AckerDeps) {
-    this.#voters = new Set(options.voters);
     this.#settledMs = options.settledMs;
     this.#deps = deps;
   }
@@ -59,14 +58,16 @@ export class Acker {
   }
 
   start(): void {
-    this.#unsubscribe = this.#deps.mesh.onMembers(() => this.#membersChanged());
-    this.#membersChanged();
+    const { mesh, directory } = this.#deps;
+    const look = () => this.#lookForVoters();
+    this.#unsubscribes = [mesh.onMembers(look), directory.onAdopted(look)];
+    look();
     this.#schedule([]);
   }
 
   stop(): void {
     this.#isStopped = true;
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribes) unsubscribe();
     clearImmediate(this.#immediate);
     clearTimeout(this.#timer);
   }
@@ -139,13 +140,13 @@ export class Acker {
     }, delayMs);
   }
 
-  #membersChanged(): void {
-    const members = this.#deps.mesh
-      .members()
-      .filter(({ name, connected }) => connected && this.#voters.has(name));
+  #lookForVoters(): void {
+    const { mesh, directory } = this.#deps;
+    const voters = new Set(directory.list?.voters.map(({ owner }) => owner));
     const before = this.#connected;
-    this.#connected = new Set(members.map(({ owner }) => owner));
-    const joined = new Set([...this.#connected].filter((owner) => !before.has(owner)));
+    const connected = [...connectedOwners(mesh.members())].filter((owner) => voters.has(owner));
+    this.#connected = new Set(connected);
+    const joined = new Set(connected.filter((owner) => !before.has(owner)));
     if (joined.size > 0) this.#tellAll(joined);
   }
 }

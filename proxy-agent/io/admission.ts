@@ -1,38 +1,40 @@
-// Admission: a new proxy serves only once it holds the current state. Order matters: first a majority of the voters holds
-// our registration, then their records are read; a voter that does not hold it does not answer. So every later commit has us
-// in its ack set, and every earlier one is read.
+// Admission: a new proxy serves only once it holds the current state. Order matters: first every voter that lives holds our
+// registration, then one of them reads all records at a majority. Any voter that lives may drive a deploy: what it commits from
+// then on has us in its ack sets, and what was committed before is read. A voter that is dead drives nothing, so nobody waits
+// for it; one that only we hold dead is what the gates are for (design, sections 6 and 7).
 
 import type { Logger } from "pino";
-import { z } from "zod";
 import {
-  type AppName,
-  decodeRecord,
-  encodeRecord,
+  connectedOwners,
   type MemberName,
-  type MemberView,
   type Mesh,
+  majorityOf,
   messageOf,
-  REGISTER_READ_SERVICE,
   type RegisterReadRequest,
+  type Registers,
+  type Voter,
+  type VoterList,
 } from "../../mesh/index.ts";
 import {
   ADMISSION_LOG_MS,
   ADMISSION_PAUSE_MS,
   ADMISSION_QUIET_MS,
-  ADMISSION_TRY_MS,
-  REGISTER_READ_BYTES_MAX,
+  ADMISSION_STEP_MS,
+  VOTER_LIST_ASKS_MAX,
 } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
+import { assertHeld, takeRecords } from "./register-reads.ts";
 import type { RouteFeed } from "./route-feed.ts";
+import { describeFailures, type Failure, failuresOf, spread } from "./spread.ts";
 
 export interface AdmissionOptions {
-  readonly voters: readonly MemberName[];
   /** Our entry that says that we are there. */
-  readonly registration: RegisterReadRequest["holds"];
+  readonly registration: NonNullable<RegisterReadRequest["holds"]>;
 }
 
 export interface AdmissionDeps {
   readonly mesh: Mesh;
+  readonly registers: Registers;
   readonly feed: RouteFeed;
   readonly logger: Logger;
 }
@@ -46,7 +48,7 @@ export async function admit(
   let logAtMs = monotonicUnixMs() + ADMISSION_QUIET_MS;
   for (;;) {
     signal.throwIfAborted();
-    const lack = await tryOnce(options, deps, signal);
+    const lack = await tryAdmission(options, deps, signal);
     if (lack === null) return;
     const nowMs = monotonicUnixMs();
     if (nowMs >= logAtMs) {
@@ -57,78 +59,114 @@ export async function admit(
   }
 }
 
-/** Resolves when another try may go better: a member came or went, the table changed, or some time passed. */
-async function untilNews({ mesh, feed }: AdmissionDeps, signal: AbortSignal): Promise<void> {
-  const members = new AbortController();
-  const unsubscribe = mesh.onMembers(() => members.abort());
-  await feed.nextTable(ADMISSION_PAUSE_MS, AbortSignal.any([signal, members.signal]));
-  unsubscribe();
+/** Resolves when another try may go better: a member came or went, voters or the table changed, or some time passed. */
+async function untilNews({ mesh, feed, registers }: AdmissionDeps, signal: AbortSignal): Promise<void> {
+  const news = new AbortController();
+  const ends = [mesh.onMembers(() => news.abort()), registers.directory.onAdopted(() => news.abort())];
+  await feed.nextTable(ADMISSION_PAUSE_MS, AbortSignal.any([signal, news.signal]));
+  for (const end of ends) end();
 }
 
-/** Null: admitted. Else what is missing, for people. */
-async function tryOnce(
+/** Null: admitted. Else what is missing, for people. A try goes by one voter list: when there is a newer one it is over. */
+export async function tryAdmission(
   options: AdmissionOptions,
   deps: AdmissionDeps,
   stop: AbortSignal,
 ): Promise<string | null> {
-  const signal = AbortSignal.any([stop, AbortSignal.timeout(ADMISSION_TRY_MS)]);
-  const voters = connectedMembers(deps.mesh, options.voters);
-  if (2 * voters.length <= options.voters.length) {
-    return `no majority of the voters (${options.voters.join(", ")}) can be reached`;
-  }
+  const { directory } = deps.registers;
+  const { list } = directory;
+  if (list === undefined) return askForVoters(deps);
+  const changed = new AbortController();
+  const end = directory.onAdopted(() => changed.abort(new Error("the voters have changed meanwhile")));
   try {
-    await spread(deps.mesh, options.voters, signal);
-    for (const voter of voters) {
-      const lack = await readRegister(deps, { voter, holds: options.registration }, signal);
-      if (lack !== null) return lack;
-    }
-    await completeTable(deps, signal);
-    return null;
+    const lack = await tryUnder(list, { ...options, ...deps }, AbortSignal.any([stop, changed.signal]));
+    changed.signal.throwIfAborted();
+    return lack;
   } catch (error) {
-    return messageOf(error);
+    return messageOf(changed.signal.aborted ? changed.signal.reason : error);
+  } finally {
+    end();
   }
 }
 
-/**
- * Resolves once the voters that can be reached hold what we wrote before. Each sync opens with our digest, and by it the
- * voter asks us for what it lacks. Its question may cross with the answer to the first sync and our answer with the second;
- * what it asked is answered before the third. Rejects when a voter is lost meanwhile, or on abort.
- */
-export async function spread(mesh: Mesh, names: readonly MemberName[], signal: AbortSignal): Promise<void> {
-  const voters = connectedMembers(mesh, names);
-  if (voters.length === 0) throw new Error(`none of the voters (${names.join(", ")}) can be reached`);
-  for (let round = 0; round < 3; round += 1) {
-    await Promise.all(voters.map(({ owner }) => mesh.sync(owner, signal)));
-  }
+/** The list comes by gossip. Asked for besides, since who waits for nothing else may as well hear of it at once. */
+function askForVoters({ mesh, registers }: AdmissionDeps): string {
+  const hosts = mesh.members().filter(({ role, connected }) => role === "host" && connected);
+  if (hosts.length === 0) return "no voters are known yet: no host of the cluster can be reached";
+  const asked = hosts.slice(0, VOTER_LIST_ASKS_MAX);
+  for (const { owner } of asked) registers.directory.fetch(owner);
+  return `no voters are known yet: ${namesOf(asked)} did not name any; \`grapevine voters\` on a host shows them`;
 }
 
-const registerAnswerShape = z.strictObject({
-  format: z.literal(1),
-  apps: z.array(z.instanceof(Uint8Array)),
-});
-
-async function readRegister(
-  { mesh, feed }: AdmissionDeps,
-  { voter, holds }: { readonly voter: MemberView; readonly holds: RegisterReadRequest["holds"] },
+async function tryUnder(
+  list: VoterList,
+  { registration, ...deps }: AdmissionOptions & AdmissionDeps,
   signal: AbortSignal,
 ): Promise<string | null> {
-  const request: RegisterReadRequest = { format: 1, holds };
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of mesh.call(voter.owner, REGISTER_READ_SERVICE, encodeRecord(request), signal)) {
-    bytes += chunk.length;
-    if (bytes > REGISTER_READ_BYTES_MAX)
-      return `the register of ${voter.name} is over ${REGISTER_READ_BYTES_MAX} bytes`;
-    chunks.push(chunk);
+  const { mesh, registers } = deps;
+  const living = registers.directory.living();
+  const lack = whoCannotBeReached(list, living, connectedOwners(mesh.members()));
+  if (lack !== null) return lack;
+  const untold = await tellVoters(living, { mesh, registration }, stepOf(signal));
+  if (untold.length > 0) return `voters do not know of this proxy yet: ${describeFailures(untold)}`;
+  const unread = await readAtOne(living, deps, signal);
+  if (unread !== null) return unread;
+  await completeTable(deps, stepOf(signal));
+  const returned = registers.directory.living().filter((voter) => !living.includes(voter));
+  return returned.length === 0 ? null : `${namesOf(returned)} lives again, and was not told of this proxy`;
+}
+
+/** Of what a try waits for one after the other each has its time: a voter that hangs must not take that of the next. */
+function stepOf(signal: AbortSignal): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(ADMISSION_STEP_MS)]);
+}
+
+/** Null: every voter that lives is connected, and those are a majority. */
+function whoCannotBeReached(
+  list: VoterList,
+  living: readonly Voter[],
+  connected: ReadonlySet<Voter["owner"]>,
+): string | null {
+  const isMissing = ({ owner }: Voter): boolean => !connected.has(owner);
+  const missing = living.filter(isMissing);
+  if (living.length - missing.length < majorityOf(list)) {
+    const lacking = namesOf(list.voters.filter(isMissing));
+    return `no majority of the voters (${namesOf(list.voters)}) can be reached: no connection to ${lacking}`;
   }
-  const answer = decodeRecord(registerAnswerShape, Buffer.concat(chunks));
-  if (!answer.ok) return `the register of ${voter.name} cannot be read: ${answer.error}`;
-  for (const app of answer.value.apps) {
-    const taken = feed.takeCommitted(app);
-    if (!taken.ok) return `a record of ${voter.name} cannot be read: ${taken.error}`;
+  if (missing.length === 0) return null;
+  return `no connection to ${namesOf(missing)}: a voter that lives may drive a deploy that does not count on this proxy`;
+}
+
+/** Those that do not hold our registration after it was brought to them. */
+function tellVoters(
+  voters: readonly Voter[],
+  { mesh, registration: holds }: AdmissionOptions & Pick<AdmissionDeps, "mesh">,
+  signal: AbortSignal,
+): Promise<readonly Failure[]> {
+  return failuresOf(voters, async (voter) => {
+    await spread(mesh, voter, signal);
+    await assertHeld(mesh, { voter, holds }, signal);
+  });
+}
+
+/** In order of rank. Null: the records of one of them are here. Else why none of them would do. */
+async function readAtOne(
+  voters: readonly Voter[],
+  { mesh, registers, feed }: AdmissionDeps,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const unread: Failure[] = [];
+  for (const voter of voters) {
+    try {
+      await takeRecords({ mesh, registers }, voter, stepOf(signal));
+      feed.flush();
+      return null;
+    } catch (error) {
+      signal.throwIfAborted();
+      unread.push({ name: voter.name, reason: messageOf(error) });
+    }
   }
-  feed.flush();
-  return null;
+  return `the records cannot be read: ${describeFailures(unread)}`;
 }
 
 /**
@@ -137,7 +175,7 @@ async function readRegister(
  */
 async function completeTable({ mesh, feed, logger }: AdmissionDeps, signal: AbortSignal): Promise<void> {
   const names = new Set([...feed.table.apps.keys()].flatMap((app) => feed.hostsMissing(app)));
-  const hosts = connectedMembers(mesh, [...names]);
+  const hosts = mesh.members().filter(({ name, connected, self }) => connected && !self && names.has(name));
   await Promise.all(hosts.map(({ owner }) => mesh.sync(owner, signal)));
   feed.flush();
   for (const app of feed.table.apps.keys()) {
@@ -146,11 +184,11 @@ async function completeTable({ mesh, feed, logger }: AdmissionDeps, signal: Abor
   }
 }
 
-function describeLack({ table }: RouteFeed, app: AppName): string {
+function describeLack({ table }: RouteFeed, app: Parameters<RouteFeed["hostsMissing"]>[0]): string {
   const route = table.apps.get(app);
   return route?.missing[0] ?? `no address of ${route?.unaddressed[0] ?? app} is known yet`;
 }
 
-function connectedMembers(mesh: Mesh, names: readonly MemberName[]): readonly MemberView[] {
-  return mesh.members().filter(({ name, connected, self }) => connected && !self && names.includes(name));
+function namesOf(named: readonly { readonly name: MemberName }[]): string {
+  return named.map(({ name }) => name).join(", ");
 }

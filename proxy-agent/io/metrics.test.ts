@@ -11,6 +11,7 @@ const gauges: Gauges = {
   connections: 0,
   isServing: true,
   isStale: false,
+  registers: {},
   mesh: {},
 };
 

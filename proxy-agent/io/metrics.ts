@@ -14,7 +14,8 @@ export interface Gauges {
   readonly connections: number;
   readonly isServing: boolean;
   readonly isStale: boolean;
-  /** Counters of the mesh, by name. */
+  /** Counters of the registers, by name, and of the mesh. */
+  readonly registers: Readonly<Record<string, number>>;
   readonly mesh: Readonly<Record<string, number>>;
 }
 
@@ -67,14 +68,25 @@ export class Metrics {
       ...metric("grapevine_proxy_table_serial", "gauge", gauges.serial),
       ...metric("grapevine_proxy_serving", "gauge", Number(gauges.isServing)),
       ...metric("grapevine_proxy_stale", "gauge", Number(gauges.isStale)),
-      ...Object.entries(gauges.mesh).flatMap(([name, count]) =>
-        metric(`grapevine_mesh_${name.replaceAll("-", "_")}_total`, "counter", count),
-      ),
+      ...counters("grapevine_register", gauges.registers),
+      ...counters("grapevine_mesh", gauges.mesh),
       ...metric("process_resident_memory_bytes", "gauge", process.memoryUsage.rss()),
       ...metric("process_cpu_seconds_total", "counter", cpuSeconds()),
       "",
     ].join("\n");
   }
+}
+
+/** Records that did not count, for whatever reason. */
+export function refusedRecords(registers: Gauges["registers"]): number {
+  const refused = Object.entries(registers).filter(([name]) => name.startsWith("refused-record-"));
+  return refused.reduce((sum, [, count]) => sum + count, 0);
+}
+
+function counters(prefix: string, byName: Readonly<Record<string, number>>): readonly string[] {
+  return Object.entries(byName).flatMap(([name, count]) =>
+    metric(`${prefix}_${name.replaceAll("-", "_")}_total`, "counter", count),
+  );
 }
 
 function metric(name: string, type: "counter" | "gauge", value: number): readonly string[] {

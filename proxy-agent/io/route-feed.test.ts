@@ -1,18 +1,16 @@
 import { afterEach, expect, test } from "vitest";
 import {
-  appKey,
-  appName,
   type EntryChange,
-  encodeAppRecord,
-  encodeCommittedApp,
   encodeRecord,
   type MemberName,
   type Mesh,
   memberName,
+  Registers,
   vmKey,
   vmName,
 } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { AckState } from "../core/ack-state.ts";
 import { appRecord, desiredVm, HOST_1, silent, vmEntry } from "../testing/cluster.ts";
 import { RouteFeed } from "./route-feed.ts";
@@ -41,10 +39,19 @@ function hosts(): readonly string[] {
 /** One VM each, both routed to. */
 function serveOn(voter: Mesh, other: Mesh): void {
   const vms = [desiredVm("hello-v1-1"), { ...desiredVm("hello-v1-2"), host: HOST_2 }];
-  const record = encodeAppRecord(appRecord({ vms }));
-  voter.write(appKey(appName("hello")), encodeCommittedApp(1, record));
+  const stand = new StandInVoter(voter);
+  stand.publishList();
+  stand.publish(1, appRecord({ vms }));
   runs(voter, "hello-v1-1");
   runs(other, "hello-v1-2");
+}
+
+/** At the proxy on `mesh`, which sees what `seen` shows. */
+function startFeed(mesh: Mesh, seen: Mesh = mesh): void {
+  const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: silent });
+  feed = new RouteFeed({ mesh: seen, apps: registers.apps, acks: new AckState(), logger: silent });
+  registers.start();
+  feed.start();
 }
 
 function runs(mesh: Mesh, vm: string): void {
@@ -85,8 +92,7 @@ test("a host whose name went first is forgotten all the same", async () => {
         listener(change);
       }),
   } as unknown as Mesh;
-  feed = new RouteFeed({ voters: [HOST_1] }, { mesh, acks: new AckState(), logger: silent });
-  feed.start();
+  startFeed(proxy, mesh);
   await Promise.resolve();
   tellAll();
   expect(hosts()).toEqual([HOST_1, HOST_2]);
@@ -98,8 +104,7 @@ test("a host whose name went first is forgotten all the same", async () => {
 
 test("the VMs of a host that is forgotten leave the table, those of others stay, and come back with it", async () => {
   const { hub, voter, other, proxy } = startServing();
-  feed = new RouteFeed({ voters: [HOST_1] }, { mesh: proxy, acks: new AckState(), logger: silent });
-  feed.start();
+  startFeed(proxy);
   await Promise.resolve();
   expect(hosts()).toEqual([HOST_1, HOST_2]);
   await other.stop();

@@ -1,18 +1,14 @@
-// Route feed: from the mesh's changes to the table in force. A burst of changes is one new table.
+// Route feed: from certified records and the mesh's changes to the table in force. A burst of changes is one new table.
 
 import type { Logger } from "pino";
 import {
-  APP_PREFIX,
   type AppName,
-  decodeCommittedApp,
+  type CertifiedApps,
   type Entry,
   type EntryChange,
-  fail,
   type MemberName,
   type Mesh,
   type OwnerId,
-  ok,
-  type Result,
   VM_PREFIX,
   type VmName,
   type VmRouting,
@@ -26,12 +22,14 @@ import { monotonicUnixMs } from "./clock.ts";
 
 export interface RouteFeedDeps {
   readonly mesh: Mesh;
+  /** Started before us: a record is told in the same breath as the entry in which it came. */
+  readonly apps: Pick<CertifiedApps, "all" | "onApp">;
   readonly acks: AckState;
   readonly logger: Logger;
 }
 
 export class RouteFeed {
-  readonly #fold: RouteFold;
+  readonly #fold = new RouteFold();
   readonly #deps: RouteFeedDeps;
   readonly #listeners: ((table: RouteTable) => void)[] = [];
   readonly #waiters = new Set<() => void>();
@@ -45,8 +43,7 @@ export class RouteFeed {
   #unsubscribes: readonly (() => void)[] = [];
   #refused = 0;
 
-  constructor(options: { readonly voters: readonly MemberName[] }, deps: RouteFeedDeps) {
-    this.#fold = new RouteFold(options);
+  constructor(deps: RouteFeedDeps) {
     this.#deps = deps;
     this.#away = new AwayHosts(deps.mesh, (hosts) => this.#setAway(hosts));
   }
@@ -56,18 +53,20 @@ export class RouteFeed {
     return this.#table;
   }
 
-  /** Records and entries that could not be read, since the start. */
+  /** Entries of VMs that could not be read, since the start. */
   get refused(): number {
     return this.#refused;
   }
 
   start(): void {
-    const { mesh } = this.#deps;
+    const { mesh, apps } = this.#deps;
     this.#unsubscribes = [
+      apps.onApp((app) => this.#judge(this.#fold.takeCommitted(app))),
       mesh.onChange((change) => (change.path === "forgotten" ? this.#forget(change) : this.#take(change))),
       mesh.onSettled(() => this.#flushIfDue()),
       mesh.onMembers(() => this.#lookAtMembers()),
     ];
+    for (const app of apps.all()) this.#judge(this.#fold.takeCommitted(app));
     this.#lookAtMembers();
     this.flush();
   }
@@ -98,15 +97,6 @@ export class RouteFeed {
     signal.removeEventListener("abort", wake);
   }
 
-  /** A record as a voter answered it. In force after the next `flush`. */
-  takeCommitted(bytes: Uint8Array): Result<{ readonly app: AppName; readonly epoch: number }> {
-    const decoded = decodeCommittedApp(bytes);
-    if (!decoded.ok) return fail(decoded.error);
-    const { epoch, record } = decoded.value;
-    this.#judge(this.#fold.takeCommitted(decoded.value));
-    return ok({ app: record.app, epoch });
-  }
-
   /** Hosts of those VMs of `app` whose entries are not here as its record wants them. */
   hostsMissing(app: AppName): readonly MemberName[] {
     const lacking = new Set(this.#fold.lacking(app));
@@ -131,9 +121,8 @@ export class RouteFeed {
   }
 
   #take(entry: Entry): void {
-    if (!isRouting(entry.key)) return;
     const owner = this.#names.get(entry.owner);
-    if (owner !== undefined) this.#judge(this.#fold.take(entry, owner));
+    if (owner !== undefined) this.#judge(this.#fold.takeEntry(entry, owner));
   }
 
   /** Its name may be gone from the members before the first change that tells of it; or another owner has it by now. */
@@ -177,7 +166,7 @@ export class RouteFeed {
     if (this.#fold.setAway(hosts)) this.#flushSoon();
   }
 
-  /** An entry counts by its writer's name; of who got a name now, all is taken that was passed over. */
+  /** What is said of a VM counts by its writer's name; of who got a name now, all is taken that was passed over. */
   #nameOwners(): void {
     const { mesh } = this.#deps;
     const names = new Map(mesh.members().map(({ owner, name }) => [owner, name]));
@@ -187,11 +176,6 @@ export class RouteFeed {
     for (const [owner, name] of this.#names) if (!names.has(owner)) this.#formerNames.set(owner, name);
     for (const owner of names.keys()) this.#formerNames.delete(owner);
     this.#names = names;
-    for (const prefix of [APP_PREFIX, VM_PREFIX])
-      for (const entry of mesh.store.list(prefix)) this.#take(entry);
+    for (const entry of mesh.store.list(VM_PREFIX)) this.#take(entry);
   }
-}
-
-function isRouting(key: string): boolean {
-  return key.startsWith(APP_PREFIX) || key.startsWith(VM_PREFIX);
 }

@@ -75,10 +75,10 @@ test("it acknowledges nothing to a voter that has not admitted it", async () => 
   cluster.mark.wasSet = true;
   const asked = Promise.withResolvers<void>();
   const answered = Promise.withResolvers<void>();
-  cluster.host.handle(REGISTER_READ_SERVICE, async function* () {
+  cluster.host.handle(REGISTER_READ_SERVICE, async function* (request, from) {
     asked.resolve();
     await answered.promise;
-    yield* cluster.readRegister();
+    yield* cluster.answerRead(cluster.host, request, from);
   });
   const proxy = await cluster.proxyOn(cluster.hub.join({ name: "proxy-1", role: "proxy" }));
   await asked.promise;

@@ -1,26 +1,28 @@
-// A cluster for tests: one voter that is also the host of all VMs, on a mesh in memory, and VMs that are real HTTP servers.
+// A cluster for tests: a voter that is also the host of all VMs, and more voters where they are wanted, on a mesh in memory, and
+// VMs that are real HTTP servers.
 
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { type Logger, pino } from "pino";
+import { z } from "zod";
 import {
   ACK_TOPIC,
   type Ack,
   type AckMessage,
   type AppRecord,
   ackMessageShape,
-  appKey,
   appName,
   bundleHash,
+  compareVersions,
   type DesiredVm,
   decodeRecord,
-  encodeAppRecord,
-  encodeCommittedApp,
   encodeRecord,
   type MemberName,
   type Mesh,
   memberName,
+  type OwnerId,
   REGISTER_READ_SERVICE,
+  Registers,
   type Release,
   type Version,
   type VmEntry,
@@ -28,7 +30,9 @@ import {
   vmKey,
   vmName,
 } from "../../mesh/index.ts";
+import { versionShape } from "../../mesh/records/shapes.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import type { ServingMark } from "../io/serving-mark.ts";
 import { PROXY_TIMING, type ProxyOptions, type RunningProxy, startProxy } from "../proxy.ts";
 
@@ -173,25 +177,63 @@ class MemoryMark implements ServingMark {
   }
 }
 
+const readRequestShape = z.strictObject({
+  format: z.literal(1),
+  holds: z.strictObject({ key: z.string(), version: versionShape }).nullable(),
+  records: z.boolean(),
+});
+
+export interface TestClusterOptions {
+  /** In order of rank. Empty: nobody has named any yet. */
+  readonly voters?: readonly string[];
+}
+
 export class TestCluster {
   /** Of the one proxy. */
   readonly mark: MemoryMark = new MemoryMark();
   readonly hub: MemoryHub = new MemoryHub();
+  /** Has all VMs, and publishes all records, whoever the voters are. */
   readonly host: Mesh;
-  /** All that proxies told, oldest first. */
+  /** All that proxies told the host, oldest first. */
   readonly messages: AckMessage[] = [];
-  readonly #records = new Map<string, { readonly epoch: number; readonly bytes: Uint8Array }>();
+  readonly #hosts = new Map<string, Mesh>();
+  readonly #records = new Map<string, { readonly epoch: number; readonly record: AppRecord }>();
   readonly #listeners = new Set<() => void>();
   readonly #closes: (() => Promise<void>)[] = [];
-  registerReads = 0;
+  #voter: StandInVoter | undefined;
+  /** Answers with records that voters gave, and by whom. */
+  readonly registerReads: string[] = [];
   /** Seen at the time of the last read of the register. */
   registeredAtRead: readonly string[] = [];
 
-  constructor() {
-    this.host = this.hub.join({ name: "host-1", role: "host" });
+  constructor({ voters = [HOST_1] }: TestClusterOptions = {}) {
+    this.host = this.hostNamed(HOST_1);
     this.host.onTell(ACK_TOPIC, (bytes) => this.#heard(bytes));
-    this.host.handle(REGISTER_READ_SERVICE, () => this.readRegister());
-    this.host.announce();
+    if (voters.length > 0) this.nameVoters(voters);
+  }
+
+  /** That host, which joins if it is not there yet. */
+  hostNamed(name: string): Mesh {
+    const there = this.#hosts.get(name);
+    if (there !== undefined) return there;
+    const mesh = this.hub.join({ name, role: "host" });
+    mesh.handle(REGISTER_READ_SERVICE, (request, from) => this.answerRead(mesh, request, from));
+    mesh.announce();
+    this.#hosts.set(name, mesh);
+    return mesh;
+  }
+
+  /** As the root key does. What is committed from now on they sign. */
+  nameVoters(names: readonly string[], number = 1): StandInVoter {
+    const meshes = names.map((name) => this.hostNamed(name));
+    this.#voter = new StandInVoter(this.host, { number, meshes });
+    this.#voter.publishList();
+    return this.#voter;
+  }
+
+  get voter(): StandInVoter {
+    if (this.#voter === undefined) throw new Error("nobody has named voters yet");
+    return this.#voter;
   }
 
   async upstream(listener: RequestListener): Promise<Upstream> {
@@ -206,11 +248,8 @@ export class TestCluster {
 
   /** Commits and gossips; returns the epoch. */
   commit(options: RecordOptions): number {
-    const { app = "hello" } = options;
-    const epoch = (this.#records.get(app)?.epoch ?? 0) + 1;
-    const bytes = encodeCommittedApp(epoch, encodeAppRecord(appRecord(options)));
-    this.#records.set(app, { epoch, bytes });
-    this.host.write(appKey(appName(app)), bytes);
+    const epoch = this.commitUntold(options);
+    this.voter.publish(epoch, appRecord(options));
     return epoch;
   }
 
@@ -218,7 +257,7 @@ export class TestCluster {
   commitUntold(options: RecordOptions): number {
     const { app = "hello" } = options;
     const epoch = (this.#records.get(app)?.epoch ?? 0) + 1;
-    this.#records.set(app, { epoch, bytes: encodeCommittedApp(epoch, encodeAppRecord(appRecord(options))) });
+    this.#records.set(app, { epoch, record: appRecord(options) });
     return epoch;
   }
 
@@ -234,10 +273,11 @@ export class TestCluster {
     mesh: Mesh,
     options: Partial<ProxyOptions> = {},
     stop: AbortController = new AbortController(),
+    logger: Logger = silent,
   ): Promise<TestProxy> {
+    const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger });
     const proxy = await startProxy(
       {
-        voters: [HOST_1],
         http: { host: "127.0.0.1", port: 0 },
         admin: { host: "127.0.0.1", port: 0 },
         region: "default",
@@ -246,7 +286,15 @@ export class TestCluster {
         timing: PROXY_TIMING,
         ...options,
       },
-      { mesh, mark: this.mark, meshCounters: () => ({}), config: {}, recentLog: () => "", logger: silent },
+      {
+        mesh,
+        registers,
+        mark: this.mark,
+        meshCounters: () => ({}),
+        config: {},
+        recentLog: () => "",
+        logger,
+      },
       stop.signal,
     );
     let stopping: Promise<void> | undefined;
@@ -293,7 +341,7 @@ export class TestCluster {
 
   async close(): Promise<void> {
     for (const close of this.#closes) await close();
-    await this.host.stop();
+    for (const host of this.#hosts.values()) await host.stop();
   }
 
   #heard(bytes: Uint8Array): void {
@@ -303,15 +351,30 @@ export class TestCluster {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** As the voter answers who joins. */
-  async *readRegister(): AsyncGenerator<Uint8Array> {
-    this.registerReads += 1;
-    this.registeredAtRead = this.host.store.list("proxy/").map(({ key }) => key);
-    const apps = [...this.#records.values()].map(({ bytes }) => bytes);
-    const bytes = encodeRecord({ format: 1, apps });
-    // In small pieces, as a large register comes.
-    for (let offset = 0; offset < bytes.length; offset += 100) yield bytes.subarray(offset, offset + 100);
+  /** As the voter on `mesh` answers who joins. */
+  async *answerRead(mesh: Mesh, bytes: Uint8Array, from: OwnerId): AsyncGenerator<Uint8Array> {
+    const request = decodeRecord(readRequestShape, bytes);
+    if (!request.ok) throw new Error(request.error);
+    const { holds, records } = request.value;
+    const held = holds === null ? undefined : mesh.store.get(from, holds.key);
+    if (holds !== null && (held === undefined || compareVersions(held.version, holds.version) < 0)) {
+      throw new Error(`${mesh.self.name} does not hold ${holds.key}`);
+    }
+    if (!records) return;
+    this.registerReads.push(mesh.self.name);
+    this.registeredAtRead = mesh.store.list("proxy/").map(({ key }) => key);
+    yield* inPieces(encodeRecord({ format: 1, apps: this.certified() }));
   }
+
+  /** All records, as a majority has them. */
+  certified(): readonly Uint8Array[] {
+    return [...this.#records.values()].map(({ epoch, record }) => this.voter.certified(epoch, record));
+  }
+}
+
+/** Small ones, as a large register comes. */
+export function* inPieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset += 100) yield bytes.subarray(offset, offset + 100);
 }
 
 export interface TestProxy extends RunningProxy {

@@ -65,6 +65,9 @@ export interface Load {
 export interface Commands {
   /** Answered when it is connected to all of them; of `connects` a floor's writer connects to all, others only wait. */
   readonly meet: { readonly peers: readonly Peer[]; readonly writes: boolean };
+  /** The first host: as the API of the same name (`POST /v1/voters/plan`, `…/install`). */
+  readonly plan: { readonly hosts: readonly string[] };
+  readonly install: { readonly link: string };
   /** The first host: deploys an app of so many VMs through its API, by the command line. */
   readonly deploy: { readonly vms: number };
   /** Answered when a host runs, and a proxy routes to, so many VMs that are healthy. */
@@ -82,6 +85,8 @@ export interface Commands {
 
 export interface Answers {
   readonly meet: Record<never, never>;
+  readonly plan: { readonly list: string };
+  readonly install: Record<never, never>;
   readonly deploy: Record<never, never>;
   readonly vms: Record<never, never>;
   readonly run: { readonly writes: readonly Write[] };

@@ -1,7 +1,7 @@
 // System: one thing that is measured, ours or a floor: how its cluster is started. All else is alike for all (run-system.ts).
 
 import { availableParallelism } from "node:os";
-import { createClusterRoot } from "../../../mesh/index.ts";
+import { createClusterRoot, signVoterList } from "../../../mesh/index.ts";
 import type { Place, PlacedMember } from "./place.ts";
 import type { Peer, Program } from "./protocol.ts";
 
@@ -42,6 +42,7 @@ async function startOurs(size: ClusterSize, place: Place, folder: string): Promi
   const host = (index: number, seeds: readonly string[]): Promise<PlacedMember> =>
     place.start({ name: `host-${index + 1}`, program: "host", config: { cluster, seeds, index } });
   const first = await host(0, []);
+  await nameVoter(first, { cluster, keyFile: root.value.keyFile });
   const seeds = [first.contact];
   const proxy = (index: number): Promise<PlacedMember> =>
     place.start({ name: `proxy-${index + 1}`, program: "proxy", config: { cluster, seeds } });
@@ -51,6 +52,17 @@ async function startOurs(size: ClusterSize, place: Place, folder: string): Promi
   await meet(hosts, proxies);
   await deployVms(hosts, proxies);
   return { hosts, proxies };
+}
+
+/** The first host keeps the records. */
+async function nameVoter(
+  first: PlacedMember,
+  root: { readonly cluster: string; readonly keyFile: string },
+): Promise<void> {
+  const { list } = await first.ask("plan", { hosts: [first.name] });
+  const link = await signVoterList(root, new Uint8Array(Buffer.from(list, "base64")));
+  if (!link.ok) throw new Error(link.error);
+  await first.ask("install", { link: Buffer.from(link.value).toString("base64") });
 }
 
 async function deployVms(hosts: readonly PlacedMember[], proxies: readonly PlacedMember[]): Promise<void> {

@@ -1,7 +1,6 @@
 // Container cluster: agents and proxies of one cluster, each in a container of its own, as docker/compose.yaml has them.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClusterRoot } from "../../../mesh/index.ts";
 import type { AppView } from "../../../node/deploy/app-view.ts";
@@ -11,13 +10,16 @@ import { ContainerRun, MOUNTED_FOLDER } from "./run.ts";
 
 const MESH_PORT = 7946;
 const HTTP_PORT = 8080;
+const ROOT_FOLDER = "root";
+/** One of three may fail. */
+const VOTERS = 3;
 /** What a member logs once it serves; a proxy that was killed serves before it is current. */
 const READY = { agent: /"msg":"agent is ready"/, proxy: /"msg":"proxy serves"/ } as const;
 
 type Role = keyof typeof READY;
 
 export interface ClusterSize {
-  /** The first is the voter. */
+  /** The first three are the voters, or the only one. */
   readonly hosts: number;
   readonly proxies: number;
 }
@@ -77,15 +79,18 @@ export class ContainerCluster {
 
   async #startMembers({ hosts, proxies }: ClusterSize): Promise<void> {
     const names = { agent: numbered("host", hosts), proxy: numbered("proxy", proxies) };
+    const root = await createClusterRoot(join(this.run.folder, ROOT_FOLDER));
+    if (!root.ok) throw new Error(root.error);
+    // For the user in the container.
+    chmodSync(root.value.keyFile, 0o644);
     const shared = {
-      cluster: await newClusterId(),
+      cluster: root.value.id,
       state_dir: "/var/lib/grapevine",
       listen: `0.0.0.0:${MESH_PORT}`,
       seeds: names.agent.map((name) => `${name}:${MESH_PORT}`),
-      voters: names.agent.slice(0, 1),
     };
     const all = [
-      ...names.agent.map((name) => this.#startMember("agent", { name, ...shared })),
+      this.#startHosts(names.agent, shared),
       ...names.proxy.map((name) =>
         this.#startMember("proxy", { name, ...shared, http: `0.0.0.0:${HTTP_PORT}` }),
       ),
@@ -93,6 +98,14 @@ export class ContainerCluster {
     // All of them to their end: what is still starting could not be removed.
     for (const { status, reason } of (await Promise.allSettled(all)) as PromiseRejectedResult[])
       if (status === "rejected") throw reason;
+  }
+
+  async #startHosts(names: readonly string[], shared: Readonly<Record<string, unknown>>): Promise<void> {
+    await Promise.all(names.map((name) => this.#startMember("agent", { name, ...shared })));
+    const voters = names.slice(0, names.length < VOTERS ? 1 : VOTERS);
+    const keyFile = `${MOUNTED_FOLDER}/${ROOT_FOLDER}/root.key`;
+    const { code, stderr } = await this.grapevine(["voters", "init", ...voters, "--root-key", keyFile]);
+    if (code !== 0) throw new Error(`voters init: exit code ${code}: ${stderr}`);
   }
 
   /** All our values are strings or arrays of strings: JSON's notation of them is TOML's too. */
@@ -119,16 +132,4 @@ export class ContainerCluster {
 
 function numbered(prefix: string, count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}-${index + 1}`);
-}
-
-/** The root key goes as it came: nobody signs anything with it here. */
-async function newClusterId(): Promise<string> {
-  const folder = mkdtempSync(join(tmpdir(), "gv-root-"));
-  try {
-    const root = await createClusterRoot(folder);
-    if (!root.ok) throw new Error(root.error);
-    return root.value.id;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
 }

@@ -8,6 +8,8 @@ import { createClusterRoot, makeFolder } from "../../../mesh/index.ts";
 import { lockState, type StateLock, StateLockedError } from "../../state-lock.ts";
 import { ProcessDriver } from "../../vms/process-driver.ts";
 import { stopLeftoverVms } from "../../vms/vm-host.ts";
+import { ApiClient } from "../api-client.ts";
+import { nameFirstVoters } from "../name-voters.ts";
 import { DEV_MEMBERS_MAX, type PortBlock, takePortBlock } from "./port-block.ts";
 import { devClusterFile, devClusterFolder } from "./running-clusters.ts";
 import { SupervisedMember } from "./supervised-member.ts";
@@ -15,9 +17,11 @@ import { SupervisedMember } from "./supervised-member.ts";
 /** Longer than an agent takes to stop VMs with a usual `stop.timeout`. */
 const OLD_AGENT_TIMEOUT_MS = 20_000;
 const OLD_AGENT_LOOK_MS = 50;
+/** One of three may fail. */
+const DEV_VOTERS = 3;
 
 export interface DevOptions {
-  /** 1 to `DEV_MEMBERS_MAX`. The first is the voter. */
+  /** 1 to `DEV_MEMBERS_MAX`. The first three are the voters; of two the first is. */
   readonly hosts: number;
   /** 0 to `DEV_MEMBERS_MAX`. */
   readonly proxies: number;
@@ -62,6 +66,7 @@ export class DevCluster {
   readonly #agents: Member<DevAgent>[] = [];
   readonly #proxies: Member<DevProxy>[] = [];
   #stopped: Promise<void> | null = null;
+  readonly #naming = new AbortController();
 
   /**
    * Resolves when every member is ready. Rejects, with nothing left running, when one could not start or `signal`
@@ -143,6 +148,7 @@ export class DevCluster {
   }
 
   async #stop(): Promise<void> {
+    this.#naming.abort();
     // First: a command that looks for a cluster must not find one that is going.
     if (this.#isFindable) rmSync(devClusterFile(process.pid), { force: true });
     await Promise.all(this.#proxies.map((proxy) => proxy.process.stop()));
@@ -158,7 +164,6 @@ export class DevCluster {
     const shared = {
       cluster: await this.#clusterId(),
       seeds: [`127.0.0.1:${this.#ports.host(0).mesh}`],
-      voters: ["host-1"],
       log_level: options.logLevel ?? "info",
     };
     for (let index = 0; index < options.hosts; index++) {
@@ -167,8 +172,25 @@ export class DevCluster {
       this.#agents.push(this.#startAgent(index, shared));
     }
     for (let index = 0; index < options.proxies; index++) this.#proxies.push(this.#startProxy(index, shared));
+    await Promise.all(this.#agents.map((agent) => agent.process.ready()));
+    await this.#nameVoters();
     await Promise.all([...this.#agents, ...this.#proxies].map((member) => member.process.ready()));
     this.#publish();
+  }
+
+  /** The first three hosts, or the only one: two would do no better. Of a cluster that has voters they stay. */
+  async #nameVoters(): Promise<void> {
+    const hosts = this.#agents.map(({ process }) => process.name);
+    const voters = hosts.slice(0, hosts.length < DEV_VOTERS ? 1 : DEV_VOTERS);
+    const [first] = this.#agents;
+    if (first === undefined || this.#stopped !== null) return;
+    const client = new ApiClient([{ address: first.view().api, name: first.process.name, isVerified: true }]);
+    const { signal } = this.#naming;
+    try {
+      await nameFirstVoters(client, { hosts: voters, rootKeyFile: join(this.stateDir, "root.key") }, signal);
+    } finally {
+      await client.close();
+    }
   }
 
   /** After a kill of an earlier `dev` its agents still stop their VMs: two at one state would fight over them. */

@@ -16,10 +16,16 @@ Exit codes:
 
 export type SetExitCode = (code: number) => void;
 
-/** A command under `parent` that asks an agent. */
-export function asking(parent: Command, usage: string, description: string, examples: string): Command {
+/** A command under `parent` that asks an agent. `isDefault`: also run when the parent is given without one. */
+export function asking(
+  parent: Command,
+  usage: string,
+  description: string,
+  examples: string,
+  options: { readonly isDefault?: boolean } = {},
+): Command {
   return parent
-    .command(usage)
+    .command(usage, options)
     .description(description)
     .option("--api <URL-or-socket>", API_HELP)
     .option("--json", JSON_HELP)

@@ -14,13 +14,14 @@ import { viewOf } from "./view.ts";
 
 /**
  * - `committed`: what the register has: after a swap of ours, a conflict, a read, or someone else's commit.
- *   It ends our swap under way, whatever became of it.
+ *   It ends our swap under way, whatever became of it. `isInCharge`: as `charge` says of it.
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
+ * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
  * - `tick`: the time that `schedule` asked for has come.
  */
 export type RolloutInput =
-  | { readonly kind: "committed"; readonly committed: CommittedApp }
+  | { readonly kind: "committed"; readonly committed: CommittedApp; readonly isInCharge?: boolean }
   | {
       readonly kind: "vm";
       readonly host: MemberName;
@@ -30,6 +31,7 @@ export type RolloutInput =
   | { readonly kind: "ack"; readonly proxy: MemberName; readonly ack: Ack }
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
+  | { readonly kind: "charge"; readonly isInCharge: boolean }
   | { readonly kind: "tick" };
 
 /**
@@ -75,6 +77,7 @@ export class Rollout {
   #committed: CommittedApp | null = null;
   /** The epoch that our swap under way expects; null: none is. */
   #swapping: number | null = null;
+  #isInCharge = true;
   #clock = new StepClock();
   #scheduledMs: number | null = null;
   /** What the rollout waits for, by the last decision. */
@@ -93,6 +96,10 @@ export class Rollout {
     }
     this.#evaluate(nowMs, effects);
     return effects;
+  }
+
+  get isInCharge(): boolean {
+    return this.#isInCharge;
   }
 
   get committed(): CommittedApp | null {
@@ -130,7 +137,9 @@ export class Rollout {
   #learn(input: Exclude<RolloutInput, { kind: "tick" }>, nowMs: number, effects: RolloutEffect[]): boolean {
     switch (input.kind) {
       case "committed":
-        return this.#learnCommitted(input.committed, nowMs, effects);
+        if (!this.#learnCommitted(input.committed, nowMs, effects)) return false;
+        this.#isInCharge = input.isInCharge ?? this.#isInCharge;
+        return true;
       case "vm":
         return this.#learnVm(input);
       case "ack": {
@@ -146,6 +155,12 @@ export class Rollout {
         this.#facts.hosts.clear();
         for (const fact of input.hosts) this.#facts.hosts.set(fact.host, fact);
         return true;
+      case "charge": {
+        const { isInCharge } = input;
+        const isNews = isInCharge !== this.#isInCharge;
+        this.#isInCharge = isInCharge;
+        return isNews;
+      }
     }
   }
 
@@ -234,6 +249,7 @@ export class Rollout {
     { epoch }: CommittedApp,
     effects: RolloutEffect[],
   ): void {
+    if (!this.#isInCharge) return;
     this.#swapping = epoch;
     effects.push({ kind: "swap", expectedEpoch: epoch, next, why });
   }

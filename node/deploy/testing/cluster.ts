@@ -3,8 +3,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { appName, type Mesh, publishCommits, SingleVoterRegister } from "../../../mesh/index.ts";
+import { pino } from "pino";
+import { appName, HostRegisters, type Mesh, type Register, Registers } from "../../../mesh/index.ts";
 import { MemoryHub } from "../../../mesh/sim/memory-mesh.ts";
+import { nameStandInVoters, STAND_IN_CLUSTER } from "../../../mesh/sim/stand-in-voter.ts";
 import type { AppView } from "../app-view.ts";
 import { Coordinator } from "../coordinator.ts";
 import { FakeHost } from "./fake-host.ts";
@@ -15,20 +17,35 @@ export class Cluster {
   readonly voter: Mesh;
   readonly hosts: readonly FakeHost[];
   readonly proxies: readonly FakeProxy[];
-  readonly register: SingleVoterRegister;
   readonly logged: { readonly fields: unknown; readonly message: string }[] = [];
-  coordinator: Coordinator;
+  readonly #registers: Registers;
   readonly #folder = mkdtempSync(join(tmpdir(), "coordinator-"));
+  #host: HostRegisters | undefined;
+  #coordinator: Coordinator | undefined;
 
   constructor() {
     this.voter = this.hub.join({ name: "host-1", role: "host" });
     const others = ["host-2", "host-3"].map((name) => this.hub.join({ name, role: "host" }));
-    const path = join(this.#folder, "register.sqlite");
-    this.register = new SingleVoterRegister({ path }, { onCommit: publishCommits(this.voter) });
+    const logger = pino({ level: "silent" });
+    this.#registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh: this.voter, logger });
     this.hosts = [this.voter, ...others].map((mesh) => new FakeHost(mesh));
     const meshes = ["proxy-1", "proxy-2"].map((name) => this.hub.join({ name, role: "proxy" }));
     this.proxies = meshes.map((mesh) => new FakeProxy(mesh, this.voter.self.owner));
-    this.coordinator = this.newCoordinator();
+  }
+
+  get register(): Register {
+    const register = this.#host?.register;
+    if (register == null) throw new Error("the cluster was not started");
+    return register;
+  }
+
+  get coordinator(): Coordinator {
+    if (this.#coordinator === undefined) throw new Error("the cluster was not started");
+    return this.#coordinator;
+  }
+
+  set coordinator(coordinator: Coordinator) {
+    this.#coordinator = coordinator;
   }
 
   newCoordinator(): Coordinator {
@@ -36,6 +53,7 @@ export class Cluster {
     return new Coordinator({
       mesh: this.voter,
       register: this.register,
+      voters: this.#registers.directory,
       logger: { info: log, warn: log, error: log } as never,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
@@ -47,15 +65,20 @@ export class Cluster {
   }
 
   async start(): Promise<void> {
+    this.#host = await HostRegisters.open(this.#registers, { stateDir: this.#folder });
+    this.#registers.start();
+    this.#host.start();
     for (const mesh of this.#meshes) mesh.announce();
     await settled();
-    await this.coordinator.start();
+    await nameStandInVoters(this.#host, [this.voter.self.name]);
+    this.coordinator = this.newCoordinator();
+    this.coordinator.start();
   }
 
   async stop(): Promise<void> {
     await this.coordinator.stop();
+    await this.#host?.stop();
     await Promise.all(this.#meshes.map((mesh) => mesh.stop()));
-    this.register.stop();
     rmSync(this.#folder, { recursive: true });
   }
 

@@ -10,9 +10,6 @@ import {
 } from "../../../../mesh/index.ts";
 import type { MemberSetting } from "../protocol.ts";
 
-/** The first host keeps the records. */
-const VOTER = memberName("host-1");
-
 export function memberConfigOf({
   name,
   address,
@@ -26,7 +23,6 @@ export function memberConfigOf({
     listen: `${address}:0`,
     advertise: [],
     seeds: config.seeds ?? [],
-    voters: [VOTER],
     region: "default",
     labels: {},
     logLevel: "warn",

@@ -49,6 +49,11 @@ async function startHost(setting: MemberSetting, clock: MemberClock): Promise<Me
         await untilConnected(mesh, peers.length);
         return {};
       },
+      plan: async (hosts) => (await post(`${api}/v1/voters/plan`, hosts)) as { readonly list: string },
+      install: async (link) => {
+        await post(`${api}/v1/voters/install`, link);
+        return {};
+      },
       deploy: async ({ vms: count }) => {
         const folder = join(setting.folder, "app");
         mkdirSync(folder);
@@ -74,6 +79,12 @@ async function startHost(setting: MemberSetting, clock: MemberClock): Promise<Me
     },
     stop: () => agent.stop({ withVms: true }),
   };
+}
+
+async function post(url: string, json: object): Promise<unknown> {
+  const answer = await fetch(url, { method: "POST", body: JSON.stringify(json) });
+  if (answer.ok) return answer.json();
+  throw new Error(`${url}: ${await answer.text()}`);
 }
 
 function configOf({ name, address, folder, config }: MemberSetting): AgentConfig {

@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { pino } from "pino";
-import { startMesh, toMultiaddr } from "../../../../mesh/index.ts";
+import { Registers, startMesh, toMultiaddr } from "../../../../mesh/index.ts";
 import type { RouteTable } from "../../../../proxy-agent/core/route-table.ts";
 import { openServingMark } from "../../../../proxy-agent/io/serving-mark.ts";
 import { PROXY_TIMING, startProxy } from "../../../../proxy-agent/proxy.ts";
@@ -45,6 +45,7 @@ async function startMember(setting: MemberSetting, clock: MemberClock): Promise<
     { ...config, http, admin, responseHeaders: true, timing: PROXY_TIMING },
     {
       mesh,
+      registers: new Registers({ cluster }, { mesh, logger }),
       mark: openServingMark(stateDir, logger),
       meshCounters: () => mesh.metrics(),
       config: {},

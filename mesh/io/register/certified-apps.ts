@@ -1,0 +1,175 @@
+// CertifiedApps: the desired records in force here, as far as this member knows. A record counts if a majority of the voters
+// signed it, whoever's entry it came in; of an app the highest epoch counts. What cannot be checked yet waits for its voter list.
+
+import { type AppName, compareText, type OwnerId } from "../../core/ids.ts";
+import { compareVersions, type Version } from "../../core/version.ts";
+import type { Entry } from "../../mesh.ts";
+import { APP_PREFIX, appKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
+import { type CertificateFault, checkCertificate } from "../../register/certificate.ts";
+import type { CommittedValue } from "../../register/proposer-face.ts";
+import { decodeCommitted } from "../../register/register-codec.ts";
+import { isSameValue } from "../../register/value.ts";
+import { fail, ok, type Result } from "../../result.ts";
+import type { RegisterContext } from "./register-context.ts";
+import type { VoterDirectory } from "./voter-directory.ts";
+
+/** Why an `app/*` entry was not taken. `stale`: a newer one is held. */
+export type RefusedRecord = CertificateFault | "stale" | "unreadable" | "misnamed";
+
+export interface CertifiedApp extends CommittedApp {
+  readonly committed: CommittedValue;
+}
+
+export interface CertifiedAppsDeps extends RegisterContext {
+  readonly directory: VoterDirectory;
+}
+
+export class CertifiedApps {
+  readonly #deps: CertifiedAppsDeps;
+  readonly #apps = new Map<AppName, CertifiedApp>();
+  readonly #listeners = new Set<(app: CertifiedApp) => void>();
+  /** By owner and key: what was judged once is not judged again. Bounded by the mesh's store. */
+  readonly #judged = new Map<string, Version>();
+  /** Certified, but not by a release whose records we can read: what they want is not known, which is not that they want nothing. */
+  readonly #unreadable = new Set<string>();
+
+  constructor(deps: CertifiedAppsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Takes what the store has, and what comes. Returns the way to end that. */
+  start(): () => void {
+    const { mesh, directory } = this.#deps;
+    const ends = [
+      mesh.onChange((change) => this.#takeEntry(change)),
+      // Those of a list that was not known, or not the newest.
+      directory.onAdopted(() => this.#takeAll()),
+    ];
+    this.#takeAll();
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Told of each record that came into force, in the breath in which it did. */
+  onApp(listener: (app: CertifiedApp) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  get(app: AppName): CertifiedApp | undefined {
+    return this.#apps.get(app);
+  }
+
+  /** By name, deleted ones included. */
+  all(): readonly CertifiedApp[] {
+    return [...this.#apps.values()].sort((left, right) => compareText(left.record.app, right.record.app));
+  }
+
+  /** Keys of records that we cannot read. */
+  get unreadable(): ReadonlySet<string> {
+    return this.#unreadable;
+  }
+
+  /** It has a record, but none that we can read. */
+  isUnknown(app: AppName): boolean {
+    return this.#unreadable.has(appKey(app)) && !this.#apps.has(app);
+  }
+
+  /** A record as it came, from whomever. Ok: it is in force, or a newer one is. */
+  take(key: string, encoded: Uint8Array): Result<CertifiedApp, RefusedRecord> {
+    const decoded = decodeCommitted(encoded);
+    return decoded.ok ? this.#judge(key, decoded.value) : this.#refused("unreadable");
+  }
+
+  /** The same; what `peer` holds may be of a voter list that is not known here yet, but there. Rejects only on abort. */
+  async takeFrom(
+    peer: OwnerId,
+    { key, value }: { readonly key: string; readonly value: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<Result<CertifiedApp, RefusedRecord>> {
+    const taken = this.take(key, value);
+    if (taken.ok || taken.error !== "unknown-list") return taken;
+    await this.#deps.directory.fetched(peer, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    return this.take(key, value);
+  }
+
+  /** Whether a majority of the voters of now signed it, however old it is. Changes nothing. */
+  isCertified(key: string, encoded: Uint8Array): boolean {
+    const decoded = decodeCommitted(encoded);
+    return decoded.ok && this.#faultOf(key, decoded.value) === null;
+  }
+
+  /** The same, of who hands on what it holds: the record says whose it is. */
+  takeUnnamed(encoded: Uint8Array): void {
+    const decoded = decodeCommitted(encoded);
+    const record = decoded.ok ? decodeAppRecord(decoded.value.value.record) : decoded;
+    if (record.ok) this.take(appKey(record.value.app), encoded);
+    else this.#refused("unreadable");
+  }
+
+  #takeAll(): void {
+    for (const entry of this.#deps.mesh.store.list(APP_PREFIX)) this.#takeEntry(entry);
+  }
+
+  #takeEntry({ owner, key, value, version }: Entry): void {
+    if (!key.startsWith(APP_PREFIX) || value === null) return;
+    const slot = `${owner} ${key}`;
+    const judged = this.#judged.get(slot);
+    if (judged !== undefined && compareVersions(judged, version) === 0) return;
+    const taken = this.take(key, value);
+    if (!taken.ok && taken.error === "unknown-list") this.#deps.directory.fetch(owner);
+    else this.#judged.set(slot, version);
+  }
+
+  #judge(key: string, committed: CommittedValue): Result<CertifiedApp, RefusedRecord> {
+    const held = this.#apps.get(key.slice(APP_PREFIX.length) as AppName);
+    if (held !== undefined && !isNewer(committed, held.committed)) {
+      return isSameValue(committed.value, held.committed.value) ? ok(held) : this.#refused("stale");
+    }
+    const fault = this.#faultOf(key, committed);
+    if (fault !== null) return this.#refused(fault);
+    const record = decodeAppRecord(committed.value.record);
+    if (!record.ok) this.#cannotRead(key, record.error);
+    if (!record.ok || appKey(record.value.app) !== key) {
+      return this.#refused(record.ok ? "misnamed" : "unreadable");
+    }
+    const { epoch } = committed.value;
+    const taken = { epoch, record: record.value, committed };
+    this.#apps.set(record.value.app, taken);
+    this.#unreadable.delete(key);
+    // The same epoch under a newer voter list changes nothing but its proof.
+    if (held?.epoch !== epoch) for (const listener of this.#listeners) listener(taken);
+    return ok(taken);
+  }
+
+  #faultOf(register: string, committed: CommittedValue): CertificateFault | null {
+    const { cluster, mesh, directory } = this.#deps;
+    const { list: newest } = directory;
+    const list = directory.listOf(committed.certificate.list);
+    if (newest === undefined || committed.certificate.list > newest.number) return "unknown-list";
+    // Once a list is settled all that counts was committed under it: whom it left out has no say any more.
+    const oldest = newest.number - Number(!newest.isSettled);
+    if (list === undefined || list.number < oldest) return "former-list";
+    const checked = checkCertificate({ cluster, register, ...committed }, list, mesh.crypto);
+    return checked.ok ? null : checked.error;
+  }
+
+  #cannotRead(key: string, reason: string): void {
+    if (this.#unreadable.has(key)) return;
+    this.#unreadable.add(key);
+    this.#deps.logger.error({ key, reason }, "record cannot be read: what it wants is left as it is");
+  }
+
+  #refused(why: RefusedRecord): Result<never, RefusedRecord> {
+    this.#deps.count(`refused-record-${why}`);
+    return fail(why);
+  }
+}
+
+/** By epoch; of one epoch by the voter list under which it was committed last. */
+export function isNewer(left: CommittedValue, right: CommittedValue): boolean {
+  if (left.value.epoch !== right.value.epoch) return left.value.epoch > right.value.epoch;
+  return left.certificate.list > right.certificate.list;
+}

@@ -1,0 +1,272 @@
+// Fake agent: the ports of the API for tests: deploys that are told what to answer, bundles in memory, a folder of logs.
+
+import { createHash } from "node:crypto";
+import { pino } from "pino";
+import {
+  type AppName,
+  type AppSpec,
+  appName,
+  type BundleHash,
+  bundleHash,
+  encodeRecord,
+  fail,
+  type HostEntry,
+  hostKey,
+  type MemberName,
+  type Mesh,
+  memberName,
+  ok,
+  Registers,
+  type VmEntry,
+  type VmName,
+  vmKey,
+  vmName,
+} from "../../../mesh/index.ts";
+import { STAND_IN_CLUSTER, StandInVoter } from "../../../mesh/sim/stand-in-voter.ts";
+import { CustomEntries } from "../../custom-entries.ts";
+import type { CustomFile } from "../../custom-file.ts";
+import type { AppView, RolloutView } from "../../deploy/app-view.ts";
+import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
+import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
+import type { BundlePut } from "../../releases/bundle-store.ts";
+import type { ApiBundles, ApiDeps } from "../ports.ts";
+
+const silent = pino({ level: "silent" });
+const HELLO: AppName = appName("hello");
+const FAKE_BUNDLE_BYTES_MAX = 100_000;
+
+export function fakeView(changes: Partial<AppView> = {}): AppView {
+  return {
+    app: HELLO,
+    epoch: 1,
+    deleted: false,
+    release: "v1",
+    weights: { v1: 100 },
+    hostnames: ["hello.localhost"],
+    rollout: null,
+    vms: [],
+    proxies: [],
+    leftovers: [],
+    ...changes,
+  };
+}
+
+export function fakeRollout(changes: Partial<RolloutView> = {}): RolloutView {
+  return {
+    id: "hello-v2",
+    kind: "deploy",
+    from: 1,
+    to: 2,
+    state: "running",
+    direction: "forward",
+    driver: memberName("host-1"),
+    step: null,
+    history: [],
+    reason: null,
+    startedAtMs: 1_000,
+    endedAtMs: null,
+    ...changes,
+  };
+}
+
+/** Answers each submission with `answer`, and shows to watchers what `show` is given. */
+export class FakeDeploys implements Deploys {
+  readonly submitted: AppSpec[] = [];
+  readonly #shown = new Map<AppName, AppView>();
+  readonly #watchers = new Set<() => void>();
+  readonly #onWatch: (() => void)[] = [];
+  answer: SubmitResult = { code: "accepted", app: HELLO, rollout: "hello-v2", release: 2, joined: false };
+
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  /** Resolves when someone watches. */
+  async whenWatched(): Promise<void> {
+    if (this.#watchers.size === 0) await new Promise<void>((resolve) => this.#onWatch.push(resolve));
+  }
+
+  show(view: AppView): void {
+    this.#shown.set(view.app, view);
+    for (const wake of this.#watchers) wake();
+  }
+
+  async submit(spec: AppSpec): Promise<SubmitResult> {
+    this.submitted.push(spec);
+    return this.answer;
+  }
+
+  async stopVm(_vm: VmName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  async destroy(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  views(): readonly AppView[] {
+    return [...this.#shown.values()].filter((view) => !view.deleted);
+  }
+
+  view(app: AppName): AppView | null {
+    return this.#shown.get(app) ?? null;
+  }
+
+  async *watch(app: AppName, signal: AbortSignal): AsyncGenerator<AppView> {
+    let changed = Promise.withResolvers<void>();
+    const wake = () => changed.resolve();
+    this.#watchers.add(wake);
+    for (const tell of this.#onWatch.splice(0)) tell();
+    signal.addEventListener("abort", wake);
+    try {
+      while (!signal.aborted) {
+        changed = Promise.withResolvers();
+        const view = this.view(app);
+        if (view !== null) yield view;
+        await changed.promise;
+      }
+    } finally {
+      this.#watchers.delete(wake);
+    }
+  }
+}
+
+class FakeBundles implements ApiBundles {
+  readonly held: Map<BundleHash, Uint8Array> = new Map();
+
+  async touch(hash: BundleHash): Promise<boolean> {
+    return this.held.has(hash);
+  }
+
+  async put(hash: BundleHash, chunks: AsyncIterable<Uint8Array>): Promise<BundlePut> {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of chunks) {
+      bytes += chunk.byteLength;
+      if (bytes > FAKE_BUNDLE_BYTES_MAX) return { code: "too-large", message: "at most 100000 bytes" };
+      parts.push(chunk);
+    }
+    const content = Uint8Array.from(Buffer.concat(parts));
+    if (hashOf(content) !== hash) return { code: "mismatch", message: "its bytes have another hash" };
+    this.held.set(hash, content);
+    return { code: "stored" };
+  }
+}
+
+export function hashOf(content: Uint8Array): BundleHash {
+  return bundleHash(createHash("sha256").update(content).digest("hex"));
+}
+
+/** In memory; fails while `failure` is set. */
+export class FakeCustomFile implements CustomFile {
+  content: Uint8Array | undefined;
+  failure: Error | null = null;
+  writes = 0;
+
+  async read(): Promise<Uint8Array | undefined> {
+    return this.content;
+  }
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.failure !== null) throw this.failure;
+    this.writes += 1;
+    this.content = bytes;
+  }
+  async setAside(): Promise<string> {
+    this.content = undefined;
+    return "aside";
+  }
+}
+
+export interface FakeAgent {
+  readonly deps: ApiDeps;
+  /** The real thing; to be stopped by whoever queried. */
+  readonly queries: QueryEngine;
+  readonly bundles: FakeBundles;
+  /** Output files by VM. */
+  readonly logFiles: Map<VmName, string>;
+}
+
+/** The ports of an agent that joined as `mesh`; it drives if it has `deploys`: then it is the voter. */
+export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
+  const bundles = new FakeBundles();
+  const logFiles = new Map<VmName, string>();
+  const self = fakeHostEntry(mesh.self.name, deploys !== null);
+  mesh.write(hostKey(mesh.self.name), encodeRecord(self));
+  if (deploys !== null) new StandInVoter(mesh).publishList();
+  const log = { info: () => undefined, error: () => undefined };
+  const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: silent });
+  registers.start();
+  const apps = () => registers.apps.all();
+  const queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, { mesh, apps, log });
+  const deps: ApiDeps = {
+    mesh,
+    self,
+    queries,
+    registers,
+    voting: NO_VOTING,
+    deploys: () => deploys,
+    bundles,
+    fetchBundle: async (hash) => (bundles.held.has(hash) ? ok(null) : fail(`no member has ${hash}`)),
+    vms: { logFile: (vm) => logFiles.get(vm) ?? null },
+    metrics: () => "grapevine_test_total 1",
+    config: { name: mesh.self.name },
+    recentLog: () => '{"msg":"agent is ready"}\n',
+    entries: new CustomEntries({ mesh, file: new FakeCustomFile(), logger: log, nowMs: () => 0 }),
+    log,
+  };
+  return { deps, queries, bundles, logFiles };
+}
+
+/** Nobody asks these agents for a seat. */
+const NO_VOTING: ApiDeps["voting"] = {
+  register: null,
+  seatsOf: async () => fail("a fake agent has no seat"),
+  planList: async () => fail("a fake agent plans nothing"),
+  install: async () => fail("a fake agent installs nothing"),
+  changeVoters: async () => fail("a fake agent is no voter"),
+  restore: async () => fail("a fake agent is no voter"),
+  collect: async () => ({ asked: [], silent: [] }),
+};
+
+function fakeHostEntry(host: MemberName, voter: boolean): HostEntry {
+  const api = `http://127.0.0.1/${host}`;
+  return { format: 1, host, region: "default", labels: {}, api, pid: process.pid, voter };
+}
+
+export function fakeVmEntry(name: string, host: MemberName): VmEntry {
+  return {
+    format: 1,
+    vm: vmName(name),
+    app: HELLO,
+    release: 1,
+    host,
+    state: "running",
+    health: "healthy",
+    address: { host: "127.0.0.1", port: 20_000 },
+    exit: null,
+    reason: null,
+    lastLines: [],
+    restarts: 0,
+    startedAtMs: 1,
+    healthyAtMs: 2,
+  };
+}
+
+export function writeVm(mesh: Mesh, entry: VmEntry): void {
+  mesh.write(vmKey(entry.vm), encodeRecord(entry));
+}
+
+export function fakeSpec(bundle: Uint8Array, changes: Partial<AppSpec> = {}): AppSpec {
+  return {
+    name: "hello",
+    hostnames: ["hello.localhost"],
+    count: 1,
+    command: ["node", "server.js"],
+    env: { GREETING: "hi" },
+    checks: [],
+    stop: { signal: "SIGTERM", timeoutMs: 10_000 },
+    deploy: { strategy: "rolling", drainTimeoutMs: 30_000, waitTimeoutMs: 300_000 },
+    bundle: { hash: hashOf(bundle), bytes: bundle.byteLength },
+    ...changes,
+  };
+}

@@ -1,0 +1,159 @@
+// Submissions: from a request to the first commit of its rollout, or the reason why there is none. What stands is read at a
+// majority first, and the names that the record uses are claimed before it is swapped.
+
+import {
+  type AppName,
+  type AppRecord,
+  type AppSpec,
+  appName,
+  type Claim,
+  type ClaimedName,
+  type CommittedApp,
+  hostnameClaim,
+  isName,
+  messageOf,
+  NoMajorityError,
+  type Register,
+  type VmName,
+} from "../../mesh/index.ts";
+import type { CommitContext } from "./core/commits.ts";
+import { type Submission, submitDeploy, submitDestroy, submitStop } from "./core/submit.ts";
+import type { SubmitResult } from "./deploys.ts";
+import { specHash } from "./spec-hash.ts";
+
+/** Swaps of one submission that may lose against our own machine before it is given up. */
+const SUBMIT_TRIES_MAX = 10;
+
+export interface SubmissionsDeps {
+  readonly register: Register;
+  /** A commit that was made or found. */
+  readonly learn: (committed: CommittedApp | null) => void;
+  /** What is known of this app, and of the cluster, now. */
+  readonly context: (app: AppName) => CommitContext;
+  /** Aborts when nothing is submitted any more. */
+  readonly signal: AbortSignal;
+}
+
+export class Submissions {
+  readonly #deps: SubmissionsDeps;
+  /** One after the other: each places its VMs knowing of those before. */
+  #submitting: Promise<unknown> = Promise.resolve();
+
+  constructor(deps: SubmissionsDeps) {
+    this.#deps = deps;
+  }
+
+  async submit(spec: AppSpec): Promise<SubmitResult> {
+    if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
+    const app = appName(spec.name);
+    const hash = specHash(spec);
+    return this.#submitted(app, (apps, context) =>
+      submitDeploy({ app, spec, specHash: hash, apps }, context),
+    );
+  }
+
+  async stopVm(vm: VmName): Promise<SubmitResult> {
+    const apps = this.#deps.register.known();
+    const owner = apps.find(({ record }) => record.vms.some((candidate) => candidate.vm === vm));
+    if (owner === undefined) return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
+    const { app } = owner.record;
+    return this.#submitted(app, (all, context) => submitStop(find(all, app), vm, context));
+  }
+
+  destroy(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
+  }
+
+  #submitted(
+    app: AppName,
+    submission: (apps: readonly CommittedApp[], context: CommitContext) => Submission,
+  ): Promise<SubmitResult> {
+    const result = this.#submitting.then(() => this.#trySubmit(app, submission));
+    this.#submitting = result.catch(() => undefined);
+    return result;
+  }
+
+  async #trySubmit(
+    app: AppName,
+    submission: (apps: readonly CommittedApp[], context: CommitContext) => Submission,
+  ): Promise<SubmitResult> {
+    const { register, learn, context, signal } = this.#deps;
+    for (let tries = 0; tries < SUBMIT_TRIES_MAX && !signal.aborted; tries += 1) {
+      const lack = await this.#readAnew(app);
+      if (lack !== null) return lack;
+      const apps = register.known();
+      const submitted = submission(apps, context(app));
+      if (submitted.code !== "begin") return answerTo(app, submitted);
+      const epoch = find(apps, app)?.epoch ?? 0;
+      const refused = await this.#claimNames({ app, epoch: epoch + 1 }, submitted.record);
+      if (refused !== null) return refused;
+      const result = await register.swap(app, epoch, submitted.record);
+      if (result.code === "committed") {
+        learn(result.committed);
+        return { ...accepted(app, submitted.rollout), joined: false };
+      }
+      if (result.code === "unavailable") return unavailable(new NoMajorityError(result.missing));
+    }
+    return { code: "unavailable", message: `the record of ${app} could not be changed: try again` };
+  }
+
+  /** What stands is known here from then on. Else why it cannot be read, as an answer. */
+  async #readAnew(app: AppName): Promise<SubmitResult | null> {
+    try {
+      this.#deps.learn(await this.#deps.register.read(app));
+      return null;
+    } catch (error) {
+      return unavailable(error);
+    }
+  }
+
+  /** Null: they are the app's. */
+  async #claimNames(claim: Claim, { hostnames }: AppRecord): Promise<SubmitResult | null> {
+    const claimed = await this.#deps.register.claimNames(claim, hostnames.map(hostnameClaim));
+    switch (claimed.code) {
+      case "claimed":
+        return null;
+      case "taken":
+        return { code: "invalid", message: describeTaken(claimed.name, claimed.by) };
+      case "full":
+        return {
+          code: "invalid",
+          message: "there is no room for more hostnames: destroy apps that nobody needs",
+        };
+      case "unavailable":
+        return { code: "unavailable", message: claimed.reason };
+    }
+  }
+}
+
+function unavailable(error: unknown): SubmitResult {
+  return { code: "unavailable", message: messageOf(error) };
+}
+
+function describeTaken(name: ClaimedName, by: AppName): string {
+  return `${name.replace("/", " ")} belongs to app ${by}: choose another, or destroy ${by} first`;
+}
+
+function find(apps: readonly CommittedApp[], app: AppName): CommittedApp | null {
+  return apps.find(({ record }) => record.app === app) ?? null;
+}
+
+function accepted(
+  app: AppName,
+  { id, to }: { readonly id: string; readonly to: number | null },
+): {
+  readonly code: "accepted";
+  readonly app: AppName;
+  readonly rollout: string;
+  readonly release: number | null;
+} {
+  return { code: "accepted", app, rollout: id, release: to };
+}
+
+function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" }>): SubmitResult {
+  if (submission.code === "invalid") return submission;
+  const { rollout } = submission;
+  if (submission.code === "joined") return { ...accepted(app, rollout), joined: true };
+  const message = `app ${app}: rollout ${rollout.id} runs, driven by ${rollout.driver}: wait for its end`;
+  return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
+}
