@@ -20,7 +20,6 @@ import {
   startMesh,
 } from "../../mesh/index.ts";
 import type { VoterId } from "../../mesh/register/ballot.ts";
-import { encodeLink, type VoterLink } from "../../mesh/register/voter-chain.ts";
 import type { Voter, VoterList } from "../../mesh/register/voter-list.ts";
 import { encodeVoterList } from "../../mesh/register/voter-list-codec.ts";
 import { appRecord, encodedRecord } from "./app-record.ts";
@@ -112,11 +111,9 @@ async function obey(member: Member, { serial, do: name, ...ask }: RegisterComman
 
 async function install({ options, host }: Member, { voters }: { readonly voters: readonly string[] }) {
   const { keyFile, cluster } = options;
-  const list: VoterList = { number: 1, voters: await seats(host, voters), isSettled: true };
-  const encoded = encodeVoterList(list);
-  const signature = unwrap(await signVoterList({ keyFile, cluster }, encoded));
-  const link: VoterLink = { kind: "root", list, encoded, signature };
-  return toldList(unwrap(await host.install(encodeLink(link), NEVER)));
+  const list = unwrap(await host.planList(voters.map(memberName), NEVER));
+  const link = unwrap(await signVoterList({ keyFile, cluster }, encodeVoterList(list)));
+  return toldList(unwrap(await host.install(link, NEVER)));
 }
 
 async function seats(host: HostRegisters, names: readonly string[]): Promise<readonly Voter[]> {

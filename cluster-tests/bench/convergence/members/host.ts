@@ -49,9 +49,10 @@ async function startHost(setting: MemberSetting, clock: MemberClock): Promise<Me
         await untilConnected(mesh, peers.length);
         return {};
       },
-      plan: async (hosts) => (await post(`${api}/v1/voters/plan`, hosts)) as { readonly list: string },
-      install: async (link) => {
-        await post(`${api}/v1/voters/install`, link);
+      plan: async ({ hosts }) =>
+        (await post(`${api}/v1/voters/plan`, { hosts })) as { readonly list: string },
+      install: async ({ link }) => {
+        await post(`${api}/v1/voters/install`, { link });
         return {};
       },
       deploy: async ({ vms: count }) => {
