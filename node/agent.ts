@@ -134,9 +134,12 @@ export class Agent {
       return agent;
     } catch (error) {
       // A voter's memory that cannot be read: nothing was put together, and the mesh must not stay a member without an agent.
-      if (agent === null) await host?.stop();
-      if (agent === null) await mesh.stop();
-      else await agent.stop({ withVms: false });
+      if (agent === null) {
+        await host?.stop();
+        await mesh.stop();
+      } else {
+        await agent.stop({ withVms: false });
+      }
       throw error;
     }
   }

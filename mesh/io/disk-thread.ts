@@ -33,7 +33,7 @@ export class DiskThread<Request, Part, End> {
     return this.#worker !== undefined;
   }
 
-  /** Rejects with `DiskError`. `transfer`: see `postMessage`. */
+  /** Rejects with `DiskError`. */
   async ask(request: Request, onPart: (part: Part) => void = () => undefined): Promise<End> {
     if (this.#isEnded) throw new DiskError("it was closed");
     if (this.#waiting !== undefined) throw new Error("bug: two requests to a disk thread at once");

@@ -14,6 +14,11 @@ export function appKey(app: AppName): string {
   return `${APP_PREFIX}${app}`;
 }
 
+/** The app of an `app/*` key, or of the register of that name; null: it is none. */
+export function appOfKey(key: string): AppName | null {
+  return key.startsWith(APP_PREFIX) ? (key.slice(APP_PREFIX.length) as AppName) : null;
+}
+
 /**
  * What the record wants of a VM.
  * - `starting`: run it, route nothing to it yet.

@@ -24,3 +24,31 @@ export function intOf(name: string, text: string, [min, max]: readonly [number, 
   if (value >= min && value <= max) return value;
   throw new UsageError(`--${name}: "${text}" is not a whole number from ${min} to ${max}`);
 }
+
+export interface CommandLine<Command> {
+  /** Throws `UsageError`. */
+  readonly parse: (args: readonly string[]) => Command | "help";
+  readonly help: () => string;
+  /** Resolves to the exit code. */
+  readonly run: (command: Command) => Promise<number>;
+  /** How one asks for the help: the last line of what is said of a mistake. */
+  readonly hint: string;
+}
+
+/** Runs what this process was started with. Sets its exit code: 2 for a mistake of usage. */
+export async function runCommandLine<Command>({
+  parse,
+  help,
+  run,
+  hint,
+}: CommandLine<Command>): Promise<void> {
+  try {
+    const command = parse(process.argv.slice(2));
+    if (command === "help") process.stdout.write(help());
+    else process.exitCode = await run(command);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`${error.message}\n${hint}\n`);
+    process.exitCode = 2;
+  }
+}

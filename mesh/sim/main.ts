@@ -2,7 +2,7 @@
 
 import { CONNECTIONS_MAX } from "../limits.ts";
 import { BREAK_NAMES, breakOf, isBreakName } from "./breaks.ts";
-import { intOf, parseOptions, UsageError } from "./command-line.ts";
+import { intOf, parseOptions, runCommandLine, UsageError } from "./command-line.ts";
 import { INVARIANTS } from "./invariants.ts";
 import { isProfileName, PROFILE_NAMES, profileOf } from "./profiles.ts";
 import { describeFailure, replayLine, traceLine } from "./replay.ts";
@@ -116,12 +116,9 @@ function runVerbosely(
   });
 }
 
-try {
-  const command = parseCommand(process.argv.slice(2));
-  if (command === "help") process.stdout.write(help());
-  else process.exitCode = await run(command);
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\nnpm run sim -- --help lists the options, profiles and breaks\n`);
-  process.exitCode = 2;
-}
+await runCommandLine({
+  parse: parseCommand,
+  help,
+  run,
+  hint: "npm run sim -- --help lists the options, profiles and breaks",
+});

@@ -6,9 +6,6 @@ import {
   type AppSpec,
   appName,
   appSpecShape,
-  decodeRecord,
-  hostEntryShape,
-  hostKey,
   isName,
   type MemberView,
   type Mesh,
@@ -22,6 +19,7 @@ import { apiError, endedBy, LINES_TYPE, parseJson, readBounded, streamed } from 
 import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
+import { factsOf } from "./views.ts";
 
 /** An empty line when nothing changed for so long, so that the reader can tell silence from a dead peer. */
 const WATCH_HEARTBEAT_MS = 2_000;
@@ -84,13 +82,7 @@ export async function relayTo(mesh: Mesh, target: MemberView, context: Context<A
 function connectedVoter({ mesh, registers }: ApiDeps): MemberView | undefined {
   const members = new Map(mesh.members().map((member) => [member.owner, member]));
   const voters = (registers.directory.list?.voters ?? []).flatMap(({ owner }) => members.get(owner) ?? []);
-  return voters.find((member) => member.connected && !member.self && isVoting(mesh, member));
-}
-
-function isVoting(mesh: Mesh, { owner, name }: MemberView): boolean {
-  const value = mesh.store.get(owner, hostKey(name))?.value;
-  const said = value == null ? undefined : decodeRecord(hostEntryShape, value);
-  return said?.ok === true && said.value.voter;
+  return voters.find((member) => member.connected && !member.self && factsOf(mesh, member)?.voter);
 }
 
 type AppAnswer = (deploys: Deploys, name: AppName, context: Context<ApiEnv>) => Promise<Response> | Response;

@@ -67,7 +67,8 @@ function hostFacts({ api, pid, region, voter }: HostEntry): Facts {
 
 const NO_WORD: Facts = { api: null, http: null, pid: null, region: null, voter: false };
 
-function factsOf(mesh: Mesh, member: MemberView): Facts | null {
+/** What it says of itself; null: nothing yet that can be read. */
+export function factsOf(mesh: Mesh, member: MemberView): Facts | null {
   const prefix = member.role === "host" ? HOST_PREFIX : PROXY_PREFIX;
   const value = mesh.store.get(member.owner, `${prefix}${member.name}`)?.value;
   if (value == null) return null;

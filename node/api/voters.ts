@@ -125,7 +125,7 @@ async function install(deps: ApiDeps, context: Context<ApiEnv>): Promise<Respons
 }
 
 async function change(deps: ApiDeps, context: Context<ApiEnv>, kind: "add" | "remove"): Promise<Response> {
-  const { voting, registers } = deps;
+  const { voting } = deps;
   const name = context.req.param("host") ?? "";
   if (!isName(name)) return apiError("invalid", "this is no host's name");
   if (voting.register === null) return relayToVoter(deps, context);
@@ -133,9 +133,7 @@ async function change(deps: ApiDeps, context: Context<ApiEnv>, kind: "add" | "re
   const { signal } = context.req.raw;
   const changed = await (kind === "add" ? add(deps, host, signal) : remove(deps, host, signal));
   if (typeof changed === "string") return apiError("invalid", changed);
-  return changed.ok
-    ? Response.json(viewVoters({ ...deps, registers }))
-    : apiError("unavailable", changed.error);
+  return changed.ok ? Response.json(viewVoters(deps)) : apiError("unavailable", changed.error);
 }
 
 type Changed = string | Awaited<ReturnType<ApiDeps["voting"]["changeVoters"]>>;
@@ -179,17 +177,20 @@ async function collect(deps: ApiDeps, context: Context<ApiEnv>): Promise<Respons
   }
   const { asked: answered, silent } = await voting.collect(context.req.raw.signal);
   return Response.json({
-    apps: registers.apps.all().map(({ record, epoch }) => ({ app: record.app, epoch })),
+    apps: epochsOf(deps),
     asked: answered.map(({ name }) => name),
     silent: silent.map(({ member, reason }) => ({ name: member.name, reason })),
   } satisfies CollectedView);
 }
 
-async function restore({ voting, registers }: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
-  const restored = await voting.restore(context.req.raw.signal);
+async function restore(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
+  const restored = await deps.voting.restore(context.req.raw.signal);
   if (!restored.ok) return apiError("unavailable", restored.error);
-  const apps = registers.apps.all().map(({ record, epoch }) => ({ app: record.app, epoch }));
-  return Response.json({ apps } satisfies RestoredView);
+  return Response.json({ apps: epochsOf(deps) } satisfies RestoredView);
+}
+
+function epochsOf({ registers }: Pick<ApiDeps, "registers">): RestoredView["apps"] {
+  return registers.apps.all().map(({ record, epoch }) => ({ app: record.app, epoch }));
 }
 
 /** Undefined: there is none, or it is no JSON. */

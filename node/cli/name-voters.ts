@@ -11,6 +11,14 @@ import { UsageError } from "./session.ts";
 const PLAN_TIMEOUT_MS = 15_000;
 const INSTALL_TIMEOUT_MS = 30_000;
 
+/** One of three may fail. */
+const FIRST_VOTERS = 3;
+
+/** Of a cluster with these hosts: the first three, or one, since two would do no better. */
+export function firstVotersOf(hosts: readonly string[]): readonly string[] {
+  return hosts.slice(0, hosts.length < FIRST_VOTERS ? 1 : FIRST_VOTERS);
+}
+
 export interface NamedVoters {
   readonly hosts: readonly string[];
   readonly rootKeyFile: string;

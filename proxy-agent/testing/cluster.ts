@@ -4,7 +4,6 @@
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { type Logger, pino } from "pino";
-import { z } from "zod";
 import {
   ACK_TOPIC,
   type Ack,
@@ -30,7 +29,7 @@ import {
   vmKey,
   vmName,
 } from "../../mesh/index.ts";
-import { versionShape } from "../../mesh/records/shapes.ts";
+import { registerReadRequestShape } from "../../mesh/io/register/register-read.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import type { ServingMark } from "../io/serving-mark.ts";
@@ -176,12 +175,6 @@ class MemoryMark implements ServingMark {
     this.wasSet = false;
   }
 }
-
-const readRequestShape = z.strictObject({
-  format: z.literal(1),
-  holds: z.strictObject({ key: z.string(), version: versionShape }).nullable(),
-  records: z.boolean(),
-});
 
 export interface TestClusterOptions {
   /** In order of rank. Empty: nobody has named any yet. */
@@ -353,7 +346,7 @@ export class TestCluster {
 
   /** As the voter on `mesh` answers who joins. */
   async *answerRead(mesh: Mesh, bytes: Uint8Array, from: OwnerId): AsyncGenerator<Uint8Array> {
-    const request = decodeRecord(readRequestShape, bytes);
+    const request = decodeRecord(registerReadRequestShape, bytes);
     if (!request.ok) throw new Error(request.error);
     const { holds, records } = request.value;
     const held = holds === null ? undefined : mesh.store.get(from, holds.key);

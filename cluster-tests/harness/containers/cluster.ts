@@ -3,6 +3,7 @@
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createClusterRoot } from "../../../mesh/index.ts";
+import { firstVotersOf } from "../../../node/cli/name-voters.ts";
 import type { AppView } from "../../../node/deploy/app-view.ts";
 import type { CommandResult } from "../command.ts";
 import type { Container } from "./container.ts";
@@ -11,8 +12,6 @@ import { ContainerRun, MOUNTED_FOLDER } from "./run.ts";
 const MESH_PORT = 7946;
 const HTTP_PORT = 8080;
 const ROOT_FOLDER = "root";
-/** One of three may fail. */
-const VOTERS = 3;
 /** What a member logs once it serves; a proxy that was killed serves before it is current. */
 const READY = { agent: /"msg":"agent is ready"/, proxy: /"msg":"proxy serves"/ } as const;
 
@@ -102,7 +101,7 @@ export class ContainerCluster {
 
   async #startHosts(names: readonly string[], shared: Readonly<Record<string, unknown>>): Promise<void> {
     await Promise.all(names.map((name) => this.#startMember("agent", { name, ...shared })));
-    const voters = names.slice(0, names.length < VOTERS ? 1 : VOTERS);
+    const voters = firstVotersOf(names);
     const keyFile = `${MOUNTED_FOLDER}/${ROOT_FOLDER}/root.key`;
     const { code, stderr } = await this.grapevine(["voters", "init", ...voters, "--root-key", keyFile]);
     if (code !== 0) throw new Error(`voters init: exit code ${code}: ${stderr}`);

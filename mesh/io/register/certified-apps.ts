@@ -4,7 +4,7 @@
 import { type AppName, compareText, type OwnerId } from "../../core/ids.ts";
 import { compareVersions, type Version } from "../../core/version.ts";
 import type { Entry } from "../../mesh.ts";
-import { APP_PREFIX, appKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
+import { APP_PREFIX, appKey, appOfKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
 import { type CertificateFault, checkCertificate } from "../../register/certificate.ts";
 import type { CommittedValue } from "../../register/proposer-face.ts";
 import { decodeCommitted } from "../../register/register-codec.ts";
@@ -79,7 +79,30 @@ export class CertifiedApps {
   /** A record as it came, from whomever. Ok: it is in force, or a newer one is. */
   take(key: string, encoded: Uint8Array): Result<CertifiedApp, RefusedRecord> {
     const decoded = decodeCommitted(encoded);
-    return decoded.ok ? this.#judge(key, decoded.value) : this.#refused("unreadable");
+    return decoded.ok ? this.takeCommitted(key, decoded.value) : this.#refused("unreadable");
+  }
+
+  /** The same, read already. */
+  takeCommitted(key: string, committed: CommittedValue): Result<CertifiedApp, RefusedRecord> {
+    const app = appOfKey(key);
+    const held = app === null ? undefined : this.#apps.get(app);
+    if (held !== undefined && !isNewer(committed, held.committed)) {
+      return isSameValue(committed.value, held.committed.value) ? ok(held) : this.#refused("stale");
+    }
+    const fault = this.#faultOf(key, committed);
+    if (fault !== null) return this.#refused(fault);
+    const record = decodeAppRecord(committed.value.record);
+    if (!record.ok) this.#cannotRead(key, record.error);
+    if (!record.ok || appKey(record.value.app) !== key) {
+      return this.#refused(record.ok ? "misnamed" : "unreadable");
+    }
+    const { epoch } = committed.value;
+    const taken = { epoch, record: record.value, committed };
+    this.#apps.set(record.value.app, taken);
+    this.#unreadable.delete(key);
+    // The same epoch under a newer voter list changes nothing but its proof.
+    if (held?.epoch !== epoch) for (const listener of this.#listeners) listener(taken);
+    return ok(taken);
   }
 
   /** The same; what `peer` holds may be of a voter list that is not known here yet, but there. Rejects only on abort. */
@@ -105,7 +128,7 @@ export class CertifiedApps {
   takeUnnamed(encoded: Uint8Array): void {
     const decoded = decodeCommitted(encoded);
     const record = decoded.ok ? decodeAppRecord(decoded.value.value.record) : decoded;
-    if (record.ok) this.take(appKey(record.value.app), encoded);
+    if (decoded.ok && record.ok) this.takeCommitted(appKey(record.value.app), decoded.value);
     else this.#refused("unreadable");
   }
 
@@ -121,27 +144,6 @@ export class CertifiedApps {
     const taken = this.take(key, value);
     if (!taken.ok && taken.error === "unknown-list") this.#deps.directory.fetch(owner);
     else this.#judged.set(slot, version);
-  }
-
-  #judge(key: string, committed: CommittedValue): Result<CertifiedApp, RefusedRecord> {
-    const held = this.#apps.get(key.slice(APP_PREFIX.length) as AppName);
-    if (held !== undefined && !isNewer(committed, held.committed)) {
-      return isSameValue(committed.value, held.committed.value) ? ok(held) : this.#refused("stale");
-    }
-    const fault = this.#faultOf(key, committed);
-    if (fault !== null) return this.#refused(fault);
-    const record = decodeAppRecord(committed.value.record);
-    if (!record.ok) this.#cannotRead(key, record.error);
-    if (!record.ok || appKey(record.value.app) !== key) {
-      return this.#refused(record.ok ? "misnamed" : "unreadable");
-    }
-    const { epoch } = committed.value;
-    const taken = { epoch, record: record.value, committed };
-    this.#apps.set(record.value.app, taken);
-    this.#unreadable.delete(key);
-    // The same epoch under a newer voter list changes nothing but its proof.
-    if (held?.epoch !== epoch) for (const listener of this.#listeners) listener(taken);
-    return ok(taken);
   }
 
   #faultOf(register: string, committed: CommittedValue): CertificateFault | null {

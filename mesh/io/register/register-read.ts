@@ -21,7 +21,7 @@ export interface RegisterReadDeps extends Pick<RegisterContext, "mesh"> {
 /** The one record is cut into chunks within the call's bound: readers join them. */
 export function serveRegisterRead({ mesh, apps, register }: RegisterReadDeps): void {
   mesh.handle(REGISTER_READ_SERVICE, async function* (bytes, from, signal) {
-    const request = decodeRecord(requestShape, bytes);
+    const request = decodeRecord(registerReadRequestShape, bytes);
     if (!request.ok) throw new Error(`${REGISTER_READ_SERVICE}: ${request.error}`);
     assertHolds(mesh, request.value, from);
     // Not of a voter alone: one that does not vote yet, or lost its disk, may be asked too, and may drive later.
@@ -39,7 +39,7 @@ export function serveRegisterRead({ mesh, apps, register }: RegisterReadDeps): v
   });
 }
 
-const requestShape: ZodType<RegisterReadRequest> = z.strictObject({
+export const registerReadRequestShape: ZodType<RegisterReadRequest> = z.strictObject({
   format: z.literal(1),
   holds: z.strictObject({ key: z.string(), version: versionShape }).nullable(),
   records: z.boolean(),

@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import type { MemberName } from "../../core/ids.ts";
 import { RESTORE_LIST_GAP, VOTER_FETCH_MS, VOTER_JOIN_MS } from "../../limits.ts";
 import type { MemberView, Mesh } from "../../mesh.ts";
-import { APP_PREFIX, decodeAppRecord } from "../../records/app.ts";
+import { appOfKey, decodeAppRecord } from "../../records/app.ts";
 import { decodeNames, NAMES_REGISTER } from "../../records/names.ts";
 import type { RegisterName } from "../../register/certificate.ts";
 import type { Register } from "../../register/register.ts";
@@ -121,7 +121,8 @@ export class HostRegisters {
       directory,
       isFirst,
       onCommitted: (name, committed) => {
-        if (name.startsWith(APP_PREFIX)) register.take(appNameIn(name), committed);
+        const app = appOfKey(name);
+        if (app !== null) register.take(app, committed);
       },
     });
   }
@@ -211,7 +212,8 @@ export class HostRegisters {
 
   /** Takes what all members hold. Before a list that begins anew: under it, what was committed before counts no more. */
   collect(signal: AbortSignal): Promise<Collected> {
-    return collect({ ...this.#registers.context, ...this.#registers }, signal);
+    const { context, apps, directory } = this.#registers;
+    return collect({ ...context, apps, directory }, signal);
   }
 
   /** At a voter, under a list that begins anew: commits what is held of each app, and settles the list. */
@@ -285,21 +287,19 @@ async function connectedMember(
   return find();
 }
 
-function appNameIn(register: RegisterName): Parameters<ReplicatedRegister["take"]>[0] {
-  return register.slice(APP_PREFIX.length) as Parameters<ReplicatedRegister["take"]>[0];
-}
-
 /** Why this release cannot be the keeper of such a record; null: it can. */
 function refusal(register: RegisterName, record: Uint8Array): string | null {
-  const decoded = register.startsWith(APP_PREFIX)
-    ? decodeAppRecord(record)
-    : register === NAMES_REGISTER
-      ? decodeNames(record)
-      : register === VOTERS_REGISTER
-        ? decodeVoterList(record)
-        : fail(`this release has no register ${register}`);
-  if (!decoded.ok) return decoded.error;
-  if (!register.startsWith(APP_PREFIX)) return null;
-  const { app } = decoded.value as { readonly app: string };
-  return app === register.slice(APP_PREFIX.length) ? null : `it is the record of ${app}`;
+  const app = appOfKey(register);
+  if (app !== null) {
+    const decoded = decodeAppRecord(record);
+    if (!decoded.ok) return decoded.error;
+    return decoded.value.app === app ? null : `it is the record of ${decoded.value.app}`;
+  }
+  if (register === NAMES_REGISTER) return faultOf(decodeNames(record));
+  if (register === VOTERS_REGISTER) return faultOf(decodeVoterList(record));
+  return `this release has no register ${register}`;
+}
+
+function faultOf(decoded: Result<unknown>): string | null {
+  return decoded.ok ? null : decoded.error;
 }

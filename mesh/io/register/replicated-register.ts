@@ -3,7 +3,7 @@
 
 import type { AppName } from "../../core/ids.ts";
 import { REGISTER_READ_MS, REGISTER_SWAP_MS, REGISTERS_AT_ONCE } from "../../limits.ts";
-import { APP_PREFIX, type AppRecord, appKey, type CommittedApp, encodeAppRecord } from "../../records/app.ts";
+import { type AppRecord, appKey, appOfKey, type CommittedApp, encodeAppRecord } from "../../records/app.ts";
 import {
   type Claim,
   type ClaimedName,
@@ -18,7 +18,6 @@ import {
 import type { RegisterName } from "../../register/certificate.ts";
 import type { CommittedValue, Outcome } from "../../register/proposer-face.ts";
 import type { ClaimResult, Register, SwapResult } from "../../register/register.ts";
-import { encodeCommitted } from "../../register/register-codec.ts";
 import { messageOf } from "../../result.ts";
 import { NoMajorityError, registersAtMajority } from "./ask-registers.ts";
 import { forEachAtOnce } from "./at-once.ts";
@@ -122,7 +121,7 @@ export class ReplicatedRegister implements Register {
   take(app: AppName, committed: CommittedValue): CommittedApp {
     const { apps, publish } = this.#deps;
     const before = apps.get(app)?.committed;
-    const taken = apps.take(appKey(app), encodeCommitted(committed));
+    const taken = apps.takeCommitted(appKey(app), committed);
     // Certified by voters that know the record, and unreadable to us: a release in between.
     if (!taken.ok && taken.error !== "stale")
       throw new Error(`register: the record of ${app} at epoch ${committed.value.epoch}: ${taken.error}`);
@@ -137,9 +136,9 @@ export class ReplicatedRegister implements Register {
     const { list } = directory;
     if (list === undefined) throw new Error("this cluster has no voters yet");
     const names = await registersAtMajority(this.#deps, list, AbortSignal.timeout(REGISTER_READ_MS));
-    const apps = [...names].filter((name) => name.startsWith(APP_PREFIX));
-    await forEachAtOnce(apps, REGISTERS_AT_ONCE, async (name) => {
-      await this.read(name.slice(APP_PREFIX.length) as AppName);
+    const apps = [...names].flatMap((name) => appOfKey(name) ?? []);
+    await forEachAtOnce(apps, REGISTERS_AT_ONCE, async (app) => {
+      await this.read(app);
     });
   }
 

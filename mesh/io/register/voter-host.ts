@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { OwnerId } from "../../core/ids.ts";
 import { VOTER_SEATS_MAX } from "../../limits.ts";
 import { isVoterId, type VoterId } from "../../register/ballot.ts";
 import type { RegisterName } from "../../register/certificate.ts";
@@ -126,7 +127,7 @@ export class VoterHost {
     if (this.#voter !== before) for (const listener of this.#listeners) listener();
   }
 
-  async #asked(message: Uint8Array, from: VoterHostDeps["mesh"]["self"]["owner"]): Promise<void> {
+  async #asked(message: Uint8Array, from: OwnerId): Promise<void> {
     const { mesh, logger, count } = this.#deps;
     if (this.#isClosed) return;
     const ask = decodeAsk(message);

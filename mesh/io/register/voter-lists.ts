@@ -140,7 +140,7 @@ export class VoterLists {
 
   async #ask(settling: Settling, signal: AbortSignal): Promise<Settling> {
     const { list } = settling;
-    const patience = AbortSignal.any([signal, AbortSignal.timeout(REGISTER_READ_MS)]);
+    const patience = patient(signal, REGISTER_READ_MS);
     let next = settling;
     const missing: string[] = [];
     const asked = list.voters.map(async (voter) => {
@@ -164,8 +164,8 @@ export class VoterLists {
     const { client, onCommitted } = this.#deps;
     let next = settling;
     await forEachAtOnce(registers, REGISTERS_AT_ONCE, async (register) => {
-      const patience = AbortSignal.any([signal, AbortSignal.timeout(REGISTER_SWAP_MS)]);
-      const outcome = await client.operate(register, { kind: "recommit" }, patience);
+      const recommit = { kind: "recommit" } as const;
+      const outcome = await client.operate(register, recommit, patient(signal, REGISTER_SWAP_MS));
       if (outcome.kind !== "read")
         throw new Error(`${register} could not be committed anew: ${outcome.kind}`);
       const { current } = outcome;

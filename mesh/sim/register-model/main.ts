@@ -1,7 +1,7 @@
 // The register model's command line. Exit codes: 0 `one-register` holds in all that was looked at · 1 it does not · 2 usage.
 
 import type { parseArgs } from "node:util";
-import { intOf, parseOptions, UsageError } from "../command-line.ts";
+import { intOf, parseOptions, runCommandLine, UsageError } from "../command-line.ts";
 import { BREAK_NAMES, breakOf, isBreakName } from "./breaks.ts";
 import type { Exploration, ExploreOptions } from "./explore.ts";
 import { describeExploration, describeTotal } from "./report.ts";
@@ -136,12 +136,9 @@ async function run({ jobs, isJson }: Command): Promise<number> {
   return isHolding ? 0 : 1;
 }
 
-try {
-  const command = parseCommand(process.argv.slice(2));
-  if (command === "help") process.stdout.write(help());
-  else process.exitCode = await run(command);
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\nnpm run model:register -- --help lists what there is\n`);
-  process.exitCode = 2;
-}
+await runCommandLine({
+  parse: parseCommand,
+  help,
+  run,
+  hint: "npm run model:register -- --help lists what there is",
+});

@@ -1,6 +1,6 @@
 // The command line of the registers' simulator. Exit codes: 0 all held · 1 something did not · 2 usage.
 
-import { intOf, parseOptions, UsageError } from "../command-line.ts";
+import { intOf, parseOptions, runCommandLine, UsageError } from "../command-line.ts";
 import { BREAK_NAMES, breakOf, isBreakName } from "./breaks.ts";
 import { buildReport, describeReport } from "./report.ts";
 import { runSeed, type SeedResult } from "./run-seed.ts";
@@ -98,12 +98,9 @@ function runVerbosely(
   });
 }
 
-try {
-  const command = parseCommand(process.argv.slice(2));
-  if (command === "help") process.stdout.write(help());
-  else process.exitCode = await run(command);
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error;
-  process.stderr.write(`${error.message}\nnpm run sim:registers -- --help lists the options and breaks\n`);
-  process.exitCode = 2;
-}
+await runCommandLine({
+  parse: parseCommand,
+  help,
+  run,
+  hint: "npm run sim:registers -- --help lists the options and breaks",
+});

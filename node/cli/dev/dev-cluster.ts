@@ -9,7 +9,7 @@ import { lockState, type StateLock, StateLockedError } from "../../state-lock.ts
 import { ProcessDriver } from "../../vms/process-driver.ts";
 import { stopLeftoverVms } from "../../vms/vm-host.ts";
 import { ApiClient } from "../api-client.ts";
-import { nameFirstVoters } from "../name-voters.ts";
+import { firstVotersOf, nameFirstVoters } from "../name-voters.ts";
 import { DEV_MEMBERS_MAX, type PortBlock, takePortBlock } from "./port-block.ts";
 import { devClusterFile, devClusterFolder } from "./running-clusters.ts";
 import { SupervisedMember } from "./supervised-member.ts";
@@ -17,8 +17,6 @@ import { SupervisedMember } from "./supervised-member.ts";
 /** Longer than an agent takes to stop VMs with a usual `stop.timeout`. */
 const OLD_AGENT_TIMEOUT_MS = 20_000;
 const OLD_AGENT_LOOK_MS = 50;
-/** One of three may fail. */
-const DEV_VOTERS = 3;
 
 export interface DevOptions {
   /** 1 to `DEV_MEMBERS_MAX`. The first three are the voters; of two the first is. */
@@ -178,10 +176,9 @@ export class DevCluster {
     this.#publish();
   }
 
-  /** The first three hosts, or the only one: two would do no better. Of a cluster that has voters they stay. */
+  /** Of a cluster that has voters they stay. */
   async #nameVoters(): Promise<void> {
-    const hosts = this.#agents.map(({ process }) => process.name);
-    const voters = hosts.slice(0, hosts.length < DEV_VOTERS ? 1 : DEV_VOTERS);
+    const voters = firstVotersOf(this.#agents.map(({ process }) => process.name));
     const [first] = this.#agents;
     if (first === undefined || this.#stopped !== null) return;
     const client = new ApiClient([{ address: first.view().api, name: first.process.name, isVerified: true }]);
