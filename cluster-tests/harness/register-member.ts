@@ -111,13 +111,13 @@ async function obey(member: Member, { serial, do: name, ...ask }: RegisterComman
 
 async function install({ options, host }: Member, { voters }: { readonly voters: readonly string[] }) {
   const { keyFile, cluster } = options;
-  const list = unwrap(await host.planList(voters.map(memberName), NEVER));
+  const list = unwrap(await host.planFirst(voters.map(memberName), NEVER));
   const link = unwrap(await signVoterList({ keyFile, cluster }, encodeVoterList(list)));
   return toldList(unwrap(await host.install(link, NEVER)));
 }
 
 async function seats(host: HostRegisters, names: readonly string[]): Promise<readonly Voter[]> {
-  return unwrap(await host.seatsOf(names.map(memberName), false, NEVER));
+  return unwrap(await host.seatsOf(names.map(memberName), NEVER));
 }
 
 function votersOf({ registers, mesh, host }: Member): ToldVoters {

@@ -62,7 +62,9 @@ export function claim(
     const by = names[name]?.app;
     if (by !== undefined && by !== app) return fail({ code: "taken", name, by });
   }
-  const claimed = { ...names, ...Object.fromEntries(wanted.map((name) => [name, { app, epoch }])) };
+  // Never lower: who claimed it for a later record may be about to commit that.
+  const raised = (name: ClaimedName): Claim => ({ app, epoch: Math.max(names[name]?.epoch ?? 0, epoch) });
+  const claimed = { ...names, ...Object.fromEntries(wanted.map((name) => [name, raised(name)])) };
   const record = sorted(claimed);
   return encodeNames(record).length > NAMES_BYTES_MAX ? fail({ code: "full" }) : ok(record);
 }

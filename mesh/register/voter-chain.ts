@@ -112,6 +112,13 @@ export class VoterChain {
     return known ?? (this.#before?.number === number ? this.#before : undefined);
   }
 
+  /** The list before the one in force: of a chain that begins anew the one that it takes the place of, if it was known here. */
+  get before(): VoterList | undefined {
+    const { list } = this;
+    const earlier = this.#links.findLast((link) => link.list.number !== list?.number)?.list;
+    return earlier ?? this.#before;
+  }
+
   learn(link: VoterLink): LinkVerdict {
     const { list: current } = this;
     if (link.kind === "root") return this.#learnRoot(link);

@@ -72,9 +72,13 @@ export class StandInVoter {
 }
 
 /** Puts real voters in force, as the root key of `STAND_IN_CLUSTER` does, at the host that is given. */
-export async function nameStandInVoters(at: HostRegisters, names: readonly MemberName[]): Promise<void> {
+export async function nameStandInVoters(
+  at: HostRegisters,
+  names: readonly MemberName[],
+  { isRestore = false }: { readonly isRestore?: boolean } = {},
+): Promise<void> {
   const { signal } = new AbortController();
-  const list = await at.planList(names, signal);
+  const list = await (isRestore ? at.planRestored(names, signal) : at.planFirst(names, signal));
   if (!list.ok) throw new Error(list.error);
   const { sign } = standInCrypto(ownerId(STAND_IN_CLUSTER));
   const link = rootLink(list.value, (encoded) => sign(rootStatement(STAND_IN_CLUSTER, encoded)));

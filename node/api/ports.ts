@@ -37,7 +37,7 @@ export interface ApiDeps {
   /** This host's part in the voters. */
   readonly voting: Pick<
     HostRegisters,
-    "changeVoters" | "collect" | "install" | "planList" | "register" | "restore" | "seatsOf"
+    "changeVoters" | "collect" | "install" | "planFirst" | "planRestored" | "register" | "restore" | "seatsOf"
   >;
   /** null: this agent is no voter now. */
   readonly deploys: () => Deploys | null;

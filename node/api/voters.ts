@@ -10,7 +10,6 @@ import {
   type MemberName,
   memberName,
   messageOf,
-  type VoterList,
 } from "../../mesh/index.ts";
 import { apiError, parseJson, readBounded } from "./answer.ts";
 import { relayToVoter } from "./apps.ts";
@@ -31,6 +30,8 @@ export interface VotersView {
   readonly list: number | null;
   /** False: not all registers were committed under it yet, and it cannot be changed until they are. */
   readonly settled: boolean;
+  /** It was begun by `registers restore`, which is not over yet. */
+  readonly restoring: boolean;
   /** In order of rank. */
   readonly voters: readonly VoterView[];
 }
@@ -41,8 +42,6 @@ export interface VoterPlanView {
   readonly number: number;
   /** `encodeVoterList`, in base64. */
   readonly list: string;
-  /** The voters that it leaves out of those in force; null: there were none. */
-  readonly before: readonly MemberName[] | null;
 }
 
 export interface RestoredView {
@@ -60,7 +59,7 @@ const LINK_BODY_BYTES_MAX = 64 * 1024;
 /** Of a backup: 200 apps with records as large as they may be. */
 const BACKUP_BYTES_MAX = 32 * 1024 * 1024;
 
-const hostsShape = z.strictObject({ hosts: z.array(z.string()).min(1).max(7) });
+const planShape = z.strictObject({ hosts: z.array(z.string()).min(1).max(7), restore: z.boolean() });
 const linkShape = z.strictObject({ link: z.base64() });
 
 export function addVoterRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
@@ -82,7 +81,12 @@ function viewVoters({ mesh, registers }: ApiDeps): VotersView {
     const state = member?.liveness.state ?? "unknown";
     return { id, name, connected: member?.connected === true, state };
   });
-  return { list: list?.number ?? null, settled: list?.isSettled ?? false, voters };
+  return {
+    list: list?.number ?? null,
+    settled: list?.isSettled ?? false,
+    restoring: registers.directory.isRestoring,
+    voters,
+  };
 }
 
 /** By a person, at this agent: nobody else's word counts for it. */
@@ -93,24 +97,24 @@ async function asked(context: Context<ApiEnv>, answer: () => Promise<Response>):
 
 async function plan(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
   const body = await bodyOf(context, LINK_BODY_BYTES_MAX);
-  const hosts = hostsShape.safeParse(body);
-  if (!hosts.success || !hosts.data.hosts.every(isName)) {
-    return apiError("invalid", 'the body must name the hosts: { "hosts": ["host-1"] }');
+  const asked = planShape.safeParse(body);
+  if (!asked.success || !asked.data.hosts.every(isName)) {
+    return apiError("invalid", 'the body must name the hosts: { "hosts": ["host-1"], "restore": false }');
   }
   const { registers, voting, self } = deps;
-  const before = registers.directory.list;
-  const names = hosts.data.hosts.map(memberName);
+  const { hosts, restore: isRestore } = asked.data;
+  const names = hosts.map(memberName);
   if (new Set(names).size !== names.length) return apiError("invalid", "a host is named twice");
-  if (before !== undefined && !names.includes(self.host)) {
+  if (isRestore && !names.includes(self.host)) {
     return apiError("invalid", `${self.host} restores the registers, so it must be one of the new voters`);
   }
-  const planned = await voting.planList(names, context.req.raw.signal);
+  const { signal } = context.req.raw;
+  const planned = await (isRestore ? voting.planRestored(names, signal) : voting.planFirst(names, signal));
   if (!planned.ok) return apiError("invalid", planned.error);
   return Response.json({
     cluster: registers.directory.cluster,
     number: planned.value.number,
     list: Buffer.from(encodeVoterList(planned.value)).toString("base64"),
-    before: before === undefined ? null : namesIn(before),
   } satisfies VoterPlanView);
 }
 
@@ -139,7 +143,7 @@ async function change(deps: ApiDeps, context: Context<ApiEnv>, kind: "add" | "re
 type Changed = string | Awaited<ReturnType<ApiDeps["voting"]["changeVoters"]>>;
 
 async function add({ voting }: ApiDeps, host: MemberName, signal: AbortSignal): Promise<Changed> {
-  const seats = await voting.seatsOf([host], false, signal);
+  const seats = await voting.seatsOf([host], signal);
   const voter = seats.ok ? seats.value[0] : undefined;
   if (voter === undefined) return seats.ok ? `${host} offers no seat` : seats.error;
   return voting.changeVoters({ kind: "add", voter }, signal);
@@ -197,8 +201,4 @@ function epochsOf({ registers }: Pick<ApiDeps, "registers">): RestoredView["apps
 async function bodyOf(context: Context<ApiEnv>, bytesMax: number): Promise<unknown> {
   const bytes = await readBounded(context.req.raw.body, bytesMax);
   return bytes === null || bytes.length === 0 ? undefined : parseJson(bytes)?.json;
-}
-
-function namesIn({ voters }: VoterList): readonly MemberName[] {
-  return voters.map(({ name }) => name);
 }

@@ -187,6 +187,7 @@ export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
 export const votersShape: ZodType<VotersView> = z.looseObject({
   list: z.number().nullable(),
   settled: z.boolean(),
+  restoring: z.boolean(),
   voters: z.array(
     z.looseObject({ id: z.string(), name: z.string(), connected: z.boolean(), state: z.string() }),
   ),
@@ -196,8 +197,7 @@ export const voterPlanShape: ZodType<VoterPlanView> = z.looseObject({
   cluster: z.string(),
   number: z.number(),
   list: z.string(),
-  before: z.array(z.string()).nullable(),
-}) as unknown as ZodType<VoterPlanView>;
+});
 
 const appEpochs = z.array(z.looseObject({ app: z.string(), epoch: z.number() }));
 

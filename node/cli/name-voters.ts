@@ -21,16 +21,18 @@ export function firstVotersOf(hosts: readonly string[]): readonly string[] {
 
 export interface NamedVoters {
   readonly hosts: readonly string[];
+  /** In place of voters of whom no majority is left. */
+  readonly isRestore?: boolean;
   readonly rootKeyFile: string;
 }
 
 /** Throws `UsageError` for a file that is not the cluster's root key, and what the agent answers. */
 export async function nameVoters(
   client: Pick<ApiClient, "json">,
-  { hosts, rootKeyFile }: NamedVoters,
+  { hosts, rootKeyFile, isRestore = false }: NamedVoters,
   signal: AbortSignal,
 ): Promise<VotersView> {
-  const planned = { method: "POST", path: "/v1/voters/plan", json: { hosts } } as const;
+  const planned = { method: "POST", path: "/v1/voters/plan", json: { hosts, restore: isRestore } } as const;
   const plan = voterPlanShape.parse(
     await client.json({ ...planned, isOwnWrite: true, answerTimeoutMs: PLAN_TIMEOUT_MS }, signal),
   );

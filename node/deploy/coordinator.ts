@@ -26,8 +26,8 @@ import { Submissions } from "./submissions.ts";
 
 /** The voters, any of which may drive an app. */
 interface DrivingVoters {
-  /** Those that live, by rank. */
-  living(): readonly { readonly name: MemberName }[];
+  /** Those that live and vote, by rank. */
+  voting(): readonly { readonly name: MemberName }[];
   /** Called when the list of all of them changed. Returns the way to unsubscribe. */
   onAdopted(listener: () => void): () => void;
 }
@@ -167,8 +167,8 @@ export class Coordinator implements Deploys {
   /** The driver of the last rollout, while it is a voter that lives; else the first of those. Two at once would do no harm. */
   #isInCharge({ rollout }: AppRecord): boolean {
     const { mesh, voters } = this.#deps;
-    const living = voters.living().map(({ name }) => name);
-    const driver = rollout !== null && living.includes(rollout.driver) ? rollout.driver : living[0];
+    const voting = voters.voting().map(({ name }) => name);
+    const driver = rollout !== null && voting.includes(rollout.driver) ? rollout.driver : voting[0];
     return driver === mesh.self.name;
   }
 

@@ -68,7 +68,7 @@ export class VoterHost {
 
   /** It is the first and only voter from then on. */
   async nameVoter(): Promise<void> {
-    const list = await this.#host.planList([HOST_1], NEVER);
+    const list = await this.#host.planFirst([HOST_1], NEVER);
     if (!list.ok) throw new Error(list.error);
     const { id: cluster, keyFile } = this.#root;
     const link = await signVoterList({ keyFile, cluster }, encodeVoterList(list.value));

@@ -54,6 +54,11 @@ export class AcceptorDisk {
     return this.#links;
   }
 
+  /** It has never promised, accepted or proposed anything. */
+  get isBlank(): boolean {
+    return this.#slots.size === 0 && this.#round === 0;
+  }
+
   get slots(): ReadonlyMap<RegisterName, Slot> {
     return this.#slots;
   }
@@ -100,7 +105,9 @@ export class AcceptorDisk {
   }
 
   async #load({ path, ...identity }: AcceptorDiskOptions): Promise<void> {
-    const opened = await this.#thread.ask({ kind: "open", path, identity }, (row) => this.#take(row));
+    const rows: SlotRow[] = [];
+    const opened = await this.#thread.ask({ kind: "open", path, identity }, (row) => rows.push(row));
+    for (const row of rows) this.#take(row);
     if (opened === null || !isVoterId(opened.voter)) throw new Error("it names no voter");
     this.#voter = opened.voter;
     this.#links = opened.links;

@@ -12,6 +12,9 @@ const LOCK_TIMEOUT_MS = 500;
 /** What stays of the journal after a checkpoint; SQLite checkpoints at about this size. */
 const JOURNAL_BYTES_MAX = 4 * 1024 * 1024;
 
+/** A file that never was a voter's memory, or is none any more: copied without its log, cut short. */
+export const NO_MEMORY = "it holds no memory of a voter";
+
 export interface SlotRow {
   readonly register: string;
   readonly round: number;
@@ -24,8 +27,8 @@ export interface AcceptorIdentity {
   readonly cluster: string;
   /** The member whose key signs for it. */
   readonly owner: string;
-  /** Of a file that is made now. */
-  readonly newVoter: string;
+  /** Of a file that is made now; null: it must be there. */
+  readonly newVoter: string | null;
 }
 
 export interface OpenedAcceptor {
@@ -106,6 +109,7 @@ function prepare(database: DatabaseSync, { cluster, owner, newVoter }: AcceptorI
     throw new Error(
       `it has format ${format}, this release reads ${ACCEPTOR_FORMAT}: run the one that wrote it`,
     );
+  if (newVoter === null) throw new Error(NO_MEMORY);
   database.exec(`BEGIN IMMEDIATE;
     CREATE TABLE voter (
       cluster TEXT NOT NULL, owner TEXT NOT NULL, id TEXT NOT NULL, reserved_round INTEGER NOT NULL

@@ -39,7 +39,11 @@ export class NoMajorityError extends Error {
   override readonly name = "NoMajorityError";
   readonly missing: readonly MemberName[];
   constructor(missing: readonly MemberName[]) {
-    super(`no majority of the voters answers: ${missing.join(", ")} missing`);
+    super(
+      missing.length === 0
+        ? "no majority of the voters answered in time"
+        : `no majority of the voters answers: ${missing.join(", ")} missing`,
+    );
     this.missing = missing;
   }
 }

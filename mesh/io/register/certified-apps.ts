@@ -32,6 +32,8 @@ export class CertifiedApps {
   readonly #judged = new Map<string, Version>();
   /** Certified, but not by a release whose records we can read: what they want is not known, which is not that they want nothing. */
   readonly #unreadable = new Set<string>();
+  /** Refused for their voter list, and nothing else is held: what they want is not known either. */
+  readonly #unjudged = new Set<string>();
 
   constructor(deps: CertifiedAppsDeps) {
     this.#deps = deps;
@@ -68,12 +70,12 @@ export class CertifiedApps {
 
   /** Keys of records that we cannot read. */
   get unreadable(): ReadonlySet<string> {
-    return this.#unreadable;
+    return new Set([...this.#unreadable, ...this.#unjudged]);
   }
 
   /** It has a record, but none that we can read. */
   isUnknown(app: AppName): boolean {
-    return this.#unreadable.has(appKey(app)) && !this.#apps.has(app);
+    return this.unreadable.has(appKey(app)) && !this.#apps.has(app);
   }
 
   /** A record as it came, from whomever. Ok: it is in force, or a newer one is. */
@@ -90,7 +92,11 @@ export class CertifiedApps {
       return isSameValue(committed.value, held.committed.value) ? ok(held) : this.#refused("stale");
     }
     const fault = this.#faultOf(key, committed);
-    if (fault !== null) return this.#refused(fault);
+    if (fault !== null) {
+      if (held === undefined && (fault === "former-list" || fault === "unknown-list"))
+        this.#unjudged.add(key);
+      return this.#refused(fault);
+    }
     const record = decodeAppRecord(committed.value.record);
     if (!record.ok) this.#cannotRead(key, record.error);
     if (!record.ok || appKey(record.value.app) !== key) {
@@ -100,6 +106,7 @@ export class CertifiedApps {
     const taken = { epoch, record: record.value, committed };
     this.#apps.set(record.value.app, taken);
     this.#unreadable.delete(key);
+    this.#unjudged.delete(key);
     // The same epoch under a newer voter list changes nothing but its proof.
     if (held?.epoch !== epoch) for (const listener of this.#listeners) listener(taken);
     return ok(taken);
@@ -137,8 +144,12 @@ export class CertifiedApps {
   }
 
   #takeEntry({ owner, key, value, version }: Entry): void {
-    if (!key.startsWith(APP_PREFIX) || value === null) return;
+    if (!key.startsWith(APP_PREFIX)) return;
     const slot = `${owner} ${key}`;
+    if (value === null) {
+      this.#judged.delete(slot);
+      return;
+    }
     const judged = this.#judged.get(slot);
     if (judged !== undefined && compareVersions(judged, version) === 0) return;
     const taken = this.take(key, value);
@@ -152,8 +163,8 @@ export class CertifiedApps {
     const list = directory.listOf(committed.certificate.list);
     if (newest === undefined || committed.certificate.list > newest.number) return "unknown-list";
     // Once a list is settled all that counts was committed under it: whom it left out has no say any more.
-    const oldest = newest.number - Number(!newest.isSettled);
-    if (list === undefined || list.number < oldest) return "former-list";
+    const isOfBefore = !newest.isSettled && list === directory.listBefore;
+    if (list === undefined || (list !== newest && !isOfBefore)) return "former-list";
     const checked = checkCertificate({ cluster, register, ...committed }, list, mesh.crypto);
     return checked.ok ? null : checked.error;
   }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -235,12 +235,19 @@ describe("voters", () => {
     await stop(one);
     await stop(two);
     await three.host.collect(NEVER);
-    await nameStandInVoters(three.host, ["host-3", "host-4"].map(memberName));
+    await nameStandInVoters(three.host, ["host-3", "host-4"].map(memberName), { isRestore: true });
     const restored = await three.host.restore(NEVER);
     expect(restored).toMatchObject({ ok: true });
     expect(await read(other)).toBe("release 1 at 1001");
     expect(await swap(other, 1_001, 2)).toBe("committed: release 2 at 1002");
     expect(three.registers.directory.list?.isSettled).toBe(true);
+    // Who was a voter before comes back with what it remembers of then, and is another voter: nothing of that counts.
+    const back = await start(hub, "host-1", one.stateDir);
+    await untilSeen(back.mesh, () => back.registers.directory.list?.number === 1_001);
+    await add(three, "host-1");
+    await untilSeen(back.mesh, () => back.host.register !== null);
+    expect(await swap(back, 1_002, 3)).toBe("committed: release 3 at 1003");
+    expect(await read(three)).toBe("release 3 at 1003");
     // The old seat stays as it was; no list names it any more.
     expect(
       readdirSync(join(three.stateDir, "voter")).filter((file) => file.endsWith(".sqlite")),
@@ -248,8 +255,43 @@ describe("voters", () => {
   });
 });
 
+test("restores more apps than claim names one by one in time, each with its name", async () => {
+  const hub = new MemoryHub();
+  const voters = await startVoters(hub, 3);
+  const [one, two, three] = [0, 1, 2].map((at) => memberAt(voters, at)) as [Member, Member, Member];
+  const apps = Array.from({ length: 25 }, (_, at) => appName(`app-${at}`));
+  for (const app of apps) await registerOf(one).swap(app, 0, record(1, app));
+  await untilSeen(three.mesh, () => three.registers.apps.all().length === apps.length);
+  await stop(one);
+  await stop(two);
+  await nameStandInVoters(three.host, [three.mesh.self.name], { isRestore: true });
+  expect(three.registers.directory.isRestoring).toBe(true);
+  expect(await three.host.restore(NEVER)).toMatchObject({ ok: true });
+  expect(three.registers.directory.isRestoring).toBe(false);
+  const name = hostnameClaim("app-7.localhost");
+  expect(await registerOf(three).claimNames({ app: APP, epoch: 1 }, [name])).toEqual({
+    code: "taken",
+    name,
+    by: apps[7],
+  });
+});
+
+test("a voter whose memory was cut short does not vote under its id", async () => {
+  const hub = new MemoryHub();
+  const voters = await startVoters(hub, 3);
+  const three = memberAt(voters, 2);
+  await stop(three);
+  const folder = join(three.stateDir, "voter");
+  for (const file of readdirSync(folder)) rmSync(join(folder, file));
+  const id = three.registers.directory.list?.voters[2]?.id;
+  writeFileSync(join(folder, `${id}.sqlite`), "");
+  const back = await start(hub, "host-3", three.stateDir);
+  await untilSeen(back.mesh, () => back.registers.voterNames.length === 3);
+  expect(back.host.register).toBe(null);
+});
+
 async function add(at: Member, name: string): Promise<void> {
-  const seats = await at.host.seatsOf([memberName(name)], false, NEVER);
+  const seats = await at.host.seatsOf([memberName(name)], NEVER);
   if (!seats.ok || seats.value[0] === undefined) throw new Error("no seat");
   const added = await at.host.changeVoters({ kind: "add", voter: seats.value[0] }, NEVER);
   if (!added.ok) throw new Error(added.error);

@@ -108,7 +108,7 @@ export class HostRegisters {
     const { context, directory, apps } = registers;
     this.#registers = registers;
     this.#host = host;
-    const isFirst = (): boolean => directory.living()[0]?.owner === context.mesh.self.owner;
+    const isFirst = (): boolean => directory.voting()[0]?.owner === context.mesh.self.owner;
     const client = new RegisterClient({ ...context, directory, seat: () => host.seat, random: Math.random });
     this.#client = client;
     this.#publisher = new RecordPublisher({ ...context, apps, isFirst });
@@ -134,7 +134,7 @@ export class HostRegisters {
 
   start(): void {
     const { context } = this.#registers;
-    serveSeats(context, (isFresh) => this.#host.offer(isFresh));
+    serveSeats(context, () => this.#host.offer());
     serveRegisters(context, (voter) => this.#host.seatOf(voter));
     serveRegisterRead({ ...context, apps: this.#registers.apps, register: () => this.register });
     this.#client.start();
@@ -148,32 +148,36 @@ export class HostRegisters {
     this.#host.onVoter(listener);
   }
 
-  /** These hosts as voters, by name. Fails with why one can be none. `isFresh`: under ids that no list ever named. */
-  async seatsOf(
-    names: readonly MemberName[],
-    isFresh: boolean,
-    signal: AbortSignal,
-  ): Promise<Result<readonly Voter[]>> {
+  /** These hosts as voters, by name, under ids that no list ever named. Fails with why one can be none. */
+  async seatsOf(names: readonly MemberName[], signal: AbortSignal): Promise<Result<readonly Voter[]>> {
     const { mesh } = this.#registers.context;
+    const hosts = await Promise.all(names.map((name) => connectedMember(mesh, name, signal)));
     const voters: Voter[] = [];
-    for (const name of names) {
-      const host = await connectedMember(mesh, name, signal);
-      if (host === undefined) return fail(`there is no host ${name}: \`grapevine members\` lists them`);
-      const seat = await askSeat(mesh, { host, isFresh }, signal);
+    for (const [at, host] of hosts.entries()) {
+      if (host === undefined) return fail(`there is no host ${names[at]}: \`grapevine members\` lists them`);
+      const seat = await askSeat(mesh, host, signal);
       if (!seat.ok) return seat;
       voters.push(seat.value);
     }
     return ok(voters);
   }
 
-  /**
-   * A list for the root key to sign. Without voters yet: the first. With: one that begins the chain anew (`restore`), which is
-   * refused while a majority of the voters answers.
-   */
-  async planList(names: readonly MemberName[], signal: AbortSignal): Promise<Result<VoterList>> {
+  /** The first list of a cluster, for the root key to sign. Fails if there are voters already, as far as anybody here knows. */
+  async planFirst(names: readonly MemberName[], signal: AbortSignal): Promise<Result<VoterList>> {
     const { context, directory } = this.#registers;
     // First all that is named is met, and asked whether there are voters already.
-    for (const name of names) await connectedMember(context.mesh, name, signal);
+    await Promise.all(names.map((name) => connectedMember(context.mesh, name, signal)));
+    await this.#fetchLists(signal);
+    const { list } = directory;
+    if (list !== undefined) return fail(`there are voters already: ${describeVoterList(list)}`);
+    const voters = await this.seatsOf(names, signal);
+    // Nothing was committed before it.
+    return voters.ok ? ok({ number: 1, voters: voters.value, isSettled: true }) : voters;
+  }
+
+  /** A list that begins the chain anew, for the root key to sign. Fails while a majority of the voters answers. */
+  async planRestored(names: readonly MemberName[], signal: AbortSignal): Promise<Result<VoterList>> {
+    const { context, directory } = this.#registers;
     await this.#fetchLists(signal);
     const { list } = directory;
     if (list !== undefined) {
@@ -183,14 +187,9 @@ export class HostRegisters {
       );
       if (answers) return fail(`a majority of the voters answers: ${describeVoterList(list)}`);
     }
-    const voters = await this.seatsOf(names, list !== undefined, signal);
-    if (!voters.ok) return voters;
-    // Of the first list nothing was committed before it.
-    return ok(
-      list === undefined
-        ? { number: 1, voters: voters.value, isSettled: true }
-        : { number: list.number + RESTORE_LIST_GAP, voters: voters.value, isSettled: false },
-    );
+    const voters = await this.seatsOf(names, signal);
+    const number = (list?.number ?? 0) + RESTORE_LIST_GAP;
+    return voters.ok ? ok({ number, voters: voters.value, isSettled: false }) : voters;
   }
 
   /** Puts a list that the root key signed in force, here and at the voters that it names. */

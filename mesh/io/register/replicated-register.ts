@@ -7,6 +7,7 @@ import { type AppRecord, appKey, appOfKey, type CommittedApp, encodeAppRecord } 
 import {
   type Claim,
   type ClaimedName,
+  type ClaimFault,
   claim,
   decodeNames,
   encodeNames,
@@ -107,6 +108,26 @@ export class ReplicatedRegister implements Register {
       }
     }
     return { code: "unavailable", reason: "other apps claim names all the time: try again" };
+  }
+
+  /** Of many apps at once: who comes later in the list does not get what another has. Returns what was not claimed. */
+  async claimAll(
+    wanted: readonly { readonly claim: Claim; readonly names: readonly ClaimedName[] }[],
+  ): Promise<readonly ClaimFault[]> {
+    for (let tries = 0; tries < CLAIM_TRIES_MAX; tries += 1) {
+      const { record, epoch } = await this.#readNames();
+      const faults: ClaimFault[] = [];
+      let claimed = record;
+      for (const one of wanted) {
+        for (const name of one.names) {
+          const next = claim(claimed, one.claim, [name]);
+          if (next.ok) claimed = next.value;
+          else faults.push(next.error);
+        }
+      }
+      if (claimed === record || (await this.#swapNames(epoch, claimed))) return faults;
+    }
+    throw new Error("register: other apps claim names all the time");
   }
 
   async releaseNames(held: Claim, kept: readonly ClaimedName[]): Promise<void> {

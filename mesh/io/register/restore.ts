@@ -5,13 +5,13 @@ import { REGISTER_READ_MS, REGISTER_SWAP_MS, REGISTERS_AT_ONCE, RESTORE_EPOCH_GA
 import type { MemberView } from "../../mesh.ts";
 import { appKey } from "../../records/app.ts";
 import { hostnameClaim } from "../../records/names.ts";
-import type { Register } from "../../register/register.ts";
 import { encodeCommitted } from "../../register/register-codec.ts";
 import { fail, messageOf, ok, type Result } from "../../result.ts";
 import { forEachAtOnce } from "./at-once.ts";
 import type { CertifiedApp, CertifiedApps } from "./certified-apps.ts";
 import type { RegisterClient } from "./register-client.ts";
 import type { RegisterContext } from "./register-context.ts";
+import type { ReplicatedRegister } from "./replicated-register.ts";
 import type { VoterDirectory } from "./voter-directory.ts";
 
 /** Answers all certified records that a member holds, one a chunk, by app. */
@@ -69,25 +69,32 @@ async function collectFrom(
 export interface SeedDeps extends RegisterContext {
   readonly apps: CertifiedApps;
   readonly client: RegisterClient;
-  readonly register: Register;
+  readonly register: Pick<ReplicatedRegister, "claimAll">;
 }
 
 /**
- * Commits what is held of each app, where nothing stands yet, at an epoch above all that may have been lost; and claims its
- * names. Said again after a failure, it goes on.
+ * Claims the names of all apps that are held, and then commits each, where nothing stands yet, at an epoch above all that may have
+ * been lost. Of two that held one name, which takes a lost release of it, the first keeps it; the log names both. Said again after
+ * a failure, it goes on.
  */
 export async function seed(deps: SeedDeps, signal: AbortSignal): Promise<Result<readonly CertifiedApp[]>> {
-  const apps = deps.apps.all();
+  const { apps, register, logger } = deps;
+  const held = apps.all();
   try {
-    await forEachAtOnce(apps, REGISTERS_AT_ONCE, (app) => seedOne(deps, app, signal));
-    return ok(apps);
+    const wanted = held.map(({ record, epoch }) => ({
+      claim: { app: record.app, epoch: epoch + RESTORE_EPOCH_GAP },
+      names: record.hostnames.map(hostnameClaim),
+    }));
+    for (const fault of await register.claimAll(wanted)) logger.error({ fault }, "a name was not restored");
+    await forEachAtOnce(held, REGISTERS_AT_ONCE, (app) => seedOne(deps, app, signal));
+    return ok(held);
   } catch (error) {
     return fail(messageOf(error));
   }
 }
 
 async function seedOne(
-  { client, register }: SeedDeps,
+  { client }: SeedDeps,
   { epoch, record, committed }: CertifiedApp,
   stop: AbortSignal,
 ): Promise<void> {
@@ -98,9 +105,4 @@ async function seedOne(
   if (outcome.kind !== "committed" && outcome.kind !== "conflict") {
     throw new Error(`${app} could not be committed: ${outcome.kind}`);
   }
-  const standing = await register.read(app);
-  const hostnames = record.hostnames.map(hostnameClaim);
-  const claimed = await register.claimNames({ app, epoch: standing?.epoch ?? seeded.epoch }, hostnames);
-  if (claimed.code !== "claimed")
-    throw new Error(`the names of ${app} could not be claimed: ${claimed.code}`);
 }

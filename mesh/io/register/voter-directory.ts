@@ -4,6 +4,8 @@
 import type { MemberName, OwnerId } from "../../core/ids.ts";
 import { VOTER_FETCH_MS } from "../../limits.ts";
 import type { Entry } from "../../mesh.ts";
+import { hostEntryShape, hostKey } from "../../records/members.ts";
+import { decodeRecord } from "../../records/record-codec.ts";
 import type { VoterId } from "../../register/ballot.ts";
 import { decodeLink, encodeLink, VoterChain, type VoterLink } from "../../register/voter-chain.ts";
 import type { Voter, VoterList } from "../../register/voter-list.ts";
@@ -41,6 +43,10 @@ export class VoterDirectory {
     return this.#chain.links;
   }
 
+  get listBefore(): VoterList | undefined {
+    return this.#chain.before;
+  }
+
   /** Names of those voters of the list in force, for people. */
   namesOf(ids: readonly VoterId[]): readonly MemberName[] {
     return (this.list?.voters ?? []).filter(({ id }) => ids.includes(id)).map(({ name }) => name);
@@ -55,6 +61,16 @@ export class VoterDirectory {
         .map(({ owner }) => owner),
     );
     return (this.list?.voters ?? []).filter(({ owner }) => living.has(owner));
+  }
+
+  /** Those that live and vote: one that lost its memory says so in its own entry. */
+  voting(): readonly Voter[] {
+    return this.living().filter(({ owner, name }) => this.#saysThatItVotes(owner, name));
+  }
+
+  /** The list in force was begun by the root key, in place of one that no majority kept, and what was kept is not committed yet. */
+  get isRestoring(): boolean {
+    return this.links.at(-1)?.kind === "root" && this.list?.isSettled === false;
   }
 
   listOf(number: number): VoterList | undefined {
@@ -143,6 +159,12 @@ export class VoterDirectory {
 
   #takeEntry({ key, value, owner }: Entry): void {
     if (key.startsWith(VOTER_LIST_PREFIX) && value !== null) this.learn(value, owner);
+  }
+
+  #saysThatItVotes(owner: OwnerId, name: MemberName): boolean {
+    const value = this.#deps.mesh.store.get(owner, hostKey(name))?.value;
+    const said = value == null ? undefined : decodeRecord(hostEntryShape, value);
+    return said?.ok !== true || said.value.voter;
   }
 
   #adopted(link: VoterLink): void {

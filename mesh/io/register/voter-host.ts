@@ -12,6 +12,7 @@ import { decodeAsk, encodeAnswer } from "../../register/register-codec.ts";
 import { messageOf } from "../../result.ts";
 import { makeFolder } from "../make-folder.ts";
 import { AcceptorDisk } from "./acceptor-disk.ts";
+import { NO_MEMORY } from "./acceptor-file.ts";
 import { ANSWER_TOPIC, ASK_TOPIC } from "./register-client.ts";
 import type { RegisterContext } from "./register-context.ts";
 import type { VoterDirectory } from "./voter-directory.ts";
@@ -41,7 +42,7 @@ export class VoterHost {
   static async open(deps: VoterHostDeps): Promise<VoterHost> {
     const host = new VoterHost(deps);
     try {
-      for (const voter of seatsIn(deps.folder)) await host.#openSeat(voter);
+      for (const voter of seatsIn(deps.folder)) await host.#openFormerSeat(voter);
       return host;
     } catch (error) {
       await host.close();
@@ -74,9 +75,12 @@ export class VoterHost {
     this.#listeners.add(listener);
   }
 
-  /** The id of a seat of ours, made now if there is none; `isFresh`: one that no list ever named. Rejects when the disk fails. */
-  offer(isFresh: boolean): Promise<VoterId> {
-    const offered = this.#offering.then(() => this.#offer(isFresh));
+  /**
+   * The id of a seat that never promised anything, made now if there is none: whoever was a voter once comes back as another one,
+   * since what it remembers may be of before a restore. Rejects when the disk fails.
+   */
+  offer(): Promise<VoterId> {
+    const offered = this.#offering.then(() => this.#offer());
     this.#offering = offered.catch(() => undefined);
     return offered;
   }
@@ -89,9 +93,8 @@ export class VoterHost {
     await Promise.all([...this.#seats.values()].map((seat) => seat.close()));
   }
 
-  async #offer(isFresh: boolean): Promise<VoterId> {
-    const newest = [...this.#seats.keys()].at(-1);
-    if (!isFresh && (this.#voter ?? newest) !== undefined) return (this.#voter ?? newest) as VoterId;
+  async #offer(): Promise<VoterId> {
+    for (const [voter, seat] of this.#seats) if (seat.isBlank && voter !== this.#voter) return voter;
     if (this.#seats.size >= VOTER_SEATS_MAX) {
       throw new Error(
         `${this.#deps.folder} holds ${VOTER_SEATS_MAX} memories of voters: stop this host, and remove those that are not in \`grapevine voters\``,
@@ -99,14 +102,25 @@ export class VoterHost {
     }
     makeFolder(this.#deps.folder);
     const voter = randomBytes(VOTER_ID_BYTES).toString("hex") as VoterId;
-    await this.#openSeat(voter);
+    await this.#openSeat(voter, { isNew: true });
     this.#look();
     return voter;
   }
 
-  async #openSeat(newVoter: VoterId): Promise<void> {
+  /** Without a memory in its file it is no seat: what it promised is not known. */
+  async #openFormerSeat(voter: VoterId): Promise<void> {
+    try {
+      await this.#openSeat(voter, { isNew: false });
+    } catch (error) {
+      if (!messageOf(error).endsWith(NO_MEMORY)) throw error;
+      this.#deps.logger.error({ voter, reason: messageOf(error) }, "a voter's memory is lost");
+    }
+  }
+
+  async #openSeat(voter: VoterId, { isNew }: { readonly isNew: boolean }): Promise<void> {
     const { folder, cluster, mesh, directory } = this.#deps;
-    const path = join(folder, `${newVoter}.sqlite`);
+    const path = join(folder, `${voter}.sqlite`);
+    const newVoter = isNew ? voter : null;
     const disk = await AcceptorDisk.open({ path, cluster, owner: mesh.self.owner, newVoter });
     for (const link of disk.links) directory.learn(link, mesh.self.owner);
     this.#seats.set(disk.voter, new VoterSeat({ ...this.#deps, disk }));
@@ -148,7 +162,7 @@ export class VoterHost {
   }
 }
 
-/** In the order in which they were made, as far as the disk knows; none if the folder is not there. */
+/** None if the folder is not there. */
 function seatsIn(folder: string): readonly VoterId[] {
   try {
     const ids = readdirSync(folder).flatMap((file) => SEAT_FILE.exec(file)?.[1] ?? []);

@@ -101,7 +101,9 @@ export class VoterLists {
     const { directory, isFirst, logger } = this.#deps;
     const { list } = directory;
     if (list === undefined || list.isSettled || this.#settling !== undefined || !isFirst()) return;
-    void this.settle(AbortSignal.timeout(REGISTER_SWAP_MS)).then((settled) => {
+    // What is to be kept under it is not committed yet: that is `restore`'s.
+    if (directory.isRestoring) return;
+    void this.settle(this.#stopped.signal).then((settled) => {
       if (!settled.ok)
         logger.warn({ list: list.number, reason: settled.error }, "voter list not settled yet");
     });

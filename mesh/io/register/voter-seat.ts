@@ -38,6 +38,11 @@ export class VoterSeat {
     return this.#deps.disk.voter;
   }
 
+  /** It has never promised, accepted or proposed anything. */
+  get isBlank(): boolean {
+    return this.#deps.disk.isBlank;
+  }
+
   /** `count` ballot rounds in a row above `above`, on disk as used. Rejects when the disk fails. */
   rounds(above: number, count: number): Promise<number> {
     return this.#deps.disk.rounds(above, count);

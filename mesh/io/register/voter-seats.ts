@@ -12,34 +12,25 @@ const VOTER_SEAT_SERVICE = "voter-seat";
 
 interface SeatRequest {
   readonly format: 1;
-  /** For a list that begins anew: an id that no list ever named. */
-  readonly isFresh: boolean;
 }
 
-const requestShape: ZodType<SeatRequest> = z.strictObject({ format: z.literal(1), isFresh: z.boolean() });
+const requestShape: ZodType<SeatRequest> = z.strictObject({ format: z.literal(1) });
 const answerShape = z.strictObject({ format: z.literal(1), voter: z.string().refine(isVoterId) });
 
-export function serveSeats(
-  { mesh }: { readonly mesh: Mesh },
-  offer: (isFresh: boolean) => Promise<VoterId>,
-): void {
+export function serveSeats({ mesh }: { readonly mesh: Mesh }, offer: () => Promise<VoterId>): void {
   mesh.handle(VOTER_SEAT_SERVICE, async function* (bytes) {
     const request = decodeRecord(requestShape, bytes);
     if (!request.ok) throw new Error(`${VOTER_SEAT_SERVICE}: ${request.error}`);
-    yield encodeRecord({ format: 1, voter: await offer(request.value.isFresh) });
+    yield encodeRecord({ format: 1, voter: await offer() });
   });
 }
 
-/** The host as a voter: its seat is made if it has none. Fails with why it can be none, for people. */
-export async function askSeat(
-  mesh: Mesh,
-  { host, isFresh }: { readonly host: MemberView; readonly isFresh: boolean },
-  signal: AbortSignal,
-): Promise<Result<Voter>> {
+/** The host as a voter, under an id that no list ever named. Fails with why it can be none, for people. */
+export async function askSeat(mesh: Mesh, host: MemberView, signal: AbortSignal): Promise<Result<Voter>> {
   const { owner, name, role, connected } = host;
   if (role !== "host") return fail(`${name} is a ${role}: voters are hosts`);
   if (!connected) return fail(`${name} is not connected`);
-  const request = encodeRecord({ format: 1, isFresh } satisfies SeatRequest);
+  const request = encodeRecord({ format: 1 } satisfies SeatRequest);
   const patience = AbortSignal.any([signal, AbortSignal.timeout(REGISTER_SWAP_MS)]);
   try {
     for await (const bytes of mesh.call(owner, VOTER_SEAT_SERVICE, request, patience)) {

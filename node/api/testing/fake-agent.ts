@@ -221,7 +221,8 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
 const NO_VOTING: ApiDeps["voting"] = {
   register: null,
   seatsOf: async () => fail("a fake agent has no seat"),
-  planList: async () => fail("a fake agent plans nothing"),
+  planFirst: async () => fail("a fake agent plans nothing"),
+  planRestored: async () => fail("a fake agent plans nothing"),
   install: async () => fail("a fake agent installs nothing"),
   changeVoters: async () => fail("a fake agent is no voter"),
   restore: async () => fail("a fake agent is no voter"),

@@ -91,7 +91,10 @@ export function restoreRegisters(options: RestoreOptions): Promise<ExitCode> {
     const saved = options.backup === undefined ? undefined : await readBackup(options.backup);
     const collected = await collect(session, saved);
     const { client, signal } = session;
-    const voters = await nameVoters(client, { hosts, rootKeyFile: options.rootKey }, signal);
+    const standing = await ask(session, "/v1/voters", votersShape);
+    // A restore that broke off after its list was in force goes on.
+    const named = { hosts, rootKeyFile: options.rootKey, isRestore: true };
+    const voters = standing.restoring ? standing : await nameVoters(client, named, signal);
     const request = { method: "POST", path: "/v1/registers/restore", isOwnWrite: true } as const;
     const restored = restoredShape.parse(
       await client.json({ ...request, answerTimeoutMs: RESTORE_TIMEOUT_MS }, signal),

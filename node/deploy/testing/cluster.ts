@@ -28,7 +28,7 @@ export class Cluster {
     const others = ["host-2", "host-3"].map((name) => this.hub.join({ name, role: "host" }));
     const logger = pino({ level: "silent" });
     this.#registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh: this.voter, logger });
-    this.hosts = [this.voter, ...others].map((mesh) => new FakeHost(mesh));
+    this.hosts = [this.voter, ...others].map((mesh) => new FakeHost(mesh, { isVoter: mesh === this.voter }));
     const meshes = ["proxy-1", "proxy-2"].map((name) => this.hub.join({ name, role: "proxy" }));
     this.proxies = meshes.map((mesh) => new FakeProxy(mesh, this.voter.self.owner));
   }

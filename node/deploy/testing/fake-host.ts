@@ -27,12 +27,12 @@ export class FakeHost {
   /** While true what it should stop goes on running. */
   isStuck: boolean = false;
 
-  constructor(mesh: Mesh) {
+  constructor(mesh: Mesh, { isVoter }: { readonly isVoter: boolean }) {
     this.mesh = mesh;
     const { name } = mesh.self;
     mesh.write(
       hostKey(name),
-      encodeRecord({ format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: false }),
+      encodeRecord({ format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: isVoter }),
     );
     mesh.onChange((change) => {
       if (!change.key.startsWith(APP_PREFIX) || change.value === null) return;

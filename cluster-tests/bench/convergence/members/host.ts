@@ -50,7 +50,7 @@ async function startHost(setting: MemberSetting, clock: MemberClock): Promise<Me
         return {};
       },
       plan: async ({ hosts }) =>
-        (await post(`${api}/v1/voters/plan`, { hosts })) as { readonly list: string },
+        (await post(`${api}/v1/voters/plan`, { hosts, restore: false })) as { readonly list: string },
       install: async ({ link }) => {
         await post(`${api}/v1/voters/install`, { link });
         return {};
