@@ -88,6 +88,8 @@ export function restoreRegisters(options: RestoreOptions): Promise<ExitCode> {
   return withAgent("registers restore", options, async (session) => {
     const beganAtMs = performance.now();
     const hosts = options.voters.split(",").filter((name) => name !== "");
+    if (hosts.length === 0)
+      throw new UsageError("--voters must name hosts, for example host-3,host-4,host-5");
     const saved = options.backup === undefined ? undefined : await readBackup(options.backup);
     const collected = await collect(session, saved);
     const { client, signal } = session;

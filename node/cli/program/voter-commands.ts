@@ -18,7 +18,7 @@ export function addVoterCommands(program: Command, setExitCode: SetExitCode): vo
   asking(
     voters,
     "init <host...>",
-    "Names the first voters of a new cluster: one host, or three, so that one may fail (five: two).",
+    "Names the first voters of a new cluster: one host, or three, so that one may fail (five: two). Said again for the\nsame hosts it changes nothing.",
     "grapevine voters init host-1 host-2 host-3 --root-key cluster/root.key",
   )
     .requiredOption("--root-key <file>", ROOT_KEY)
