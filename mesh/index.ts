@@ -41,6 +41,7 @@ export type { RunningMesh } from "./io/mesh-options.ts";
 export { NoMajorityError } from "./io/register/ask-registers.ts";
 export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
 export type { CertifiedApps } from "./io/register/certified-apps.ts";
+export { assertHeldAt, encodeRegisterReadAnswer, takeRecords } from "./io/register/register-read.ts";
 export { HostRegisters, Registers } from "./io/register/registers.ts";
 export type { VoterDirectory } from "./io/register/voter-directory.ts";
 export { startMesh } from "./io/start-mesh.ts";

@@ -179,6 +179,8 @@ export const REGISTER_NAME_CHARS_MAX: number = 64;
 export const REGISTER_SWAP_MS: number = 5_000;
 /** For a read at a majority. */
 export const REGISTER_READ_MS: number = 3_000;
+/** All records of a voter: 2,000 of the largest are above it, and no cluster has them. */
+export const REGISTER_READ_BYTES_MAX: number = 64 * 1024 * 1024;
 /** For a peer's word on which voter lists there are. */
 export const VOTER_FETCH_MS: number = 2_000;
 /** For a host that is named as a voter to be met: a cluster that starts together meets in a second or two. */

@@ -161,8 +161,7 @@ export class Agent {
     this.#vmHost = this.#createVmHost(deps);
     this.#reconciler = new Reconciler({
       mesh,
-      desired: registers.apps,
-      voters: registers.directory,
+      registers,
       vmHost: this.#vmHost,
       bundles,
       logger,

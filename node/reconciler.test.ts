@@ -1,8 +1,19 @@
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { appKey, appName, encodeRecord, type Mesh, Registers } from "../mesh/index.ts";
+import {
+  type AppRecord,
+  appKey,
+  appName,
+  encodeRecord,
+  encodeRegisterReadAnswer,
+  type Mesh,
+  REGISTER_READ_SERVICE,
+  Registers,
+  vmName,
+} from "../mesh/index.ts";
 import { MemoryHub } from "../mesh/sim/memory-mesh.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../mesh/sim/stand-in-voter.ts";
+import { specOf } from "./deploy/testing/specs.ts";
 import { Reconciler, type ReconcilerDeps } from "./reconciler.ts";
 import type { WantedVm } from "./vms/vm-host.ts";
 
@@ -10,12 +21,18 @@ let mesh: Mesh;
 let asked: { readonly wanted: readonly WantedVm[]; readonly keeps: (app: string) => boolean }[];
 let reconciler: Reconciler;
 let voter: StandInVoter;
+/** What the voter, which is this host, has read at a majority. */
+let committed: Parameters<typeof encodeRegisterReadAnswer>[0];
 /** Resolves at the next time that the VMs are reconciled. */
 let next: () => Promise<void>;
 
 beforeEach(() => {
   mesh = new MemoryHub().join({ name: "host-1", role: "host" });
   asked = [];
+  committed = [];
+  mesh.handle(REGISTER_READ_SERVICE, async function* () {
+    yield encodeRegisterReadAnswer(committed);
+  });
   let wake = () => {};
   next = () => new Promise((resolve) => (wake = resolve));
   const vmHost: ReconcilerDeps["vmHost"] = {
@@ -28,14 +45,29 @@ beforeEach(() => {
   const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: pino({ level: "silent" }) });
   registers.start();
   voter.publishList();
-  const deps = { mesh, desired: registers.apps, voters: registers.directory, vmHost };
-  const logger = { info: () => undefined, error: () => undefined };
-  reconciler = new Reconciler({ ...deps, bundles: { removeUnused: async () => [] }, logger });
+  const logger = { debug: () => undefined, info: () => undefined, error: () => undefined };
+  const bundles = { removeUnused: async () => [] };
+  reconciler = new Reconciler({ mesh, registers, vmHost, bundles, logger });
 });
 afterEach(async () => {
   await reconciler.stop();
   await mesh.stop();
 });
+
+function wantsVm(app: string, vm: string): AppRecord {
+  const spec = specOf(app);
+  return {
+    format: 1,
+    app: appName(app),
+    deleted: false,
+    hostnames: spec.hostnames,
+    releases: [{ number: 1, specHash: "a".repeat(64), spec, vmsNamed: 1, submittedAtMs: 0 }],
+    current: 1,
+    lastRelease: 1,
+    vms: [{ vm: vmName(vm), release: 1, host: mesh.self.name, phase: "serving", requires: null }],
+    rollout: null,
+  };
+}
 
 describe("Reconciler", () => {
   it("leaves nothing behind when it is stopped before the records are held", async () => {
@@ -49,9 +81,20 @@ describe("Reconciler", () => {
     expect(asked).toEqual([]);
   });
 
+  it("wants what a majority has, though gossip told nothing of it: a VM that serves is not stopped", async () => {
+    const record = wantsVm("hello", "hello-v1-1");
+    committed = [{ key: appKey(record.app), value: voter.certified(4, record) }];
+    const reconciled = next();
+    reconciler.start();
+    await reconciled;
+    expect(asked.map(({ wanted }) => wanted.map(({ vm, phase }) => `${vm} ${phase}`))).toEqual([
+      ["hello-v1-1 serving"],
+    ]);
+  });
+
   it("takes a record that it cannot read for an app of which it knows nothing, not for one that wants nothing", async () => {
     const later = encodeRecord({ format: 2, what: "of a later release" });
-    mesh.write("app/hello", voter.certify("app/hello", 7, later));
+    committed = [{ key: "app/hello", value: voter.certify("app/hello", 7, later) }];
     mesh.write("app/other", encodeRecord({ format: 2, what: "certified by nobody" }));
     const reconciled = next();
     reconciler.start();

@@ -1,33 +1,33 @@
 // Reconciler: keeps this host's VMs what the records want of them. Level-triggered: an order lost is an order repeated.
 
 import type { Logger } from "pino";
-import type {
-  BundleHash,
-  CertifiedApps,
-  CommittedApp,
-  MemberName,
-  MemberView,
-  Mesh,
-  OwnerId,
+import {
+  type BundleHash,
+  type CommittedApp,
+  connectedOwners,
+  type MemberName,
+  type Mesh,
+  messageOf,
+  type Registers,
+  takeRecords,
 } from "../mesh/index.ts";
 import type { BundleStore } from "./releases/bundle-store.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import type { VmHost, WantedVm } from "./vms/vm-host.ts";
 
-/** One try to hold what a voter holds; repeated until it succeeds. */
-const FIRST_SYNC_TIMEOUT_MS = 3_000;
-/** Between two tries, unless a member comes meanwhile. */
-const FIRST_SYNC_PAUSE_MS = 250;
+/** For one voter, which reads a majority within 3 s, or says that it cannot. */
+const RECORDS_READ_MS = 5_000;
+/** Between two tries to read the records, unless a member comes meanwhile. */
+const FIRST_READ_PAUSE_MS = 250;
 /** Bundles that no record names are looked for this often: disk space is not urgent. */
 const UNUSED_BUNDLES_INTERVAL_MS = 10 * 60 * 1000;
 
 export interface ReconcilerDeps {
   readonly mesh: Mesh;
-  readonly desired: Pick<CertifiedApps, "all" | "isUnknown" | "onApp" | "unreadable">;
-  readonly voters: { readonly list: { readonly voters: readonly { readonly owner: OwnerId }[] } | undefined };
+  readonly registers: Pick<Registers, "apps" | "directory">;
   readonly vmHost: Pick<VmHost, "reconcile">;
   readonly bundles: Pick<BundleStore, "removeUnused">;
-  readonly logger: Pick<Logger, "info" | "error">;
+  readonly logger: Pick<Logger, "debug" | "info" | "error">;
 }
 
 export class Reconciler {
@@ -42,7 +42,10 @@ export class Reconciler {
     this.#deps = deps;
   }
 
-  /** Begins once a voter's records are held: before that, what no record wants is only what none was seen for. */
+  /**
+   * Begins once the records are held as a majority of the voters has them: before that, what no record wants is only what none was
+   * seen for. What gossip brings is not all: who is started anew is not told of records that it published itself.
+   */
   start(): void {
     this.#running = this.#run().catch((error: unknown) => {
       if (!this.#stopping.signal.aborted) throw error;
@@ -61,34 +64,35 @@ export class Reconciler {
   async #run(): Promise<void> {
     while (!(await this.#holdsRecords())) await this.#pause();
     this.#stopping.signal.throwIfAborted();
-    this.#unsubscribe = this.#deps.desired.onApp(() => this.#reconcile());
+    this.#unsubscribe = this.#deps.registers.apps.onApp(() => this.#reconcile());
     this.#reconcile();
     this.#timer = setInterval(() => {
       this.#removing = this.#removeUnusedBundles();
     }, UNUSED_BUNDLES_INTERVAL_MS);
   }
 
-  /** A majority of the voters, ourselves perhaps, have told us all they hold. */
+  /** Of the voters, ourselves perhaps, one has read all records at a majority and told us. */
   async #holdsRecords(): Promise<boolean> {
-    const { mesh, voters: directory } = this.#deps;
-    const all = directory.list?.voters ?? [];
-    const isVoter = ({ owner }: MemberView): boolean => all.some((voter) => voter.owner === owner);
-    const voters = mesh.members().filter((member) => isVoter(member) && member.connected);
-    if (2 * voters.length <= all.length) return false;
-    const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(FIRST_SYNC_TIMEOUT_MS)]);
-    const others = voters.filter((voter) => !voter.self);
-    try {
-      await Promise.all(others.map((voter) => this.#deps.mesh.sync(voter.owner, signal)));
-      return true;
-    } catch {
-      return false;
+    const { mesh, registers, logger } = this.#deps;
+    const connected = connectedOwners(mesh.members());
+    for (const { owner, name } of registers.directory.list?.voters ?? []) {
+      if (owner !== mesh.self.owner && !connected.has(owner)) continue;
+      const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(RECORDS_READ_MS)]);
+      try {
+        await takeRecords({ mesh, registers }, owner, signal);
+        return true;
+      } catch (error) {
+        this.#stopping.signal.throwIfAborted();
+        logger.debug({ voter: name, reason: messageOf(error) }, "records could not be read");
+      }
     }
+    return false;
   }
 
   /** Until a member comes or goes, or a little while has passed. Rejects when we stop. */
   async #pause(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, FIRST_SYNC_PAUSE_MS);
+    const timer = setTimeout(resolve, FIRST_READ_PAUSE_MS);
     const unsubscribe = this.#deps.mesh.onMembers(resolve);
     try {
       await unlessAborted(promise, this.#stopping.signal);
@@ -99,14 +103,15 @@ export class Reconciler {
   }
 
   #reconcile(): void {
-    const { desired, mesh, vmHost } = this.#deps;
-    const wanted = desired.all().flatMap((committed) => wantedHere(committed, mesh.self.name));
-    vmHost.reconcile(wanted, (app) => desired.isUnknown(app));
+    const { mesh, registers, vmHost } = this.#deps;
+    const wanted = registers.apps.all().flatMap((committed) => wantedHere(committed, mesh.self.name));
+    vmHost.reconcile(wanted, (app) => registers.apps.isUnknown(app));
   }
 
   async #removeUnusedBundles(): Promise<void> {
-    if (this.#deps.desired.unreadable.size > 0) return;
-    const records = this.#deps.desired.all().map((committed) => committed.record);
+    const { apps } = this.#deps.registers;
+    if (apps.unreadable.size > 0) return;
+    const records = apps.all().map((committed) => committed.record);
     const releases = records.flatMap((record) => record.releases);
     const used = new Set<BundleHash>(releases.map((release) => release.spec.bundle.hash));
     try {

@@ -70,8 +70,6 @@ export const ADMISSION_STEP_MS: number = 5_000;
 export const ADMISSION_PAUSE_MS: number = 250;
 /** Hosts asked for the voters in one attempt, while gossip has not told of any. */
 export const VOTER_LIST_ASKS_MAX: number = 8;
-/** All records of a voter: 2,000 of the largest are above it, and no cluster has them. */
-export const REGISTER_READ_BYTES_MAX: number = 64 * 1024 * 1024;
 /** Hosts that left are routed to as before for so long: an agent that is started anew must not be seen by clients. */
 export const LEFT_ROUTED_MS: number = 10_000;
 /** On SIGTERM, for the voters to learn that we left. */

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   encodeRecord,
+  encodeRegisterReadAnswer,
   type MemberView,
   type Mesh,
   proxyKey,
@@ -173,7 +174,7 @@ describe("an attempt at admission", () => {
     const forged = new StandInVoter(cluster.hostNamed("host-9")).certified(4, appRecord({ vms: [] }));
     mesh.handle(REGISTER_READ_SERVICE, () =>
       (async function* () {
-        yield* inPieces(encodeRecord({ format: 1, apps: [forged] }));
+        yield* inPieces(encodeRegisterReadAnswer([{ key: "app/hello", value: forged }]));
       })(),
     );
     const { attempt, feed } = join();
@@ -191,7 +192,7 @@ describe("an attempt at admission", () => {
     cluster.commit({ vms: [] });
     mesh.handle(REGISTER_READ_SERVICE, () =>
       (async function* () {
-        yield* inPieces(encodeRecord({ format: 1, apps: old }));
+        yield* inPieces(encodeRegisterReadAnswer(old));
       })(),
     );
     const { attempt, registers } = join();

@@ -5,6 +5,7 @@
 
 import type { Logger } from "pino";
 import {
+  assertHeldAt,
   connectedOwners,
   type MemberName,
   type Mesh,
@@ -12,6 +13,7 @@ import {
   messageOf,
   type RegisterReadRequest,
   type Registers,
+  takeRecords,
   type Voter,
   type VoterList,
 } from "../../mesh/index.ts";
@@ -23,7 +25,6 @@ import {
   VOTER_LIST_ASKS_MAX,
 } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
-import { assertHeld, takeRecords } from "./register-reads.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import { describeFailures, type Failure, failuresOf, spread } from "./spread.ts";
 
@@ -145,7 +146,7 @@ function tellVoters(
 ): Promise<readonly Failure[]> {
   return failuresOf(voters, async (voter) => {
     await spread(mesh, voter, signal);
-    await assertHeld(mesh, { voter, holds }, signal);
+    await assertHeldAt(mesh, { voter: voter.owner, holds }, signal);
   });
 }
 
@@ -158,7 +159,9 @@ async function readAtOne(
   const unread: Failure[] = [];
   for (const voter of voters) {
     try {
-      await takeRecords({ mesh, registers }, voter, stepOf(signal));
+      const unreadable = await takeRecords({ mesh, registers }, voter.owner, stepOf(signal));
+      // Apps of which nothing can be served must not look like apps that are not there.
+      if (unreadable.length > 0) throw new Error(`this release cannot read ${unreadable.join(", ")}`);
       feed.flush();
       return null;
     } catch (error) {

@@ -10,12 +10,14 @@ import {
   type AckMessage,
   type AppRecord,
   ackMessageShape,
+  appKey,
   appName,
   bundleHash,
   compareVersions,
   type DesiredVm,
   decodeRecord,
   encodeRecord,
+  encodeRegisterReadAnswer,
   type MemberName,
   type Mesh,
   memberName,
@@ -356,12 +358,15 @@ export class TestCluster {
     if (!records) return;
     this.registerReads.push(mesh.self.name);
     this.registeredAtRead = mesh.store.list("proxy/").map(({ key }) => key);
-    yield* inPieces(encodeRecord({ format: 1, apps: this.certified() }));
+    yield* inPieces(encodeRegisterReadAnswer(this.certified()));
   }
 
   /** All records, as a majority has them. */
-  certified(): readonly Uint8Array[] {
-    return [...this.#records.values()].map(({ epoch, record }) => this.voter.certified(epoch, record));
+  certified(): Parameters<typeof encodeRegisterReadAnswer>[0] {
+    return [...this.#records.values()].map(({ epoch, record }) => ({
+      key: appKey(record.app),
+      value: this.voter.certified(epoch, record),
+    }));
   }
 }
 
