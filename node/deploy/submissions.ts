@@ -64,10 +64,13 @@ export class Submissions {
     return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
   }
 
-  #submitted(
+  /** Without a majority each hears it after one read, however many ask at once. */
+  async #submitted(
     app: AppName,
     submission: (apps: readonly CommittedApp[], context: CommitContext) => Submission,
   ): Promise<SubmitResult> {
+    const lack = await this.#readAnew(app);
+    if (lack !== null) return lack;
     const result = this.#submitting.then(() => this.#trySubmit(app, submission));
     this.#submitting = result.catch(() => undefined);
     return result;
@@ -79,7 +82,7 @@ export class Submissions {
   ): Promise<SubmitResult> {
     const { register, learn, context, signal } = this.#deps;
     for (let tries = 0; tries < SUBMIT_TRIES_MAX && !signal.aborted; tries += 1) {
-      const lack = await this.#readAnew(app);
+      const lack = tries === 0 ? null : await this.#readAnew(app);
       if (lack !== null) return lack;
       const apps = register.known();
       const submitted = submission(apps, context(app));

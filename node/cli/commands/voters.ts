@@ -1,6 +1,6 @@
 // voters, registers: who keeps what is desired, how that is changed, and what to do when a majority of them is gone for good.
 
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import { messageOf } from "../../../mesh/index.ts";
 import type { CollectedView, RestoredView, VotersView } from "../../api/voters.ts";
 import { collectedShape, registersBackupShape, restoredShape, votersShape } from "../answers.ts";
@@ -76,7 +76,7 @@ function changeVoters(
 export function backupRegisters(file: string, options: ClientOptions): Promise<ExitCode> {
   return withAgent("registers backup", options, async (session) => {
     const backup = await ask(session, "/v1/registers", registersBackupShape, CHANGE_TIMEOUT_MS);
-    await writeFile(file, `${JSON.stringify(backup)}\n`, { mode: 0o600 });
+    await writeBackup(file, backup);
     const apps = backup.records.length;
     if (options.json === true) printJson({ file, apps });
     else print(`${file}: ${apps} apps, as a majority of the voters has them`);
@@ -113,6 +113,16 @@ async function collect({ client, signal }: Session, saved: unknown): Promise<Col
   const body = saved === undefined ? {} : { json: saved };
   const answer = await client.json({ ...request, ...body, answerTimeoutMs: CHANGE_TIMEOUT_MS }, signal);
   return collectedShape.parse(answer);
+}
+
+/** An earlier backup of that name is replaced only by a whole one. */
+async function writeBackup(file: string, backup: unknown): Promise<void> {
+  try {
+    await writeFile(`${file}.new`, `${JSON.stringify(backup)}\n`, { mode: 0o600 });
+    await rename(`${file}.new`, file);
+  } catch (error) {
+    throw new UsageError(`the backup cannot be written: ${messageOf(error)}`);
+  }
 }
 
 async function readBackup(file: string): Promise<unknown> {
