@@ -1,8 +1,9 @@
-// RecordPublisher: how certified records get into the mesh. Who commits one writes it into its own state; a record that nobody's
-// state has any more is written again by the first voter that lives; what a newer one replaced is deleted by its owner.
+// RecordPublisher: how certified records get into the mesh. Who commits one writes it into its own state, and of many in a row of
+// one app not each; a record that nobody's state has any more is written again by the first voter that lives; what a newer one
+// replaced is deleted by its owner.
 
 import type { AppName } from "../../core/ids.ts";
-import { PUBLISH_LOOK_MS } from "../../limits.ts";
+import { PUBLISH_LOOK_MS, PUBLISH_REST_MS } from "../../limits.ts";
 import type { Entry } from "../../mesh.ts";
 import { APP_PREFIX, appKey } from "../../records/app.ts";
 import type { CommittedValue } from "../../register/proposer-face.ts";
@@ -22,6 +23,8 @@ export class RecordPublisher {
   readonly #said = new WeakMap<Uint8Array, CommittedValue | null>();
   /** To be published with the next turn. */
   readonly #owed = new Set<AppName>();
+  /** Published just now: what comes meanwhile waits for the end of the timer. */
+  readonly #resting = new Map<AppName, NodeJS.Timeout>();
   #timer: NodeJS.Timeout | undefined;
   #unsubscribes: readonly (() => void)[] = [];
 
@@ -41,6 +44,8 @@ export class RecordPublisher {
   }
 
   stop(): void {
+    for (const timer of this.#resting.values()) clearTimeout(timer);
+    this.#resting.clear();
     this.#publishOwed();
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     clearTimeout(this.#timer);
@@ -49,13 +54,26 @@ export class RecordPublisher {
 
   /** With the next turn: whoever committed it goes on first, and asks voters while we gossip. */
   publishSoon(app: AppName): void {
-    if (this.#owed.size === 0) setImmediate(() => this.#publishOwed());
     this.#owed.add(app);
+    if (!this.#resting.has(app)) setImmediate(() => this.#publishOwed());
   }
 
   #publishOwed(): void {
-    for (const app of this.#owed) this.#publish(app);
-    this.#owed.clear();
+    for (const app of this.#owed) {
+      if (this.#resting.has(app)) continue;
+      this.#owed.delete(app);
+      this.#publish(app);
+      this.#rest(app);
+    }
+  }
+
+  /** Every member checks what is gossiped: of a burst of commits each but the last is old before it arrives. */
+  #rest(app: AppName): void {
+    const timer = setTimeout(() => {
+      this.#resting.delete(app);
+      this.#publishOwed();
+    }, PUBLISH_REST_MS);
+    this.#resting.set(app, timer);
   }
 
   /** The record of now, as ours. */
