@@ -191,8 +191,8 @@ export const REGISTERS_MAX: number = 20_000;
 export const REGISTERS_AT_ONCE: number = 32;
 /** From a change to the look whether a voter has to publish a record: what is missing may be on its way. */
 export const PUBLISH_LOOK_MS: number = 250;
-/** Between two commits of one app that are told by gossip: less than any step of a deploy takes. */
-export const PUBLISH_REST_MS: number = 10;
+/** Between two commits of one app that are told by gossip: about what the acknowledgments of one take, which the next waits for. */
+export const PUBLISH_REST_MS: number = 20;
 /** How often the first voter that lives tries to settle a list that is not. */
 export const SETTLE_LOOK_MS: number = 1_000;
 /** What a restored register's epoch is raised by: above all that was committed and that nobody who is left has seen. */
