@@ -28,6 +28,7 @@ const stepViewLoose = z.looseObject({
   number: z.number(),
   kind: z.string(),
   vms: z.array(z.string()),
+  serves: z.array(z.string()).optional(),
   forMs: z.number(),
   acks: z
     .looseObject({
@@ -60,6 +61,7 @@ const rolloutViewLoose = z.looseObject({
   reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
   startedAtMs: z.number(),
   endedAtMs: z.number().nullable(),
+  stalled: z.string().nullish(),
 });
 
 // Names are branded and kinds are closed lists in ours; an agent's word for either is only ever printed here.
@@ -70,6 +72,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
   release: z.string().nullable(),
   weights: z.record(z.string(), z.number()),
   hostnames: z.array(z.string()),
+  previews: z.array(z.string()).optional(),
   rollout: rolloutViewLoose.nullable(),
   vms: z.array(vmViewLoose),
   proxies: z.array(
@@ -83,6 +86,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
     }),
   ),
   leftovers: z.array(waitingShape),
+  kept: z.looseObject({ release: z.string(), vms: z.array(z.string()), forMs: z.number() }).nullish(),
 }) as unknown as ZodType<AppView>;
 
 export const appViewsShape: ZodType<AppView[]> = z.array(appViewShape);

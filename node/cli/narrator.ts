@@ -16,6 +16,8 @@ export class Narrator {
   #direction: RolloutView["direction"] = "forward";
   readonly #vmsSaid = new Map<string, string>();
   #waitSaid = { text: "", atMs: 0 };
+  #stallSaid: string | null = null;
+  #previewsSaid = "";
 
   constructor(rollout: string) {
     this.#rollout = rollout;
@@ -29,8 +31,24 @@ export class Narrator {
       ...this.#vmLines(view.vms),
       ...this.#stepLines(rollout),
       ...this.#turnLines(rollout),
+      ...this.#stallLines(rollout.stalled ?? null),
+      ...this.#previewLines(view.previews ?? []),
       ...this.#waitLines(rollout.step, ageMs, nowMs),
     ];
+  }
+
+  /** Once for each reason: until a majority answers nothing moves, whatever a step waits for. */
+  #stallLines(stalled: string | null): readonly string[] {
+    if (stalled === this.#stallSaid) return [];
+    this.#stallSaid = stalled;
+    return stalled === null ? [] : [`${this.#rollout}: ${plainText(stalled)}`];
+  }
+
+  #previewLines(previews: readonly string[]): readonly string[] {
+    const text = previews.join(", ");
+    if (text === this.#previewsSaid) return [];
+    this.#previewsSaid = text;
+    return text === "" ? [] : [`the new release is reached at ${plainText(text)}`];
   }
 
   #vmLines(vms: readonly VmView[]): readonly string[] {
@@ -112,7 +130,10 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
   if (rollout.kind === "stop") return ": no proxy routes there, it is stopped";
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;
   const at = view.hostnames.length === 0 ? "" : ` at ${view.hostnames.join(", ")}`;
-  return `: ${view.release ?? "nothing"} serves on every proxy with ${serving} ${serving === 1 ? "VM" : "VMs"}${at}`;
+  const kept =
+    view.kept == null ? "" : `; ${view.kept.release} is kept for ${formatDuration(view.kept.forMs)}`;
+  const vms = `${serving} ${serving === 1 ? "VM" : "VMs"}`;
+  return `: ${view.release ?? "nothing"} serves on every proxy with ${vms}${at}${kept}`;
 }
 
 function describeReason({ reason }: RolloutView): readonly string[] {

@@ -9,10 +9,13 @@ import {
   type AppRecord,
   type AppSpec,
   type CommittedApp,
+  claimedHostnames,
   type EntryChange,
   hostnameClaim,
   type MemberName,
   type Mesh,
+  messageOf,
+  NoMajorityError,
   type Register,
   type VmName,
 } from "../../mesh/index.ts";
@@ -120,6 +123,14 @@ export class Coordinator implements Deploys {
     return this.#submissions.destroy(app);
   }
 
+  promote(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.promote(app);
+  }
+
+  abort(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.abort(app);
+  }
+
   views(): readonly AppView[] {
     const names = [...this.#apps.keys()].sort();
     return names.flatMap((app) => this.view(app) ?? []).filter((view) => !view.deleted);
@@ -184,10 +195,10 @@ export class Coordinator implements Deploys {
     const machine = this.#apps.get(app)?.machine;
     const committed = machine?.committed;
     if (committed == null || machine?.isInCharge !== true) return;
-    const { rollout, hostnames } = committed.record;
-    if (rollout?.state === "running") return;
+    if (committed.record.rollout?.state === "running") return;
     const { register, logger } = this.#deps;
-    const released = register.releaseNames({ app, epoch: committed.epoch }, hostnames.map(hostnameClaim));
+    const names = claimedHostnames(committed.record).map(hostnameClaim);
+    const released = register.releaseNames({ app, epoch: committed.epoch }, names);
     this.#track(
       released.catch((error: unknown) => {
         logger.warn({ app, error: String(error) }, "names that are not needed any more stay the app's");
@@ -268,6 +279,7 @@ export class Coordinator implements Deploys {
         if (result.code === "committed") return result.committed;
         if (result.code === "conflict") return result.current;
         logger.warn({ app, epoch: expectedEpoch, code: result.code }, "swap did not end");
+        if (result.code === "unavailable") this.#stalled(app, new NoMajorityError(result.missing));
         return null;
       },
       (error: unknown) => {
@@ -289,8 +301,14 @@ export class Coordinator implements Deploys {
         if (committed !== null) return committed;
       } catch (error) {
         this.#deps.logger.warn({ app, error: String(error) }, "register cannot be read");
+        this.#stalled(app, error);
       }
     }
+  }
+
+  /** Who follows the rollout is told: it stands still, and not for any member that a step waits for. */
+  #stalled(app: AppName, error: unknown): void {
+    this.#feed(app, { kind: "stalled", reason: `cannot commit: ${messageOf(error)}` });
   }
 
   #arm(app: AppName, driven: Driven, atMs: number): void {

@@ -34,6 +34,10 @@ export interface Deploys {
   stopVm(vm: VmName): Promise<SubmitResult>;
   /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */
   destroy(app: AppName): Promise<SubmitResult>;
+  /** The new release of a deploy that waits for approval takes over. */
+  promote(app: AppName): Promise<SubmitResult>;
+  /** The deploy that runs goes back to what served before. */
+  abort(app: AppName): Promise<SubmitResult>;
   /** Apps that are not deleted, by name. */
   views(): readonly AppView[];
   /** Deleted apps have a view too, so that `destroy` can be followed to its end; null: the app never was. */

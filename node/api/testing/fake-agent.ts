@@ -100,6 +100,14 @@ export class FakeDeploys implements Deploys {
     return this.answer;
   }
 
+  async promote(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  async abort(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
   async destroy(_app: AppName): Promise<SubmitResult> {
     return this.answer;
   }

@@ -1,7 +1,15 @@
 // Rollout: the machine that drives one app. It keeps what was observed, and after each input asks `decide` for the next move.
 // Level-triggered: the committed record says which step is in force, so that a driver that restarts goes on from the record alone.
 
-import type { Ack, AppName, AppRecord, CommittedApp, MemberName, VmName } from "../../../mesh/index.ts";
+import {
+  type Ack,
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  type MemberName,
+  type VmName,
+  vmName,
+} from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
 import type { CommitContext } from "./commits.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
@@ -18,6 +26,7 @@ import { viewOf } from "./view.ts";
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
+ * - `stalled`: why our swap under way cannot be carried out yet; null: it can again.
  * - `tick`: the time that `schedule` asked for has come.
  */
 export type RolloutInput =
@@ -32,6 +41,7 @@ export type RolloutInput =
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
   | { readonly kind: "charge"; readonly isInCharge: boolean }
+  | { readonly kind: "stalled"; readonly reason: string | null }
   | { readonly kind: "tick" };
 
 /**
@@ -78,6 +88,7 @@ export class Rollout {
   /** The epoch that our swap under way expects; null: none is. */
   #swapping: number | null = null;
   #isInCharge = true;
+  #stalled: string | null = null;
   #clock = new StepClock();
   #scheduledMs: number | null = null;
   /** What the rollout waits for, by the last decision. */
@@ -115,6 +126,7 @@ export class Rollout {
       standing: this.#standing(this.#committed),
       wants: this.#wants,
       clock: this.#clock,
+      stalled: this.#stalled,
       nowMs,
       wallMs: this.#wallMs(nowMs),
     });
@@ -129,7 +141,8 @@ export class Rollout {
     const { app } = this.#options;
     if (this.#committed === null) return `${app}: not read yet`;
     const waits = this.#wants.map((want) => `${want.who} ${want.what}`).join("; ");
-    const swap = this.#swapping === null ? "" : `, swapping epoch ${this.#swapping}`;
+    const stalled = this.#stalled === null ? "" : `: ${this.#stalled}`;
+    const swap = this.#swapping === null ? "" : `, swapping epoch ${this.#swapping}${stalled}`;
     return `${describeRecord(this.#committed)}${waits === "" ? "" : `, waits for ${waits}`}${swap}`;
   }
 
@@ -161,6 +174,11 @@ export class Rollout {
         this.#isInCharge = isInCharge;
         return isNews;
       }
+      case "stalled": {
+        const isNews = input.reason !== this.#stalled;
+        this.#stalled = input.reason;
+        return isNews;
+      }
     }
   }
 
@@ -181,6 +199,7 @@ export class Rollout {
     // Late: someone told us of a newer one already.
     if (before !== null && committed.epoch < before.epoch) return false;
     this.#swapping = null;
+    this.#stalled = null;
     if (before?.epoch === committed.epoch) return true;
     this.#committed = committed;
     this.#facts.expected.clear();
@@ -216,16 +235,27 @@ export class Rollout {
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
     if (this.#swapping !== null) return;
     if (rollout?.state !== "running") {
-      const next = withoutLeftovers(committed, this.#facts);
-      if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
+      this.#keepHouse(committed, nowMs, effects);
       return;
     }
-    const deadlineMs = this.#clock.progressAtMs + waitTimeoutMs(committed.record);
-    const isOverdue = nowMs >= deadlineMs;
+    const hold = holdOf(committed, standing, this.#clock, nowMs);
+    // What a clock or a person holds up is nobody's silence.
+    const isHeld = hold !== null || rollout.step?.kind === "approve";
+    const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + waitTimeoutMs(committed.record);
+    const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
     const end = this.#clock.endOf(rollout.step, standing, this.#facts, nowMs);
-    const input = { ...this.context(nowMs), committed, standing, end, isOverdue, silent: this.#silent };
+    const held = hold === null ? standing : { ...standing, wants: [hold.want] };
+    const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent: this.#silent };
     this.#follow(decide(input), { committed, deadlineMs }, effects);
+  }
+
+  #keepHouse(committed: CommittedApp, nowMs: number, effects: RolloutEffect[]): void {
+    const wallMs = this.#wallMs(nowMs);
+    const next = withoutLeftovers(committed, this.#facts, wallMs);
+    if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
+    const untilMs = committed.record.kept?.untilMs ?? 0;
+    if (untilMs > wallMs) this.#schedule(untilMs - this.#options.wallOffsetMs, effects);
   }
 
   #follow(
@@ -239,9 +269,13 @@ export class Rollout {
       return;
     }
     this.#wants = decision.wants;
-    if (this.#scheduledMs === deadlineMs) return;
-    this.#scheduledMs = deadlineMs;
-    effects.push({ kind: "schedule", atMs: deadlineMs });
+    if (committed.record.rollout?.step?.kind !== "approve") this.#schedule(deadlineMs, effects);
+  }
+
+  #schedule(atMs: number, effects: RolloutEffect[]): void {
+    if (this.#scheduledMs === atMs) return;
+    this.#scheduledMs = atMs;
+    effects.push({ kind: "schedule", atMs });
   }
 
   #swap(
@@ -257,6 +291,23 @@ export class Rollout {
   #noteSilent({ wants }: Standing): void {
     for (const want of wants) if (want.kind === "proxy") this.#silent.add(want.who as MemberName);
   }
+}
+
+/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
+function holdOf(
+  { record: { app, rollout, releases } }: CommittedApp,
+  { wants }: Standing,
+  { settledAtMs }: StepClock,
+  nowMs: number,
+): { readonly untilMs: number; readonly want: Want } | null {
+  if (rollout?.step?.kind !== "start" || wants.length > 0 || settledAtMs === null) return null;
+  const release = releases.find(({ number }) => number === rollout.to);
+  const minHealthyMs = release?.spec.deploy.minHealthyMs ?? 0;
+  const untilMs = settledAtMs + minHealthyMs;
+  if (rollout.kind !== "deploy" || rollout.direction === "back" || nowMs >= untilMs) return null;
+  const who = rollout.step.vms[0] ?? vmName(app);
+  const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
+  return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
 }
 
 /** Of the release that is on its way; of a stop, of the one in force. */
