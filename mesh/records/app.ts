@@ -102,6 +102,8 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
+  /** Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them. */
+  readonly except?: readonly MemberName[];
   /** A person said that the new release may take over. */
   readonly approved?: boolean;
   /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
@@ -111,6 +113,21 @@ export interface Rollout {
   readonly endedAtMs: number | null;
 }
 
+/**
+ * A proxy that the app's rollouts do not ask. `person`: somebody said so; no step waits for it. `silence`: the app's
+ * `exclude_silent_after` did; steps that only add do not wait for it, and it is over with the rollout.
+ */
+export interface Exclusion {
+  readonly proxy: MemberName;
+  readonly by: "person" | "silence";
+  /** Said of the whole cluster: an app that is deployed for the first time takes it over. */
+  readonly everywhere: boolean;
+  /** Clock of the driver, milliseconds since 1970: for people. */
+  readonly atMs: number;
+}
+
+/** More proxies than one excludes by hand. */
+export const EXCLUSIONS_MAX: number = 64;
 /** Steps of one rollout that are kept; older ones are dropped from the front. */
 export const ROLLOUT_HISTORY_MAX: number = 64;
 /** Releases that a record keeps: the serving one, the one on its way, and those before them. */
@@ -130,6 +147,7 @@ export interface AppRecord {
   /** The highest number ever given. */
   readonly lastRelease: number;
   readonly vms: readonly DesiredVm[];
+  readonly excluded?: readonly Exclusion[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
   readonly kept?: { readonly release: number; readonly untilMs: number };
   /** The running one, or the last that ended. */
@@ -184,9 +202,17 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
     .nullable(),
   targets: z.array(vmNameShape).max(APP_VMS_MAX),
   approved: z.exactOptional(z.boolean()),
+  except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),
   endedAtMs: z.number().nullable(),
+});
+
+const exclusionShape: ZodType<Exclusion> = z.strictObject({
+  proxy: memberNameShape,
+  by: z.enum(["person", "silence"]),
+  everywhere: z.boolean(),
+  atMs: z.number(),
 });
 
 const appRecordShape: ZodType<AppRecord> = z.strictObject({
@@ -208,6 +234,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
       }),
     )
     .max(APP_VMS_MAX),
+  excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   rollout: rolloutShape.nullable(),
 });

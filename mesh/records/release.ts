@@ -38,6 +38,10 @@ export interface DeploySpec {
   readonly maxUnavailable?: number;
   /** A started VM counts only once it was healthy for so long. Default 0. */
   readonly minHealthyMs?: number;
+  /** Share of the proxies whose answers end a step that only adds, above 0 and below 1. Default: all. */
+  readonly ackQuorum?: number;
+  /** A proxy that has not acknowledged a step that only adds for so long is excluded from such steps. Default: never. */
+  readonly excludeSilentAfterMs?: number;
   /** Bluegreen: `manual` waits for a person's `promote`. Default `auto`. */
   readonly approval?: "auto" | "manual";
   /** Bluegreen: the old VMs are kept, cordoned, for so long after the end. Default 0. */
@@ -101,6 +105,8 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     maxSurge: z.exactOptional(quantityShape),
     maxUnavailable: z.exactOptional(quantityShape),
     minHealthyMs: z.exactOptional(millisecondsShape),
+    ackQuorum: z.exactOptional(z.number().gt(0).lt(1)),
+    excludeSilentAfterMs: z.exactOptional(millisecondsShape),
     approval: z.exactOptional(z.enum(["auto", "manual"])),
     keepOldMs: z.exactOptional(millisecondsShape),
   }),

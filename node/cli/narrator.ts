@@ -96,7 +96,8 @@ export function describeAcks(acks: StepView["acks"]): string {
   if (acks === null) return "";
   const slowest =
     acks.slowest === null ? "" : `, slowest ${acks.slowest.proxy} ${formatDuration(acks.slowest.ms)}`;
-  return `acks ${acks.have}/${acks.need}${slowest}`;
+  const quorum = acks.quorum === undefined || acks.quorum === acks.need ? "" : ` (${acks.quorum} suffice)`;
+  return `acks ${acks.have}/${acks.need}${quorum}${slowest}`;
 }
 
 /** "proxy-2 to acknowledge epoch 7 since 12 s". */
@@ -124,6 +125,16 @@ export function describeEnd(view: AppView, code: ExitCode): readonly string[] {
   ];
 }
 
+/** Who was not waited for, and why. */
+function exceptions({ rollout, excluded = [] }: AppView): readonly string[] {
+  return (rollout?.except ?? []).map((proxy) => {
+    const by = excluded.find((held) => held.proxy === proxy)?.by;
+    return by === "person"
+      ? `${proxy}, which is excluded, has not confirmed it`
+      : `${proxy} has not confirmed it`;
+  });
+}
+
 function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): string {
   if (code !== EXIT.done && code !== EXIT.doneExcept) return "";
   if (rollout.kind === "destroy") return `: nothing of ${view.app} runs or is routed`;
@@ -149,7 +160,7 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     case EXIT.done:
       return [];
     case EXIT.doneExcept:
-      return [`except: ${view.leftovers.map(describeWaiting).join("; ")}`];
+      return [`except: ${[...view.leftovers.map(describeWaiting), ...exceptions(view)].join("; ")}`];
     case EXIT.timedOut:
       return [
         `next: ${running}; see who did not answer with \`grapevine status ${view.app}\` and \`grapevine members\`, then deploy again`,

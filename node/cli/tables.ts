@@ -78,6 +78,7 @@ export function appText(view: AppView): string {
     view.rollout === null ? "no rollout yet\n" : rolloutText(view.rollout),
     leftoversText(view.leftovers),
     keptText(view),
+    excludedText(view),
     vmsTable(view.vms),
     proxiesTable(view),
   ];
@@ -121,6 +122,15 @@ function keptText({ kept, previews = [] }: AppView): string {
       ? []
       : [`${kept.release} is kept for ${formatDuration(kept.forMs)}: ${kept.vms.join(" ")}`]),
   ];
+  return lines.map((line) => `${plainText(line)}\n`).join("");
+}
+
+function excludedText({ excluded = [] }: AppView): string {
+  const lines = excluded.map(({ proxy, by }) =>
+    by === "person"
+      ? `${proxy} is excluded: no rollout asks it`
+      : `${proxy} is excluded for its silence, from steps that add`,
+  );
   return lines.map((line) => `${plainText(line)}\n`).join("");
 }
 

@@ -59,6 +59,12 @@ wait_timeout = "1h"
     expect(parseAppFile("app.toml", `${required}count = 4\n${rolling}`)).toMatchObject({
       value: { deploy: { strategy: "rolling", maxSurge: 0.5, maxUnavailable: 1, minHealthyMs: 2_000 } },
     });
+    const quorum = '[deploy]\nack_quorum = 0.5\nexclude_silent_after = "30s"\n';
+    expect(parseAppFile("app.toml", required + quorum)).toMatchObject({
+      value: { deploy: { ackQuorum: 0.5, excludeSilentAfterMs: 30_000 } },
+    });
+    const all = parseAppFile("app.toml", `${required}[deploy]\nack_quorum = "all"\n`);
+    expect(all.ok && "ackQuorum" in all.value.deploy).toBe(false);
     const bluegreen = '[deploy]\nstrategy = "bluegreen"\napproval = "manual"\nkeep_old = "1h"\n';
     expect(parseAppFile("app.toml", required + bluegreen)).toMatchObject({
       value: { deploy: { strategy: "bluegreen", approval: "manual", keepOldMs: 3_600_000 } },
@@ -85,6 +91,14 @@ wait_timeout = "1h"
     [
       "[deploy]\nmax_surge = 0\n",
       "app.toml:4: deploy.max_surge: is 0, and no VM may be missing (of 1): no VM could be replaced; write max_surge = 1, or a larger max_unavailable",
+    ],
+    [
+      '[deploy]\nexclude_silent_after = "5m"\n',
+      "app.toml:4: deploy.exclude_silent_after: must be shorter than wait_timeout, which is 5m: the rollout goes back then",
+    ],
+    [
+      "[deploy]\nack_quorum = 0\n",
+      'app.toml:4: deploy.ack_quorum: must be "all" or a share of the proxies above 0 and up to 1, for example ack_quorum = 0.5',
     ],
     [
       "[deploy]\nmax_surge = 1.5\n",

@@ -4,6 +4,7 @@ import { type ZodType, z } from "zod";
 import {
   type AppSpec,
   type DeploySpec,
+  describeDuration,
   durationShape,
   PREVIEWED_HOSTNAME_CHARS_MAX,
   STRATEGY_NAMES,
@@ -20,6 +21,8 @@ export interface TimeRange {
 export const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
 export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
+/** Below a second every pause of a process would be silence. */
+const silenceRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
 /** The old VMs cost memory for so long; a week is for who looks at a release over a weekend. */
 const keepOldRange: TimeRange = { minMs: 0, maxMs: 7 * 24 * HOUR_MS };
 
@@ -32,6 +35,13 @@ function quantityShape(key: string): ZodType<number> {
   return z.number(text).min(0, text).max(100, text).refine(isQuantity, text);
 }
 
+const quorumText =
+  'must be "all" or a share of the proxies above 0 and up to 1, for example ack_quorum = 0.5';
+const quorumShape = z.union(
+  [z.literal("all"), z.number(quorumText).gt(0, quorumText).lte(1, quorumText)],
+  quorumText,
+);
+
 export const deployShape: ZodType<DeploySpec> = z
   .strictObject(
     {
@@ -41,6 +51,11 @@ export const deployShape: ZodType<DeploySpec> = z
       max_surge: quantityShape("max_surge").optional(),
       max_unavailable: quantityShape("max_unavailable").optional(),
       min_healthy_time: durationShape({ ...upToAnHour, example: 'min_healthy_time = "10s"' }).optional(),
+      ack_quorum: quorumShape.optional(),
+      exclude_silent_after: durationShape({
+        ...silenceRange,
+        example: 'exclude_silent_after = "30s"',
+      }).optional(),
       approval: z.enum(["auto", "manual"], approvalText).optional(),
       keep_old: durationShape({ ...keepOldRange, example: 'keep_old = "10m"' }).optional(),
     },
@@ -53,6 +68,8 @@ export const deployShape: ZodType<DeploySpec> = z
     ...given("maxSurge", rest.max_surge),
     ...given("maxUnavailable", rest.max_unavailable),
     ...given("minHealthyMs", rest.min_healthy_time),
+    ...given("ackQuorum", rest.ack_quorum === "all" || rest.ack_quorum === 1 ? undefined : rest.ack_quorum),
+    ...given("excludeSilentAfterMs", rest.exclude_silent_after),
     ...given("approval", rest.approval),
     ...given("keepOldMs", rest.keep_old),
   }));
@@ -76,7 +93,12 @@ export function deployProblem({
   count,
   hostnames,
 }: Pick<AppSpec, "deploy" | "count" | "hostnames">): KeyProblem | null {
-  return strangerProblem(deploy) ?? paceProblem(deploy, count) ?? previewProblem(deploy, hostnames);
+  return (
+    strangerProblem(deploy) ??
+    silenceProblem(deploy) ??
+    paceProblem(deploy, count) ??
+    previewProblem(deploy, hostnames)
+  );
 }
 
 const KEYS_OF_ONE = [
@@ -93,6 +115,12 @@ function strangerProblem(deploy: DeploySpec): KeyProblem | null {
     return { key: `deploy.${key}`, message };
   }
   return null;
+}
+
+function silenceProblem({ excludeSilentAfterMs: afterMs, waitTimeoutMs }: DeploySpec): KeyProblem | null {
+  if (afterMs === undefined || afterMs < waitTimeoutMs) return null;
+  const message = `must be shorter than wait_timeout, which is ${describeDuration(waitTimeoutMs)}: the rollout goes back then`;
+  return { key: "deploy.exclude_silent_after", message };
 }
 
 function paceProblem({ maxSurge, maxUnavailable = 0 }: DeploySpec, count: number): KeyProblem | null {
@@ -119,6 +147,7 @@ export function deployTimes(deploy: DeploySpec): readonly (readonly [string, num
     ["deploy.drainTimeoutMs", deploy.drainTimeoutMs, upToAnHour],
     ["deploy.waitTimeoutMs", deploy.waitTimeoutMs, waitTimeoutRange],
     ["deploy.minHealthyMs", deploy.minHealthyMs ?? 0, upToAnHour],
+    ["deploy.excludeSilentAfterMs", deploy.excludeSilentAfterMs ?? silenceRange.minMs, silenceRange],
     ["deploy.keepOldMs", deploy.keepOldMs ?? 0, keepOldRange],
   ];
 }

@@ -30,6 +30,8 @@ export interface StepView {
   readonly acks: {
     readonly have: number;
     readonly need: number;
+    /** So many of `need` suffice; absent: all. */
+    readonly quorum?: number;
     readonly slowest: { readonly proxy: MemberName; readonly ms: number } | null;
   } | null;
   /** Empty: nothing is missing, the next step is about to be committed. */
@@ -103,6 +105,8 @@ export interface AppView {
   readonly proxies: readonly ProxyAckView[];
   /** Cordoned VMs that outlived their rollout and who keeps them: retired as soon as those answer. */
   readonly leftovers: readonly Waiting[];
+  /** Proxies that the app's rollouts do not ask, and who said so. */
+  readonly excluded?: readonly { readonly proxy: MemberName; readonly by: "person" | "silence" }[];
   /** The release that the app wants kept for a while, its VMs, and for how long; null: none is. */
   readonly kept?: {
     readonly release: string;

@@ -257,6 +257,27 @@ describe("Coordinator", () => {
     expect(cluster.running).toEqual(["hello-v1-1", "hello-v2-1"]);
   });
 
+  it("does not ask a proxy that a person excluded, names it at the end, and tells apps of later", async () => {
+    await newCluster();
+    await deploy(specOf("hello"));
+    cluster.proxies[1]!.isSilent = true;
+    const exclusion = { proxy: memberName("proxy-2"), verb: "exclude", app: null } as const;
+    expect(await cluster.coordinator.excludeProxy(exclusion)).toEqual({ code: "done", apps: ["hello"] });
+    const epoch = cluster.coordinator.view(appName("hello"))?.epoch;
+    await cluster.coordinator.excludeProxy(exclusion);
+    expect(cluster.coordinator.view(appName("hello"))?.epoch).toBe(epoch);
+    const view = await deploy(specOf("hello"));
+    expect(view).toMatchObject({
+      excluded: [{ proxy: "proxy-2", by: "person" }],
+      rollout: { state: "succeeded", except: ["proxy-2"] },
+    });
+    expect(await deploy(specOf("later"))).toMatchObject({
+      rollout: { state: "succeeded", except: ["proxy-2"] },
+    });
+    await cluster.coordinator.excludeProxy({ ...exclusion, verb: "include" });
+    expect(cluster.coordinator.view(appName("later"))?.excluded).toEqual([]);
+  });
+
   it("takes a deploy back on request, as long as the new release has not taken over", async () => {
     await newCluster();
     await deploy(specOf("hello"));

@@ -24,6 +24,7 @@ import type { AppView } from "./app-view.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
+import { type ExclusionRequest, type ExclusionResult, excludeProxy } from "./exclude-proxies.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { Submissions } from "./submissions.ts";
 
@@ -129,6 +130,11 @@ export class Coordinator implements Deploys {
 
   abort(app: AppName): Promise<SubmitResult> {
     return this.#submissions.abort(app);
+  }
+
+  excludeProxy(request: ExclusionRequest): Promise<ExclusionResult> {
+    const { register, wallMs } = this.#deps;
+    return excludeProxy({ register, wallMs, learn: (committed) => this.#learn(committed) }, request);
   }
 
   views(): readonly AppView[] {

@@ -15,6 +15,7 @@ import {
   type VmName,
   vmName,
 } from "../../../mesh/index.ts";
+import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { place } from "./place.ts";
@@ -134,7 +135,11 @@ export function withDirectionBack(record: AppRecord, reason: RolloutReason): App
 /** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */
 export function withRolloutEnded(
   record: AppRecord,
-  end: { readonly state: Exclude<RolloutState, "running">; readonly whole: number | null },
+  end: {
+    readonly state: Exclude<RolloutState, "running">;
+    readonly whole: number | null;
+    readonly except: readonly MemberName[];
+  },
   context: CommitContext,
 ): AppRecord {
   const rollout = rolloutOf(record);
@@ -145,11 +150,13 @@ export function withRolloutEnded(
     state: end.state,
     endedAtMs: context.wallMs,
     proxies: registeredProxies(context.facts),
+    ...(end.except.length === 0 ? {} : { except: end.except }),
   };
   const current = end.whole ?? record.current;
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  return fitted(withNamesFreed({ ...record, ...kept, hostnames, current, rollout: ended }));
+  const whole = withoutSilence({ ...record, ...kept, hostnames, current, rollout: ended });
+  return fitted(withNamesFreed(whole));
 }
 
 /** What the new release leaves of the old one, cordoned, and until when. */

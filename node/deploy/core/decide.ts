@@ -24,9 +24,10 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
-import { isGone } from "./facts.ts";
+import { withExcluded } from "./exclusions.ts";
+import { isGone, isRegistered } from "./facts.ts";
 import { faultOf, type RolloutReason } from "./fault.ts";
-import { missingOfDeploy, type Standing, standingOf, type Want } from "./standing.ts";
+import { missingOfDeploy, needsAcks, type Standing, standingOf, type Want } from "./standing.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
@@ -47,6 +48,8 @@ export interface DecideInput extends CommitContext {
   readonly isOverdue: boolean;
   /** Proxies that let a wait timeout pass in this rollout: on the way back they are not waited for. */
   readonly silent: ReadonlySet<MemberName>;
+  /** Proxies that the app does not wait for any longer in steps that add. */
+  readonly toExclude: readonly MemberName[];
 }
 
 export function standingOfRollout(committed: CommittedApp, facts: CommitContext["facts"]): Standing {
@@ -61,11 +64,21 @@ export function decide(input: DecideInput): Decision {
   if (rollout.direction === "back") return decideBack(input);
   const fault = rollout.kind === "deploy" ? faultOf(record, rollout.to, input.facts) : null;
   if (fault !== null) return turnBack(input, fault);
-  if (input.standing.wants.length > 0) return waitOr(input, input.standing.wants);
+  if (input.standing.wants.length > 0) {
+    return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
+  }
   const planned = planNext(record, retiringOf(rollout.step));
   if (planned !== null) return advance(input, planned);
   const missing = missingAtEnd(input);
-  return missing.length > 0 ? waitOr(input, missing) : end(input, "succeeded");
+  if (missing.length > 0) return waitOr(input, missing);
+  // Whom the quorum did without is waited for at the end, and named if that takes too long: nothing depends on it any more.
+  const { behind = [] } = input.standing;
+  return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
+}
+
+function exclude({ committed, toExclude, wallMs }: DecideInput): Decision {
+  const next = withExcluded(committed.record, toExclude, { by: "silence", everywhere: false, atMs: wallMs });
+  return { code: "swap", next, why: `excluded for their silence: ${toExclude.join(", ")}` };
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -273,6 +286,16 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   return { code: "swap", next: withDeleted(next), why };
 }
 
+/** Proxies of which it is not known that they route as the record says. */
+function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput): readonly MemberName[] {
+  if (!needsAcks(record)) return [];
+  const isBehind = (proxy: MemberName) => (facts.acks.get(proxy)?.verified ?? 0) < epoch;
+  const names = (record.excluded ?? []).map(({ proxy }) => proxy);
+  const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy));
+  const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
+  return [...new Set([...excluded, ...behind])].sort();
+}
+
 function endWith(
   input: DecideInput,
   record: AppRecord,
@@ -283,6 +306,8 @@ function endWith(
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
   const whole = state === "succeeded" ? rollout.to : rollout.from;
-  const next = withRolloutEnded(closed, { state, whole: rollout.kind === "deploy" ? whole : null }, input);
+  const except = state === "succeeded" ? exceptOf(input) : [];
+  const isDeploy = rollout.kind === "deploy";
+  const next = withRolloutEnded(closed, { state, whole: isDeploy ? whole : null, except }, input);
   return { code: "swap", next, why: state };
 }

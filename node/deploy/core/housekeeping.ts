@@ -3,7 +3,8 @@
 import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
-import { ackersOf, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
+import { ackersOf } from "./quorum.ts";
+import { NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
 
 export interface Leftover {
   readonly vm: AppRecord["vms"][number];
@@ -32,7 +33,7 @@ function keepersOf(
     ackSet: record.rollout?.proxies ?? [],
     startedAtMs: 0,
   };
-  const proxies = ackersOf(step, facts);
+  const proxies = ackersOf(step, record, facts);
   if (proxies.length === 0) return [NO_PROXY];
   return proxies.flatMap((proxy: MemberName) => {
     const want = wantOfProxy({ proxy, ack: facts.acks.get(proxy), step, epoch, mustVerify: false, facts });

@@ -104,6 +104,12 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
         `${world.submit(specOf("hello", { count: Number(rest[0]), deploy: deployOf(subject, keys) }), `hash-${world.lines.length}`).code}`,
       ];
     }
+    case "exclude":
+    case "include":
+      world.exclude(memberName(subject), verb);
+      return waits(world);
+    case "except":
+      return (world.committed?.record.rollout?.except ?? []).map((proxy) => `  except: ${proxy}`);
     case "promote":
     case "abort": {
       const submission = verb === "promote" ? world.promote() : world.abort();
@@ -148,6 +154,10 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       Object.assign(world.proxies.get(memberName(subject)) ?? {}, { connected: false });
       world.membersChanged();
       return waits(world);
+    case "die":
+      Object.assign(world.proxies.get(memberName(subject)) ?? {}, { connected: false, table: null });
+      world.membersChanged();
+      return waits(world);
     case "leave":
       Object.assign(world.proxies.get(memberName(subject)) ?? {}, { registered: false });
       world.membersChanged();
@@ -178,6 +188,8 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     maxSurge: keys["surge"],
     maxUnavailable: keys["unavailable"],
     minHealthyMs: keys["healthy"],
+    ackQuorum: keys["quorum"],
+    excludeSilentAfterMs: keys["silent"],
   };
   const given = Object.entries(numbers).flatMap(([key, text]) =>
     text === undefined ? [] : [[key, Number(text)]],

@@ -16,6 +16,7 @@ import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
+import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
 import { StepClock } from "./step-clock.ts";
 import { viewOf } from "./view.ts";
@@ -91,6 +92,8 @@ export class Rollout {
   #stalled: string | null = null;
   #clock = new StepClock();
   #scheduledMs: number | null = null;
+  /** Since when the epoch in force is known here. */
+  #epochSinceMs = 0;
   /** What the rollout waits for, by the last decision. */
   #wants: readonly Want[] = [];
   readonly #silent = new Set<MemberName>();
@@ -202,6 +205,7 @@ export class Rollout {
     this.#stalled = null;
     if (before?.epoch === committed.epoch) return true;
     this.#committed = committed;
+    this.#epochSinceMs = nowMs;
     this.#facts.expected.clear();
     for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
     if (before?.record.rollout?.id !== committed.record.rollout?.id) this.#silent.clear();
@@ -245,9 +249,15 @@ export class Rollout {
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
     const end = this.#clock.endOf(rollout.step, standing, this.#facts, nowMs);
+    // From the last that did answer on: while nobody does, it is not the proxies that are silent.
+    const sinceMs = Math.max(this.#epochSinceMs, this.#clock.progressAtMs);
+    const silence = isHeld ? null : silenceOf(committed, standing, this.#facts, sinceMs);
+    const toExclude = silence !== null && nowMs >= silence.atMs ? silence.proxies : [];
     const held = hold === null ? standing : { ...standing, wants: [hold.want] };
-    const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent: this.#silent };
-    this.#follow(decide(input), { committed, deadlineMs }, effects);
+    const silent = this.#silent;
+    const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
+    const dueAtMs = Math.min(deadlineMs, silence?.atMs ?? deadlineMs);
+    this.#follow(decide(input), { committed, dueAtMs }, effects);
   }
 
   #keepHouse(committed: CommittedApp, nowMs: number, effects: RolloutEffect[]): void {
@@ -260,7 +270,7 @@ export class Rollout {
 
   #follow(
     decision: Decision,
-    { committed, deadlineMs }: { readonly committed: CommittedApp; readonly deadlineMs: number },
+    { committed, dueAtMs }: { readonly committed: CommittedApp; readonly dueAtMs: number },
     effects: RolloutEffect[],
   ): void {
     if (decision.code === "swap") {
@@ -269,7 +279,7 @@ export class Rollout {
       return;
     }
     this.#wants = decision.wants;
-    if (committed.record.rollout?.step?.kind !== "approve") this.#schedule(deadlineMs, effects);
+    if (committed.record.rollout?.step?.kind !== "approve") this.#schedule(dueAtMs, effects);
   }
 
   #schedule(atMs: number, effects: RolloutEffect[]): void {
@@ -291,6 +301,24 @@ export class Rollout {
   #noteSilent({ wants }: Standing): void {
     for (const want of wants) if (want.kind === "proxy") this.#silent.add(want.who as MemberName);
   }
+}
+
+/** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
+function silenceOf(
+  { epoch, record: { rollout, releases } }: CommittedApp,
+  { wants, acks }: Standing,
+  facts: Facts,
+  sinceMs: number,
+): { readonly atMs: number; readonly proxies: readonly MemberName[] } | null {
+  const release = releases.find(({ number }) => number === rollout?.to);
+  const afterMs = release?.spec.deploy.excludeSilentAfterMs;
+  const isAdding = rollout?.step != null && isEntering(rollout.step.kind) && rollout.direction === "forward";
+  if (afterMs === undefined || !isAdding || acks === null) return null;
+  const isSilent = (proxy: MemberName) => (facts.acks.get(proxy)?.applied ?? 0) < epoch;
+  const asked = wants.flatMap(({ kind, who }) => (kind === "proxy" ? [who as MemberName] : []));
+  const proxies = asked.filter(isSilent);
+  if (proxies.length === 0 || proxies.length === acks.need.length) return null;
+  return { atMs: sinceMs + afterMs, proxies };
 }
 
 /** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */

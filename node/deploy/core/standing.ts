@@ -2,7 +2,8 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { memberName, vmName } from "../../../mesh/index.ts";
-import { type Facts, isGone, isHealthy, isRegistered, observed, registeredProxies } from "./facts.ts";
+import { type Facts, isGone, isHealthy, observed } from "./facts.ts";
+import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
@@ -18,7 +19,14 @@ export interface Standing {
   /** Empty: all that the step waits for was observed. */
   readonly wants: readonly Want[];
   /** Of a step that needs proxies. */
-  readonly acks: { readonly need: readonly MemberName[]; readonly have: readonly MemberName[] } | null;
+  readonly acks: {
+    readonly need: readonly MemberName[];
+    readonly have: readonly MemberName[];
+    /** So many of `need` suffice. */
+    readonly quorum: number;
+  } | null;
+  /** Of those that are asked, who has not answered: more than `wants`, once the quorum is there. */
+  readonly behind?: readonly Want[];
   /** Grows with each thing that comes nearer: progress is a new maximum of it. */
   readonly score: number;
 }
@@ -47,11 +55,6 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
 /** A step that ends with what proxies answer. */
 export function isAckStep(kind: RolloutStep["kind"]): boolean {
   return kind === "standby" || kind === "serve" || kind === "flip" || kind === "cordon";
-}
-
-/** Step by which VMs come into routing: nothing has to drain. */
-function isEntering(kind: RolloutStep["kind"]): boolean {
-  return kind === "standby" || kind === "serve";
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {
@@ -108,23 +111,14 @@ function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want 
   return { kind: "vm", who: vm, what: `to be gone${place}`, complaint: `${vm} is not gone${place}` };
 }
 
-/**
- * The proxies that must answer: those of the ack set, and those that registered since: a joiner that read the record just
- * before this step would otherwise be missed. One that left is not waited for, one that is only silent is.
- */
-export function ackersOf(step: RolloutStep, facts: Facts): readonly MemberName[] {
-  const all = new Set([...step.ackSet, ...registeredProxies(facts)]);
-  const left = (proxy: MemberName) => facts.proxies.has(proxy) && !isRegistered(facts, proxy);
-  return [...all].filter((proxy) => !left(proxy)).sort();
-}
-
 /** Weighs more than any count of requests that drain, so that fewer in flight is progress but never outweighs an ack. */
 const ACK_SCORE = 1_000_000;
 
 function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: Facts): Standing {
   const mustVerify = isEntering(step.kind) || isReplacing(record);
-  const need = ackersOf(step, facts);
-  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [] }, score: 0 };
+  const need = ackersOf(step, record, facts);
+  const quorum = quorumOf(step.kind, record, need.length);
+  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [], quorum }, score: 0 };
   const wants: Want[] = [];
   const have: MemberName[] = [];
   let score = 0;
@@ -136,7 +130,8 @@ function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: 
     if (ack !== undefined && ack.applied >= epoch) score += ACK_SCORE - inFlightOf(ack, step.vms);
     if (want === null) score += ACK_SCORE;
   }
-  return { wants, acks: { need, have }, score };
+  const acks = { need, have, quorum };
+  return { wants: have.length >= quorum ? [] : wants, behind: wants, acks, score };
 }
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */

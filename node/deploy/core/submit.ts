@@ -23,6 +23,7 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
+import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 
 /**
@@ -45,7 +46,8 @@ export interface DeployRequest {
 
 export function submitDeploy(request: DeployRequest, context: CommitContext): Submission {
   const { app, spec, apps } = request;
-  const record = apps.find((candidate) => candidate.record.app === app)?.record ?? emptyRecord(app);
+  const records = apps.map((candidate) => candidate.record);
+  const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
   const running = runningOf(record);
   if (running !== null) {
     const target = record.releases.find((release) => release.number === running.to);
@@ -255,8 +257,10 @@ function runningOf(record: AppRecord): Rollout | null {
   return record.rollout?.state === "running" ? record.rollout : null;
 }
 
-function emptyRecord(app: AppName): AppRecord {
+function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {
+  const excluded = exclusionsEverywhere(others);
   return {
+    ...(excluded.length === 0 ? {} : { excluded }),
     format: 1,
     app,
     deleted: false,

@@ -41,6 +41,7 @@ export function viewOf(input: ViewInput): AppView {
     rollout: rolloutView(input),
     vms: vmViews(record, facts),
     proxies: proxyViews(committed, facts),
+    excluded: (record.excluded ?? []).map(({ proxy, by }) => ({ proxy, by })),
     leftovers: leftoverViews(input),
     kept: keptView(input),
   };
@@ -84,7 +85,12 @@ function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): Step
     acks:
       acks === null
         ? null
-        : { have: acks.have.length, need: acks.need.length, slowest: clock.slowest(standing) },
+        : {
+            have: acks.have.length,
+            need: acks.need.length,
+            quorum: acks.quorum,
+            slowest: clock.slowest(standing),
+          },
     waitingFor: wants.map(({ who, what }) => ({ who, what, forMs })),
   };
 }

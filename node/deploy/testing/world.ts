@@ -16,6 +16,7 @@ import {
   type VmName,
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
+import { withExcluded, withIncluded } from "../core/exclusions.ts";
 import type { ObservedVm } from "../core/facts.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
 import {
@@ -122,6 +123,15 @@ export class World {
 
   promote(): Submission {
     return this.#begin(submitPromote(this.committed, APP));
+  }
+
+  /** A person says of a proxy that rollouts do not ask it, or do again. */
+  exclude(proxy: MemberName, verb: "exclude" | "include"): void {
+    const record = this.committed?.record;
+    if (record === undefined) return;
+    const how = { by: "person", everywhere: false, atMs: WALL_START_MS + this.nowMs } as const;
+    const next = verb === "exclude" ? withExcluded(record, [proxy], how) : withIncluded(record, proxy);
+    if (next !== record) this.#commit(next);
   }
 
   abort(): Submission {
