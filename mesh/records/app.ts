@@ -22,11 +22,14 @@ export function appOfKey(key: string): AppName | null {
 /**
  * What the record wants of a VM.
  * - `starting`: run it, route nothing to it yet.
+ * - `standby`: run it, and be ready to route to it: proxies dial it, and of requests it gets those for a preview name alone
+ *   (`preview.ts`).
  * - `serving`: run it and route to it.
  * - `cordoned`: leave it running, route nothing new to it, let what runs finish.
  * A VM that is not in the record is stopped by its host.
  */
-export type VmPhase = "starting" | "serving" | "cordoned";
+const VM_PHASES = ["starting", "standby", "serving", "cordoned"] as const;
+export type VmPhase = (typeof VM_PHASES)[number];
 
 export interface DesiredVm {
   readonly vm: VmName;
@@ -37,16 +40,21 @@ export interface DesiredVm {
   readonly requires: Version | null;
 }
 
+const STEP_KINDS = ["start", "standby", "approve", "serve", "flip", "cordon", "stop"] as const;
+
 /** One gated move of a rollout. Its change was committed together with it; the next follows when what it waits for was observed. */
 export interface RolloutStep {
   /** 1, 2, …, over both directions. */
   readonly number: number;
   /**
-   * `start` ⇢ healthy · `serve` ⇢ verified · `cordon` ⇢ applied and drained, of a deploy on its way forward verified too ·
-   * `stop` ⇢ gone.
+   * `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
+   * `vms` are cordoned, in one commit, ⇢ as a cordon · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
+   * too · `stop` ⇢ gone.
    */
-  readonly kind: "start" | "serve" | "cordon" | "stop";
+  readonly kind: (typeof STEP_KINDS)[number];
   readonly vms: readonly VmName[];
+  /** Of a `flip`: the VMs that serve from then on. */
+  readonly serves?: readonly VmName[];
   /** Hosts of `vms`, by index: of a `stop` the record names its VMs no longer, and "gone" is their hosts' to say. */
   readonly hosts?: readonly MemberName[];
   /** Every proxy that was registered when the step was committed. Empty for `start` and `stop`. */
@@ -65,8 +73,9 @@ export interface RolloutStepReport {
   readonly outcome: string;
 }
 
-/** `start-failed` and `check-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster. */
-type RolloutFailure = "start-failed" | "check-failed" | "wait-timeout" | "no-host";
+/** `start-failed` and `check-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
+const ROLLOUT_FAILURES = ["start-failed", "check-failed", "wait-timeout", "no-host", "aborted"] as const;
+type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
 
 /** `running` is the only state in which it moves; `failed` means that there was nothing to go back to. */
 const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
@@ -93,6 +102,10 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
+  /** Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them. */
+  readonly except?: readonly MemberName[];
+  /** A person said that the new release may take over. */
+  readonly approved?: boolean;
   /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
   readonly proxies?: readonly MemberName[];
   /** Clock of the driver, milliseconds since 1970: for people. */
@@ -100,6 +113,21 @@ export interface Rollout {
   readonly endedAtMs: number | null;
 }
 
+/**
+ * A proxy that the app's rollouts do not ask. `person`: somebody said so; no step waits for it. `silence`: the app's
+ * `exclude_silent_after` did; steps that only add do not wait for it, and it is over with the rollout.
+ */
+export interface Exclusion {
+  readonly proxy: MemberName;
+  readonly by: "person" | "silence";
+  /** Said of the whole cluster: an app that is deployed for the first time takes it over. */
+  readonly everywhere: boolean;
+  /** Clock of the driver, milliseconds since 1970: for people. */
+  readonly atMs: number;
+}
+
+/** More proxies than one excludes by hand. */
+export const EXCLUSIONS_MAX: number = 64;
 /** Steps of one rollout that are kept; older ones are dropped from the front. */
 export const ROLLOUT_HISTORY_MAX: number = 64;
 /** Releases that a record keeps: the serving one, the one on its way, and those before them. */
@@ -119,6 +147,9 @@ export interface AppRecord {
   /** The highest number ever given. */
   readonly lastRelease: number;
   readonly vms: readonly DesiredVm[];
+  readonly excluded?: readonly Exclusion[];
+  /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
+  readonly kept?: { readonly release: number; readonly untilMs: number };
   /** The running one, or the last that ended. */
   readonly rollout: Rollout | null;
 }
@@ -130,7 +161,7 @@ export interface CommittedApp {
   readonly record: AppRecord;
 }
 
-const stepKinds = z.enum(["start", "serve", "cordon", "stop"]);
+const stepKinds = z.enum(STEP_KINDS);
 
 const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
@@ -145,6 +176,7 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
       number: countShape,
       kind: stepKinds,
       vms: z.array(vmNameShape).max(APP_VMS_MAX),
+      serves: z.exactOptional(z.array(vmNameShape).max(APP_VMS_MAX)),
       hosts: z.exactOptional(z.array(memberNameShape).max(APP_VMS_MAX)),
       ackSet: z.array(memberNameShape).max(2000),
       startedAtMs: z.number(),
@@ -163,15 +195,24 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
     .max(ROLLOUT_HISTORY_MAX),
   reason: z
     .strictObject({
-      code: z.enum(["start-failed", "check-failed", "wait-timeout", "no-host"]),
+      code: z.enum(ROLLOUT_FAILURES),
       message: z.string().max(2000),
       lastLines: z.array(z.string().max(500)).max(20),
     })
     .nullable(),
   targets: z.array(vmNameShape).max(APP_VMS_MAX),
+  approved: z.exactOptional(z.boolean()),
+  except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),
   endedAtMs: z.number().nullable(),
+});
+
+const exclusionShape: ZodType<Exclusion> = z.strictObject({
+  proxy: memberNameShape,
+  by: z.enum(["person", "silence"]),
+  everywhere: z.boolean(),
+  atMs: z.number(),
 });
 
 const appRecordShape: ZodType<AppRecord> = z.strictObject({
@@ -188,11 +229,13 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
         vm: vmNameShape,
         release: countShape,
         host: memberNameShape,
-        phase: z.enum(["starting", "serving", "cordoned"]),
+        phase: z.enum(VM_PHASES),
         requires: versionShape.nullable(),
       }),
     )
     .max(APP_VMS_MAX),
+  excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
+  kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   rollout: rolloutShape.nullable(),
 });
 

@@ -24,12 +24,28 @@ export interface StopSpec {
   readonly timeoutMs: number;
 }
 
+export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen"] as const;
+
 export interface DeploySpec {
-  readonly strategy: "rolling";
+  readonly strategy: (typeof STRATEGY_NAMES)[number];
   /** What still runs on an old VM then is cut, and said. */
   readonly drainTimeoutMs: number;
   /** Without progress for so long a rollout returns to old. */
   readonly waitTimeoutMs: number;
+  /** Rolling: VMs above `count` while it runs. A whole number counts, one between 0 and 1 is a share of `count`, rounded up. Default 1. */
+  readonly maxSurge?: number;
+  /** Rolling: VMs below `count` that may be missing while it runs, as `maxSurge`, rounded down. Default 0. */
+  readonly maxUnavailable?: number;
+  /** A started VM counts only once it was healthy for so long. Default 0. */
+  readonly minHealthyMs?: number;
+  /** Share of the proxies whose answers end a step that only adds, above 0 and below 1. Default: all. */
+  readonly ackQuorum?: number;
+  /** A proxy that has not acknowledged a step that only adds for so long is excluded from such steps. Default: never. */
+  readonly excludeSilentAfterMs?: number;
+  /** Bluegreen: `manual` waits for a person's `promote`. Default `auto`. */
+  readonly approval?: "auto" | "manual";
+  /** Bluegreen: the old VMs are kept, cordoned, for so long after the end. Default 0. */
+  readonly keepOldMs?: number;
 }
 
 /** What a person submits: a validated app file, with its folder packed. */
@@ -67,6 +83,13 @@ const checkShape: ZodType<Check> = z.strictObject({
   gracePeriodMs: millisecondsShape,
 });
 
+/** A count, or a share between 0 and 1. */
+const quantityShape = z
+  .number()
+  .min(0)
+  .max(100)
+  .refine((value) => Number.isInteger(value) || value < 1, "neither a count nor a share");
+
 export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   name: z.string(),
   hostnames: z.array(z.string().max(253)).max(32),
@@ -76,9 +99,16 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   checks: z.array(checkShape).max(8),
   stop: z.strictObject({ signal: z.string().max(20), timeoutMs: millisecondsShape }),
   deploy: z.strictObject({
-    strategy: z.enum(["rolling"]),
+    strategy: z.enum(STRATEGY_NAMES),
     drainTimeoutMs: millisecondsShape,
     waitTimeoutMs: millisecondsShape,
+    maxSurge: z.exactOptional(quantityShape),
+    maxUnavailable: z.exactOptional(quantityShape),
+    minHealthyMs: z.exactOptional(millisecondsShape),
+    ackQuorum: z.exactOptional(z.number().gt(0).lt(1)),
+    excludeSilentAfterMs: z.exactOptional(millisecondsShape),
+    approval: z.exactOptional(z.enum(["auto", "manual"])),
+    keepOldMs: z.exactOptional(millisecondsShape),
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
 });

@@ -13,6 +13,7 @@ import { addIntrospectionRoutes } from "./introspection.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
 import { metricsText } from "./metrics.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
+import { addProxyRoutes } from "./proxies.ts";
 import { addQueryRoutes } from "./query.ts";
 import { serveRelay } from "./relay.ts";
 import { askProxies } from "./routes.ts";
@@ -40,6 +41,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addWatchRoutes(app, deps, counters);
   addQueryRoutes(app, deps, counters);
   addHostRoutes(app, deps);
+  addProxyRoutes(app, deps);
   addVoterRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));
   app.onError((error, context) => answerError(error, context, deps));

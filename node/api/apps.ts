@@ -42,6 +42,14 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
     "/v1/apps/:app",
     driven(withApp(async (deploys, name) => submitted(await deploys.destroy(name)))),
   );
+  app.post(
+    "/v1/apps/:app/promote",
+    driven(withApp(async (deploys, name) => submitted(await deploys.promote(name)))),
+  );
+  app.post(
+    "/v1/apps/:app/abort",
+    driven(withApp(async (deploys, name) => submitted(await deploys.abort(name)))),
+  );
   app.post("/v1/vms/:vm/stop", driven(stopVm));
 }
 

@@ -4,6 +4,7 @@ import { type ZodType, z } from "zod";
 import { isName, type RegistersBackup } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HostForgottenView } from "../api/hosts.ts";
+import type { ProxyExclusionView } from "../api/proxies.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
 import type { MemberRow } from "../api/views.ts";
 import type { CollectedView, RestoredView, VoterPlanView, VotersView } from "../api/voters.ts";
@@ -28,11 +29,13 @@ const stepViewLoose = z.looseObject({
   number: z.number(),
   kind: z.string(),
   vms: z.array(z.string()),
+  serves: z.array(z.string()).optional(),
   forMs: z.number(),
   acks: z
     .looseObject({
       have: z.number(),
       need: z.number(),
+      quorum: z.number().optional(),
       slowest: z.looseObject({ proxy: z.string(), ms: z.number() }).nullable(),
     })
     .nullable(),
@@ -60,6 +63,8 @@ const rolloutViewLoose = z.looseObject({
   reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
   startedAtMs: z.number(),
   endedAtMs: z.number().nullable(),
+  stalled: z.string().nullish(),
+  except: z.array(z.string()).optional(),
 });
 
 // Names are branded and kinds are closed lists in ours; an agent's word for either is only ever printed here.
@@ -70,6 +75,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
   release: z.string().nullable(),
   weights: z.record(z.string(), z.number()),
   hostnames: z.array(z.string()),
+  previews: z.array(z.string()).optional(),
   rollout: rolloutViewLoose.nullable(),
   vms: z.array(vmViewLoose),
   proxies: z.array(
@@ -83,6 +89,8 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
     }),
   ),
   leftovers: z.array(waitingShape),
+  excluded: z.array(z.looseObject({ proxy: z.string(), by: z.string() })).optional(),
+  kept: z.looseObject({ release: z.string(), vms: z.array(z.string()), forMs: z.number() }).nullish(),
 }) as unknown as ZodType<AppView>;
 
 export const appViewsShape: ZodType<AppView[]> = z.array(appViewShape);
@@ -183,6 +191,12 @@ export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
   silent: z.array(z.string()),
   ...appliedLoose,
 }) as unknown as ZodType<HostForgottenView>;
+
+export const proxyExclusionShape: ZodType<ProxyExclusionView> = z.looseObject({
+  proxy: z.string(),
+  excluded: z.boolean(),
+  apps: z.array(z.string()),
+}) as unknown as ZodType<ProxyExclusionView>;
 
 export const votersShape: ZodType<VotersView> = z.looseObject({
   list: z.number().nullable(),

@@ -21,12 +21,12 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Of a rollout as it was last seen; `leftovers` are those of its app. */
 export function exitCodeOf(
-  rollout: Pick<RolloutView, "state" | "reason">,
+  rollout: Pick<RolloutView, "state" | "reason" | "except">,
   leftovers: readonly Waiting[],
 ): ExitCode {
   switch (rollout.state) {
     case "succeeded":
-      return leftovers.length === 0 ? EXIT.done : EXIT.doneExcept;
+      return leftovers.length === 0 && (rollout.except ?? []).length === 0 ? EXIT.done : EXIT.doneExcept;
     case "failed":
     case "rolled-back":
       return rollout.reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;

@@ -16,6 +16,8 @@ export class Narrator {
   #direction: RolloutView["direction"] = "forward";
   readonly #vmsSaid = new Map<string, string>();
   #waitSaid = { text: "", atMs: 0 };
+  #stallSaid: string | null = null;
+  #previewsSaid = "";
 
   constructor(rollout: string) {
     this.#rollout = rollout;
@@ -29,8 +31,24 @@ export class Narrator {
       ...this.#vmLines(view.vms),
       ...this.#stepLines(rollout),
       ...this.#turnLines(rollout),
+      ...this.#stallLines(rollout.stalled ?? null),
+      ...this.#previewLines(view.previews ?? []),
       ...this.#waitLines(rollout.step, ageMs, nowMs),
     ];
+  }
+
+  /** Once for each reason: until a majority answers nothing moves, whatever a step waits for. */
+  #stallLines(stalled: string | null): readonly string[] {
+    if (stalled === this.#stallSaid) return [];
+    this.#stallSaid = stalled;
+    return stalled === null ? [] : [`${this.#rollout}: ${plainText(stalled)}`];
+  }
+
+  #previewLines(previews: readonly string[]): readonly string[] {
+    const text = previews.join(", ");
+    if (text === this.#previewsSaid) return [];
+    this.#previewsSaid = text;
+    return text === "" ? [] : [`the new release is reached at ${plainText(text)}`];
   }
 
   #vmLines(vms: readonly VmView[]): readonly string[] {
@@ -78,7 +96,8 @@ export function describeAcks(acks: StepView["acks"]): string {
   if (acks === null) return "";
   const slowest =
     acks.slowest === null ? "" : `, slowest ${acks.slowest.proxy} ${formatDuration(acks.slowest.ms)}`;
-  return `acks ${acks.have}/${acks.need}${slowest}`;
+  const quorum = acks.quorum === undefined || acks.quorum === acks.need ? "" : ` (${acks.quorum} suffice)`;
+  return `acks ${acks.have}/${acks.need}${quorum}${slowest}`;
 }
 
 /** "proxy-2 to acknowledge epoch 7 since 12 s". */
@@ -106,13 +125,26 @@ export function describeEnd(view: AppView, code: ExitCode): readonly string[] {
   ];
 }
 
+/** Who was not waited for, and why. */
+function exceptions({ rollout, excluded = [] }: AppView): readonly string[] {
+  return (rollout?.except ?? []).map((proxy) => {
+    const by = excluded.find((held) => held.proxy === proxy)?.by;
+    return by === "person"
+      ? `${proxy}, which is excluded, has not confirmed it`
+      : `${proxy} has not confirmed it`;
+  });
+}
+
 function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): string {
   if (code !== EXIT.done && code !== EXIT.doneExcept) return "";
   if (rollout.kind === "destroy") return `: nothing of ${view.app} runs or is routed`;
   if (rollout.kind === "stop") return ": no proxy routes there, it is stopped";
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;
   const at = view.hostnames.length === 0 ? "" : ` at ${view.hostnames.join(", ")}`;
-  return `: ${view.release ?? "nothing"} serves on every proxy with ${serving} ${serving === 1 ? "VM" : "VMs"}${at}`;
+  const kept =
+    view.kept == null ? "" : `; ${view.kept.release} is kept for ${formatDuration(view.kept.forMs)}`;
+  const vms = `${serving} ${serving === 1 ? "VM" : "VMs"}`;
+  return `: ${view.release ?? "nothing"} serves on every proxy with ${vms}${at}${kept}`;
 }
 
 function describeReason({ reason }: RolloutView): readonly string[] {
@@ -128,7 +160,7 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     case EXIT.done:
       return [];
     case EXIT.doneExcept:
-      return [`except: ${view.leftovers.map(describeWaiting).join("; ")}`];
+      return [`except: ${[...view.leftovers.map(describeWaiting), ...exceptions(view)].join("; ")}`];
     case EXIT.timedOut:
       return [
         `next: ${running}; see who did not answer with \`grapevine status ${view.app}\` and \`grapevine members\`, then deploy again`,

@@ -77,6 +77,8 @@ export function appText(view: AppView): string {
     `${plainText(head)}\n`,
     view.rollout === null ? "no rollout yet\n" : rolloutText(view.rollout),
     leftoversText(view.leftovers),
+    keptText(view),
+    excludedText(view),
     vmsTable(view.vms),
     proxiesTable(view),
   ];
@@ -94,6 +96,7 @@ function rolloutText(rollout: RolloutView): string {
         `  step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome)} (${formatDuration(waitedMs)})`,
     ),
     ...stepLines(rollout),
+    ...(rollout.stalled == null ? [] : [`  ${plainText(rollout.stalled)}`]),
     ...(rollout.reason === null ? [] : [`  reason: ${plainText(rollout.reason.message)}`]),
     ...(rollout.reason?.lastLines ?? []).map((line) => `  | ${plainText(line)}`),
   ];
@@ -110,6 +113,25 @@ function stepLines({ step }: RolloutView): readonly string[] {
 
 function leftoversText(leftovers: readonly Waiting[]): string {
   return leftovers.map((waiting) => `left over: ${describeWaiting(waiting)}\n`).join("");
+}
+
+function keptText({ kept, previews = [] }: AppView): string {
+  const lines = [
+    ...(previews.length === 0 ? [] : [`the new release is reached at ${previews.join(", ")}`]),
+    ...(kept == null
+      ? []
+      : [`${kept.release} is kept for ${formatDuration(kept.forMs)}: ${kept.vms.join(" ")}`]),
+  ];
+  return lines.map((line) => `${plainText(line)}\n`).join("");
+}
+
+function excludedText({ excluded = [] }: AppView): string {
+  const lines = excluded.map(({ proxy, by }) =>
+    by === "person"
+      ? `${proxy} is excluded: no rollout asks it`
+      : `${proxy} is excluded for its silence, from steps that add`,
+  );
+  return lines.map((line) => `${plainText(line)}\n`).join("");
 }
 
 function proxiesTable({ proxies, epoch }: AppView): string {

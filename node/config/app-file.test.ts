@@ -54,6 +54,64 @@ wait_timeout = "1h"
     });
   });
 
+  it("reads the keys of each strategy", () => {
+    const rolling = '[deploy]\nmax_surge = 0.5\nmax_unavailable = 1\nmin_healthy_time = "2s"\n';
+    expect(parseAppFile("app.toml", `${required}count = 4\n${rolling}`)).toMatchObject({
+      value: { deploy: { strategy: "rolling", maxSurge: 0.5, maxUnavailable: 1, minHealthyMs: 2_000 } },
+    });
+    const quorum = '[deploy]\nack_quorum = 0.5\nexclude_silent_after = "30s"\n';
+    expect(parseAppFile("app.toml", required + quorum)).toMatchObject({
+      value: { deploy: { ackQuorum: 0.5, excludeSilentAfterMs: 30_000 } },
+    });
+    const all = parseAppFile("app.toml", `${required}[deploy]\nack_quorum = "all"\n`);
+    expect(all.ok && "ackQuorum" in all.value.deploy).toBe(false);
+    const bluegreen = '[deploy]\nstrategy = "bluegreen"\napproval = "manual"\nkeep_old = "1h"\n';
+    expect(parseAppFile("app.toml", required + bluegreen)).toMatchObject({
+      value: { deploy: { strategy: "bluegreen", approval: "manual", keepOldMs: 3_600_000 } },
+    });
+  });
+
+  it.each([
+    [
+      '[deploy]\nkeep_old = "1h"\n',
+      'app.toml:4: deploy.keep_old: is of strategy = "bluegreen" alone: remove it, or write strategy = "bluegreen"',
+    ],
+    [
+      '[deploy]\nstrategy = "immediate"\nmax_surge = 2\n',
+      'app.toml:5: deploy.max_surge: is of strategy = "rolling" alone: remove it, or write strategy = "rolling"',
+    ],
+    [
+      "count = 2\n[deploy]\nmax_unavailable = 2\n",
+      "app.toml:5: deploy.max_unavailable: leaves none of 2 VMs to serve: write at most max_unavailable = 1",
+    ],
+    [
+      "[deploy]\nmax_unavailable = 1\n",
+      "app.toml:4: deploy.max_unavailable: leaves none of 1 VMs to serve: remove it, or raise count",
+    ],
+    [
+      "[deploy]\nmax_surge = 0\n",
+      "app.toml:4: deploy.max_surge: is 0, and no VM may be missing (of 1): no VM could be replaced; write max_surge = 1, or a larger max_unavailable",
+    ],
+    [
+      '[deploy]\nexclude_silent_after = "5m"\n',
+      "app.toml:4: deploy.exclude_silent_after: must be shorter than wait_timeout, which is 5m: the rollout goes back then",
+    ],
+    [
+      "[deploy]\nack_quorum = 0\n",
+      'app.toml:4: deploy.ack_quorum: must be "all" or a share of the proxies above 0 and up to 1, for example ack_quorum = 0.5',
+    ],
+    [
+      "[deploy]\nmax_surge = 1.5\n",
+      "app.toml:4: deploy.max_surge: must be a count of VMs from 0 to 100, or a share of them between 0 and 1, for example max_surge = 1 or max_surge = 0.25",
+    ],
+    [
+      `hostnames = ["${"a.".repeat(124)}com"]\n[deploy]\nstrategy = "bluegreen"\n`,
+      `app.toml:3: hostnames: ${"a.".repeat(124)}com leaves no room for its preview name: use at most 245 characters with strategy = "bluegreen"`,
+    ],
+  ])("says of %j what to write instead", (text, expected) => {
+    expect(errorsOf(required + text)).toContain(expected);
+  });
+
   it("needs only name and command", () => {
     expect(parseAppFile("app.toml", required)).toEqual({
       ok: true,
@@ -156,8 +214,8 @@ wait_timeout = "1h"
     ],
     [`${required}[stop]\nsignal = "TERM"`, 'found "TERM"'],
     [
-      `${required}[deploy]\nstrategy = "bluegreen"`,
-      'app.toml:4: deploy.strategy: must be one of rolling, for example strategy = "rolling"; found "bluegreen"',
+      `${required}[deploy]\nstrategy = "bluegren"`,
+      'app.toml:4: deploy.strategy: must be one of rolling, immediate, bluegreen, for example strategy = "rolling"; found "bluegren"',
     ],
     [
       `${required}[deploy]\nwait_timeout = "5 minutes"`,

@@ -5,7 +5,6 @@ import {
   type AppSpec,
   type Check,
   type ConfigError,
-  type DeploySpec,
   durationShape,
   encodeRecord,
   fail,
@@ -17,12 +16,18 @@ import {
   readTomlFile,
   type StopSpec,
 } from "../../mesh/index.ts";
+import {
+  deployProblem,
+  deployShape,
+  deployTimes,
+  HOUR_MS,
+  notTable,
+  type TimeRange,
+  upToAnHour,
+} from "./deploy-keys.ts";
 
 /** A validated app file; `deploy` adds the packed folder. */
 export type AppFile = Omit<AppSpec, "bundle">;
-
-/** Strategies that there are. */
-export const STRATEGIES: readonly ["rolling"] = ["rolling"];
 
 /** One spec as a record: four of them, the VMs and a rollout's history share the 64 KiB of an app's entry. */
 export const APP_SPEC_BYTES_MAX: number = 8 * 1024;
@@ -33,7 +38,6 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]{0,255}$/;
 const OWN_ENV_NAME = /^(?:HOST|PORT|GRAPEVINE_.*)$/;
 const CHECK_PATH = /^\/[\x21-\x7e]{0,1023}$/;
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"] as const;
-const HOUR_MS = 3_600_000;
 
 export function readAppFile(file: string): Result<AppFile, readonly ConfigError[]> {
   return named(readTomlFile(file, appFileShape), file);
@@ -44,17 +48,8 @@ export function parseAppFile(file: string, text: string): Result<AppFile, readon
   return named(parseToml(file, text, appFileShape), file);
 }
 
-interface TimeRange {
-  readonly minMs: number;
-  readonly maxMs: number;
-}
-
 const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
 const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
-/** Of what a person may also wish not to wait at all. */
-const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
-/** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
-export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
 
 type AppFileKeys = Omit<AppFile, "hostnames"> & { readonly hostnames?: readonly string[] | undefined };
 
@@ -67,7 +62,7 @@ export function specProblem(spec: AppSpec): string | null {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
     if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
   }
-  return timeProblem(spec);
+  return timeProblem(spec) ?? deployProblem(spec)?.message ?? null;
 }
 
 /** A timer that is set for more than 24 days fires at once: a check would be asked without a pause. */
@@ -79,8 +74,7 @@ function timeProblem({ checks, stop, deploy }: AppSpec): string | null {
       ["checks.gracePeriodMs", check.gracePeriodMs, upToAnHour],
     ]),
     ["stop.timeoutMs", stop.timeoutMs, upToAnHour],
-    ["deploy.drainTimeoutMs", deploy.drainTimeoutMs, upToAnHour],
-    ["deploy.waitTimeoutMs", deploy.waitTimeoutMs, waitTimeoutRange],
+    ...deployTimes(deploy),
   ];
   const wrong = times.find(([, ms, { minMs, maxMs }]) => ms < minMs || ms > maxMs);
   if (wrong === undefined) return null;
@@ -181,26 +175,9 @@ const stopShape: ZodType<StopSpec> = z
   )
   .transform(({ signal, timeout }) => ({ signal, timeoutMs: timeout }));
 
-const strategyText = `must be one of ${STRATEGIES.join(", ")}, for example strategy = "rolling"`;
-
-const deployShape: ZodType<DeploySpec> = z
-  .strictObject(
-    {
-      strategy: z.enum(STRATEGIES, strategyText).default("rolling"),
-      drain_timeout: durationShape({ ...upToAnHour, example: 'drain_timeout = "30s"' }).default(30_000),
-      wait_timeout: durationShape({ ...waitTimeoutRange, example: 'wait_timeout = "5m"' }).default(300_000),
-    },
-    { error: notTable('[deploy] and below it strategy = "rolling"') },
-  )
-  .transform(({ strategy, drain_timeout, wait_timeout }) => ({
-    strategy,
-    drainTimeoutMs: drain_timeout,
-    waitTimeoutMs: wait_timeout,
-  }));
-
 const checksText = 'must be at most 8 tables, for example [[checks]] and below it type = "http"';
 
-const appFileShape: ZodType<AppFileKeys> = z.strictObject({
+const appFileKeys = z.strictObject({
   name: nameShape('name = "hello"'),
   hostnames: hostnamesShape.optional(),
   count: z.int(countText).min(1, countText).max(100, countText).default(1),
@@ -211,10 +188,11 @@ const appFileShape: ZodType<AppFileKeys> = z.strictObject({
   deploy: deployShape.prefault({}),
 });
 
-/** The text for what is no table; an unknown key in a table keeps its own. */
-function notTable(example: string): (issue: { readonly code?: string | undefined }) => string | undefined {
-  return (issue) => (issue.code === "invalid_type" ? `must be a table, for example ${example}` : undefined);
-}
+const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {
+  const problem = deployProblem({ ...keys, hostnames: keys.hostnames ?? [] });
+  if (problem === null) return;
+  context.addIssue({ code: "custom", path: problem.key.split("."), message: problem.message });
+});
 
 /** A process takes no argument or variable with a NUL in it. */
 function hasNoNul(text: string): boolean {

@@ -23,11 +23,15 @@ export interface StepView {
   readonly number: number;
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
+  /** Of a `flip`: the VMs that serve from then on. */
+  readonly serves?: readonly VmName[];
   readonly forMs: number;
   /** Of a step that needs proxies: how many have answered as needed. `slowest` is the last that did. */
   readonly acks: {
     readonly have: number;
     readonly need: number;
+    /** So many of `need` suffice; absent: all. */
+    readonly quorum?: number;
     readonly slowest: { readonly proxy: MemberName; readonly ms: number } | null;
   } | null;
   /** Empty: nothing is missing, the next step is about to be committed. */
@@ -54,6 +58,8 @@ export interface RolloutView extends Omit<Rollout, "step" | "reason" | "targets"
   } | null;
   /** Known to the driver that saw it, until the next rollout begins. */
   readonly cutover?: CutoverView | null;
+  /** "cannot commit: no majority of the voters answers, host-2 missing", as the agent that answers found; null: it can. */
+  readonly stalled?: string | null;
 }
 
 export interface VmView {
@@ -92,9 +98,19 @@ export interface AppView {
   /** Share of new requests by release, percent, of the VMs that the record routes to: { "v3": 100 }. */
   readonly weights: Readonly<Record<string, number>>;
   readonly hostnames: readonly string[];
+  /** Names by which VMs on standby are reached; empty: there are none. */
+  readonly previews?: readonly string[];
   readonly rollout: RolloutView | null;
   readonly vms: readonly VmView[];
   readonly proxies: readonly ProxyAckView[];
   /** Cordoned VMs that outlived their rollout and who keeps them: retired as soon as those answer. */
   readonly leftovers: readonly Waiting[];
+  /** Proxies that the app's rollouts do not ask, and who said so. */
+  readonly excluded?: readonly { readonly proxy: MemberName; readonly by: "person" | "silence" }[];
+  /** The release that the app wants kept for a while, its VMs, and for how long; null: none is. */
+  readonly kept?: {
+    readonly release: string;
+    readonly vms: readonly VmName[];
+    readonly forMs: number;
+  } | null;
 }

@@ -229,6 +229,70 @@ describe("Coordinator", () => {
     expect(cluster.running).toEqual(["hello-v2-1"]);
   });
 
+  it("has a bluegreen release wait for a person, who is heard by any name of it alone", async () => {
+    await newCluster();
+    await deploy(specOf("hello"));
+    const deployed = { strategy: "bluegreen", drainTimeoutMs: 30_000, waitTimeoutMs: 30 } as const;
+    const spec = specOf("hello", { deploy: { ...deployed, approval: "manual", keepOldMs: 60_000 } });
+    expect(await cluster.coordinator.promote(appName("hello"))).toMatchObject({ code: "invalid" });
+    await cluster.coordinator.submit(spec);
+    const waiting = await cluster.until("hello", (view) => view.rollout?.step?.kind === "approve");
+    expect(waiting).toMatchObject({ weights: { v1: 100 }, previews: ["preview.hello.localhost"] });
+    const rival = await cluster.coordinator.submit(
+      specOf("rival", { hostnames: ["preview.hello.localhost"] }),
+    );
+    expect(rival).toMatchObject({
+      code: "invalid",
+      message: expect.stringContaining("belongs to app hello"),
+    });
+    expect(await cluster.coordinator.promote(appName("hello"))).toMatchObject({ code: "accepted" });
+    const view = await cluster.ended("hello");
+    expect(view).toMatchObject({
+      weights: { v2: 100 },
+      previews: [],
+      leftovers: [],
+      rollout: { state: "succeeded" },
+    });
+    expect(view.kept).toMatchObject({ release: "v1", vms: ["hello-v1-1"] });
+    expect(cluster.running).toEqual(["hello-v1-1", "hello-v2-1"]);
+  });
+
+  it("does not ask a proxy that a person excluded, names it at the end, and tells apps of later", async () => {
+    await newCluster();
+    await deploy(specOf("hello"));
+    cluster.proxies[1]!.isSilent = true;
+    const exclusion = { proxy: memberName("proxy-2"), verb: "exclude", app: null } as const;
+    expect(await cluster.coordinator.excludeProxy(exclusion)).toEqual({ code: "done", apps: ["hello"] });
+    const epoch = cluster.coordinator.view(appName("hello"))?.epoch;
+    await cluster.coordinator.excludeProxy(exclusion);
+    expect(cluster.coordinator.view(appName("hello"))?.epoch).toBe(epoch);
+    const view = await deploy(specOf("hello"));
+    expect(view).toMatchObject({
+      excluded: [{ proxy: "proxy-2", by: "person" }],
+      rollout: { state: "succeeded", except: ["proxy-2"] },
+    });
+    expect(await deploy(specOf("later"))).toMatchObject({
+      rollout: { state: "succeeded", except: ["proxy-2"] },
+    });
+    await cluster.coordinator.excludeProxy({ ...exclusion, verb: "include" });
+    expect(cluster.coordinator.view(appName("later"))?.excluded).toEqual([]);
+  });
+
+  it("takes a deploy back on request, as long as the new release has not taken over", async () => {
+    await newCluster();
+    await deploy(specOf("hello"));
+    const deployed = { strategy: "bluegreen", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 } as const;
+    await cluster.coordinator.submit(specOf("hello", { deploy: { ...deployed, approval: "manual" } }));
+    await cluster.until("hello", (view) => view.rollout?.step?.kind === "approve");
+    expect(await cluster.coordinator.abort(appName("hello"))).toMatchObject({ code: "accepted" });
+    const view = await cluster.ended("hello");
+    expect(view).toMatchObject({
+      weights: { v1: 100 },
+      rollout: { state: "aborted", reason: { code: "aborted" } },
+    });
+    expect(cluster.running).toEqual(["hello-v1-1"]);
+  });
+
   it("drives on after its restart from what the register has", async () => {
     await newCluster();
     await deploy(specOf("hello"));

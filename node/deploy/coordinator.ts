@@ -9,10 +9,13 @@ import {
   type AppRecord,
   type AppSpec,
   type CommittedApp,
+  claimedHostnames,
   type EntryChange,
   hostnameClaim,
   type MemberName,
   type Mesh,
+  messageOf,
+  NoMajorityError,
   type Register,
   type VmName,
 } from "../../mesh/index.ts";
@@ -21,6 +24,7 @@ import type { AppView } from "./app-view.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
+import { type ExclusionRequest, type ExclusionResult, excludeProxy } from "./exclude-proxies.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { Submissions } from "./submissions.ts";
 
@@ -120,6 +124,19 @@ export class Coordinator implements Deploys {
     return this.#submissions.destroy(app);
   }
 
+  promote(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.promote(app);
+  }
+
+  abort(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.abort(app);
+  }
+
+  excludeProxy(request: ExclusionRequest): Promise<ExclusionResult> {
+    const { register, wallMs } = this.#deps;
+    return excludeProxy({ register, wallMs, learn: (committed) => this.#learn(committed) }, request);
+  }
+
   views(): readonly AppView[] {
     const names = [...this.#apps.keys()].sort();
     return names.flatMap((app) => this.view(app) ?? []).filter((view) => !view.deleted);
@@ -184,10 +201,10 @@ export class Coordinator implements Deploys {
     const machine = this.#apps.get(app)?.machine;
     const committed = machine?.committed;
     if (committed == null || machine?.isInCharge !== true) return;
-    const { rollout, hostnames } = committed.record;
-    if (rollout?.state === "running") return;
+    if (committed.record.rollout?.state === "running") return;
     const { register, logger } = this.#deps;
-    const released = register.releaseNames({ app, epoch: committed.epoch }, hostnames.map(hostnameClaim));
+    const names = claimedHostnames(committed.record).map(hostnameClaim);
+    const released = register.releaseNames({ app, epoch: committed.epoch }, names);
     this.#track(
       released.catch((error: unknown) => {
         logger.warn({ app, error: String(error) }, "names that are not needed any more stay the app's");
@@ -268,6 +285,7 @@ export class Coordinator implements Deploys {
         if (result.code === "committed") return result.committed;
         if (result.code === "conflict") return result.current;
         logger.warn({ app, epoch: expectedEpoch, code: result.code }, "swap did not end");
+        if (result.code === "unavailable") this.#stalled(app, new NoMajorityError(result.missing));
         return null;
       },
       (error: unknown) => {
@@ -289,8 +307,14 @@ export class Coordinator implements Deploys {
         if (committed !== null) return committed;
       } catch (error) {
         this.#deps.logger.warn({ app, error: String(error) }, "register cannot be read");
+        this.#stalled(app, error);
       }
     }
+  }
+
+  /** Who follows the rollout is told: it stands still, and not for any member that a step waits for. */
+  #stalled(app: AppName, error: unknown): void {
+    this.#feed(app, { kind: "stalled", reason: `cannot commit: ${messageOf(error)}` });
   }
 
   #arm(app: AppName, driven: Driven, atMs: number): void {

@@ -2,6 +2,7 @@
 
 import type { AppName, AppSpec, MemberName, VmName } from "../../mesh/index.ts";
 import type { AppView } from "./app-view.ts";
+import type { ExclusionRequest, ExclusionResult } from "./exclude-proxies.ts";
 
 /**
  * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
@@ -34,6 +35,12 @@ export interface Deploys {
   stopVm(vm: VmName): Promise<SubmitResult>;
   /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */
   destroy(app: AppName): Promise<SubmitResult>;
+  /** The new release of a deploy that waits for approval takes over. */
+  promote(app: AppName): Promise<SubmitResult>;
+  /** The deploy that runs goes back to what served before. */
+  abort(app: AppName): Promise<SubmitResult>;
+  /** Rollouts do not ask this proxy any more, or do again. */
+  excludeProxy(request: ExclusionRequest): Promise<ExclusionResult>;
   /** Apps that are not deleted, by name. */
   views(): readonly AppView[];
   /** Deleted apps have a view too, so that `destroy` can be followed to its end; null: the app never was. */

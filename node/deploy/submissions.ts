@@ -9,6 +9,7 @@ import {
   type Claim,
   type ClaimedName,
   type CommittedApp,
+  claimedHostnames,
   hostnameClaim,
   isName,
   messageOf,
@@ -17,7 +18,14 @@ import {
   type VmName,
 } from "../../mesh/index.ts";
 import type { CommitContext } from "./core/commits.ts";
-import { type Submission, submitDeploy, submitDestroy, submitStop } from "./core/submit.ts";
+import {
+  type Submission,
+  submitAbort,
+  submitDeploy,
+  submitDestroy,
+  submitPromote,
+  submitStop,
+} from "./core/submit.ts";
 import type { SubmitResult } from "./deploys.ts";
 import { specHash } from "./spec-hash.ts";
 
@@ -58,6 +66,14 @@ export class Submissions {
     if (owner === undefined) return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
     const { app } = owner.record;
     return this.#submitted(app, (all, context) => submitStop(find(all, app), vm, context));
+  }
+
+  promote(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all) => submitPromote(find(all, app), app));
+  }
+
+  abort(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitAbort(find(all, app), app, context));
   }
 
   destroy(app: AppName): Promise<SubmitResult> {
@@ -111,8 +127,9 @@ export class Submissions {
   }
 
   /** Null: they are the app's. */
-  async #claimNames(claim: Claim, { hostnames }: AppRecord): Promise<SubmitResult | null> {
-    const claimed = await this.#deps.register.claimNames(claim, hostnames.map(hostnameClaim));
+  async #claimNames(claim: Claim, record: AppRecord): Promise<SubmitResult | null> {
+    const names = claimedHostnames(record).map(hostnameClaim);
+    const claimed = await this.#deps.register.claimNames(claim, names);
     switch (claimed.code) {
       case "claimed":
         return null;

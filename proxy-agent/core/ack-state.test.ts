@@ -24,6 +24,8 @@ function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {
     epoch,
     hostnames: [],
     endpoints: [endpoint],
+    standby: [],
+    preview: null,
     unaddressed: [],
     missing: [],
     awaited: [vm],

@@ -3,7 +3,7 @@
 
 import type { Ack, AppName } from "../../mesh/index.ts";
 import type { DrainReport } from "./drain.ts";
-import { type AppRoute, describeAddress, type Endpoint } from "./route-table.ts";
+import { type AppRoute, describeAddress, type Endpoint, reachedEndpoints } from "./route-table.ts";
 
 /** What the verifier knows of one endpoint. */
 export type Reached =
@@ -75,7 +75,7 @@ function whatIsMissing(route: AppRoute, reached: (endpoint: Endpoint) => Reached
   const awaited = new Set(route.awaited);
   const unaddressed = route.unaddressed.find((vm) => awaited.has(vm));
   if (unaddressed !== undefined) return `no address of ${unaddressed} is known yet`;
-  const endpoints = route.endpoints.filter(({ vm }) => awaited.has(vm));
+  const endpoints = reachedEndpoints(route).filter(({ vm }) => awaited.has(vm));
   const answers = endpoints.map((endpoint) => ({ endpoint, answer: reached(endpoint) }));
   for (const { endpoint, answer } of answers) {
     if (answer.kind === "no")

@@ -28,6 +28,8 @@ function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTabl
     epoch,
     hostnames: [],
     endpoints,
+    standby: [],
+    preview: null,
     unaddressed: [],
     missing: [],
     awaited: [],

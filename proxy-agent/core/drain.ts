@@ -3,7 +3,7 @@
 
 import { type Ack, APP_VMS_MAX, type AppName, type VmName } from "../../mesh/index.ts";
 import { LEFT_VMS_PER_APP_MAX } from "../limits.ts";
-import type { Endpoint, RouteTable } from "./route-table.ts";
+import { type Endpoint, type RouteTable, reachedEndpoints } from "./route-table.ts";
 
 /**
  * - `routed`: the table in force sends requests to it.
@@ -44,7 +44,7 @@ export class Drain {
     const before = this.#table;
     this.#table = table;
     for (const route of table.apps.values()) {
-      if (before?.apps.get(route.app) !== route) this.#adoptApp(route.app, route.endpoints, nowMs);
+      if (before?.apps.get(route.app) !== route) this.#adoptApp(route.app, reachedEndpoints(route), nowMs);
     }
   }
 

@@ -44,6 +44,8 @@ function whyNot({ vm, wanted, said }: KnownVm, { app, epoch }: Pick<VmRouting, "
   const record = `the record (epoch ${committed.epoch})`;
   if (desired.phase === "starting")
     return `${record} wants it to start: nothing is routed to it before it serves`;
+  if (desired.phase === "standby")
+    return `${record} has it on standby: nothing but its preview name leads there`;
   if (desired.phase === "cordoned") return `${record} has cordoned it: nothing new is sent there`;
   const { host } = desired;
   const heard = said.find((one) => one.host === host);

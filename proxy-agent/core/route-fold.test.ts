@@ -52,6 +52,25 @@ function gone(name: string, counter: number): VmFact {
   return { key: vmKey(vmName(name)), value: null, version: version(counter), owner: HOST_1 };
 }
 
+/** A deploy on its way. */
+function runningTo(to: number): Rollout {
+  return {
+    id: `hello-v${to}`,
+    kind: "deploy",
+    from: to - 1,
+    to,
+    state: "running",
+    direction: "forward",
+    driver: HOST_1,
+    step: null,
+    history: [],
+    reason: null,
+    targets: [],
+    startedAtMs: 0,
+    endedAtMs: null,
+  };
+}
+
 function take(fact: Fact, into: RouteFold): Verdict {
   return "record" in fact ? into.takeCommitted(fact) : into.takeEntry(fact, fact.owner);
 }
@@ -247,6 +266,28 @@ describe("RouteFold", () => {
     expect(awaited({ direction: "back" })).toEqual([["hello-v1-1"], lost]);
     expect(awaited({ kind: "stop" })).toEqual([["hello-v1-1", "hello-v2-1"], lost]);
     expect(awaited(null)).toEqual([["hello-v1-1", "hello-v2-1"], lost]);
+  });
+
+  test("leads to VMs on standby by the preview name of a bluegreen release alone, and dials them", () => {
+    const vms = [desiredVm("hello-v1-1"), desiredVm("hello-v2-1", "standby")];
+    const facts = [vm("hello-v1-1", 1, 20_001), vm("hello-v2-1", 2, 20_002)];
+    const tableWith = (strategy: "immediate" | "bluegreen") => {
+      const base = appRecord({ vms, hostnames: ["hello.test"] });
+      const releases = base.releases.map((each) => {
+        const deploy = { ...each.spec.deploy, strategy };
+        return { ...each, spec: { ...each.spec, hostnames: ["hello.test"], deploy } };
+      });
+      const held = new RouteFold();
+      held.takeCommitted({ epoch: 1, record: { ...base, releases, rollout: runningTo(2) } });
+      return fold(facts, held);
+    };
+    const table = tableWith("bluegreen");
+    const reached = (hostname: string) => table.byHostname.get(hostname)?.endpoints.map((each) => each.vm);
+    expect([...table.byHostname.keys()]).toEqual(["hello.test", "preview.hello.test"]);
+    expect(reached("hello.test")).toEqual(["hello-v1-1"]);
+    expect(reached("preview.hello.test")).toEqual(["hello-v2-1"]);
+    const route = tableWith("immediate").apps.get(appName("hello"));
+    expect(route).toMatchObject({ standby: [{ vm: "hello-v2-1" }], preview: null, awaited: ["hello-v2-1"] });
   });
 
   test("raises the serial only when the table differs, and keeps the routes of apps that did not", () => {

@@ -12,6 +12,7 @@ import {
   describeVersion,
   type Entry,
   type MemberName,
+  previewHostnames,
   type Version,
   VM_PREFIX,
   type VmEntry,
@@ -51,7 +52,7 @@ export class RouteFold {
   readonly #appOf = new Map<VmName, AppName>();
   /** Of the records held, as the last route had them. */
   readonly #endpoints = new Map<VmName, Endpoint>();
-  readonly #serving = new WeakMap<AppRecord, readonly DesiredVm[]>();
+  readonly #reached = new WeakMap<AppRecord, readonly DesiredVm[]>();
   readonly #dirty = new Set<AppName>();
   #away: ReadonlySet<MemberName> = new Set();
   /** VMs that a host deleted, the latest last. */
@@ -112,8 +113,7 @@ export class RouteFold {
   lacking(app: AppName): readonly VmName[] {
     const vms = this.#records.get(app)?.record.vms ?? [];
     const isLacking = (desired: DesiredVm) =>
-      this.#describeMissing(desired) !== null ||
-      (desired.phase === "serving" && this.#heardOf(desired) === undefined);
+      this.#describeMissing(desired) !== null || (isReached(desired) && this.#heardOf(desired) === undefined);
     return vms.filter(isLacking).map(({ vm }) => vm);
   }
 
@@ -189,21 +189,26 @@ export class RouteFold {
   }
 
   #buildRoute({ epoch, record }: CommittedApp): AppRoute {
-    const serving = this.#serving.get(record) ?? servingVms(record);
-    this.#serving.set(record, serving);
-    const endpoints = serving.flatMap((desired) => this.#endpoint(record, desired) ?? []);
-    const addressed = new Set(endpoints.map(({ vm }) => vm));
-    const awaited = serving.filter(isAwaitedBy(record));
-    return {
+    const reached = this.#reached.get(record) ?? reachedVms(record);
+    this.#reached.set(record, reached);
+    const all = reached.flatMap((desired) => this.#endpoint(record, desired) ?? []);
+    const addressed = new Set(all.map(({ vm }) => vm));
+    const awaited = reached.filter(isAwaitedBy(record));
+    const waiting = new Set(reached.flatMap(({ vm, phase }) => (phase === "standby" ? [vm] : [])));
+    const endpoints = waiting.size === 0 ? all : all.filter(({ vm }) => !waiting.has(vm));
+    const route: AppRoute = {
       app: record.app,
       epoch,
       hostnames: record.deleted ? [] : record.hostnames.map((hostname) => hostname.toLowerCase()),
       endpoints,
-      unaddressed: serving.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
+      standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
+      preview: null,
+      unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
       missing: record.vms.flatMap((desired) => this.#describeMissing(desired) ?? []),
       awaited: awaited.map(({ vm }) => vm),
       lost: awaited.flatMap((desired) => this.#describeLost(desired) ?? []),
     };
+    return { ...route, preview: previewOf(route, record) };
   }
 
   #heardOf({ vm, host }: DesiredVm): Heard | undefined {
@@ -248,8 +253,17 @@ function isOlder(held: Version | undefined, version: Version): boolean {
   return held === undefined || compareVersions(held, version) < 0;
 }
 
-function servingVms({ vms }: AppRecord): readonly DesiredVm[] {
-  return vms.filter(({ phase }) => phase === "serving").sort(byName);
+function isReached({ phase }: DesiredVm): boolean {
+  return phase === "serving" || phase === "standby";
+}
+
+function reachedVms({ vms }: AppRecord): readonly DesiredVm[] {
+  return vms.filter(isReached).sort(byName);
+}
+
+function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
+  const hostnames = previewHostnames(record).map((hostname) => hostname.toLowerCase());
+  return hostnames.length === 0 ? null : { ...route, hostnames, endpoints: route.standby, standby: [] };
 }
 
 function byName(left: DesiredVm, right: DesiredVm): number {
@@ -257,13 +271,13 @@ function byName(left: DesiredVm, right: DesiredVm): number {
 }
 
 /**
- * Of a serve step its VMs; of a deploy's other steps the VMs of the release that shall stay; otherwise all. An old VM that
+ * Of a serve or standby step its VMs; of a deploy's other steps the VMs of the release that shall stay; otherwise all. An old VM that
  * broke, or whose host is down, must not hold up the deploy that replaces it.
  */
 function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
   if (rollout?.state !== "running") return () => true;
   const { step, kind, direction, from, to } = rollout;
-  if (step?.kind === "serve") return ({ vm }) => step.vms.includes(vm);
+  if (step?.kind === "serve" || step?.kind === "standby") return ({ vm }) => step.vms.includes(vm);
   if (kind !== "deploy") return () => true;
   return ({ release }) => release === (direction === "forward" ? to : from);
 }

@@ -24,6 +24,10 @@ export interface AppRoute {
   readonly hostnames: readonly string[];
   /** By VM name. */
   readonly endpoints: readonly Endpoint[];
+  /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
+  readonly standby: readonly Endpoint[];
+  /** What the preview names lead to: the VMs on standby as the endpoints of a route of their own; null: there are no such names. */
+  readonly preview: AppRoute | null;
   /** VMs that the record routes to and whose address nobody told us yet, by name. */
   readonly unaddressed: readonly VmName[];
   /** What keeps this record from being acknowledged: entries that it requires and that are not here yet. Said for people. */
@@ -53,10 +57,24 @@ export function nextTable(before: RouteTable, changed: readonly AppRoute[]): Rou
   return { serial: before.serial + 1, apps, byHostname: indexHostnames(apps) };
 }
 
+/** Every VM that this proxy sends something to, by whatever name. */
+export function reachedEndpoints({ endpoints, standby }: AppRoute): readonly Endpoint[] {
+  return standby.length === 0 ? endpoints : [...endpoints, ...standby];
+}
+
+/** `route` is in force: of its app, or of its app's preview names. */
+export function isInForce(table: RouteTable, route: AppRoute): boolean {
+  const held = table.apps.get(route.app);
+  return held === route || held?.preview === route;
+}
+
 /** Two apps that name one hostname: the first by name has it, whatever came first, so that all proxies agree. */
 function indexHostnames(apps: ReadonlyMap<AppName, AppRoute>): ReadonlyMap<string, AppRoute> {
   const index = new Map<string, AppRoute>();
-  for (const route of apps.values()) {
+  const routes = [...apps.values()].flatMap((route) =>
+    route.preview === null ? [route] : [route, route.preview],
+  );
+  for (const route of routes) {
     for (const hostname of route.hostnames) {
       const other = index.get(hostname);
       if (other === undefined || route.app < other.app) index.set(hostname, route);
@@ -65,11 +83,13 @@ function indexHostnames(apps: ReadonlyMap<AppName, AppRoute>): ReadonlyMap<strin
   return index;
 }
 
-const LISTS = ["endpoints", "hostnames", "unaddressed", "missing", "awaited", "lost"] as const;
+const LISTS = ["endpoints", "standby", "hostnames", "unaddressed", "missing", "awaited", "lost"] as const;
 
 /** Endpoints that did not change are the same objects: of a route of many VMs one or two are looked into. */
 function isSameRoute(left: AppRoute | undefined, right: AppRoute): boolean {
-  return left?.epoch === right.epoch && LISTS.every((name) => isSameList(left[name], right[name]));
+  if (left?.epoch !== right.epoch || !LISTS.every((name) => isSameList(left[name], right[name])))
+    return false;
+  return isSameList(left.preview?.hostnames ?? [], right.preview?.hostnames ?? []);
 }
 
 function isSameList(left: readonly unknown[], right: readonly unknown[]): boolean {

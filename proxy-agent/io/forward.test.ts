@@ -160,6 +160,8 @@ describe("a request that waits for its connection", () => {
       epoch,
       hostnames: ["hello"],
       endpoints,
+      standby: [],
+      preview: null,
       unaddressed: [],
       missing: [],
       awaited: [],

@@ -6,7 +6,7 @@ import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
 import { pickEndpoint } from "../core/pick-endpoint.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
-import { type AppRoute, describeAddress, type Endpoint } from "../core/route-table.ts";
+import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
 import {
   RETRY_PAUSE_FIRST_MS,
   RETRY_PAUSE_LAST_MS,
@@ -216,7 +216,7 @@ export class Forwarder {
   /** Until the app's routes are others, or the time is over, or the client left. What changes for other apps is no news. */
   async #untilOther(route: AppRoute, endAtMs: number, exchange: Exchange): Promise<void> {
     const { feed } = this.#deps;
-    while (feed.table.apps.get(route.app) === route && !exchange.isGone) {
+    while (isInForce(feed.table, route) && !exchange.isGone) {
       const leftMs = endAtMs - monotonicUnixMs();
       if (leftMs <= 0) return;
       await feed.nextTable(leftMs, exchange.gone);

@@ -6,7 +6,13 @@
 // timeout=5"), or a new one: hence a second pool, whose connections end with their request unless the server promises.
 
 import { type Dispatcher, Pool } from "undici";
-import { describeAddress, type Endpoint, endpointKey, type RouteTable } from "../core/route-table.ts";
+import {
+  describeAddress,
+  type Endpoint,
+  endpointKey,
+  type RouteTable,
+  reachedEndpoints,
+} from "../core/route-table.ts";
 import {
   ANSWER_TIMEOUT_MS,
   CONNECT_TIMEOUT_MS,
@@ -61,7 +67,7 @@ export class Upstreams {
   adopt(table: RouteTable): void {
     const routed = new Set<string>();
     for (const route of table.apps.values())
-      for (const endpoint of route.endpoints) routed.add(endpointKey(endpoint));
+      for (const endpoint of reachedEndpoints(route)) routed.add(endpointKey(endpoint));
     for (const [key, upstream] of this.#upstreams) {
       upstream.isRouted = routed.has(key);
       this.#closeIfOver(key, upstream);

@@ -3,7 +3,7 @@
 
 import { connect, type Socket } from "node:net";
 import type { Reached } from "../core/ack-state.ts";
-import { type Endpoint, endpointKey, type RouteTable } from "../core/route-table.ts";
+import { type Endpoint, endpointKey, type RouteTable, reachedEndpoints } from "../core/route-table.ts";
 import {
   CONNECT_TIMEOUT_MS,
   VERIFY_DIALS_MAX,
@@ -42,7 +42,7 @@ export class Verifier {
   adopt(table: RouteTable): void {
     const endpoints = new Map<string, Endpoint>();
     for (const route of table.apps.values()) {
-      for (const endpoint of route.endpoints) endpoints.set(endpointKey(endpoint), endpoint);
+      for (const endpoint of reachedEndpoints(route)) endpoints.set(endpointKey(endpoint), endpoint);
     }
     for (const [key, wanted] of this.#wanted) if (!endpoints.has(key)) this.#drop(key, wanted);
     for (const [key, endpoint] of endpoints) {

@@ -5,6 +5,7 @@ import { REGISTER_READ_MS, REGISTER_SWAP_MS, REGISTERS_AT_ONCE, RESTORE_EPOCH_GA
 import type { MemberView } from "../../mesh.ts";
 import { appKey } from "../../records/app.ts";
 import { hostnameClaim } from "../../records/names.ts";
+import { claimedHostnames } from "../../records/preview.ts";
 import { encodeCommitted } from "../../register/register-codec.ts";
 import { fail, messageOf, ok, type Result } from "../../result.ts";
 import { forEachAtOnce } from "./at-once.ts";
@@ -83,7 +84,7 @@ export async function seed(deps: SeedDeps, signal: AbortSignal): Promise<Result<
   try {
     const wanted = held.map(({ record, epoch }) => ({
       claim: { app: record.app, epoch: epoch + RESTORE_EPOCH_GAP },
-      names: record.hostnames.map(hostnameClaim),
+      names: claimedHostnames(record).map(hostnameClaim),
     }));
     for (const fault of await register.claimAll(wanted)) logger.error({ fault }, "a name was not restored");
     await forEachAtOnce(held, REGISTERS_AT_ONCE, (app) => seedOne(deps, app, signal));

@@ -27,6 +27,7 @@ import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
+import type { ExclusionRequest, ExclusionResult } from "../../deploy/exclude-proxies.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
 import type { BundlePut } from "../../releases/bundle-store.ts";
 import type { ApiBundles, ApiDeps } from "../ports.ts";
@@ -97,6 +98,18 @@ export class FakeDeploys implements Deploys {
   }
 
   async stopVm(_vm: VmName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  async excludeProxy(_request: ExclusionRequest): Promise<ExclusionResult> {
+    return { code: "done", apps: [HELLO] };
+  }
+
+  async promote(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  async abort(_app: AppName): Promise<SubmitResult> {
     return this.answer;
   }
 

@@ -5,8 +5,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AppSpec, describeConfigErrors, nearestWord, parseDuration } from "../../../mesh/index.ts";
-import { type AppFile, readAppFile, STRATEGIES, waitTimeoutRange } from "../../config/app-file.ts";
+import {
+  type AppSpec,
+  describeConfigErrors,
+  nearestWord,
+  parseDuration,
+  STRATEGY_NAMES,
+} from "../../../mesh/index.ts";
+import { type AppFile, readAppFile } from "../../config/app-file.ts";
+import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
@@ -54,6 +61,22 @@ export async function stopVm(vm: string, options: FollowedOptions): Promise<Exit
   });
 }
 
+export async function promote(app: string, options: FollowedOptions): Promise<ExitCode> {
+  return askedOfApp("promote", app, options);
+}
+
+export async function abort(app: string, options: FollowedOptions): Promise<ExitCode> {
+  return askedOfApp("abort", app, options);
+}
+
+function askedOfApp(verb: "promote" | "abort", app: string, options: FollowedOptions): Promise<ExitCode> {
+  return withAgent(verb, options, async (session) => {
+    const asked = { method: "POST", path: `/v1/apps/${encodeURIComponent(app)}/${verb}` } as const;
+    const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
+    return followToEnd(session, submitted, options);
+  });
+}
+
 export async function destroy(app: string, options: FollowedOptions): Promise<ExitCode> {
   return withAgent("destroy", options, async (session) => {
     const asked = { method: "DELETE", path: `/v1/apps/${encodeURIComponent(app)}` } as const;
@@ -66,23 +89,24 @@ export async function destroy(app: string, options: FollowedOptions): Promise<Ex
 function specOf(file: string, { strategy, waitTimeout }: DeployOptions): AppFile {
   const read = readAppFile(file);
   if (!read.ok) throw new UsageError(`the app file has mistakes:\n${describeConfigErrors(read.error)}`);
-  const spec = read.value;
-  return {
-    ...spec,
-    deploy: {
-      ...spec.deploy,
-      ...(strategy === undefined ? {} : { strategy: knownStrategy(strategy) }),
-      ...(waitTimeout === undefined ? {} : { waitTimeoutMs: waitTimeoutOf(waitTimeout) }),
-    },
+  const deploy = {
+    ...read.value.deploy,
+    ...(strategy === undefined ? {} : { strategy: knownStrategy(strategy) }),
+    ...(waitTimeout === undefined ? {} : { waitTimeoutMs: waitTimeoutOf(waitTimeout) }),
   };
+  const spec = { ...read.value, deploy };
+  const problem = deployProblem(spec);
+  if (problem !== null)
+    throw new UsageError(`with --strategy ${strategy}: ${problem.key} ${problem.message}`);
+  return spec;
 }
 
 function knownStrategy(name: string): AppFile["deploy"]["strategy"] {
-  const known = STRATEGIES.find((strategy) => strategy === name);
+  const known = STRATEGY_NAMES.find((strategy) => strategy === name);
   if (known !== undefined) return known;
-  const nearest = nearestWord(name, STRATEGIES);
+  const nearest = nearestWord(name, STRATEGY_NAMES);
   const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
-  throw new UsageError(`--strategy must be one of ${STRATEGIES.join(", ")}; found ${name}${hint}`);
+  throw new UsageError(`--strategy must be one of ${STRATEGY_NAMES.join(", ")}; found ${name}${hint}`);
 }
 
 function waitTimeoutOf(text: string): number {

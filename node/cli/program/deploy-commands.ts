@@ -12,12 +12,32 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     "Deploys the app of an app file, and follows until the new release serves on every proxy.\nThe file's folder is what runs. Ctrl-C detaches; the rollout goes on.",
     "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m",
   )
-    .option("--strategy <name>", "in place of the file's deploy.strategy: rolling")
+    .option("--strategy <name>", "in place of the file's deploy.strategy: rolling, immediate or bluegreen")
     .option("--wait-timeout <duration>", "in place of the file's deploy.wait_timeout, for example 5m")
     .option("--detach", detachHelp)
     .addHelpText("after", EXIT_CODES)
     .action(async (file: string, options: DeployOptions) => {
       setExitCode(await (await import("../commands/deploy.ts")).deploy(file, options));
+    });
+  asking(
+    program,
+    "promote <app>",
+    "Says that the new release of a deploy that waits for approval may take over, and follows it to the end.",
+    "grapevine promote hello",
+  )
+    .option("--detach", detachHelp)
+    .action(async (app: string, options: FollowedOptions) => {
+      setExitCode(await (await import("../commands/deploy.ts")).promote(app, options));
+    });
+  asking(
+    program,
+    "abort <app>",
+    "Takes a deploy back to what ran before (exit code 5), as long as the new release has not taken over.",
+    "grapevine abort hello",
+  )
+    .option("--detach", detachHelp)
+    .action(async (app: string, options: FollowedOptions) => {
+      setExitCode(await (await import("../commands/deploy.ts")).abort(app, options));
     });
   asking(
     program,

@@ -30,8 +30,4 @@ export function addMemberCommands(program: Command, setExitCode: SetExitCode): v
       const stops = { exitWithParent: exitWithParent === true, stopVms: stopVms === true };
       setExitCode(await runAgent({ config, ...stops }));
     });
-  // Never called: `main` has passed "proxy" on before. Here it is for the list of commands.
-  program
-    .command("proxy")
-    .description("Runs a proxy, until SIGTERM. --config FILE; see grapevine proxy --help.");
 }

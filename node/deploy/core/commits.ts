@@ -15,10 +15,11 @@ import {
   type VmName,
   vmName,
 } from "../../../mesh/index.ts";
+import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { place } from "./place.ts";
-import { needsAcks } from "./standing.ts";
+import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 export interface CommitContext {
@@ -54,11 +55,12 @@ export function withStep(
   const changed = changeVms(record, planned, context);
   if (changed.code === "no-host") return changed;
   const ofStep = planned.kind === "stop" ? record.vms : changed.record.vms;
-  const isAcked = (planned.kind === "serve" || planned.kind === "cordon") && needsAcks(record);
+  const isAcked = isAckStep(planned.kind) && needsAcks(record);
   const step: RolloutStep = {
     number: (rollout.history.at(-1)?.number ?? 0) + 1,
     kind: planned.kind,
     vms: planned.vms,
+    ...(planned.serves === undefined ? {} : { serves: planned.serves }),
     hosts: planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
     ackSet: isAcked ? registeredProxies(context.facts) : [],
     startedAtMs: context.wallMs,
@@ -74,15 +76,25 @@ function changeVms(
   { facts }: CommitContext,
 ): Applied {
   if (planned.kind === "start") return withStarted(record, planned, facts);
+  if (planned.kind === "approve") return { code: "applied", record };
   const named = new Set(planned.vms);
+  const entering = new Set(planned.serves);
   const vms = record.vms.flatMap((vm): readonly DesiredVm[] => {
+    if (entering.has(vm.vm)) return [asReached(vm, "serving", facts)];
     if (!named.has(vm.vm)) return [vm];
     if (planned.kind === "stop") return [];
-    if (planned.kind === "cordon") return [{ ...vm, phase: "cordoned", requires: null }];
-    const seen = observed(facts, vm);
-    return [{ ...vm, phase: "serving", requires: seen?.version ?? vm.requires }];
+    if (planned.kind === "cordon" || planned.kind === "flip") return [asCordoned(vm)];
+    return [asReached(vm, planned.kind === "standby" ? "standby" : "serving", facts)];
   });
   return { code: "applied", record: { ...record, vms } };
+}
+
+export function asCordoned(vm: DesiredVm): DesiredVm {
+  return { ...vm, phase: "cordoned", requires: null };
+}
+
+function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
+  return { ...vm, phase, requires: observed(facts, vm)?.version ?? vm.requires };
 }
 
 function withStarted(
@@ -123,7 +135,11 @@ export function withDirectionBack(record: AppRecord, reason: RolloutReason): App
 /** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */
 export function withRolloutEnded(
   record: AppRecord,
-  end: { readonly state: Exclude<RolloutState, "running">; readonly whole: number | null },
+  end: {
+    readonly state: Exclude<RolloutState, "running">;
+    readonly whole: number | null;
+    readonly except: readonly MemberName[];
+  },
   context: CommitContext,
 ): AppRecord {
   const rollout = rolloutOf(record);
@@ -134,10 +150,37 @@ export function withRolloutEnded(
     state: end.state,
     endedAtMs: context.wallMs,
     proxies: registeredProxies(context.facts),
+    ...(end.except.length === 0 ? {} : { except: end.except }),
   };
   const current = end.whole ?? record.current;
+  const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  return fitted(withNamesFreed({ ...record, hostnames, current, rollout: ended }));
+  const whole = withoutSilence({ ...record, ...kept, hostnames, current, rollout: ended });
+  return fitted(withNamesFreed(whole));
+}
+
+/** What the new release leaves of the old one, cordoned, and until when. */
+function keptAtEnd(
+  { rollout, vms }: AppRecord,
+  whole: Release | undefined,
+  state: RolloutState,
+  wallMs: number,
+): Pick<AppRecord, "kept"> {
+  const from = rollout?.from;
+  const keepMs = whole === undefined ? 0 : keepOldMs(whole);
+  const isKept = state === "succeeded" && rollout?.kind === "deploy" && keepMs > 0;
+  if (!isKept || from == null || !vms.some((vm) => vm.release === from)) return {};
+  return { kept: { release: from, untilMs: wallMs + keepMs } };
+}
+
+/** How long a release keeps the one before it. */
+export function keepOldMs({ spec: { deploy } }: Release): number {
+  return deploy.strategy === "bluegreen" ? (deploy.keepOldMs ?? 0) : 0;
+}
+
+/** Nothing of an earlier release is kept any more: its VMs are left over. */
+export function withNothingKept({ kept: _kept, ...record }: AppRecord): AppRecord {
+  return record;
 }
 
 /** Those of `whole`, and those of any release that serves beside it: going back may have come to no end. */
@@ -154,7 +197,7 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
-  return { ...record, deleted: true, hostnames: [], releases: [], current: null, vms: [] };
+  return { ...withNothingKept(record), deleted: true, hostnames: [], releases: [], current: null, vms: [] };
 }
 
 export function rolloutOf(record: AppRecord): Rollout {

@@ -12,7 +12,9 @@ import type {
 } from "../../../mesh/index.ts";
 import {
   type Applied,
+  asCordoned,
   type CommitContext,
+  keepOldMs,
   nextVmName,
   rolloutOf,
   type StepEnd,
@@ -22,11 +24,14 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
-import { isGone } from "./facts.ts";
+import { withExcluded } from "./exclusions.ts";
+import { isGone, isRegistered } from "./facts.ts";
 import { faultOf, type RolloutReason } from "./fault.ts";
-import { missingOfDeploy, type Standing, standingOf, type Want } from "./standing.ts";
+import { missingOfDeploy, needsAcks, type Standing, standingOf, type Want } from "./standing.ts";
 import { STRATEGIES } from "./strategies/index.ts";
+import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
+import { rolling } from "./strategies/rolling.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
@@ -43,10 +48,9 @@ export interface DecideInput extends CommitContext {
   readonly isOverdue: boolean;
   /** Proxies that let a wait timeout pass in this rollout: on the way back they are not waited for. */
   readonly silent: ReadonlySet<MemberName>;
+  /** Proxies that the app does not wait for any longer in steps that add. */
+  readonly toExclude: readonly MemberName[];
 }
-
-/** VMs above the target count while a rollout runs. */
-const SURGE = 1;
 
 export function standingOfRollout(committed: CommittedApp, facts: CommitContext["facts"]): Standing {
   const step = committed.record.rollout?.step;
@@ -60,11 +64,21 @@ export function decide(input: DecideInput): Decision {
   if (rollout.direction === "back") return decideBack(input);
   const fault = rollout.kind === "deploy" ? faultOf(record, rollout.to, input.facts) : null;
   if (fault !== null) return turnBack(input, fault);
-  if (input.standing.wants.length > 0) return waitOr(input, input.standing.wants);
+  if (input.standing.wants.length > 0) {
+    return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
+  }
   const planned = planNext(record, retiringOf(rollout.step));
   if (planned !== null) return advance(input, planned);
   const missing = missingAtEnd(input);
-  return missing.length > 0 ? waitOr(input, missing) : end(input, "succeeded");
+  if (missing.length > 0) return waitOr(input, missing);
+  // Whom the quorum did without is waited for at the end, and named if that takes too long: nothing depends on it any more.
+  const { behind = [] } = input.standing;
+  return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
+}
+
+function exclude({ committed, toExclude, wallMs }: DecideInput): Decision {
+  const next = withExcluded(committed.record, toExclude, { by: "silence", everywhere: false, atMs: wallMs });
+  return { code: "swap", next, why: `excluded for their silence: ${toExclude.join(", ")}` };
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -92,9 +106,9 @@ function complaintsOf(wants: readonly Want[]): string {
   return `${named.join("; ")}${more}`;
 }
 
-/** The VMs that the step in force cordoned. Valid as "may be stopped" only once that step wants nothing any more. */
+/** The VMs that the step in force cordoned, by a flip or alone. Valid as "may be stopped" only once that step wants nothing any more. */
 function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
-  return step?.kind === "cordon" ? step.vms : [];
+  return step?.kind === "cordon" || step?.kind === "flip" ? step.vms : [];
 }
 
 type Planned = PlannedStep & { readonly release: number | null };
@@ -111,9 +125,26 @@ function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | nu
   }
   const target = targetOf(record, rollout);
   const nameOf = (index: number) => nextVmName(record, target.release, index);
-  const { strategy } = specOf(record, rollout.to).deploy;
-  const step = STRATEGIES[strategy].plan({ vms, retiring, target, nameOf, surge: SURGE })[0];
+  const { deploy } = specOf(record, rollout.to);
+  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
+  const needsApproval = deploy.approval === "manual" && rollout.approved !== true;
+  const kept = keptRelease(record, rollout);
+  const step = strategy.plan({
+    vms,
+    retiring,
+    target,
+    nameOf,
+    ...paceOf(deploy, target.count),
+    needsApproval,
+    kept,
+  })[0];
   return step === undefined ? null : { ...step, release: target.release };
+}
+
+/** The old release, if the new one keeps it for a while. */
+function keptRelease({ releases }: AppRecord, { direction, from, to }: Rollout): number | null {
+  const next = releases.find(({ number }) => number === to);
+  return direction === "forward" && next !== undefined && keepOldMs(next) > 0 ? from : null;
 }
 
 /** Forward: the new release, as many VMs as it asks for. Back: as many of the old as there were. */
@@ -211,7 +242,7 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
     .filter((vm) => vm.phase !== "starting")
     .map((vm) => {
       const leaves = rollout.kind === "deploy" && vm.release !== target.release && oldServes;
-      return leaves ? { ...vm, phase: "cordoned" as const, requires: null } : vm;
+      return leaves || vm.phase === "standby" ? asCordoned(vm) : vm;
     });
   const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
   const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
@@ -219,8 +250,8 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   return endWith(input, given, stateWhenBack(given));
 }
 
-/** `failed`: there was nothing to go back to, or it does not serve again. */
-function stateWhenBack(record: AppRecord): "rolled-back" | "failed" {
+/** `failed`: there was nothing to go back to, or it does not serve again. `aborted`: as asked, all is as it was before. */
+function stateWhenBack(record: AppRecord): "rolled-back" | "failed" | "aborted" {
   const rollout = rolloutOf(record);
   const serving = record.vms.filter((vm) => vm.phase === "serving");
   if (rollout.kind !== "deploy") {
@@ -229,7 +260,10 @@ function stateWhenBack(record: AppRecord): "rolled-back" | "failed" {
   }
   const { release, count } = targetOf(record, rollout);
   const old = serving.filter((vm) => vm.release === release);
-  return count > 0 && old.length >= count && old.length === serving.length ? "rolled-back" : "failed";
+  const isBack = count > 0 && old.length >= count && old.length === serving.length;
+  if (rollout.reason?.code === "aborted" && (isBack || (count === 0 && serving.length === 0)))
+    return "aborted";
+  return isBack ? "rolled-back" : "failed";
 }
 
 /** `no-false-success`: what must be true and is not yet observed. */
@@ -237,7 +271,8 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
   const rollout = rolloutOf(committed.record);
   if (rollout.kind === "deploy" && rollout.to !== null) {
     const { count } = targetOf(committed.record, rollout);
-    return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets }, facts);
+    const kept = keptRelease(committed.record, rollout);
+    return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets, kept }, facts);
   }
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
   const left = vms.filter((vm) => !isGone(facts, vm, undefined));
@@ -251,6 +286,16 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   return { code: "swap", next: withDeleted(next), why };
 }
 
+/** Proxies of which it is not known that they route as the record says. */
+function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput): readonly MemberName[] {
+  if (!needsAcks(record)) return [];
+  const isBehind = (proxy: MemberName) => (facts.acks.get(proxy)?.verified ?? 0) < epoch;
+  const names = (record.excluded ?? []).map(({ proxy }) => proxy);
+  const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy));
+  const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
+  return [...new Set([...excluded, ...behind])].sort();
+}
+
 function endWith(
   input: DecideInput,
   record: AppRecord,
@@ -261,6 +306,8 @@ function endWith(
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
   const whole = state === "succeeded" ? rollout.to : rollout.from;
-  const next = withRolloutEnded(closed, { state, whole: rollout.kind === "deploy" ? whole : null }, input);
+  const except = state === "succeeded" ? exceptOf(input) : [];
+  const isDeploy = rollout.kind === "deploy";
+  const next = withRolloutEnded(closed, { state, whole: isDeploy ? whole : null, except }, input);
   return { code: "swap", next, why: state };
 }

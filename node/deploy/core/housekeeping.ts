@@ -1,9 +1,10 @@
 // Housekeeping: between rollouts, what outlived the last one is retired as soon as those who kept it have answered.
 
 import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
-import { fitted, withNamesFreed } from "./commits.ts";
+import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
-import { ackersOf, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
+import { ackersOf } from "./quorum.ts";
+import { NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
 
 export interface Leftover {
   readonly vm: AppRecord["vms"][number];
@@ -11,11 +12,12 @@ export interface Leftover {
   readonly wants: readonly Want[];
 }
 
-/** Every cordoned VM of a record whose rollout does not run, with who keeps it. */
-export function leftoversOf(committed: CommittedApp, facts: Facts): readonly Leftover[] {
+/** Every cordoned VM of a record whose rollout does not run, with who keeps it; without those that the app wants kept. */
+export function leftoversOf(committed: CommittedApp, facts: Facts, wallMs: number): readonly Leftover[] {
   const { record } = committed;
   if (record.rollout?.state === "running") return [];
-  const cordoned = record.vms.filter((vm) => vm.phase === "cordoned");
+  const isKept = (release: number) => record.kept?.release === release && wallMs < record.kept.untilMs;
+  const cordoned = record.vms.filter((vm) => vm.phase === "cordoned" && !isKept(vm.release));
   return cordoned.map((vm) => ({ vm, wants: keepersOf(vm, committed, facts) }));
 }
 
@@ -31,7 +33,7 @@ function keepersOf(
     ackSet: record.rollout?.proxies ?? [],
     startedAtMs: 0,
   };
-  const proxies = ackersOf(step, facts);
+  const proxies = ackersOf(step, record, facts);
   if (proxies.length === 0) return [NO_PROXY];
   return proxies.flatMap((proxy: MemberName) => {
     const want = wantOfProxy({ proxy, ack: facts.acks.get(proxy), step, epoch, mustVerify: false, facts });
@@ -40,15 +42,17 @@ function keepersOf(
 }
 
 /** The record without what nobody keeps, or null: there is nothing to do. A VM that was never routed goes at once. */
-export function withoutLeftovers(committed: CommittedApp, facts: Facts): AppRecord | null {
+export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: number): AppRecord | null {
   const { record } = committed;
   const free = new Set(
-    leftoversOf(committed, facts)
+    leftoversOf(committed, facts, wallMs)
       .filter((leftover) => leftover.wants.length === 0)
       .map((leftover) => leftover.vm.vm),
   );
   const vms = record.vms.filter((vm) => vm.phase !== "starting" && !free.has(vm.vm));
   if (vms.length === record.vms.length || record.rollout === null) return null;
   const rollout = { ...record.rollout, proxies: registeredProxies(facts) };
-  return fitted(withNamesFreed({ ...record, vms, rollout }));
+  const left = withNamesFreed({ ...record, vms, rollout });
+  const isAnyKept = vms.some((vm) => vm.phase === "cordoned" && vm.release === record.kept?.release);
+  return fitted(isAnyKept ? left : withNothingKept(left));
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type MemberName, memberName, type VmName } from "../../../mesh/index.ts";
+import { type DeploySpec, type MemberName, memberName, type VmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 
@@ -9,6 +9,8 @@ const KINDS = [
   "deploy",
   "stop",
   "destroy",
+  "promote",
+  "abort",
   "healthy",
   "healthy",
   "unhealthy",
@@ -69,7 +71,10 @@ describe("Rollout, whatever happens in whatever order", () => {
           world.cooperate();
           const record = world.committed?.record;
           expect(record?.rollout?.state).not.toBe("running");
-          expect((record?.vms ?? []).filter((vm) => vm.phase !== "serving")).toEqual([]);
+          const isKept = (release: number) => record?.kept?.release === release;
+          expect((record?.vms ?? []).filter((vm) => vm.phase !== "serving" && !isKept(vm.release))).toEqual(
+            [],
+          );
           expect([...world.entries.keys()].sort()).toEqual((record?.vms ?? []).map((vm) => vm.vm).sort());
         }),
         RUNS,
@@ -82,15 +87,17 @@ describe("Rollout, whatever happens in whatever order", () => {
     "a deploy that nothing disturbs succeeds from wherever the app was",
     () => {
       fc.assert(
-        fc.property(happenings, fc.integer({ min: 1, max: 4 }), (all, count) => {
+        fc.property(happenings, fc.integer({ min: 1, max: 4 }), fc.nat({ max: 1000 }), (all, count, pick) => {
           const world = new World({ hosts: 3, proxies: 2 });
           for (const happening of all) happen(world, happening);
           ensureProxy(world);
           world.cooperate();
-          expect(world.submit(specOf("hello", { count }), "last").code).toBe("begin");
+          const spec = specOf("hello", { count, deploy: deployOf(pick) });
+          expect(world.submit(spec, "last").code).toBe("begin");
           world.cooperate();
           expect(world.committed?.record.rollout?.state).toBe("succeeded");
-          expect(world.committed?.record.vms.length).toBe(count);
+          const vms = world.committed?.record.vms ?? [];
+          expect(vms.filter(({ phase }) => phase === "serving").length).toBe(count);
         }),
         RUNS,
       );
@@ -98,6 +105,20 @@ describe("Rollout, whatever happens in whatever order", () => {
     TIMEOUT_MS,
   );
 });
+
+/** Every strategy, with each of its keys. */
+function deployOf(pick: number): DeploySpec {
+  const common = { drainTimeoutMs: 30_000, waitTimeoutMs: 60_000, minHealthyMs: pick % 2 === 0 ? 0 : 500 };
+  const all: readonly DeploySpec[] = [
+    { ...common, strategy: "rolling" },
+    { ...common, strategy: "rolling", maxSurge: 2, maxUnavailable: 0.5 },
+    { ...common, strategy: "rolling", maxSurge: 0, maxUnavailable: 1 },
+    { ...common, strategy: "immediate" },
+    { ...common, strategy: "bluegreen" },
+    { ...common, strategy: "bluegreen", approval: "manual", keepOldMs: 60_000 },
+  ];
+  return all[pick % all.length] as DeploySpec;
+}
 
 /** Without any proxy nothing may be taken out of routing: an empty set is never a quorum. */
 function ensureProxy(world: World): void {
@@ -112,10 +133,16 @@ function happen(world: World, { kind, pick }: Happening): void {
   const truth = world.proxies.get(proxy);
   switch (kind) {
     case "deploy":
-      world.submit(specOf("hello", { count: 1 + (pick % 3) }), `hash-${pick}`);
+      world.submit(specOf("hello", { count: 1 + (pick % 3), deploy: deployOf(pick) }), `hash-${pick}`);
       return;
     case "stop":
       if (vm !== null && pick % 4 === 0) world.stopVm(vm);
+      return;
+    case "promote":
+      world.promote();
+      return;
+    case "abort":
+      if (pick % 3 === 0) world.abort();
       return;
     case "destroy":
       if (pick % 4 === 0) world.destroy();

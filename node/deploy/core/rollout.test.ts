@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { memberName, type VmEntry, vmName } from "../../../mesh/index.ts";
+import { type DeploySpec, memberName, type VmEntry, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 
@@ -98,6 +98,25 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       const spec = specOf("hello", { count: Number(subject) });
       return [`${world.submit(spec, rest[0] ?? `hash-${world.lines.length}`).code}`];
     }
+    case "deploy-as": {
+      const keys = Object.fromEntries(rest.map((word) => word.split("=")));
+      return [
+        `${world.submit(specOf("hello", { count: Number(rest[0]), deploy: deployOf(subject, keys) }), `hash-${world.lines.length}`).code}`,
+      ];
+    }
+    case "exclude":
+    case "include":
+      world.exclude(memberName(subject), verb);
+      return waits(world);
+    case "except":
+      return (world.committed?.record.rollout?.except ?? []).map((proxy) => `  except: ${proxy}`);
+    case "promote":
+    case "abort": {
+      const submission = verb === "promote" ? world.promote() : world.abort();
+      return submission.code === "invalid"
+        ? [`invalid: ${submission.message}`]
+        : [submission.code, ...waits(world)];
+    }
     case "stop":
       return [world.stopVm(vm).code];
     case "destroy":
@@ -135,6 +154,10 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       Object.assign(world.proxies.get(memberName(subject)) ?? {}, { connected: false });
       world.membersChanged();
       return waits(world);
+    case "die":
+      Object.assign(world.proxies.get(memberName(subject)) ?? {}, { connected: false, table: null });
+      world.membersChanged();
+      return waits(world);
     case "leave":
       Object.assign(world.proxies.get(memberName(subject)) ?? {}, { registered: false });
       world.membersChanged();
@@ -156,6 +179,28 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     default:
       throw new Error(`no command ${verb}`);
   }
+}
+
+/** "bluegreen", and of `keys` "approval", "keep", "surge", "unavailable", "healthy". */
+function deployOf(strategy: string, keys: Readonly<Record<string, string>>): DeploySpec {
+  const numbers = {
+    keepOldMs: keys["keep"],
+    maxSurge: keys["surge"],
+    maxUnavailable: keys["unavailable"],
+    minHealthyMs: keys["healthy"],
+    ackQuorum: keys["quorum"],
+    excludeSilentAfterMs: keys["silent"],
+  };
+  const given = Object.entries(numbers).flatMap(([key, text]) =>
+    text === undefined ? [] : [[key, Number(text)]],
+  );
+  return {
+    strategy: strategy as DeploySpec["strategy"],
+    drainTimeoutMs: 30_000,
+    waitTimeoutMs: 60_000,
+    ...(keys["approval"] === "manual" ? { approval: "manual" } : {}),
+    ...Object.fromEntries(given),
+  };
 }
 
 const ADDRESS: VmEntry["address"] = { host: "127.0.0.1", port: 20_001 };

@@ -1,13 +1,22 @@
 // Rollout: the machine that drives one app. It keeps what was observed, and after each input asks `decide` for the next move.
 // Level-triggered: the committed record says which step is in force, so that a driver that restarts goes on from the record alone.
 
-import type { Ack, AppName, AppRecord, CommittedApp, MemberName, VmName } from "../../../mesh/index.ts";
+import {
+  type Ack,
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  type MemberName,
+  type VmName,
+  vmName,
+} from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
 import type { CommitContext } from "./commits.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
+import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
 import { StepClock } from "./step-clock.ts";
 import { viewOf } from "./view.ts";
@@ -18,6 +27,7 @@ import { viewOf } from "./view.ts";
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
+ * - `stalled`: why our swap under way cannot be carried out yet; null: it can again.
  * - `tick`: the time that `schedule` asked for has come.
  */
 export type RolloutInput =
@@ -32,6 +42,7 @@ export type RolloutInput =
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
   | { readonly kind: "charge"; readonly isInCharge: boolean }
+  | { readonly kind: "stalled"; readonly reason: string | null }
   | { readonly kind: "tick" };
 
 /**
@@ -78,8 +89,11 @@ export class Rollout {
   /** The epoch that our swap under way expects; null: none is. */
   #swapping: number | null = null;
   #isInCharge = true;
+  #stalled: string | null = null;
   #clock = new StepClock();
   #scheduledMs: number | null = null;
+  /** Since when the epoch in force is known here. */
+  #epochSinceMs = 0;
   /** What the rollout waits for, by the last decision. */
   #wants: readonly Want[] = [];
   readonly #silent = new Set<MemberName>();
@@ -115,6 +129,7 @@ export class Rollout {
       standing: this.#standing(this.#committed),
       wants: this.#wants,
       clock: this.#clock,
+      stalled: this.#stalled,
       nowMs,
       wallMs: this.#wallMs(nowMs),
     });
@@ -129,7 +144,8 @@ export class Rollout {
     const { app } = this.#options;
     if (this.#committed === null) return `${app}: not read yet`;
     const waits = this.#wants.map((want) => `${want.who} ${want.what}`).join("; ");
-    const swap = this.#swapping === null ? "" : `, swapping epoch ${this.#swapping}`;
+    const stalled = this.#stalled === null ? "" : `: ${this.#stalled}`;
+    const swap = this.#swapping === null ? "" : `, swapping epoch ${this.#swapping}${stalled}`;
     return `${describeRecord(this.#committed)}${waits === "" ? "" : `, waits for ${waits}`}${swap}`;
   }
 
@@ -161,6 +177,11 @@ export class Rollout {
         this.#isInCharge = isInCharge;
         return isNews;
       }
+      case "stalled": {
+        const isNews = input.reason !== this.#stalled;
+        this.#stalled = input.reason;
+        return isNews;
+      }
     }
   }
 
@@ -181,8 +202,10 @@ export class Rollout {
     // Late: someone told us of a newer one already.
     if (before !== null && committed.epoch < before.epoch) return false;
     this.#swapping = null;
+    this.#stalled = null;
     if (before?.epoch === committed.epoch) return true;
     this.#committed = committed;
+    this.#epochSinceMs = nowMs;
     this.#facts.expected.clear();
     for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
     if (before?.record.rollout?.id !== committed.record.rollout?.id) this.#silent.clear();
@@ -216,21 +239,38 @@ export class Rollout {
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
     if (this.#swapping !== null) return;
     if (rollout?.state !== "running") {
-      const next = withoutLeftovers(committed, this.#facts);
-      if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
+      this.#keepHouse(committed, nowMs, effects);
       return;
     }
-    const deadlineMs = this.#clock.progressAtMs + waitTimeoutMs(committed.record);
-    const isOverdue = nowMs >= deadlineMs;
+    const hold = holdOf(committed, standing, this.#clock, nowMs);
+    // What a clock or a person holds up is nobody's silence.
+    const isHeld = hold !== null || rollout.step?.kind === "approve";
+    const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + waitTimeoutMs(committed.record);
+    const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
     const end = this.#clock.endOf(rollout.step, standing, this.#facts, nowMs);
-    const input = { ...this.context(nowMs), committed, standing, end, isOverdue, silent: this.#silent };
-    this.#follow(decide(input), { committed, deadlineMs }, effects);
+    // From the last that did answer on: while nobody does, it is not the proxies that are silent.
+    const sinceMs = Math.max(this.#epochSinceMs, this.#clock.progressAtMs);
+    const silence = isHeld ? null : silenceOf(committed, standing, this.#facts, sinceMs);
+    const toExclude = silence !== null && nowMs >= silence.atMs ? silence.proxies : [];
+    const held = hold === null ? standing : { ...standing, wants: [hold.want] };
+    const silent = this.#silent;
+    const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
+    const dueAtMs = Math.min(deadlineMs, silence?.atMs ?? deadlineMs);
+    this.#follow(decide(input), { committed, dueAtMs }, effects);
+  }
+
+  #keepHouse(committed: CommittedApp, nowMs: number, effects: RolloutEffect[]): void {
+    const wallMs = this.#wallMs(nowMs);
+    const next = withoutLeftovers(committed, this.#facts, wallMs);
+    if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
+    const untilMs = committed.record.kept?.untilMs ?? 0;
+    if (untilMs > wallMs) this.#schedule(untilMs - this.#options.wallOffsetMs, effects);
   }
 
   #follow(
     decision: Decision,
-    { committed, deadlineMs }: { readonly committed: CommittedApp; readonly deadlineMs: number },
+    { committed, dueAtMs }: { readonly committed: CommittedApp; readonly dueAtMs: number },
     effects: RolloutEffect[],
   ): void {
     if (decision.code === "swap") {
@@ -239,9 +279,13 @@ export class Rollout {
       return;
     }
     this.#wants = decision.wants;
-    if (this.#scheduledMs === deadlineMs) return;
-    this.#scheduledMs = deadlineMs;
-    effects.push({ kind: "schedule", atMs: deadlineMs });
+    if (committed.record.rollout?.step?.kind !== "approve") this.#schedule(dueAtMs, effects);
+  }
+
+  #schedule(atMs: number, effects: RolloutEffect[]): void {
+    if (this.#scheduledMs === atMs) return;
+    this.#scheduledMs = atMs;
+    effects.push({ kind: "schedule", atMs });
   }
 
   #swap(
@@ -257,6 +301,41 @@ export class Rollout {
   #noteSilent({ wants }: Standing): void {
     for (const want of wants) if (want.kind === "proxy") this.#silent.add(want.who as MemberName);
   }
+}
+
+/** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
+function silenceOf(
+  { epoch, record: { rollout, releases } }: CommittedApp,
+  { wants, acks }: Standing,
+  facts: Facts,
+  sinceMs: number,
+): { readonly atMs: number; readonly proxies: readonly MemberName[] } | null {
+  const release = releases.find(({ number }) => number === rollout?.to);
+  const afterMs = release?.spec.deploy.excludeSilentAfterMs;
+  const isAdding = rollout?.step != null && isEntering(rollout.step.kind) && rollout.direction === "forward";
+  if (afterMs === undefined || !isAdding || acks === null) return null;
+  const isSilent = (proxy: MemberName) => (facts.acks.get(proxy)?.applied ?? 0) < epoch;
+  const asked = wants.flatMap(({ kind, who }) => (kind === "proxy" ? [who as MemberName] : []));
+  const proxies = asked.filter(isSilent);
+  if (proxies.length === 0 || proxies.length === acks.need.length) return null;
+  return { atMs: sinceMs + afterMs, proxies };
+}
+
+/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
+function holdOf(
+  { record: { app, rollout, releases } }: CommittedApp,
+  { wants }: Standing,
+  { settledAtMs }: StepClock,
+  nowMs: number,
+): { readonly untilMs: number; readonly want: Want } | null {
+  if (rollout?.step?.kind !== "start" || wants.length > 0 || settledAtMs === null) return null;
+  const release = releases.find(({ number }) => number === rollout.to);
+  const minHealthyMs = release?.spec.deploy.minHealthyMs ?? 0;
+  const untilMs = settledAtMs + minHealthyMs;
+  if (rollout.kind !== "deploy" || rollout.direction === "back" || nowMs >= untilMs) return null;
+  const who = rollout.step.vms[0] ?? vmName(app);
+  const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
+  return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
 }
 
 /** Of the release that is on its way; of a stop, of the one in force. */

@@ -51,6 +51,35 @@ describe("a cordon step of a deploy", () => {
   });
 });
 
+describe("a stop step", () => {
+  it("says when the host that shall stop the VM is not connected", () => {
+    const world = cordoning();
+    const host = world.committed?.record.vms.find((vm) => vm.vm === "hello-v1-1")?.host;
+    world.say(vmName("hello-v1-1"), HEALTHY);
+    if (host !== undefined) world.hosts.delete(host);
+    world.membersChanged();
+    ackAll(world);
+    expect(world.machine.view(world.nowMs)?.rollout?.step).toMatchObject({
+      kind: "stop",
+      waitingFor: [{ who: "hello-v1-1", what: `to be gone on ${host} (its host ${host} is not connected)` }],
+    });
+  });
+});
+
+describe("what cannot be committed", () => {
+  it("is said with the reason, until it can be", () => {
+    const world = cordoning();
+    world.isHoldingSwaps = true;
+    ackAll(world);
+    const reason = "cannot commit: no majority of the voters answers: host-2, host-3 missing";
+    world.feed({ kind: "stalled", reason });
+    expect(world.machine.view(world.nowMs)?.rollout?.stalled).toBe(reason);
+    expect(world.machine.describe()).toContain(reason);
+    if (world.held !== null) world.carryOut(world.held);
+    expect(world.machine.view(world.nowMs)?.rollout).toMatchObject({ stalled: null, step: { kind: "stop" } });
+  });
+});
+
 describe("the hostnames of an app", () => {
   it("are those of both releases while a deploy runs, then those of the new one", () => {
     const world = cordoning(["b.test"]);

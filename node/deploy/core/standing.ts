@@ -2,11 +2,12 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { memberName, vmName } from "../../../mesh/index.ts";
-import { type Facts, isGone, isHealthy, isRegistered, observed, registeredProxies } from "./facts.ts";
+import { type Facts, isGone, isHealthy, observed } from "./facts.ts";
+import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
-  readonly kind: "proxy" | "vm" | "no-proxy";
+  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time";
   readonly who: MemberName | VmName;
   /** Follows the name: "to acknowledge epoch 7". */
   readonly what: string;
@@ -18,7 +19,14 @@ export interface Standing {
   /** Empty: all that the step waits for was observed. */
   readonly wants: readonly Want[];
   /** Of a step that needs proxies. */
-  readonly acks: { readonly need: readonly MemberName[]; readonly have: readonly MemberName[] } | null;
+  readonly acks: {
+    readonly need: readonly MemberName[];
+    readonly have: readonly MemberName[];
+    /** So many of `need` suffice. */
+    readonly quorum: number;
+  } | null;
+  /** Of those that are asked, who has not answered: more than `wants`, once the quorum is there. */
+  readonly behind?: readonly Want[];
   /** Grows with each thing that comes nearer: progress is a new maximum of it. */
   readonly score: number;
 }
@@ -32,12 +40,33 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
   switch (step.kind) {
     case "start":
       return startStanding(step, committed, facts);
+    case "approve":
+      return approveStanding(committed.record);
+    case "standby":
     case "serve":
+    case "flip":
     case "cordon":
       return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
     case "stop":
       return stopStanding(step, facts);
   }
+}
+
+/** A step that ends with what proxies answer. */
+export function isAckStep(kind: RolloutStep["kind"]): boolean {
+  return kind === "standby" || kind === "serve" || kind === "flip" || kind === "cordon";
+}
+
+function approveStanding({ app, rollout }: AppRecord): Standing {
+  if (rollout?.approved === true) return NOTHING_WANTED;
+  const names = rollout?.id ?? app;
+  const want: Want = {
+    kind: "approval",
+    who: vmName(app),
+    what: `to be promoted: look at ${names} by its preview name, then \`grapevine promote ${app}\` or \`grapevine abort ${app}\``,
+    complaint: `${names} was not promoted`,
+  };
+  return { wants: [want], acks: null, score: 0 };
 }
 
 const NOTHING_WANTED: Standing = { wants: [], acks: null, score: 0 };
@@ -55,7 +84,7 @@ function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts
 }
 
 function wantHealthy(vm: VmName, host: MemberName, facts: Facts): Want {
-  const away = facts.hosts.get(host)?.open === true ? "" : ` (its host ${host} is not connected)`;
+  const away = awayText(host, facts);
   return {
     kind: "vm",
     who: vm,
@@ -64,37 +93,32 @@ function wantHealthy(vm: VmName, host: MemberName, facts: Facts): Want {
   };
 }
 
+function awayText(host: MemberName, facts: Facts): string {
+  return facts.hosts.get(host)?.open === true ? "" : ` (its host ${host} is not connected)`;
+}
+
 /** `hosts` are those of `step.vms`. */
 function stopStanding(step: RolloutStep, facts: Facts): Standing {
   const left = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
     .filter(({ vm, host }) => !isGone(facts, vm, host));
-  const wants = left.map(({ vm, host }) => wantGone(vm, host));
+  const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
   return { wants, acks: null, score: step.vms.length - wants.length };
 }
 
-function wantGone(vm: VmName, host: MemberName | undefined): Want {
-  const place = host === undefined ? "" : ` on ${host}`;
+function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
+  const place = host === undefined ? "" : ` on ${host}${awayText(host, facts)}`;
   return { kind: "vm", who: vm, what: `to be gone${place}`, complaint: `${vm} is not gone${place}` };
-}
-
-/**
- * The proxies that must answer: those of the ack set, and those that registered since: a joiner that read the record just
- * before this step would otherwise be missed. One that left is not waited for, one that is only silent is.
- */
-export function ackersOf(step: RolloutStep, facts: Facts): readonly MemberName[] {
-  const all = new Set([...step.ackSet, ...registeredProxies(facts)]);
-  const left = (proxy: MemberName) => facts.proxies.has(proxy) && !isRegistered(facts, proxy);
-  return [...all].filter((proxy) => !left(proxy)).sort();
 }
 
 /** Weighs more than any count of requests that drain, so that fewer in flight is progress but never outweighs an ack. */
 const ACK_SCORE = 1_000_000;
 
 function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: Facts): Standing {
-  const mustVerify = step.kind === "serve" || isReplacing(record);
-  const need = ackersOf(step, facts);
-  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [] }, score: 0 };
+  const mustVerify = isEntering(step.kind) || isReplacing(record);
+  const need = ackersOf(step, record, facts);
+  const quorum = quorumOf(step.kind, record, need.length);
+  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [], quorum }, score: 0 };
   const wants: Want[] = [];
   const have: MemberName[] = [];
   let score = 0;
@@ -106,7 +130,8 @@ function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: 
     if (ack !== undefined && ack.applied >= epoch) score += ACK_SCORE - inFlightOf(ack, step.vms);
     if (want === null) score += ACK_SCORE;
   }
-  return { wants, acks: { need, have }, score };
+  const acks = { need, have, quorum };
+  return { wants: have.length >= quorum ? [] : wants, behind: wants, acks, score };
 }
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */
@@ -145,7 +170,7 @@ export function wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts }: Prox
   if (mustVerify && ack.verified < epoch) {
     return want(`to verify epoch ${epoch}`, `has not verified epoch ${epoch}`);
   }
-  if (step.kind === "serve") return null;
+  if (isEntering(step.kind)) return null;
   const busy = ack.inFlight.filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm));
   if (busy.length === 0) return null;
   const list = busy.map(({ vm, requests }) => `${countRequests(requests)} in flight to ${vm}`).join(", ");
@@ -167,11 +192,16 @@ function inFlightOf(ack: Ack, vms: readonly VmName[]): number {
 
 /**
  * What is missing of the post-condition of a deploy (`no-false-success`): `count` VMs of the release serve and are healthy,
- * nothing else is in the record, and of the old ones nothing is observed.
+ * nothing else is in the record but what is kept, and of the old ones nothing else is observed.
  */
 export function missingOfDeploy(
   { record }: CommittedApp,
-  wanted: { readonly release: number; readonly count: number; readonly targets: readonly VmName[] },
+  wanted: {
+    readonly release: number;
+    readonly count: number;
+    readonly targets: readonly VmName[];
+    readonly kept: number | null;
+  },
   facts: Facts,
 ): readonly Want[] {
   const serving = record.vms.filter((vm) => vm.phase === "serving" && vm.release === wanted.release);
@@ -179,8 +209,9 @@ export function missingOfDeploy(
   const wants = unwell.map((vm) => wantHealthy(vm.vm, vm.host, facts));
   const named = new Set(record.vms.map((vm) => vm.vm));
   const old = wanted.targets.filter((vm) => !named.has(vm) && !isGone(facts, vm, undefined));
-  wants.push(...old.map((vm) => wantGone(vm, undefined)));
-  if (serving.length !== wanted.count || serving.length !== record.vms.length) {
+  wants.push(...old.map((vm) => wantGone(vm, undefined, facts)));
+  const kept = record.vms.filter((vm) => vm.phase === "cordoned" && vm.release === wanted.kept);
+  if (serving.length !== wanted.count || serving.length + kept.length !== record.vms.length) {
     const list = `${record.vms.length} VMs in the record, ${serving.length} of ${wanted.count} of v${wanted.release} serve`;
     wants.push({ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list });
   }

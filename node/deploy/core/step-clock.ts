@@ -23,6 +23,8 @@ export class StepClock {
   #progressAtMs = 0;
   /** Progress is a score above this: a VM that crashes and comes back for ever makes none. */
   #scoreMax = -1;
+  /** Since when nothing is missing; null: something is. */
+  #settledAtMs: number | null = null;
   readonly #answeredMs = new Map<MemberName, number>();
   #cutover: CutoverView | null = null;
 
@@ -31,6 +33,9 @@ export class StepClock {
   }
   get progressAtMs(): number {
     return this.#progressAtMs;
+  }
+  get settledAtMs(): number | null {
+    return this.#settledAtMs;
   }
   get cutover(): CutoverView | null {
     return this.#cutover;
@@ -60,12 +65,15 @@ export class StepClock {
       this.#scoreMax = standing.score;
       this.#progressAtMs = nowMs;
     }
+    this.#settledAtMs = standing.wants.length > 0 ? null : (this.#settledAtMs ?? nowMs);
     for (const proxy of standing.acks?.have ?? []) {
       if (!this.#answeredMs.has(proxy)) this.#answeredMs.set(proxy, nowMs - this.#sinceMs);
     }
     const { rollout } = committed.record;
-    if (rollout?.step?.kind === "cordon" && rollout.direction === "forward" && rollout.kind === "deploy") {
-      const seen = cutoverOf(committed.record, rollout, rollout.step, facts);
+    const step = rollout?.step;
+    const isCutover = step?.kind === "cordon" || step?.kind === "flip";
+    if (isCutover && rollout?.direction === "forward" && rollout.kind === "deploy") {
+      const seen = cutoverOf(committed.record, rollout, step, facts);
       // A later answer may tell less: proxies remember what left their tables for a while only.
       this.#cutover = {
         newHealthyAtMs: latest(this.#cutover?.newHealthyAtMs, seen.newHealthyAtMs),
@@ -92,6 +100,7 @@ export class StepClock {
   #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms`;
+    if (step.kind === "approve") return "promoted";
     const { acks } = standing;
     if (acks === null) return "no hostname: no proxy to ask";
     const slowest = this.slowest(standing);
@@ -106,7 +115,7 @@ function stepId({ rollout }: AppRecord): string {
 
 /** What ran into the drain deadline is said. */
 function cutList(step: RolloutStep, facts: Facts): string {
-  if (step.kind !== "cordon") return "";
+  if (step.kind !== "cordon" && step.kind !== "flip") return "";
   const cuts = [...facts.acks].flatMap(([proxy, ack]) =>
     ack.cut
       .filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm))

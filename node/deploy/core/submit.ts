@@ -6,14 +6,24 @@ import {
   type AppRecord,
   type AppSpec,
   type CommittedApp,
+  claimedHostnames,
   encodeAppRecord,
   isName,
+  previewHostname,
   type Release,
   type Rollout,
   type VmName,
 } from "../../../mesh/index.ts";
-import { type CommitContext, fitted, RECORD_BYTES_MAX } from "./commits.ts";
+import {
+  type CommitContext,
+  fitted,
+  RECORD_BYTES_MAX,
+  withDirectionBack,
+  withNothingKept,
+  withStepEnded,
+} from "./commits.ts";
 import { applyFirst } from "./decide.ts";
+import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 
 /**
@@ -36,7 +46,8 @@ export interface DeployRequest {
 
 export function submitDeploy(request: DeployRequest, context: CommitContext): Submission {
   const { app, spec, apps } = request;
-  const record = apps.find((candidate) => candidate.record.app === app)?.record ?? emptyRecord(app);
+  const records = apps.map((candidate) => candidate.record);
+  const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
   const running = runningOf(record);
   if (running !== null) {
     const target = record.releases.find((release) => release.number === running.to);
@@ -58,11 +69,17 @@ function nameFault(app: AppName, number: number): string | null {
 function hostnameFault({ app, spec, apps }: DeployRequest): string | null {
   for (const { record } of apps) {
     if (record.app === app || record.deleted) continue;
-    const taken = spec.hostnames.find((hostname) => record.hostnames.includes(hostname));
+    const held = claimedHostnames(record);
+    const taken = namesOf(spec).find((hostname) => held.includes(hostname));
     if (taken === undefined) continue;
     return `hostname ${taken} belongs to app ${record.app}: choose another, or destroy ${record.app} first`;
   }
   return null;
+}
+
+/** Its hostnames, and those under which its VMs on standby are reached. */
+function namesOf({ hostnames, deploy }: AppSpec): readonly string[] {
+  return deploy.strategy === "bluegreen" ? [...hostnames, ...hostnames.map(previewHostname)] : hostnames;
 }
 
 /** Old, new and surge at once must fit. */
@@ -79,7 +96,7 @@ function withRelease(record: AppRecord, request: DeployRequest, context: CommitC
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
-    ...record,
+    ...withNothingKept(record),
     deleted: false,
     lastRelease: number,
     hostnames,
@@ -113,13 +130,67 @@ export function submitStop(committed: CommittedApp | null, vm: VmName, context: 
     const isSame = running.kind === "stop" && running.targets.includes(vm);
     return { code: isSame ? "joined" : "locked", rollout: running };
   }
-  if (found.phase === "cordoned") {
+  if (found.phase === "cordoned" && record.kept?.release !== found.release) {
     return {
       code: "invalid",
       message: `${vm} is being stopped already: "grapevine status" says who keeps it`,
     };
   }
   return begin(record, retireOf(committed as CommittedApp, "stop", [vm], context), context);
+}
+
+/** Of a rollout that waits for it. Said before that, it is refused: nobody can have looked yet. */
+export function submitPromote(committed: CommittedApp | null, app: AppName): Submission {
+  const found = runningDeploy(committed, app);
+  if (found.code === "invalid") return found;
+  const { record, rollout } = found;
+  if (rollout.approved === true) return { code: "joined", rollout };
+  if (rollout.step?.kind !== "approve" || rollout.direction === "back") {
+    const message = `${rollout.id} does not wait for approval now: "grapevine status ${app}" shows what it waits for`;
+    return { code: "invalid", message };
+  }
+  const approved: Rollout = { ...rollout, approved: true };
+  return { code: "begin", record: { ...record, rollout: approved }, rollout: approved };
+}
+
+/** The rollout goes back to what ran before. Once all requests go to the new release, it only goes forward. */
+export function submitAbort(
+  committed: CommittedApp | null,
+  app: AppName,
+  { wallMs }: CommitContext,
+): Submission {
+  const found = runningDeploy(committed, app);
+  if (found.code === "invalid") return found;
+  const { record, rollout } = found;
+  if (rollout.direction === "back") return { code: "joined", rollout };
+  const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release !== rollout.to;
+  const hasFlipped = record.vms.some((vm) => vm.phase === "serving") && !record.vms.some(isOld);
+  if (rollout.from !== null && hasFlipped) {
+    const message = `${rollout.id} has taken over: it only goes forward; deploy the old release again to go back`;
+    return { code: "invalid", message };
+  }
+  const waitedMs = Math.max(0, wallMs - (rollout.step?.startedAtMs ?? wallMs));
+  const stopped = withStepEnded(record, { waitedMs, outcome: "aborted" });
+  const turned = withDirectionBack(stopped, {
+    code: "aborted",
+    message: "a person aborted it",
+    lastLines: [],
+  });
+  return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
+}
+
+function runningDeploy(
+  committed: CommittedApp | null,
+  app: AppName,
+):
+  | { readonly code: "found"; readonly record: AppRecord; readonly rollout: Rollout }
+  | { readonly code: "invalid"; readonly message: string } {
+  const record = committed?.record;
+  const rollout = record === undefined ? null : runningOf(record);
+  if (record === undefined || rollout?.kind !== "deploy") {
+    return { code: "invalid", message: `no deploy of ${app} runs: "grapevine status" lists what does` };
+  }
+  return { code: "found", record, rollout };
 }
 
 export function submitDestroy(
@@ -165,6 +236,8 @@ function begin(record: AppRecord, rollout: Rollout, context: CommitContext): Sub
 
 /** A VM in the record: its name, host, phase and version as msgpack, rounded up. */
 const VM_BYTES = 192;
+/** One name of a VM, in the list of those that a flip brings in. */
+const NAME_BYTES = 50;
 /** One step with its report, and a reason with its last lines. */
 const ROLLOUT_BYTES = 14 * 1024;
 
@@ -175,7 +248,7 @@ function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
   const vms = record.vms.length + Math.max(0, ...counts) + 1;
   // Twice in the record: in the ack set of the step, and in what the last commit knew.
   const proxies = registeredProxies(facts).reduce((sum, proxy) => sum + 2 * (proxy.length + 1), 0);
-  const need = encodeAppRecord(rest).length + vms * VM_BYTES + proxies + ROLLOUT_BYTES;
+  const need = encodeAppRecord(rest).length + vms * (VM_BYTES + NAME_BYTES) + proxies + ROLLOUT_BYTES;
   if (need <= RECORD_BYTES_MAX) return null;
   return `the app's record would need ${need} bytes of at most ${RECORD_BYTES_MAX}: make [env] or command shorter, or count smaller`;
 }
@@ -184,8 +257,10 @@ function runningOf(record: AppRecord): Rollout | null {
   return record.rollout?.state === "running" ? record.rollout : null;
 }
 
-function emptyRecord(app: AppName): AppRecord {
+function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {
+  const excluded = exclusionsEverywhere(others);
   return {
+    ...(excluded.length === 0 ? {} : { excluded }),
     format: 1,
     app,
     deleted: false,

@@ -1,6 +1,12 @@
 // View: desired and observed side by side, from the same facts that decide.
 
-import type { AppRecord, CommittedApp, VmEntry, VmName } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  type CommittedApp,
+  previewHostnames,
+  type VmEntry,
+  type VmName,
+} from "../../../mesh/index.ts";
 import type { AppView, ProxyAckView, RolloutView, StepView, VmView, Waiting } from "../app-view.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
@@ -15,6 +21,8 @@ export interface ViewInput {
   /** What the last decision waits for. */
   readonly wants: readonly Want[];
   readonly clock: StepClock;
+  /** Why what was decided cannot be committed; null: nothing stands in the way. */
+  readonly stalled: string | null;
   readonly nowMs: number;
   readonly wallMs: number;
 }
@@ -29,10 +37,13 @@ export function viewOf(input: ViewInput): AppView {
     release: record.current === null ? null : `v${record.current}`,
     weights: weightsOf(record),
     hostnames: record.hostnames,
+    previews: previewHostnames(record),
     rollout: rolloutView(input),
     vms: vmViews(record, facts),
     proxies: proxyViews(committed, facts),
+    excluded: (record.excluded ?? []).map(({ proxy, by }) => ({ proxy, by })),
     leftovers: leftoverViews(input),
+    kept: keptView(input),
   };
 }
 
@@ -57,7 +68,7 @@ function rolloutView(input: ViewInput): RolloutView | null {
   if (rollout === null) return null;
   const { targets: _targets, proxies: _proxies, ...shown } = rollout;
   const step = rollout.state === "running" ? stepView(input) : null;
-  return { ...shown, step, cutover: input.clock.cutover };
+  return { ...shown, step, cutover: input.clock.cutover, stalled: input.stalled };
 }
 
 function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): StepView | null {
@@ -69,11 +80,17 @@ function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): Step
     number: step.number,
     kind: step.kind,
     vms: step.vms,
+    ...(step.serves === undefined ? {} : { serves: step.serves }),
     forMs,
     acks:
       acks === null
         ? null
-        : { have: acks.have.length, need: acks.need.length, slowest: clock.slowest(standing) },
+        : {
+            have: acks.have.length,
+            need: acks.need.length,
+            quorum: acks.quorum,
+            slowest: clock.slowest(standing),
+          },
     waitingFor: wants.map(({ who, what }) => ({ who, what, forMs })),
   };
 }
@@ -118,10 +135,19 @@ function proxyViews({ epoch }: CommittedApp, facts: Facts): readonly ProxyAckVie
   });
 }
 
+function keptView({ committed: { record }, wallMs }: ViewInput): NonNullable<AppView["kept"]> | null {
+  const { kept, vms } = record;
+  if (kept === undefined || wallMs >= kept.untilMs) return null;
+  const names = vms
+    .filter((vm) => vm.phase === "cordoned" && vm.release === kept.release)
+    .map(({ vm }) => vm);
+  return { release: `v${kept.release}`, vms: names, forMs: Math.round(kept.untilMs - wallMs) };
+}
+
 function leftoverViews({ committed, facts, wallMs }: ViewInput): readonly Waiting[] {
   const endedAtMs = committed.record.rollout?.endedAtMs ?? wallMs;
   const forMs = Math.max(0, wallMs - endedAtMs);
-  return leftoversOf(committed, facts).map(({ vm, wants }) => {
+  return leftoversOf(committed, facts, wallMs).map(({ vm, wants }) => {
     const keepers = wants.map((want) => want.complaint).join("; ");
     return { who: vm.vm, what: keepers === "" ? "to be retired" : `to be retired: ${keepers}`, forMs };
   });

@@ -63,7 +63,9 @@ export class FakeProxy {
   }
 
   #ackOf({ epoch, record }: CommittedApp): Ack {
-    const routed = new Set(record.vms.filter((vm) => vm.phase === "serving").map((vm) => vm.vm));
+    const routed = new Set(
+      record.vms.filter(({ phase }) => phase === "serving" || phase === "standby").map((vm) => vm.vm),
+    );
     const busy = [...this.inFlight].filter(([vm, requests]) => requests > 0 && !routed.has(vm));
     return {
       app: record.app,

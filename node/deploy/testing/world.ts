@@ -16,10 +16,19 @@ import {
   type VmName,
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
+import { withExcluded, withIncluded } from "../core/exclusions.ts";
 import type { ObservedVm } from "../core/facts.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
-import { type Submission, submitDeploy, submitDestroy, submitStop } from "../core/submit.ts";
+import {
+  type Submission,
+  submitAbort,
+  submitDeploy,
+  submitDestroy,
+  submitPromote,
+  submitStop,
+} from "../core/submit.ts";
 import { entryOf } from "./fake-host.ts";
+import { Judge, routesTo } from "./judge.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
@@ -50,7 +59,7 @@ export class World {
   isHoldingSwaps = false;
   held: Extract<RolloutEffect, { kind: "swap" }> | null = null;
   dueAtMs: number | null = null;
-  readonly #served = new Set<VmName>();
+  readonly #judge = new Judge();
   #versions = 0;
 
   constructor(options: { readonly hosts: number; readonly proxies: number }) {
@@ -112,6 +121,23 @@ export class World {
     return this.#begin(submitStop(this.committed, vm, this.machine.context(this.nowMs)));
   }
 
+  promote(): Submission {
+    return this.#begin(submitPromote(this.committed, APP));
+  }
+
+  /** A person says of a proxy that rollouts do not ask it, or do again. */
+  exclude(proxy: MemberName, verb: "exclude" | "include"): void {
+    const record = this.committed?.record;
+    if (record === undefined) return;
+    const how = { by: "person", everywhere: false, atMs: WALL_START_MS + this.nowMs } as const;
+    const next = verb === "exclude" ? withExcluded(record, [proxy], how) : withIncluded(record, proxy);
+    if (next !== record) this.#commit(next);
+  }
+
+  abort(): Submission {
+    return this.#begin(submitAbort(this.committed, APP, this.machine.context(this.nowMs)));
+  }
+
   destroy(): Submission {
     return this.#begin(submitDestroy(this.committed, APP, this.machine.context(this.nowMs)));
   }
@@ -124,7 +150,7 @@ export class World {
   feed(input: RolloutInput): void {
     for (const effect of this.machine.step(input, this.nowMs)) {
       // When it is decided: what happens while the swap is on its way, no driver can know.
-      if (effect.kind === "swap") this.#judgeSuccess(effect.next);
+      if (effect.kind === "swap") this.#judge.judgeSuccess(this.committed?.record ?? null, effect.next, this);
       if (effect.kind === "swap" && this.isHoldingSwaps) this.held = effect;
       else if (effect.kind === "swap") this.carryOut(effect);
       else if (effect.kind === "schedule") this.dueAtMs = effect.atMs;
@@ -143,53 +169,10 @@ export class World {
 
   #commit(record: AppRecord): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
-    this.#judge(committed);
+    this.#judge.judgeCommit(this.committed?.record ?? null, committed, this);
     this.committed = committed;
     this.lines.push(describeRecord(committed));
     this.feed({ kind: "committed", committed });
-  }
-
-  #judge({ record }: CommittedApp): void {
-    const before = this.committed?.record;
-    for (const vm of record.vms) if (vm.phase === "serving") this.#served.add(vm.vm);
-    const removed = (before?.vms ?? []).filter((vm) => !record.vms.some((left) => left.vm === vm.vm));
-    for (const { vm } of removed) if (this.#served.has(vm)) this.#judgeRemoval(vm);
-    const served = before?.vms.some((vm) => vm.phase === "serving") === true;
-    // Nothing ran before: there is nothing that could serve instead.
-    const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
-    if (served && record.rollout?.kind === "deploy" && !isLaunchOver) {
-      const serving = record.vms.filter((vm) => vm.phase === "serving");
-      assert.ok(serving.length > 0, "no VM serves any more");
-    }
-  }
-
-  /** `no-early-stop`, from the truth: no proxy that did not leave routes to it or has a request on it. */
-  #judgeRemoval(vm: VmName): void {
-    for (const [name, proxy] of this.proxies) {
-      if (!proxy.registered) continue;
-      const routes = proxy.table?.record.vms.some((routed) => routed.vm === vm && routed.phase === "serving");
-      assert.ok(routes !== true, `${vm} was removed while ${name} routes to it`);
-      assert.equal(proxy.inFlight.get(vm) ?? 0, 0, `${vm} was removed with requests of ${name} in flight`);
-    }
-  }
-
-  /** `no-false-success` and `no-orphan`. */
-  #judgeSuccess(record: AppRecord): void {
-    const { rollout } = record;
-    if (rollout?.state !== "succeeded" || this.committed?.record.rollout?.state !== "running") return;
-    if (rollout.kind === "destroy") {
-      assert.equal(this.entries.size, 0, "destroyed, and a VM is left");
-      return;
-    }
-    if (rollout.kind !== "deploy") return;
-    const count = record.releases.find((release) => release.number === rollout.to)?.spec.count;
-    assert.equal(record.vms.length, count, "the record does not hold what was asked for");
-    for (const { vm, release, phase } of record.vms) {
-      assert.equal(release, rollout.to);
-      assert.equal(phase, "serving");
-      assert.equal(this.entries.get(vm)?.entry.health, "healthy", `${vm} is not healthy`);
-    }
-    for (const vm of rollout.targets) assert.ok(!this.entries.has(vm), `${vm} still runs`);
   }
 
   /** The host of a VM of the record says something of it. */
@@ -224,7 +207,7 @@ export class World {
   /** A client's request through a proxy begins, on a VM that its table routes to. */
   request(name: MemberName, pick: number): void {
     const proxy = this.proxies.get(name);
-    const serving = proxy?.table?.record.vms.filter((vm) => vm.phase === "serving") ?? [];
+    const serving = proxy?.table?.record.vms.filter(({ vm }) => routesTo(proxy.table, vm)) ?? [];
     const vm = serving[pick % Math.max(1, serving.length)]?.vm;
     if (vm !== undefined) proxy?.inFlight.set(vm, (proxy.inFlight.get(vm) ?? 0) + 1);
   }
@@ -238,7 +221,7 @@ export class World {
     const proxy = this.proxies.get(name);
     if (proxy?.table == null) return;
     const { epoch, record } = proxy.table;
-    const routed = new Set(record.vms.filter((vm) => vm.phase === "serving").map((vm) => vm.vm));
+    const routed = new Set(record.vms.map((vm) => vm.vm).filter((vm) => routesTo(proxy.table, vm)));
     const busy = [...proxy.inFlight].filter(([vm]) => !routed.has(vm));
     const inFlight = busy.map(([vm, requests]) => ({ vm, requests }));
     const ack = { app: APP, applied: epoch, verified: epoch, nack: null, inFlight, cut: [] };
@@ -263,6 +246,7 @@ export class World {
     for (let round = 0; round < 200; round += 1) {
       const epoch = this.committed?.epoch;
       this.#healRound();
+      this.promote();
       if (this.committed?.epoch === epoch && this.committed?.record.rollout?.state !== "running") return;
       if (this.committed?.epoch === epoch) this.pass(60_000);
     }

@@ -1,6 +1,7 @@
 // The table of strategies: a name that the app file may use, and its recipe. A new name breaks the build until it has one.
 
 import type { DeploySpec } from "../../../../mesh/index.ts";
+import { bluegreen, immediate } from "./all-at-once.ts";
 import { rolling } from "./rolling.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -8,4 +9,6 @@ type StrategyName = DeploySpec["strategy"];
 
 export const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = {
   rolling,
+  immediate,
+  bluegreen,
 } satisfies Record<StrategyName, Strategy>;

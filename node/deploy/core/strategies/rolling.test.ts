@@ -1,12 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type VmPhase, vmName } from "../../../../mesh/index.ts";
+import { paceOf } from "./pace.ts";
 import { rolling } from "./rolling.ts";
 import { applyPlanned, type PlanInput, type PlannedStep, type PlannedVm } from "./strategy.ts";
 
 function input(vms: readonly PlannedVm[], count: number, overrides: Partial<PlanInput> = {}): PlanInput {
   const nameOf = (index: number) => vmName(`new-${index + 1}`);
-  return { vms, retiring: [], target: { release: 2, count }, nameOf, surge: 1, ...overrides };
+  const pace = { surge: 1, unavailable: 0 };
+  const target = { release: 2, count };
+  return { vms, retiring: [], target, nameOf, ...pace, needsApproval: false, kept: null, ...overrides };
 }
 
 function vm(name: string, release: number, phase: VmPhase = "serving"): PlannedVm {
@@ -52,11 +55,31 @@ describe("rolling.plan()", () => {
     expect(told(rolling.plan(input(vms, 1, { retiring: [vmName("old")] })))).toEqual(["stop old"]);
   });
 
+  it("starts and takes out as many at once as the pace allows", () => {
+    const old = ["a", "b", "c", "d"].map((name) => vm(name, 1));
+    expect(told(rolling.plan(input(old, 4, { surge: 2 })))).toEqual([
+      "start new-1 new-2",
+      "serve new-1 new-2",
+      "cordon a b",
+      "stop a b",
+      "start new-3 new-4",
+      "serve new-3 new-4",
+      "cordon c d",
+      "stop c d",
+    ]);
+    expect(told(rolling.plan(input(old, 4, { surge: 0, unavailable: 2 }))).slice(0, 4)).toEqual([
+      "cordon a b",
+      "stop a b",
+      "start new-1 new-2",
+      "serve new-1 new-2",
+    ]);
+  });
+
   const anyVms = fc
     .array(
       fc.record({
         release: fc.integer({ min: 1, max: 3 }),
-        phase: fc.constantFrom<VmPhase>("starting", "serving", "cordoned"),
+        phase: fc.constantFrom<VmPhase>("starting", "standby", "serving", "cordoned"),
       }),
       {
         maxLength: 12,
@@ -69,16 +92,18 @@ describe("rolling.plan()", () => {
       fc.property(
         anyVms,
         fc.integer({ min: 1, max: 5 }),
-        fc.integer({ min: 1, max: 3 }),
-        (vms, count, surge) => {
+        fc.integer({ min: 0, max: 3 }),
+        fc.integer({ min: 0, max: 3 }),
+        (vms, count, maxSurge, maxUnavailable) => {
+          const { surge, unavailable } = paceOf({ strategy: "rolling", maxSurge, maxUnavailable }, count);
           let now: readonly PlannedVm[] = vms;
           const serving = () => now.filter((each) => each.phase === "serving").length;
           const notServing = vms.length - serving();
           const vmsMax = Math.max(vms.length + 1, count + surge + notServing);
-          for (const step of rolling.plan(input(vms, count, { surge }))) {
+          for (const step of rolling.plan(input(vms, count, { surge, unavailable }))) {
             const before = serving();
             now = applyPlanned(now, step, 2);
-            if (before > 0) expect(serving()).toBeGreaterThan(0);
+            expect(serving()).toBeGreaterThanOrEqual(Math.min(before, count - unavailable));
             expect(now.length).toBeLessThanOrEqual(vmsMax);
           }
           expect(now.length).toBe(count);

@@ -2,10 +2,11 @@
 
 import type { RolloutStep, VmName, VmPhase } from "../../../../mesh/index.ts";
 
-/** One step to come. Of a `start` the names are those that the next VMs get. */
+/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s alone. */
 export interface PlannedStep {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
+  readonly serves?: readonly VmName[];
 }
 
 export interface PlannedVm {
@@ -22,13 +23,60 @@ export interface PlanInput {
   readonly target: { readonly release: number | null; readonly count: number };
   /** Name of the `index`th VM of the target release that is started from here on, from 0. */
   readonly nameOf: (index: number) => VmName;
-  /** VMs above the target's count that may run for the time of the rollout, 1 or more. */
+  /** VMs above the target's count that may run for the time of the rollout. */
   readonly surge: number;
+  /** VMs below the target's count that may be missing for that time: with `surge` 1 or more, and less than the count. */
+  readonly unavailable: number;
+  /** A person must say that the new VMs may take over, and has not. */
+  readonly needsApproval: boolean;
+  /** The release whose VMs are kept, cordoned, when all is done; null: none is. */
+  readonly kept: number | null;
 }
 
 export interface Strategy {
   /** All steps that are left, in order; empty: the target is reached. Called anew before each step. */
   plan(input: PlanInput): readonly PlannedStep[];
+}
+
+/** Calls `nextStep` until it has none. A recipe that comes to no end is a bug. */
+export function unrolled(
+  input: PlanInput,
+  nextStep: (input: PlanInput) => PlannedStep | null,
+): readonly PlannedStep[] {
+  const steps: PlannedStep[] = [];
+  let now = input;
+  let started = 0;
+  // Each VM is started, put on standby, served, cordoned and stopped at most once on the way, a few more are dropped or put back.
+  const stepsMax = 6 * (input.vms.length + input.target.count) + 6;
+  for (;;) {
+    const from = started;
+    const step = nextStep({ ...now, nameOf: (index) => input.nameOf(from + index) });
+    if (step === null) return steps;
+    steps.push(step);
+    if (steps.length > stepsMax) throw new Error(`strategy: no end after ${stepsMax} steps`);
+    if (step.kind === "start") started += step.vms.length;
+    const vms = applyPlanned(now.vms, step, input.target.release);
+    const isCordon = step.kind === "cordon" || step.kind === "flip";
+    const needsApproval = now.needsApproval && step.kind !== "approve";
+    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [] };
+  }
+}
+
+/** VMs sorted by what the record wants of them. */
+export type Phases = Readonly<Record<VmPhase, readonly PlannedVm[]>>;
+
+export function byPhase(vms: readonly PlannedVm[]): Phases {
+  const of = (phase: VmPhase) => vms.filter((vm) => vm.phase === phase);
+  return {
+    starting: of("starting"),
+    standby: of("standby"),
+    serving: of("serving"),
+    cordoned: of("cordoned"),
+  };
+}
+
+export function stepOf(kind: RolloutStep["kind"], vms: readonly PlannedVm[]): PlannedStep {
+  return { kind, vms: vms.map((vm) => vm.vm) };
 }
 
 /** What the record would hold after `step`. */
@@ -38,12 +86,19 @@ export function applyPlanned(
   release: number | null,
 ): readonly PlannedVm[] {
   const named = new Set(step.vms);
+  const entering = new Set(step.serves);
   const move = (phase: VmPhase) => vms.map((vm) => (named.has(vm.vm) ? { ...vm, phase } : vm));
   switch (step.kind) {
     case "start":
       return [...vms, ...step.vms.map((vm): PlannedVm => ({ vm, release: release ?? 0, phase: "starting" }))];
+    case "standby":
+      return move("standby");
+    case "approve":
+      return vms;
     case "serve":
       return move("serving");
+    case "flip":
+      return move("cordoned").map((vm) => (entering.has(vm.vm) ? { ...vm, phase: "serving" } : vm));
     case "cordon":
       return move("cordoned");
     case "stop":

@@ -1,0 +1,160 @@
+// Deploy keys: [deploy] of an app file: how a new release takes the place of the old one.
+
+import { type ZodType, z } from "zod";
+import {
+  type AppSpec,
+  type DeploySpec,
+  describeDuration,
+  durationShape,
+  PREVIEWED_HOSTNAME_CHARS_MAX,
+  STRATEGY_NAMES,
+} from "../../mesh/index.ts";
+
+export const HOUR_MS = 3_600_000;
+
+export interface TimeRange {
+  readonly minMs: number;
+  readonly maxMs: number;
+}
+
+/** Of what a person may also wish not to wait at all. */
+export const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
+/** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
+export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
+/** Below a second every pause of a process would be silence. */
+const silenceRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
+/** The old VMs cost memory for so long; a week is for who looks at a release over a weekend. */
+const keepOldRange: TimeRange = { minMs: 0, maxMs: 7 * 24 * HOUR_MS };
+
+const strategyText = `must be one of ${STRATEGY_NAMES.join(", ")}, for example strategy = "rolling"`;
+const approvalText = 'must be "auto" or "manual", for example approval = "manual"';
+
+function quantityShape(key: string): ZodType<number> {
+  const text = `must be a count of VMs from 0 to 100, or a share of them between 0 and 1, for example ${key} = 1 or ${key} = 0.25`;
+  const isQuantity = (value: number) => Number.isInteger(value) || value < 1;
+  return z.number(text).min(0, text).max(100, text).refine(isQuantity, text);
+}
+
+const quorumText =
+  'must be "all" or a share of the proxies above 0 and up to 1, for example ack_quorum = 0.5';
+const quorumShape = z.union(
+  [z.literal("all"), z.number(quorumText).gt(0, quorumText).lte(1, quorumText)],
+  quorumText,
+);
+
+export const deployShape: ZodType<DeploySpec> = z
+  .strictObject(
+    {
+      strategy: z.enum(STRATEGY_NAMES, strategyText).default("rolling"),
+      drain_timeout: durationShape({ ...upToAnHour, example: 'drain_timeout = "30s"' }).default(30_000),
+      wait_timeout: durationShape({ ...waitTimeoutRange, example: 'wait_timeout = "5m"' }).default(300_000),
+      max_surge: quantityShape("max_surge").optional(),
+      max_unavailable: quantityShape("max_unavailable").optional(),
+      min_healthy_time: durationShape({ ...upToAnHour, example: 'min_healthy_time = "10s"' }).optional(),
+      ack_quorum: quorumShape.optional(),
+      exclude_silent_after: durationShape({
+        ...silenceRange,
+        example: 'exclude_silent_after = "30s"',
+      }).optional(),
+      approval: z.enum(["auto", "manual"], approvalText).optional(),
+      keep_old: durationShape({ ...keepOldRange, example: 'keep_old = "10m"' }).optional(),
+    },
+    { error: notTable('[deploy] and below it strategy = "rolling"') },
+  )
+  .transform(({ strategy, drain_timeout, wait_timeout, ...rest }) => ({
+    strategy,
+    drainTimeoutMs: drain_timeout,
+    waitTimeoutMs: wait_timeout,
+    ...given("maxSurge", rest.max_surge),
+    ...given("maxUnavailable", rest.max_unavailable),
+    ...given("minHealthyMs", rest.min_healthy_time),
+    ...given("ackQuorum", rest.ack_quorum === "all" || rest.ack_quorum === 1 ? undefined : rest.ack_quorum),
+    ...given("excludeSilentAfterMs", rest.exclude_silent_after),
+    ...given("approval", rest.approval),
+    ...given("keepOldMs", rest.keep_old),
+  }));
+
+/** What was not written is not in the spec either: its hash is that of a file of before. */
+function given<Key extends string, Value>(
+  key: Key,
+  value: Value | undefined,
+): { readonly [K in Key]?: Value } {
+  return (value === undefined ? {} : { [key]: value }) as { readonly [K in Key]?: Value };
+}
+
+export interface KeyProblem {
+  readonly key: string;
+  readonly message: string;
+}
+
+/** What its keys, each fine, do not mean together; null: nothing is wrong. */
+export function deployProblem({
+  deploy,
+  count,
+  hostnames,
+}: Pick<AppSpec, "deploy" | "count" | "hostnames">): KeyProblem | null {
+  return (
+    strangerProblem(deploy) ??
+    silenceProblem(deploy) ??
+    paceProblem(deploy, count) ??
+    previewProblem(deploy, hostnames)
+  );
+}
+
+const KEYS_OF_ONE = [
+  ["maxSurge", "max_surge", "rolling"],
+  ["maxUnavailable", "max_unavailable", "rolling"],
+  ["approval", "approval", "bluegreen"],
+  ["keepOldMs", "keep_old", "bluegreen"],
+] as const satisfies readonly (readonly [keyof DeploySpec, string, DeploySpec["strategy"]])[];
+
+function strangerProblem(deploy: DeploySpec): KeyProblem | null {
+  for (const [field, key, strategy] of KEYS_OF_ONE) {
+    if (deploy[field] === undefined || deploy.strategy === strategy) continue;
+    const message = `is of strategy = "${strategy}" alone: remove it, or write strategy = "${strategy}"`;
+    return { key: `deploy.${key}`, message };
+  }
+  return null;
+}
+
+function silenceProblem({ excludeSilentAfterMs: afterMs, waitTimeoutMs }: DeploySpec): KeyProblem | null {
+  if (afterMs === undefined || afterMs < waitTimeoutMs) return null;
+  const message = `must be shorter than wait_timeout, which is ${describeDuration(waitTimeoutMs)}: the rollout goes back then`;
+  return { key: "deploy.exclude_silent_after", message };
+}
+
+function paceProblem({ maxSurge, maxUnavailable = 0 }: DeploySpec, count: number): KeyProblem | null {
+  const down = Number.isInteger(maxUnavailable) ? maxUnavailable : Math.floor(maxUnavailable * count);
+  if (down >= count && down > 0) {
+    const most = count === 1 ? "remove it, or raise count" : `write at most max_unavailable = ${count - 1}`;
+    return { key: "deploy.max_unavailable", message: `leaves none of ${count} VMs to serve: ${most}` };
+  }
+  if (maxSurge !== 0 || down > 0) return null;
+  const message = `is 0, and no VM may be missing (of ${count}): no VM could be replaced; write max_surge = 1, or a larger max_unavailable`;
+  return { key: "deploy.max_surge", message };
+}
+
+function previewProblem({ strategy }: DeploySpec, hostnames: readonly string[]): KeyProblem | null {
+  const long = hostnames.find(({ length }) => length > PREVIEWED_HOSTNAME_CHARS_MAX);
+  if (strategy !== "bluegreen" || long === undefined) return null;
+  const message = `${long} leaves no room for its preview name: use at most ${PREVIEWED_HOSTNAME_CHARS_MAX} characters with strategy = "bluegreen"`;
+  return { key: "hostnames", message };
+}
+
+/** Times in the spec by name, with what each may be. */
+export function deployTimes(deploy: DeploySpec): readonly (readonly [string, number, TimeRange])[] {
+  return [
+    ["deploy.drainTimeoutMs", deploy.drainTimeoutMs, upToAnHour],
+    ["deploy.waitTimeoutMs", deploy.waitTimeoutMs, waitTimeoutRange],
+    ["deploy.minHealthyMs", deploy.minHealthyMs ?? 0, upToAnHour],
+    ["deploy.excludeSilentAfterMs", deploy.excludeSilentAfterMs ?? silenceRange.minMs, silenceRange],
+    ["deploy.keepOldMs", deploy.keepOldMs ?? 0, keepOldRange],
+  ];
+}
+
+/** The text for what is no table; an unknown key in a table keeps its own. */
+export function notTable(
+  example: string,
+): (issue: { readonly code?: string | undefined }) => string | undefined {
+  return (issue) => (issue.code === "invalid_type" ? `must be a table, for example ${example}` : undefined);
+}

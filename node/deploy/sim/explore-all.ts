@@ -1,0 +1,38 @@
+// Explore all: every scenario, on all cores, and a report of it.
+
+import { runPool } from "../../../mesh/sim/worker-pool.ts";
+import type { BreakName } from "./breaks.ts";
+import type { Explored, ExploreTask, Violation } from "./explore.ts";
+import { SCENARIOS } from "./scenarios.ts";
+
+export interface ExploreOptions {
+  /** The first; 0 is the enumeration, the others are samples. */
+  readonly seed: number;
+  readonly seeds: number;
+  readonly broken: BreakName | null;
+}
+
+export function exploreAll(
+  { seed, seeds, broken }: ExploreOptions,
+  onExplored: (explored: Explored) => void = () => {},
+): Promise<readonly Explored[]> {
+  const numbers = Array.from({ length: seeds }, (_, index) => seed + index);
+  const tasks = numbers.flatMap((number) =>
+    SCENARIOS.map((_, scenario): ExploreTask => ({ scenario, seed: number, broken })),
+  );
+  const worker = new URL("./explore-worker.ts", import.meta.url);
+  const describe = (task: ExploreTask) => `scenario ${task.scenario}, seed ${task.seed}`;
+  return runPool<ExploreTask, Explored>({ worker, tasks, describe }, onExplored);
+}
+
+export function describeExplored({ scenario, runs, events, commits, states, violations }: Explored): string {
+  const ends = Object.entries(states).map(([state, count]) => `${count} ${state}`);
+  const word = violations === 0 ? "ok" : `${violations} FAILED`;
+  return `${scenario}: ${word}: ${runs} runs, ${events} events, ${commits} commits; ${ends.join(", ")}`;
+}
+
+export function describeViolation({ scenario, seed, faults, text, lines }: Violation): string {
+  const list = faults.map(({ kind, atEvent }) => `${kind} before event ${atEvent}`).join(", ");
+  const head = `${scenario}, seed ${seed}, ${list === "" ? "without a fault" : list}: ${text}`;
+  return [head, ...lines.map((line) => `  ${line}`)].join("\n");
+}
