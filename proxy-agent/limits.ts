@@ -77,6 +77,8 @@ export const DEREGISTER_TIMEOUT_MS: number = 1_000;
 /** While it does not succeed, one log line so often; the first after the time that a start takes anyway. */
 export const ADMISSION_QUIET_MS: number = 1_000;
 export const ADMISSION_LOG_MS: number = 3_000;
+/** What outlives its VM's drain is cut by each proxy; a gate cuts it so much later, if a proxy that hears nothing did not. */
+export const GATE_CUT_MARGIN_MS: number = 1_000;
 
 if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
   throw new Error("limits: heads must be allowed longer than idle connections live");

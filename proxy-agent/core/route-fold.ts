@@ -269,7 +269,7 @@ function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
 }
 
 /** A record keeps the last few releases; of one that it no longer has, its newest says how patient the app is. */
-function drainTimeoutOf(record: AppRecord, release: number): number {
+export function drainTimeoutOf(record: AppRecord, release: number): number {
   const found = record.releases.find(({ number }) => number === release) ?? record.releases.at(-1);
   return found?.spec.deploy.drainTimeoutMs ?? 0;
 }
