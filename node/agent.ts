@@ -29,6 +29,7 @@ import { type AgentConfig, publicConfig } from "./config/agent-config.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
+import { GateHost } from "./gates/gate-host.ts";
 import { runChecks } from "./health/prober.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
@@ -44,6 +45,8 @@ import { VmHost } from "./vms/vm-host.ts";
 /** What a supervisor or a test reads to find the agent: written once it is ready, gone once it is not. */
 const READY_FILE = "agent.json";
 const SOCKET_FILE = "agent.sock";
+/** Where the gate of this host finds its agent. */
+const GATE_SOCKET_FILE = "gate.sock";
 /** Entries that people put under `custom/`. */
 const CUSTOM_FILE = "custom-entries";
 
@@ -85,6 +88,7 @@ export class Agent {
   readonly #queries: QueryEngine;
   readonly #registers: Registers;
   readonly #host: HostRegisters;
+  readonly #gateHost: GateHost;
   /** While this host is a voter. */
   #coordinator: Coordinator | null = null;
   #isStopping = false;
@@ -159,6 +163,7 @@ export class Agent {
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
     this.#vmHost = this.#createVmHost(deps);
+    this.#gateHost = this.#createGateHost();
     this.#reconciler = new Reconciler({
       mesh,
       registers,
@@ -180,6 +185,7 @@ export class Agent {
     await this.#queries.stop();
     await this.#custom.stop();
     await this.#reconciler.stop();
+    await this.#gateHost.stop();
     this.#isStopping = true;
     this.#host.giveUp();
     await this.#coordinator?.stop();
@@ -202,6 +208,7 @@ export class Agent {
     const { url } = this.#api;
     this.#publisher.publishHost({ ...this.#selfEntry(), api: url });
     this.#mesh.announce();
+    await this.#gateHost.start();
     this.#host.onVoter(() => this.#lookAtVoting(url));
     this.#lookAtVoting(url);
     this.#reconciler.start();
@@ -235,9 +242,26 @@ export class Agent {
         bundles: {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
-        publish: (vm, entry) => this.#publisher.publishVm(vm, entry),
+        publish: (vm, entry) => {
+          this.#publisher.publishVm(vm, entry);
+          this.#gateHost.vmsChanged();
+        },
         logger: this.#logger,
         nowMs: Date.now,
+      },
+    );
+  }
+
+  #createGateHost(): GateHost {
+    const { cluster, stateDir } = this.#config;
+    return new GateHost(
+      { cluster, socketFile: join(stateDir, GATE_SOCKET_FILE) },
+      {
+        mesh: this.#mesh,
+        registers: this.#registers,
+        places: () => this.#vmHost.places(),
+        onStandings: () => undefined,
+        logger: this.#logger,
       },
     );
   }
@@ -289,7 +313,7 @@ export class Agent {
       ...countersOf("register", this.#registers.metrics()),
     ];
     const convergence = convergenceMetrics(this.#mesh.convergence());
-    return [...lines, this.#custom.metrics(), convergence].join("\n");
+    return [...lines, ...this.#gateHost.metrics(), this.#custom.metrics(), convergence].join("\n");
   }
 
   #writeReady(api: string): void {

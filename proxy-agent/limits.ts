@@ -79,6 +79,19 @@ export const ADMISSION_QUIET_MS: number = 1_000;
 export const ADMISSION_LOG_MS: number = 3_000;
 /** What outlives its VM's drain is cut by each proxy; a gate cuts it so much later, if a proxy that hears nothing did not. */
 export const GATE_CUT_MARGIN_MS: number = 1_000;
+/** A gate whose disk fails tries again so often, and confirms nothing meanwhile. */
+export const GATE_DISK_PAUSE_MS: number = 1_000;
+/** Links of the voter chain that go with a record: each change of the voters is two. */
+export const GATE_LINKS_MAX: number = 10_000;
+/** A record that is handed in, with the links that prove its voters. An entry has 64 KiB at most; a link is some hundred bytes. */
+export const GATE_HAND_IN_BYTES_MAX: number = 4 * 1024 * 1024;
+/** What a gate answers itself: a record at most, or the links. */
+export const GATE_ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Between two tries of a gate to reach its agent. */
+export const GATE_LINK_PAUSE_FIRST_MS: number = 50;
+export const GATE_LINK_PAUSE_LAST_MS: number = 1_000;
+/** A gate tells its agent its counters so often. */
+export const GATE_COUNTERS_MS: number = 2_000;
 
 if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
   throw new Error("limits: heads must be allowed longer than idle connections live");

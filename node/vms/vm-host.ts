@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
-import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase } from "../../mesh/index.ts";
+import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase, VmPlace } from "../../mesh/index.ts";
 import { newVmEntry } from "../../mesh/index.ts";
 import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
 import { PortPool } from "./port-pool.ts";
@@ -110,6 +110,13 @@ export class VmHost {
 
   status(): readonly VmStatus[] {
     return [...this.#runs.values()].map((run) => ({ entry: run.life.entry, phase: run.life.phase }));
+  }
+
+  /** Where each VM listens that has an address. */
+  places(): readonly VmPlace[] {
+    return this.status().flatMap(({ entry: { vm, app, address } }) =>
+      address === null ? [] : [{ vm, app, ...address }],
+    );
   }
 
   /** Where a VM's output is, also of one that is gone, for a while; null: there is none here. */

@@ -3,6 +3,7 @@
 
 import { type Dispatcher, errors } from "undici";
 import { messageOf } from "../../mesh/index.ts";
+import type { Refusal } from "../core/gate.ts";
 import { trailerPairs } from "../core/header-rules.ts";
 import type { Failure } from "../core/retry.ts";
 import type { Exchange } from "./exchange.ts";
@@ -12,6 +13,7 @@ import type { Flight } from "./flights.ts";
  * - `answered`: the client has the whole answer.
  * - `failed`: no answer; `status` is what to tell the client if this was the last try.
  * - `unsendable`: no VM could be sent this request; nothing was.
+ * - `refused`: its endpoint's gate refused it: nothing of it reached a VM. `bytes`: what the gate says beside.
  * - `stale`: its endpoint left the table before a byte was sent.
  * - `broken`: the answer broke off half-way. `gone`: the client left. `cut`: the drain deadline.
  */
@@ -19,6 +21,7 @@ export type Outcome =
   | { readonly kind: "answered"; readonly status: number }
   | ({ readonly kind: "failed"; readonly status: 502 | 503 | 504; readonly reason: string } & Failure)
   | { readonly kind: "unsendable"; readonly reason: string }
+  | { readonly kind: "refused"; readonly why: Refusal; readonly bytes: Uint8Array }
   | { readonly kind: "stale" }
   | { readonly kind: "broken"; readonly status: number; readonly reason: string }
   | { readonly kind: "gone" }

@@ -205,7 +205,7 @@ describe("a request that waits for its connection", () => {
     };
     const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);
     const server = createServer((request, response) => {
-      const exchange = new Exchange({ request, response, expectsContinue: false, marks: () => ({}) });
+      const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });
       const target = targetOf(request);
       if (target.ok) void forwarder.forward(exchange, target.value);
     });

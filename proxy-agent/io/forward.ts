@@ -134,7 +134,8 @@ export class Forwarder {
     const { app, release } = endpoint;
     if (outcome.kind === "answered") return { app, release, status: outcome.status };
     if (outcome.kind === "gone") return { app, release, status: 499 };
-    if (outcome.kind === "stale") return null;
+    // A refusal is of gates only, which this proxy does not dial yet.
+    if (outcome.kind === "stale" || outcome.kind === "refused") return null;
     if (outcome.kind === "unsendable") {
       exchange.refuse({ status: 400, reason: outcome.reason });
       return { app, release, status: 400 };

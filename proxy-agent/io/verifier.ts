@@ -1,15 +1,11 @@
 // Verifier: dials each new endpoint once by itself, so that "verified" rests on what this proxy saw. What was reached is
 // remembered; what was not is dialled again, with pauses, as long as the table routes to it.
 
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Reached } from "../core/ack-state.ts";
 import { type Endpoint, endpointKey, type RouteTable } from "../core/route-table.ts";
-import {
-  CONNECT_TIMEOUT_MS,
-  VERIFY_DIALS_MAX,
-  VERIFY_PAUSE_FIRST_MS,
-  VERIFY_PAUSE_LAST_MS,
-} from "../limits.ts";
+import { VERIFY_DIALS_MAX, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../limits.ts";
+import { dial } from "./dial.ts";
 
 /**
  * - `waiting`: its dial has not begun. `dialling`: it runs. `reached`: done for good.
@@ -78,22 +74,12 @@ export class Verifier {
 
   #dial(wanted: Wanted): void {
     this.#dials += 1;
-    const socket = connect({ ...wanted.endpoint.address, timeout: CONNECT_TIMEOUT_MS });
-    wanted.standing = { kind: "dialling", socket };
-    let reason: string | null = "closed";
-    socket.once("connect", () => {
-      reason = null;
-      socket.destroy();
-    });
-    socket.once("timeout", () => socket.destroy(new Error("timed out")));
-    socket.on("error", (error) => {
-      reason = error instanceof AggregateError ? String(error.errors[0]) : error.message;
-    });
-    socket.once("close", () => {
+    const socket = dial(wanted.endpoint.address, (reason) => {
       this.#dials -= 1;
       this.#judge(wanted, reason);
       this.#dialWaiting();
     });
+    wanted.standing = { kind: "dialling", socket };
   }
 
   #judge(wanted: Wanted, reason: string | null): void {

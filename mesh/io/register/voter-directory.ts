@@ -43,8 +43,9 @@ export class VoterDirectory {
     return this.#chain.links;
   }
 
-  get listBefore(): VoterList | undefined {
-    return this.#chain.before;
+  /** To check by: fed by us alone. */
+  get chain(): Pick<VoterChain, "list" | "before" | "listOf"> {
+    return this.#chain;
   }
 
   /** Names of those voters of the list in force, for people. */

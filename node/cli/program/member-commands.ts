@@ -1,4 +1,4 @@
-// init, agent, proxy: a cluster and its members.
+// init, agent, proxy, gate: a cluster, its members, and the gates of its hosts.
 
 import type { Command } from "commander";
 import { JSON_HELP, type SetExitCode } from "./asking.ts";
@@ -30,8 +30,11 @@ export function addMemberCommands(program: Command, setExitCode: SetExitCode): v
       const stops = { exitWithParent: exitWithParent === true, stopVms: stopVms === true };
       setExitCode(await runAgent({ config, ...stops }));
     });
-  // Never called: `main` has passed "proxy" on before. Here it is for the list of commands.
+  // Never called: `main` has passed "proxy" and "gate" on before. Here they are for the list of commands.
   program
     .command("proxy")
     .description("Runs a proxy, until SIGTERM. --config FILE; see grapevine proxy --help.");
+  program
+    .command("gate")
+    .description("Runs the gate of a host, until SIGTERM. --config FILE; see grapevine gate --help.");
 }
