@@ -44,7 +44,7 @@ export type { RunningMesh } from "./io/mesh-options.ts";
 export { NoMajorityError } from "./io/register/ask-registers.ts";
 export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
 export type { CertifiedApps, RefusedRecord } from "./io/register/certified-apps.ts";
-export { type BookedApp, RecordBook } from "./io/register/record-book.ts";
+export { RecordBook } from "./io/register/record-book.ts";
 export { assertHeldAt, encodeRegisterReadAnswer, takeRecords } from "./io/register/register-read.ts";
 export { HostRegisters, Registers } from "./io/register/registers.ts";
 export type { VoterDirectory } from "./io/register/voter-directory.ts";

@@ -30,6 +30,7 @@ import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
 import { GateHost } from "./gates/gate-host.ts";
+import { GateTeller } from "./gates/gate-teller.ts";
 import { runChecks } from "./health/prober.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
@@ -89,6 +90,7 @@ export class Agent {
   readonly #registers: Registers;
   readonly #host: HostRegisters;
   readonly #gateHost: GateHost;
+  readonly #gateTeller: GateTeller;
   /** While this host is a voter. */
   #coordinator: Coordinator | null = null;
   #isStopping = false;
@@ -164,6 +166,11 @@ export class Agent {
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
     this.#vmHost = this.#createVmHost(deps);
     this.#gateHost = this.#createGateHost();
+    this.#gateTeller = new GateTeller({
+      mesh,
+      directory: registers.directory,
+      standings: () => this.#gateHost.standings(),
+    });
     this.#reconciler = new Reconciler({
       mesh,
       registers,
@@ -186,6 +193,7 @@ export class Agent {
     await this.#custom.stop();
     await this.#reconciler.stop();
     await this.#gateHost.stop();
+    this.#gateTeller.stop();
     this.#isStopping = true;
     this.#host.giveUp();
     await this.#coordinator?.stop();
@@ -209,6 +217,7 @@ export class Agent {
     this.#publisher.publishHost({ ...this.#selfEntry(), api: url });
     this.#mesh.announce();
     await this.#gateHost.start();
+    this.#gateTeller.start();
     this.#host.onVoter(() => this.#lookAtVoting(url));
     this.#lookAtVoting(url);
     this.#reconciler.start();
@@ -228,13 +237,14 @@ export class Agent {
   }
 
   #createVmHost({ driver, runChecks }: AgentGround): VmHost {
-    const { name, stateDir, vmPorts, vmAddress } = this.#config;
+    const { name, stateDir, vmPorts, vmAddress, gate } = this.#config;
     return new VmHost(
       {
         host: name,
         folder: join(stateDir, "vms"),
         vmPorts: { from: vmPorts.first, to: vmPorts.last },
         bindHost: vmAddress,
+        hasGate: gate !== null,
       },
       {
         driver,
@@ -260,7 +270,7 @@ export class Agent {
         mesh: this.#mesh,
         registers: this.#registers,
         places: () => this.#vmHost.places(),
-        onStandings: () => undefined,
+        onStandings: (standings) => this.#gateTeller.changed(standings),
         logger: this.#logger,
       },
     );
@@ -303,8 +313,10 @@ export class Agent {
   }
 
   #selfEntry(): Omit<HostEntry, "api"> {
-    const { name, region, labels } = this.#config;
-    return { format: 1, host: name, region, labels, pid: process.pid, voter: this.#host.register !== null };
+    const { name, region, labels, gate } = this.#config;
+    const voter = this.#host.register !== null;
+    const self = { format: 1, host: name, region, labels, pid: process.pid, voter } as const;
+    return gate === null ? self : { ...self, gate };
   }
 
   #metrics(): string {

@@ -43,6 +43,15 @@ export const CLIENT_CONNECTIONS_MAX: number = 20_000;
 export const LINGER_MS: number = 5_000;
 /** Body bytes read ahead of the upstream. */
 export const BODY_BUFFER_BYTES: number = 64 * 1024;
+/**
+ * `replayBytesMax`: of a body that goes through a gate at most so much leaves before the gate has claimed or refused it, and is kept
+ * until then. More: fewer bodies wait for a word of the gate; so much memory for each request that waits.
+ */
+export const REPLAY_BYTES_MAX: number = 64 * 1024;
+/** Times that a request is sent again because a gate or its proxy went by an older record; each brings a newer one. */
+export const GATE_CATCH_UPS_MAX: number = 20;
+/** A word with a gate about a record, or a probe: it dials a VM within CONNECT_TIMEOUT_MS. */
+export const GATE_ERRAND_TIMEOUT_MS: number = 3_000;
 /** On SIGTERM what runs may finish for so long. */
 export const STOP_TIMEOUT_MS: number = 10_000;
 /** On SIGTERM idle clients are kept for so long: a request of theirs may be on its way. It is answered "Connection: close". */
@@ -95,6 +104,9 @@ export const GATE_COUNTERS_MS: number = 2_000;
 
 if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
   throw new Error("limits: heads must be allowed longer than idle connections live");
+}
+if (GATE_ERRAND_TIMEOUT_MS <= CONNECT_TIMEOUT_MS) {
+  throw new Error("limits: a gate must have the time to dial a VM for who asks it to");
 }
 if (CONNECT_TIMEOUT_MS * 2 > RETRY_TIME_MAX_MS) {
   throw new Error("limits: a dial that timed out must leave time for another");

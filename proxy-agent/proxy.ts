@@ -21,6 +21,7 @@ import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts"
 import { type AdmissionOptions, admit } from "./io/admission.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
+import { GateDesk } from "./io/gate-desk.ts";
 import { listenError, orListenError } from "./io/listen-error.ts";
 import { Metrics, refusedRecords } from "./io/metrics.ts";
 import { RouteFeed } from "./io/route-feed.ts";
@@ -128,7 +129,12 @@ class Parts {
         logger.warn({ app, vm, requests, drainTimeoutMs }, "requests cut at the drain deadline");
       },
     });
-    this.#verifier = new Verifier({ onChange: () => this.#acker.changed() });
+    const gates = new GateDesk({
+      registers,
+      flush: () => this.#feed.flush(),
+      onLearned: () => this.#metrics.learnedOfGate(),
+    });
+    this.#verifier = new Verifier({ gates, onChange: () => this.#acker.changed() });
     const { flights, verifier, feed } = {
       flights: this.#flights,
       verifier: this.#verifier,
@@ -145,6 +151,7 @@ class Parts {
         feed,
         flights,
         upstreams: this.#upstreams,
+        gates,
         random: Math.random,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),

@@ -5,8 +5,8 @@ import { DatabaseSync } from "node:sqlite";
 
 /** `PRAGMA user_version` of a file that this release wrote. */
 const MAP_FORMAT = 1;
-/** Another process may be about to end. */
-const LOCK_TIMEOUT_MS = 500;
+/** Another process may be about to end: a gate that stops finishes what runs for 10 s. */
+const LOCK_TIMEOUT_MS = 12_000;
 
 export interface DurableMapRow {
   readonly key: string;

@@ -20,6 +20,16 @@ export interface GateStanding {
   readonly inFlight: readonly { readonly vm: VmName; readonly requests: number }[];
 }
 
+/** The `tell` topic that carries `GateMessage`. */
+export const GATE_TOPIC = "gate";
+
+/** What a host's agent tells every voter of what its gate confirms. */
+export interface GateMessage {
+  readonly format: 1;
+  readonly host: MemberName;
+  readonly standings: readonly GateStanding[];
+}
+
 /** In one message: of more apps more messages are sent. */
 export const GATE_STANDINGS_MAX: number = 200;
 /** VMs of one host. */
@@ -97,6 +107,12 @@ const standingsShape: ZodType<readonly GateStanding[]> = z
     }),
   )
   .max(GATE_STANDINGS_MAX);
+
+export const gateMessageShape: ZodType<GateMessage> = z.strictObject({
+  format,
+  host: memberNameShape,
+  standings: standingsShape,
+});
 
 export const toAgentShape: ZodType<ToAgent> = z.discriminatedUnion("kind", [
   z.strictObject({

@@ -56,7 +56,10 @@ const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
 export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
 
-type AppFileKeys = Omit<AppFile, "hostnames"> & { readonly hostnames?: readonly string[] | undefined };
+type AppFileKeys = Omit<AppFile, "hostnames" | "gate"> & {
+  readonly hostnames?: readonly string[] | undefined;
+  readonly gate: "on" | "off";
+};
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
 export function specProblem(spec: AppSpec): string | null {
@@ -104,7 +107,9 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const spec = { ...keys.value, hostnames: keys.value.hostnames ?? [`${keys.value.name}.localhost`] };
+  const { gate, ...rest } = keys.value;
+  const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
+  const spec = { ...rest, hostnames, ...(gate === "off" ? { gate } : {}) };
   if (specBytes(spec) <= APP_SPEC_BYTES_MAX) return ok(spec);
   return fail([{ file, line: 1, key: "", message: tooManySettings(spec) }]);
 }
@@ -209,6 +214,7 @@ const appFileShape: ZodType<AppFileKeys> = z.strictObject({
   checks: z.array(checkShape, checksText).max(8, checksText).default([]),
   stop: stopShape.prefault({}),
   deploy: deployShape.prefault({}),
+  gate: z.enum(["on", "off"], 'must be "on" or "off", for example gate = "off"').default("on"),
 });
 
 /** The text for what is no table; an unknown key in a table keeps its own. */

@@ -84,17 +84,6 @@ export function readGateAnswer(header: string | readonly string[] | undefined): 
   return format === FORMAT ? (ANSWERS.find((one) => one === answer) ?? null) : null;
 }
 
-/** Without what only a gate and a proxy may say. Headers are flat lists, as on the wire. */
-export function withoutGateHeader(raw: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < raw.length; index += 2) {
-    const name = raw[index] ?? "";
-    if (name.length !== GATE_HEADER.length || name.toLowerCase() !== GATE_HEADER)
-      kept.push(name, raw[index + 1] ?? "");
-  }
-  return kept;
-}
-
 /** What is handed in by `take`. `links`: of the voter chain, empty unless the gate did not know the list before. */
 export interface GateHandIn {
   readonly format: 1;

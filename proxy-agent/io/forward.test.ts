@@ -150,6 +150,7 @@ describe("a request that waits for its connection", () => {
       address: { host: "127.0.0.1", port: 1 },
       healthy: true,
       hostAway: false,
+      isGated: false,
       drainTimeoutMs: 0,
     };
   }
@@ -198,6 +199,7 @@ describe("a request that waits for its connection", () => {
       feed,
       flights,
       upstreams,
+      gates: { learn: async () => false, handIn: async () => false },
       random: () => 0,
       isStale: () => false,
       onRetry: () => undefined,

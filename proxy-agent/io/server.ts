@@ -8,7 +8,7 @@ import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { CLIENT_CONNECTIONS_MAX, CLIENT_HEAD_MS, CLIENT_IDLE_MS, CLIENT_PIPELINED_MAX } from "../limits.ts";
 import { Exchange, type ExchangeEnd, type Refusal } from "./exchange.ts";
 import type { Flights } from "./flights.ts";
-import type { Forwarder } from "./forward.ts";
+import { type Forwarder, gateHeader } from "./forward.ts";
 import { Listener } from "./listener.ts";
 import type { Metrics } from "./metrics.ts";
 import { framingFault, targetOf } from "./target.ts";
@@ -125,12 +125,15 @@ export class Server {
     const { host, path } = target.value;
     const address = socket.remoteAddress ?? "unknown";
     const headers = requestHeaders(request.rawHeaders, { address, host, isUpgrade: true });
-    const end = forwarder.run(exchange, target.value, (flight) =>
+    const end = forwarder.run(exchange, target.value, ({ flight, epoch }) =>
       tryUpgrade({
         exchange,
         flight,
         path,
-        headers,
+        headers: flight.endpoint.isGated
+          ? [...headers, ...gateHeader(flight.endpoint, { errand: "pass", epoch })]
+          : headers,
+        isGated: flight.endpoint.isGated,
         head,
         isRouted: () => flights.isRouted(flight.endpoint),
         responseHeaders: (raw) => responseHeaders(raw, forwarder.signature(flight.endpoint)),

@@ -4,10 +4,12 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
 import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LINGER_MS } from "../limits.ts";
 import type { Outcome } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
+import { GateWord } from "./gate-word.ts";
 
 export interface UpgradeTry {
   readonly exchange: Exchange;
@@ -18,6 +20,8 @@ export interface UpgradeTry {
   readonly isRouted: () => boolean;
   /** Headers as the client shall get them. */
   readonly responseHeaders: (raw: readonly string[]) => string[];
+  /** It goes through a gate: what that says itself is not for the client. */
+  readonly isGated: boolean;
   /** What the client sent after its handshake. */
   readonly head: Buffer;
 }
@@ -87,6 +91,13 @@ class UpgradeAttempt {
     const { response } = this.#options.exchange;
     const status = answer.statusCode ?? 502;
     answer.on("error", (error) => this.#fail(error.message));
+    const ofGate = this.#options.isGated ? readGateAnswer(answer.headers[GATE_HEADER]) : null;
+    if (ofGate !== null) {
+      const word = new GateWord(ofGate);
+      answer.on("data", (chunk: Buffer) => word.add(chunk));
+      answer.on("end", () => this.#end(word.outcome()));
+      return;
+    }
     response.shouldKeepAlive = false;
     try {
       response.writeHead(status, this.#options.responseHeaders(answer.rawHeaders));

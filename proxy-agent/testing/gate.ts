@@ -9,6 +9,8 @@ import {
   decodeRecord,
   encodeRecord,
   type GateStanding,
+  type HostEntry,
+  hostKey,
   LocalLink,
   ownerId,
   type ToAgent,
@@ -64,6 +66,21 @@ export class TestGate {
     );
     await this.until(() => this.#hellos > hellos);
     return this.port;
+  }
+
+  /** What its host says of itself: where its gate is. */
+  announce(port: number = this.port): void {
+    const entry: HostEntry = {
+      format: 1,
+      host: HOST_1,
+      region: "default",
+      labels: {},
+      api: "http://127.0.0.1:1",
+      pid: 1,
+      voter: true,
+      gate: { host: "127.0.0.1", port },
+    };
+    this.#cluster.host.write(hostKey(HOST_1), encodeRecord(entry));
   }
 
   get port(): number {

@@ -115,6 +115,11 @@ export class VoterDirectory {
     return verdict.reason;
   }
 
+  /** The same, of who is no member and cannot be asked for what lies before. */
+  learnUnasked(encoded: Uint8Array): void {
+    this.learn(encoded, this.#deps.mesh.self.owner);
+  }
+
   /** Asks `peer` for what it knows. Not twice at once; who does not answer is asked again when it shows again that it knows more. */
   fetch(peer: OwnerId): void {
     if (this.#fetching.has(peer) || peer === this.#deps.mesh.self.owner) return;

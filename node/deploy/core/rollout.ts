@@ -1,7 +1,15 @@
 // Rollout: the machine that drives one app. It keeps what was observed, and after each input asks `decide` for the next move.
 // Level-triggered: the committed record says which step is in force, so that a driver that restarts goes on from the record alone.
 
-import type { Ack, AppName, AppRecord, CommittedApp, MemberName, VmName } from "../../../mesh/index.ts";
+import type {
+  Ack,
+  AppName,
+  AppRecord,
+  CommittedApp,
+  GateStanding,
+  MemberName,
+  VmName,
+} from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
 import type { CommitContext } from "./commits.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
@@ -17,6 +25,7 @@ import { viewOf } from "./view.ts";
  *   It ends our swap under way, whatever became of it. `isInCharge`: as `charge` says of it.
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
+ * - `gate`: what the gate of one host confirms now of this app.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
  * - `tick`: the time that `schedule` asked for has come.
  */
@@ -29,6 +38,7 @@ export type RolloutInput =
       readonly observed: ObservedVm | null;
     }
   | { readonly kind: "ack"; readonly proxy: MemberName; readonly ack: Ack }
+  | { readonly kind: "gate"; readonly host: MemberName; readonly standing: GateStanding }
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
   | { readonly kind: "charge"; readonly isInCharge: boolean }
@@ -59,6 +69,7 @@ export interface RolloutOptions {
 interface OwnFacts extends Facts {
   readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
   readonly acks: Map<MemberName, Ack>;
+  readonly gates: Map<MemberName, GateStanding>;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly expected: Set<MemberName>;
@@ -69,6 +80,7 @@ export class Rollout {
   readonly #facts: OwnFacts = {
     vms: new Map(),
     acks: new Map(),
+    gates: new Map(),
     proxies: new Map(),
     hosts: new Map(),
     expected: new Set(),
@@ -146,6 +158,11 @@ export class Rollout {
         const before = this.#facts.acks.get(input.proxy);
         this.#facts.acks.set(input.proxy, input.ack);
         return before === undefined || JSON.stringify(before) !== JSON.stringify(input.ack);
+      }
+      case "gate": {
+        const before = this.#facts.gates.get(input.host);
+        this.#facts.gates.set(input.host, input.standing);
+        return JSON.stringify(before) !== JSON.stringify(input.standing);
       }
       case "proxies":
         this.#facts.proxies.clear();

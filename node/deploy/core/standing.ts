@@ -3,10 +3,11 @@
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { memberName, vmName } from "../../../mesh/index.ts";
 import { type Facts, isGone, isHealthy, isRegistered, observed, registeredProxies } from "./facts.ts";
+import { areAllGated, wantsOfGates } from "./gates.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
-  readonly kind: "proxy" | "vm" | "no-proxy";
+  readonly kind: "proxy" | "vm" | "no-proxy" | "gate";
   readonly who: MemberName | VmName;
   /** Follows the name: "to acknowledge epoch 7". */
   readonly what: string;
@@ -91,13 +92,16 @@ export function ackersOf(step: RolloutStep, facts: Facts): readonly MemberName[]
 /** Weighs more than any count of requests that drain, so that fewer in flight is progress but never outweighs an ack. */
 const ACK_SCORE = 1_000_000;
 
-function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: Facts): Standing {
+function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
+  const { epoch, record } = committed;
   const mustVerify = step.kind === "serve" || isReplacing(record);
-  const need = ackersOf(step, facts);
-  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [] }, score: 0 };
-  const wants: Want[] = [];
+  const takesAway = step.kind === "cordon";
+  const isByGates = takesAway && areAllGated(step.vms, committed, facts);
+  const need = ackersOf(step, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
+  if (need.length === 0 && !isByGates) return { wants: [NO_PROXY], acks: { need, have: [] }, score: 0 };
+  const wants: Want[] = takesAway ? [...wantsOfGates(step.vms, committed, facts)] : [];
   const have: MemberName[] = [];
-  let score = 0;
+  let score = takesAway ? ACK_SCORE * (step.vms.length - wants.length) : 0;
   for (const proxy of need) {
     const ack = facts.acks.get(proxy);
     const want = wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts });
@@ -107,6 +111,11 @@ function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: 
     if (want === null) score += ACK_SCORE;
   }
   return { wants, acks: { need, have }, score };
+}
+
+/** What a proxy would do that cannot be heard the gates refuse: it is not waited for. */
+export function isHeard(facts: Facts, proxy: MemberName): boolean {
+  return facts.proxies.get(proxy)?.connected !== false;
 }
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */

@@ -63,7 +63,17 @@ export class GateFlights {
 /** Only name and address matter here: which VM is asked was decided by the proxy. */
 function endpointAt(app: AppName, { vm, host, port }: VmPlace): Endpoint {
   const address = { host, port };
-  return { vm, app, release: 0, host: NOWHERE, address, healthy: true, hostAway: false, drainTimeoutMs: 0 };
+  return {
+    vm,
+    app,
+    release: 0,
+    host: NOWHERE,
+    address,
+    isGated: false,
+    healthy: true,
+    hostAway: false,
+    drainTimeoutMs: 0,
+  };
 }
 
 const NOWHERE = "" as Endpoint["host"];

@@ -6,12 +6,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
 import { decodeRecord, encodeRecord } from "../../../mesh/index.ts";
 import type { FlightId, Refusal } from "../../core/gate.ts";
-import {
-  type GateRequest,
-  gateHandInShape,
-  readGateRequest,
-  withoutGateHeader,
-} from "../../core/gate-headers.ts";
+import { type GateRequest, gateHandInShape, readGateRequest } from "../../core/gate-headers.ts";
 import { responseHeaders } from "../../core/header-rules.ts";
 import { isRepeatable } from "../../core/retry.ts";
 import {
@@ -135,6 +130,7 @@ export class GateServer {
     const attempt = new Attempt(exchange, flight, {
       isRouted: () => this.#deps.state.isOpenFor(asked.app, asked.vm),
       responseHeaders: passOn,
+      isGated: false,
       onOutcome: (outcome) => this.#end(admitted, response, outcome),
     });
     const isOnce = asked.errand !== "pass" || !isRepeatable({ method, hasBody: body !== null });
@@ -174,6 +170,7 @@ export class GateServer {
       ],
       isRouted: () => this.#deps.state.isOpenFor(asked.app, asked.vm),
       responseHeaders: passOn,
+      isGated: false,
     });
     void done.then((outcome) => this.#end(admitted, response, outcome));
   }
@@ -277,5 +274,5 @@ function headerOf({ headers }: IncomingMessage): string | undefined {
 
 /** What is meant for one connection, and what only a gate and a proxy may say, stays here. */
 function passOn(raw: readonly string[]): string[] {
-  return responseHeaders(withoutGateHeader(raw), {});
+  return responseHeaders(raw, {});
 }
