@@ -28,6 +28,8 @@ export {
   serveDebug,
 } from "./io/debug-service.ts";
 export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
+export { DurableMap } from "./io/durable-map.ts";
+export { createVerifier } from "./io/head-crypto.ts";
 export { whoHears } from "./io/hearing.ts";
 export {
   inspectDifference,
@@ -35,12 +37,14 @@ export {
   inspectSync,
   type MemberSync,
 } from "./io/inspect-members.ts";
+export { LocalLink } from "./io/local-link.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";
 export { NoMajorityError } from "./io/register/ask-registers.ts";
 export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
-export type { CertifiedApps } from "./io/register/certified-apps.ts";
+export type { CertifiedApps, RefusedRecord } from "./io/register/certified-apps.ts";
+export { RecordBook } from "./io/register/record-book.ts";
 export { assertHeldAt, encodeRegisterReadAnswer, takeRecords } from "./io/register/register-read.ts";
 export { HostRegisters, Registers } from "./io/register/registers.ts";
 export type { VoterDirectory } from "./io/register/voter-directory.ts";
@@ -61,6 +65,7 @@ export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
+export * from "./records/gate.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/members.ts";
 export { type Claim, type ClaimedName, hostnameClaim } from "./records/names.ts";
@@ -70,7 +75,8 @@ export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
-export { decodeLink as decodeVoterLink } from "./register/voter-chain.ts";
+export { encodeCommitted } from "./register/register-codec.ts";
+export { decodeLink as decodeVoterLink, encodeLink as encodeVoterLink } from "./register/voter-chain.ts";
 export { majorityOf, type Voter, type VoterList } from "./register/voter-list.ts";
 export { encodeVoterList } from "./register/voter-list-codec.ts";
 export { fail, messageOf, ok, type Result } from "./result.ts";

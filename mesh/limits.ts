@@ -241,6 +241,9 @@ export const LOG_KEPT_BYTES_MAX: number = 256 * 1024;
 /** One part of what a member tells for a bug report. */
 export const DEBUG_PART_BYTES_MAX: number = 1024 * 1024;
 
+/** What waits for a gate that does not read, or for its agent: above it the link is given up. All records fit several times. */
+export const LOCAL_LINK_QUEUE_BYTES_MAX: number = 128 * 1024 * 1024;
+
 if (LOG_KEPT_BYTES_MAX > DEBUG_PART_BYTES_MAX)
   throw new Error("limits: a log that is kept must fit an answer");
 if (ENTRY_VALUE_BYTES_MAX >= GOSSIP_BYTES_MAX || DELTA_BYTES_MAX >= FRAME_BYTES_MAX) {

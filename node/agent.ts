@@ -29,6 +29,8 @@ import { type AgentConfig, publicConfig } from "./config/agent-config.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
+import { GateHost } from "./gates/gate-host.ts";
+import { GateTeller } from "./gates/gate-teller.ts";
 import { runChecks } from "./health/prober.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
@@ -44,6 +46,8 @@ import { VmHost } from "./vms/vm-host.ts";
 /** What a supervisor or a test reads to find the agent: written once it is ready, gone once it is not. */
 const READY_FILE = "agent.json";
 const SOCKET_FILE = "agent.sock";
+/** Where the gate of this host finds its agent. */
+const GATE_SOCKET_FILE = "gate.sock";
 /** Entries that people put under `custom/`. */
 const CUSTOM_FILE = "custom-entries";
 
@@ -85,6 +89,8 @@ export class Agent {
   readonly #queries: QueryEngine;
   readonly #registers: Registers;
   readonly #host: HostRegisters;
+  readonly #gateHost: GateHost;
+  readonly #gateTeller: GateTeller;
   /** While this host is a voter. */
   #coordinator: Coordinator | null = null;
   #isStopping = false;
@@ -159,6 +165,12 @@ export class Agent {
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
     this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
     this.#vmHost = this.#createVmHost(deps);
+    this.#gateHost = this.#createGateHost();
+    this.#gateTeller = new GateTeller({
+      mesh,
+      directory: registers.directory,
+      standings: () => this.#gateHost.standings(),
+    });
     this.#reconciler = new Reconciler({
       mesh,
       registers,
@@ -180,6 +192,8 @@ export class Agent {
     await this.#queries.stop();
     await this.#custom.stop();
     await this.#reconciler.stop();
+    await this.#gateHost.stop();
+    this.#gateTeller.stop();
     this.#isStopping = true;
     this.#host.giveUp();
     await this.#coordinator?.stop();
@@ -202,6 +216,8 @@ export class Agent {
     const { url } = this.#api;
     this.#publisher.publishHost({ ...this.#selfEntry(), api: url });
     this.#mesh.announce();
+    await this.#gateHost.start();
+    this.#gateTeller.start();
     this.#host.onVoter(() => this.#lookAtVoting(url));
     this.#lookAtVoting(url);
     this.#reconciler.start();
@@ -221,13 +237,14 @@ export class Agent {
   }
 
   #createVmHost({ driver, runChecks }: AgentGround): VmHost {
-    const { name, stateDir, vmPorts, vmAddress } = this.#config;
+    const { name, stateDir, vmPorts, vmAddress, gate } = this.#config;
     return new VmHost(
       {
         host: name,
         folder: join(stateDir, "vms"),
         vmPorts: { from: vmPorts.first, to: vmPorts.last },
         bindHost: vmAddress,
+        hasGate: gate !== null,
       },
       {
         driver,
@@ -235,9 +252,26 @@ export class Agent {
         bundles: {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
-        publish: (vm, entry) => this.#publisher.publishVm(vm, entry),
+        publish: (vm, entry) => {
+          this.#publisher.publishVm(vm, entry);
+          this.#gateHost.vmsChanged();
+        },
         logger: this.#logger,
         nowMs: Date.now,
+      },
+    );
+  }
+
+  #createGateHost(): GateHost {
+    const { cluster, stateDir } = this.#config;
+    return new GateHost(
+      { cluster, socketFile: join(stateDir, GATE_SOCKET_FILE) },
+      {
+        mesh: this.#mesh,
+        registers: this.#registers,
+        places: () => this.#vmHost.places(),
+        onStandings: (standings) => this.#gateTeller.changed(standings),
+        logger: this.#logger,
       },
     );
   }
@@ -279,8 +313,10 @@ export class Agent {
   }
 
   #selfEntry(): Omit<HostEntry, "api"> {
-    const { name, region, labels } = this.#config;
-    return { format: 1, host: name, region, labels, pid: process.pid, voter: this.#host.register !== null };
+    const { name, region, labels, gate } = this.#config;
+    const voter = this.#host.register !== null;
+    const self = { format: 1, host: name, region, labels, pid: process.pid, voter } as const;
+    return gate === null ? self : { ...self, gate };
   }
 
   #metrics(): string {
@@ -289,7 +325,7 @@ export class Agent {
       ...countersOf("register", this.#registers.metrics()),
     ];
     const convergence = convergenceMetrics(this.#mesh.convergence());
-    return [...lines, this.#custom.metrics(), convergence].join("\n");
+    return [...lines, ...this.#gateHost.metrics(), this.#custom.metrics(), convergence].join("\n");
   }
 
   #writeReady(api: string): void {

@@ -1,24 +1,11 @@
 // Reconciler: keeps this host's VMs what the records want of them. Level-triggered: an order lost is an order repeated.
 
 import type { Logger } from "pino";
-import {
-  type BundleHash,
-  type CommittedApp,
-  connectedOwners,
-  type MemberName,
-  type Mesh,
-  messageOf,
-  type Registers,
-  takeRecords,
-} from "../mesh/index.ts";
+import type { BundleHash, CommittedApp, MemberName, Mesh, Registers } from "../mesh/index.ts";
+import { readRecords } from "./read-records.ts";
 import type { BundleStore } from "./releases/bundle-store.ts";
-import { unlessAborted } from "./unless-aborted.ts";
 import type { VmHost, WantedVm } from "./vms/vm-host.ts";
 
-/** For one voter, which reads a majority within 3 s, or says that it cannot. */
-const RECORDS_READ_MS = 5_000;
-/** Between two tries to read the records, unless a member comes meanwhile. */
-const FIRST_READ_PAUSE_MS = 250;
 /** Bundles that no record names are looked for this often: disk space is not urgent. */
 const UNUSED_BUNDLES_INTERVAL_MS = 10 * 60 * 1000;
 
@@ -44,7 +31,7 @@ export class Reconciler {
 
   /**
    * Begins once the records are held as a majority of the voters has them: before that, what no record wants is only what none was
-   * seen for. What gossip brings is not all: who is started anew is not told of records that it published itself.
+   * seen for.
    */
   start(): void {
     this.#running = this.#run().catch((error: unknown) => {
@@ -62,44 +49,12 @@ export class Reconciler {
   }
 
   async #run(): Promise<void> {
-    while (!(await this.#holdsRecords())) await this.#pause();
-    this.#stopping.signal.throwIfAborted();
+    await readRecords(this.#deps, this.#stopping.signal);
     this.#unsubscribe = this.#deps.registers.apps.onApp(() => this.#reconcile());
     this.#reconcile();
     this.#timer = setInterval(() => {
       this.#removing = this.#removeUnusedBundles();
     }, UNUSED_BUNDLES_INTERVAL_MS);
-  }
-
-  /** Of the voters, ourselves perhaps, one has read all records at a majority and told us. */
-  async #holdsRecords(): Promise<boolean> {
-    const { mesh, registers, logger } = this.#deps;
-    const connected = connectedOwners(mesh.members());
-    for (const { owner, name } of registers.directory.list?.voters ?? []) {
-      if (owner !== mesh.self.owner && !connected.has(owner)) continue;
-      const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(RECORDS_READ_MS)]);
-      try {
-        await takeRecords({ mesh, registers }, owner, signal);
-        return true;
-      } catch (error) {
-        this.#stopping.signal.throwIfAborted();
-        logger.debug({ voter: name, reason: messageOf(error) }, "records could not be read");
-      }
-    }
-    return false;
-  }
-
-  /** Until a member comes or goes, or a little while has passed. Rejects when we stop. */
-  async #pause(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, FIRST_READ_PAUSE_MS);
-    const unsubscribe = this.#deps.mesh.onMembers(resolve);
-    try {
-      await unlessAborted(promise, this.#stopping.signal);
-    } finally {
-      clearTimeout(timer);
-      unsubscribe();
-    }
   }
 
   #reconcile(): void {

@@ -43,6 +43,15 @@ export const CLIENT_CONNECTIONS_MAX: number = 20_000;
 export const LINGER_MS: number = 5_000;
 /** Body bytes read ahead of the upstream. */
 export const BODY_BUFFER_BYTES: number = 64 * 1024;
+/**
+ * `replayBytesMax`: of a body that goes through a gate at most so much leaves before the gate has claimed or refused it, and is kept
+ * until then. More: fewer bodies wait for a word of the gate; so much memory for each request that waits.
+ */
+export const REPLAY_BYTES_MAX: number = 64 * 1024;
+/** Times that a request is sent again because a gate or its proxy went by an older record; each brings a newer one. */
+export const GATE_CATCH_UPS_MAX: number = 20;
+/** A word with a gate about a record, or a probe: it dials a VM within CONNECT_TIMEOUT_MS. */
+export const GATE_ERRAND_TIMEOUT_MS: number = 3_000;
 /** On SIGTERM what runs may finish for so long. */
 export const STOP_TIMEOUT_MS: number = 10_000;
 /** On SIGTERM idle clients are kept for so long: a request of theirs may be on its way. It is answered "Connection: close". */
@@ -77,9 +86,27 @@ export const DEREGISTER_TIMEOUT_MS: number = 1_000;
 /** While it does not succeed, one log line so often; the first after the time that a start takes anyway. */
 export const ADMISSION_QUIET_MS: number = 1_000;
 export const ADMISSION_LOG_MS: number = 3_000;
+/** What outlives its VM's drain is cut by each proxy; a gate cuts it so much later, if a proxy that hears nothing did not. */
+export const GATE_CUT_MARGIN_MS: number = 1_000;
+/** A gate whose disk fails tries again so often, and confirms nothing meanwhile. */
+export const GATE_DISK_PAUSE_MS: number = 1_000;
+/** Links of the voter chain that go with a record: each change of the voters is two. */
+export const GATE_LINKS_MAX: number = 10_000;
+/** A record that is handed in, with the links that prove its voters. An entry has 64 KiB at most; a link is some hundred bytes. */
+export const GATE_HAND_IN_BYTES_MAX: number = 4 * 1024 * 1024;
+/** What a gate answers itself: a record at most, or the links. */
+export const GATE_ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Between two tries of a gate to reach its agent. */
+export const GATE_LINK_PAUSE_FIRST_MS: number = 50;
+export const GATE_LINK_PAUSE_LAST_MS: number = 1_000;
+/** A gate tells its agent its counters so often. */
+export const GATE_COUNTERS_MS: number = 2_000;
 
 if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
   throw new Error("limits: heads must be allowed longer than idle connections live");
+}
+if (GATE_ERRAND_TIMEOUT_MS <= CONNECT_TIMEOUT_MS) {
+  throw new Error("limits: a gate must have the time to dial a VM for who asks it to");
 }
 if (CONNECT_TIMEOUT_MS * 2 > RETRY_TIME_MAX_MS) {
   throw new Error("limits: a dial that timed out must leave time for another");

@@ -16,8 +16,10 @@ import {
   toMultiaddr,
 } from "../mesh/index.ts";
 import { type ProxyConfig, publicConfig, readProxyConfig } from "./config.ts";
+import { aborted, listenForEnd } from "./io/end-of-life.ts";
+import { ListenError } from "./io/listen-error.ts";
 import { openServingMark } from "./io/serving-mark.ts";
-import { ListenError, PROXY_TIMING, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
+import { PROXY_TIMING, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
 
 /** Design, section 9: usage or configuration. */
 const EXIT_USAGE = 2;
@@ -130,29 +132,4 @@ async function writeReady(file: string, { name }: ProxyConfig, { http, admin }: 
   const text = `${JSON.stringify({ name, http, admin, pid: process.pid })}\n`;
   await writeFile(`${file}.tmp`, text);
   await rename(`${file}.tmp`, file);
-}
-
-interface Ending {
-  readonly signal: AbortSignal;
-  stop(): void;
-}
-
-/** Aborted at the first SIGTERM, SIGINT or SIGHUP (its terminal closed), or when the parent is gone. */
-function listenForEnd(exitsWithParent: boolean): Ending {
-  const ending = new AbortController();
-  const end = () => ending.abort();
-  process.on("SIGTERM", end).on("SIGINT", end).on("SIGHUP", end);
-  if (exitsWithParent) process.stdin.on("end", end).on("close", end).on("error", end).resume();
-  const stop = () => {
-    process.off("SIGTERM", end).off("SIGINT", end).off("SIGHUP", end);
-    if (exitsWithParent) process.stdin.destroy();
-  };
-  return { signal: ending.signal, stop };
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  signal.addEventListener("abort", () => resolve(), { once: true });
-  await promise;
 }

@@ -21,6 +21,8 @@ import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts"
 import { type AdmissionOptions, admit } from "./io/admission.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
+import { GateDesk } from "./io/gate-desk.ts";
+import { listenError, orListenError } from "./io/listen-error.ts";
 import { Metrics, refusedRecords } from "./io/metrics.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
@@ -70,11 +72,6 @@ export interface RunningProxy {
   readonly admin: string;
   /** Deregisters, finishes what runs (bounded), closes everything but the mesh. */
   stop(): Promise<void>;
-}
-
-/** A listener could not be opened: the configuration names a port that is taken, or an address that is not ours. */
-export class ListenError extends Error {
-  override readonly name = "ListenError";
 }
 
 /** The service by which any member asks for the table in force: request empty, answer one JSON text, `RoutesView`. */
@@ -132,7 +129,12 @@ class Parts {
         logger.warn({ app, vm, requests, drainTimeoutMs }, "requests cut at the drain deadline");
       },
     });
-    this.#verifier = new Verifier({ onChange: () => this.#acker.changed() });
+    const gates = new GateDesk({
+      registers,
+      flush: () => this.#feed.flush(),
+      onLearned: () => this.#metrics.learnedOfGate(),
+    });
+    this.#verifier = new Verifier({ gates, onChange: () => this.#acker.changed() });
     const { flights, verifier, feed } = {
       flights: this.#flights,
       verifier: this.#verifier,
@@ -149,6 +151,7 @@ class Parts {
         feed,
         flights,
         upstreams: this.#upstreams,
+        gates,
         random: Math.random,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
@@ -338,28 +341,6 @@ class Parts {
 
 function urlOf({ host, port }: HostPort): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-async function orListenError(
-  listening: Promise<net.AddressInfo>,
-  { host, port }: HostPort,
-): Promise<HostPort> {
-  try {
-    return { host, port: (await listening).port };
-  } catch (error) {
-    throw listenError(error, { host, port });
-  }
-}
-
-function listenError(error: unknown, { host, port }: HostPort): ListenError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
-  const why: Readonly<Record<string, string>> = {
-    EADDRINUSE: "the port is taken: stop who has it, or give another one",
-    EACCES: "this user may not listen there: take a port above 1023",
-    EADDRNOTAVAIL: "this machine does not have that address",
-    ENOTFOUND: "this host name is not known",
-  };
-  return new ListenError(`cannot listen on ${host}:${port}: ${why[code] ?? code}`);
 }
 
 /** Finds out at once whether the port can be had, long before it may be opened. Of port 0: finds a free one. */

@@ -35,7 +35,10 @@ export class Scenario {
   }
 
   pid(member: string): number {
-    return found<{ name: string; pid: number }>([...this.view.agents, ...this.view.proxies], member).pid;
+    return found<{ name: string; pid: number }>(
+      [...this.view.agents, ...this.view.gates, ...this.view.proxies],
+      member,
+    ).pid;
   }
 
   app(settings: AppSettings = {}): AppFolder {

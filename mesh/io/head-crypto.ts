@@ -7,6 +7,7 @@ import { peerIdFromPrivateKey, peerIdFromString } from "@libp2p/peer-id";
 import { type HeadCrypto, Roots } from "../core/head.ts";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import { OWNERS_MAX } from "../limits.ts";
+import type { RegisterCrypto } from "../register/certificate.ts";
 
 /** RFC 8410: what stands before the 32 bytes of an Ed25519 key in PKCS #8 and in SPKI. */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
@@ -30,6 +31,15 @@ export function createHeadCrypto(key: PrivateKey): HeadCrypto {
       verifier.signed(self, bytes, signature);
       return signature;
     },
+    verify: (owner, bytes, signature) => verifier.verify(owner, bytes, signature),
+  };
+}
+
+/** For who checks what others signed, and has no key. */
+export function createVerifier(): Pick<RegisterCrypto, "hash" | "verify"> {
+  const verifier = new Verifier();
+  return {
+    hash: sha256,
     verify: (owner, bytes, signature) => verifier.verify(owner, bytes, signature),
   };
 }

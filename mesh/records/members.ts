@@ -2,7 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { MemberName } from "../core/ids.ts";
-import { memberNameShape } from "./shapes.ts";
+import { memberNameShape, portShape } from "./shapes.ts";
 
 export const HOST_PREFIX = "host/";
 export const PROXY_PREFIX = "proxy/";
@@ -24,6 +24,8 @@ export interface HostEntry {
   readonly pid: number;
   /** It keeps registers. */
   readonly voter: boolean;
+  /** Where proxies reach the gate before its VMs. Absent: it has none, they dial the VMs themselves. */
+  readonly gate?: { readonly host: string; readonly port: number };
 }
 
 /** A proxy that has this entry is registered: it is in the ack set of every step that is committed from then on. */
@@ -49,6 +51,7 @@ export const hostEntryShape: ZodType<HostEntry> = z.strictObject({
   api: z.string().max(255),
   pid: z.number().int(),
   voter: z.boolean(),
+  gate: z.exactOptional(z.strictObject({ host: z.string().min(1).max(255), port: portShape })),
 });
 
 export const proxyEntryShape: ZodType<ProxyEntry> = z.strictObject({

@@ -60,6 +60,13 @@ export interface AppSpec {
   readonly stop: StopSpec;
   readonly deploy: DeploySpec;
   readonly bundle: { readonly hash: BundleHash; readonly bytes: number };
+  /** Its VMs are dialled by proxies themselves, past the gates of their hosts. Absent: through the gates. */
+  readonly gate?: "off";
+}
+
+/** Requests to its VMs go through the gates of their hosts, where those have one. */
+export function isGated({ gate }: AppSpec): boolean {
+  return gate !== "off";
 }
 
 /** An `AppSpec` that got its number. */
@@ -111,6 +118,7 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     keepOldMs: z.exactOptional(millisecondsShape),
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
+  gate: z.exactOptional(z.literal("off")),
 });
 
 export const releaseShape: ZodType<Release> = z.strictObject({

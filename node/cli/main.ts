@@ -21,7 +21,9 @@ export async function main(argv: readonly string[]): Promise<number> {
   // Compiled code is kept between runs: it halves the CPU that an agent's start costs (0.9 s to 0.45 s, measured).
   enableCompileCache();
   endQuietlyWithoutReader();
-  if (argv[0] === "proxy" && !isOfProxy(argv[1])) return runProxyMember(argv.slice(1));
+  if (argv[0] === "proxy" && !isOfProxy(argv[1]))
+    return (await proxyPart<{ runProxy: Run }>("main.ts")).runProxy(argv.slice(1));
+  if (argv[0] === "gate") return (await proxyPart<{ runGate: Run }>("gate-main.ts")).runGate(argv.slice(1));
   if (argv[0] === "bench" && argv[1] === "convergence") return runConvergenceBench(argv.slice(2));
   let exitCode: number = EXIT.done;
   const program = createProgram((code) => {
@@ -67,11 +69,11 @@ function isOfProxy(verb: string | undefined): boolean {
   return verb === "exclude" || verb === "include";
 }
 
+type Run = (argv: readonly string[]) => Promise<number>;
+
 /** node and proxy-agent share nothing but mesh. This is the one place that names both, by address, not by import. */
-async function runProxyMember(argv: readonly string[]): Promise<number> {
-  const address = new URL("../../proxy-agent/main.ts", import.meta.url).href;
-  const proxy: { runProxy(argv: readonly string[]): Promise<number> } = await import(address);
-  return proxy.runProxy(argv);
+async function proxyPart<Part>(file: string): Promise<Part> {
+  return import(new URL(`../../proxy-agent/${file}`, import.meta.url).href);
 }
 
 /** It starts agents and proxies alike, and belongs to the tests: production does not import those. */

@@ -28,14 +28,17 @@ export interface AgentConfig extends MemberConfig {
   readonly api: HostPort;
   /** From these each VM gets its port. */
   readonly vmPorts: PortRange;
-  /** At which proxies dial the VMs of this host. */
+  /** At which proxies dial the VMs of this host that are not behind its gate. */
   readonly vmAddress: string;
+  /** Where proxies reach the gate of this host; null: it has none. */
+  readonly gate: HostPort | null;
 }
 
 interface AgentConfigKeys extends MemberConfigKeys {
   readonly api: string;
   readonly vm_ports: string;
   readonly vm_address?: string | undefined;
+  readonly gate?: string | undefined;
 }
 
 const PORT_RANGE = /^(\d{1,5})-(\d{1,5})$/;
@@ -60,8 +63,8 @@ export function parseAgentConfig(
 
 /** What may be told to anybody, key by key: one that is a secret some day is not told because nobody thought of it. */
 export function publicConfig(config: AgentConfig): object {
-  const { api, vmPorts, vmAddress } = config;
-  return { ...publicMemberConfig(config), api, vmPorts, vmAddress };
+  const { api, vmPorts, vmAddress, gate } = config;
+  return { ...publicMemberConfig(config), api, vmPorts, vmAddress, gate };
 }
 
 function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {
@@ -80,6 +83,7 @@ function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys>
       .string(addressText)
       .refine((text) => parseHostPort(text.includes(":") ? `[${text}]:1` : `${text}:1`).ok, addressText)
       .optional(),
+    gate: hostPortShape({ example: 'gate = "10.0.0.1:7901"' }).optional(),
   });
 }
 
@@ -116,6 +120,7 @@ function toAgentConfig(keys: AgentConfigKeys, file: string): AgentConfig {
     api: validHostPort(keys.api),
     vmPorts: parsePortRange(keys.vm_ports) ?? { first: 0, last: 0 },
     vmAddress: keys.vm_address ?? advertisedHost(keys.advertise),
+    gate: keys.gate === undefined ? null : validHostPort(keys.gate),
   };
 }
 

@@ -51,7 +51,10 @@ export function parseAppFile(file: string, text: string): Result<AppFile, readon
 const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
 const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
 
-type AppFileKeys = Omit<AppFile, "hostnames"> & { readonly hostnames?: readonly string[] | undefined };
+type AppFileKeys = Omit<AppFile, "hostnames" | "gate"> & {
+  readonly hostnames?: readonly string[] | undefined;
+  readonly gate: "on" | "off";
+};
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
 export function specProblem(spec: AppSpec): string | null {
@@ -98,7 +101,9 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const spec = { ...keys.value, hostnames: keys.value.hostnames ?? [`${keys.value.name}.localhost`] };
+  const { gate, ...rest } = keys.value;
+  const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
+  const spec = { ...rest, hostnames, ...(gate === "off" ? { gate } : {}) };
   if (specBytes(spec) <= APP_SPEC_BYTES_MAX) return ok(spec);
   return fail([{ file, line: 1, key: "", message: tooManySettings(spec) }]);
 }
@@ -186,6 +191,7 @@ const appFileKeys = z.strictObject({
   checks: z.array(checkShape, checksText).max(8, checksText).default([]),
   stop: stopShape.prefault({}),
   deploy: deployShape.prefault({}),
+  gate: z.enum(["on", "off"], 'must be "on" or "off", for example gate = "off"').default("on"),
 });
 
 const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {

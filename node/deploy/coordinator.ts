@@ -10,12 +10,16 @@ import {
   type AppSpec,
   type CommittedApp,
   claimedHostnames,
+  decodeRecord,
   type EntryChange,
+  GATE_TOPIC,
+  gateMessageShape,
   hostnameClaim,
   type MemberName,
   type Mesh,
   messageOf,
   NoMajorityError,
+  type OwnerId,
   type Register,
   type VmName,
 } from "../../mesh/index.ts";
@@ -99,6 +103,7 @@ export class Coordinator implements Deploys {
       mesh.onChange((change) => this.#onChange(change)),
       mesh.onMembers(() => this.#onMembers()),
     );
+    mesh.onTell(GATE_TOPIC, (message, from) => this.#hearGate(message, from));
     mesh.onTell(ACK_TOPIC, (message, from) => this.#inbox.receive(message, from));
     this.#onMembers();
     this.#track(this.#readAll());
@@ -325,6 +330,14 @@ export class Coordinator implements Deploys {
       if (this.#deps.nowMs() < atMs) this.#arm(app, driven, atMs);
       else this.#feed(app, { kind: "tick" });
     }, waitMs);
+  }
+
+  /** What a gate confirms is believed from its own host only. */
+  #hearGate(message: Uint8Array, from: OwnerId): void {
+    const decoded = decodeRecord(gateMessageShape, message);
+    if (!decoded.ok || this.#observations.nameOf(from) !== decoded.value.host) return;
+    const { host, standings } = decoded.value;
+    for (const standing of standings) this.#feed(standing.app, { kind: "gate", host, standing });
   }
 
   #onChange(change: EntryChange): void {

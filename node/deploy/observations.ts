@@ -5,6 +5,7 @@ import {
   decodeRecord,
   type Entry,
   HOST_PREFIX,
+  hostEntryShape,
   hostKey,
   type MemberName,
   type MemberView,
@@ -31,6 +32,7 @@ export class Observations {
   #members = new Map<OwnerId, MemberView>();
   /** By owner and key: a deletion names no app. Bounded by the mesh's store. */
   readonly #vms = new Map<string, ObservedVm>();
+  readonly #gated = new Map<OwnerId, boolean>();
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
@@ -88,9 +90,20 @@ export class Observations {
   /** `loads`: VMs that records place on a host. */
   hosts(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
     return this.#held("host").map(({ name, owner, connected }) => {
-      const open = connected && this.#mesh.store.get(owner, hostKey(name)) !== undefined;
-      return { host: name, open, vms: loads.get(name) ?? 0 };
+      const entry = this.#mesh.store.get(owner, hostKey(name));
+      const open = connected && entry !== undefined;
+      const isGated = this.#saysThatItHasGate(owner, entry);
+      return { host: name, open, vms: loads.get(name) ?? 0, ...(isGated ? { hasGate: true } : {}) };
     });
+  }
+
+  /** As it said last: an agent that starts anew, or is away, takes no gate away. */
+  #saysThatItHasGate(owner: OwnerId, entry: Entry | undefined): boolean {
+    if (entry?.value != null) {
+      const said = decodeRecord(hostEntryShape, entry.value);
+      this.#gated.set(owner, said.ok && said.value.gate !== undefined);
+    }
+    return this.#gated.get(owner) === true;
   }
 
   /** Members whose state we hold: of the others nothing can be said, least of all that something is not there. */

@@ -8,8 +8,6 @@ export interface PortPoolOptions {
   /** Both included. Outside the range that the kernel takes ports of outgoing connections from: the config sees to it. */
   readonly from: number;
   readonly to: number;
-  /** Address at which VMs listen. */
-  readonly host: string;
   /** Where to begin, 0 to 1: two agents with one range rarely meet. */
   readonly random: number;
 }
@@ -26,14 +24,14 @@ export class PortPool {
     this.#next = options.from + Math.min(count - 1, Math.floor(options.random * count));
   }
 
-  /** A port that nobody listens on, kept for this VM until `release`. Rejects with what to do when there is none. */
-  async take(vm: VmName, preferred: number | null): Promise<number> {
-    if (preferred !== null && (await this.#tryTake(vm, preferred))) return preferred;
-    const { from, to, host } = this.#options;
+  /** A port at which nobody listens at `host`, kept for this VM until `release`. Rejects with what to do when there is none. */
+  async take(vm: VmName, host: string, preferred: number | null): Promise<number> {
+    if (preferred !== null && (await this.#tryTake(vm, { port: preferred, host }))) return preferred;
+    const { from, to } = this.#options;
     for (let tried = from; tried <= to; tried += 1) {
       const port = this.#next;
       this.#next = port >= to ? from : port + 1;
-      if (await this.#tryTake(vm, port)) return port;
+      if (await this.#tryTake(vm, { port, host })) return port;
     }
     throw new Error(`no port from ${from} to ${to} is free at ${host}: widen vm_ports in the agent's config`);
   }
@@ -47,8 +45,8 @@ export class PortPool {
     this.#taken.delete(vm);
   }
 
-  async #tryTake(vm: VmName, port: number): Promise<boolean> {
-    const { from, to, host } = this.#options;
+  async #tryTake(vm: VmName, { port, host }: { port: number; host: string }): Promise<boolean> {
+    const { from, to } = this.#options;
     const isOthers = [...this.#taken].some(([other, taken]) => taken === port && other !== vm);
     if (isOthers || port < from || port > to) return false;
     // Before the test, so that another VM that is placed meanwhile passes it by.

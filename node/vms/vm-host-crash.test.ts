@@ -16,7 +16,7 @@ const AGENT = `
   const { runChecks } = await import(process.env.SOURCE + "/../health/prober.ts");
   const { root, folder, ports, wanted } = JSON.parse(process.env.HARNESS);
   const bundles = { unpack: (hash, to) => cp(root + "/app", to, { recursive: true }) };
-  const host = new VmHost({ host: "host-1", folder, vmPorts: ports, bindHost: "127.0.0.1" },
+  const host = new VmHost({ host: "host-1", folder, vmPorts: ports, bindHost: "127.0.0.1", hasGate: false },
     { driver: new ProcessDriver(), runChecks, bundles, publish: () => {}, logger: pino({ level: "silent" }), nowMs: Date.now });
   console.log("go");
   await host.restore();

@@ -93,7 +93,13 @@ export class HostHarness {
   async startAgent(driver: VmDriver = this.#newDriver()): Promise<VmHost> {
     this.published.clear();
     const host = new VmHost(
-      { host: memberName("host-1"), folder: this.folder, vmPorts: this.ports, bindHost: "127.0.0.1" },
+      {
+        host: memberName("host-1"),
+        folder: this.folder,
+        vmPorts: this.ports,
+        bindHost: "127.0.0.1",
+        hasGate: false,
+      },
       {
         driver,
         runChecks,

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
-import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase } from "../../mesh/index.ts";
-import { newVmEntry } from "../../mesh/index.ts";
+import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase, VmPlace } from "../../mesh/index.ts";
+import { isGated, newVmEntry } from "../../mesh/index.ts";
 import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
 import { PortPool } from "./port-pool.ts";
 import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
@@ -18,6 +18,9 @@ export { stopLeftoverVms } from "./restore-vms.ts";
 /** A writer at 100 MB/s is over its bound by 100 MB when it is seen. A look costs ~50 µs for each VM. */
 const OUTPUT_CHECK_INTERVAL_MS = 1_000;
 
+/** Other machines do not reach it. */
+const BEHIND_GATE = "127.0.0.1";
+
 export interface VmHostOptions {
   readonly host: MemberName;
   /** `state_dir/vms`: one folder for each VM. Output of those that are gone is kept beside it, in `logs`. */
@@ -26,6 +29,8 @@ export interface VmHostOptions {
   readonly vmPorts: { readonly from: number; readonly to: number };
   /** Address at which VMs listen and proxies dial them. */
   readonly bindHost: string;
+  /** VMs listen where nobody but the gate of this host reaches them, save those of apps that go past it. */
+  readonly hasGate: boolean;
 }
 
 export interface VmHostDeps {
@@ -69,8 +74,7 @@ export class VmHost {
     this.#options = options;
     this.#deps = deps;
     this.#logsFolder = join(dirname(options.folder), "logs");
-    const { vmPorts, bindHost } = options;
-    this.#ports = new PortPool({ ...vmPorts, host: bindHost, random: Math.random() });
+    this.#ports = new PortPool({ ...options.vmPorts, random: Math.random() });
   }
 
   /**
@@ -112,6 +116,13 @@ export class VmHost {
     return [...this.#runs.values()].map((run) => ({ entry: run.life.entry, phase: run.life.phase }));
   }
 
+  /** Where each VM listens that has an address. */
+  places(): readonly VmPlace[] {
+    return this.status().flatMap(({ entry: { vm, app, address } }) =>
+      address === null ? [] : [{ vm, app, ...address }],
+    );
+  }
+
   /** Where a VM's output is, also of one that is gone, for a while; null: there is none here. */
   logFile(vm: VmName): string | null {
     const files = [this.#runs.get(vm)?.outputFile, keptLogFile(this.#logsFolder, vm)];
@@ -136,20 +147,26 @@ export class VmHost {
 
   #create(wanted: WantedVm): VmRun {
     const { vm, app, release } = wanted;
-    const { host, bindHost } = this.#options;
+    const { host } = this.#options;
+    const bindHost = this.#bindHostOf(release);
     const entry = newVmEntry({ vm, app, release: release.number, host });
     return this.#run(new VmLife({ release, bindHost, entry, state: { state: "idle" } }));
   }
 
   #adopt(found: FoundVm): void {
     const { vm, record, state } = found;
-    const { host, bindHost } = this.#options;
+    const { host } = this.#options;
+    const bindHost = this.#bindHostOf(record.release);
     const entry = { ...found.entry, host };
     if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
     const run = this.#run(new VmLife({ release: record.release, bindHost, entry, state }));
     this.#runs.set(vm, run);
     this.#deps.logger.info({ vm, to: state.state, health: entry.health }, "vm found again");
     run.resume();
+  }
+
+  #bindHostOf({ spec }: Release): string {
+    return this.#options.hasGate && isGated(spec) ? BEHIND_GATE : this.#options.bindHost;
   }
 
   #run(life: VmLife): VmRun {

@@ -118,6 +118,9 @@ export class VmLife {
     this.#state = options.state;
   }
 
+  get bindHost(): string {
+    return this.#bindHost;
+  }
   get entry(): VmEntry {
     return this.#entry;
   }

@@ -198,7 +198,7 @@ export class VmRun {
 
   async #place(token: number, preferred: number | null): Promise<void> {
     await this.#orFail(token, "", async () => {
-      const port = await this.#deps.ports.take(this.life.entry.vm, preferred);
+      const port = await this.#deps.ports.take(this.life.entry.vm, this.life.bindHost, preferred);
       this.step({ type: "placed", token, port });
     });
   }

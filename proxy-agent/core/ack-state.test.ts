@@ -14,6 +14,7 @@ const endpoint: Endpoint = {
   address,
   healthy: true,
   hostAway: false,
+  isGated: false,
   drainTimeoutMs: 0,
 };
 const nothing = { inFlight: [], cut: [], lastDispatch: [] };

@@ -16,6 +16,7 @@ function endpoint(index: number): Endpoint {
     address: { host: "127.0.0.1", port: 1 },
     healthy: true,
     hostAway: false,
+    isGated: false,
     drainTimeoutMs: 100,
   };
 }

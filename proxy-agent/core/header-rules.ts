@@ -1,6 +1,8 @@
 // Header rules: what passes the proxy and what it adds. Headers are flat lists (name, value, name, value, …) as they were on
 // the wire: case, order and repeats stay.
 
+import { GATE_HEADER } from "./gate-headers.ts";
+
 /**
  * Meant for one connection, not for the request (RFC 9110 section 7.6.1). `expect` is answered here. `trailer` goes with the
  * framing: where ours is not chunked (HEAD, HTTP/1.0) nothing may be announced, and trailers need no announcement.
@@ -15,6 +17,8 @@ const HOP_BY_HOP = new Set([
   "upgrade",
   "expect",
   "http2-settings",
+  // Between a proxy and a gate: no client may say it, no app may answer it.
+  GATE_HEADER,
 ]);
 /** A client must not have these taken away from the app by naming them in `Connection`. */
 const PROTECTED = new Set(["host", "content-length", "content-type", "authorization", "cookie"]);

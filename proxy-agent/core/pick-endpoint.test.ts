@@ -14,6 +14,7 @@ function endpoint(index: number, healthy = true): Endpoint {
     address: { host: "127.0.0.1", port: index },
     healthy,
     hostAway: false,
+    isGated: false,
     drainTimeoutMs: 0,
   };
 }

@@ -109,6 +109,7 @@ describe("RouteFold", () => {
         address: { host: "127.0.0.1", port: 20_000 },
         healthy: true,
         hostAway: false,
+        isGated: false,
         drainTimeoutMs: 30_000,
       },
     ]);

@@ -11,6 +11,9 @@ import {
   decodeRecord,
   describeVersion,
   type Entry,
+  hostEntryShape,
+  hostKey,
+  isGated,
   type MemberName,
   previewHostnames,
   type Version,
@@ -42,6 +45,12 @@ interface Heard {
   address: { readonly version: Version; readonly at: Address } | null;
 }
 
+interface Gate {
+  /** Of its host's entry. */
+  readonly version: Version;
+  readonly at: Address;
+}
+
 const IGNORED: Verdict = { kind: "ignored" };
 
 export class RouteFold {
@@ -53,6 +62,8 @@ export class RouteFold {
   /** Of the records held, as the last route had them. */
   readonly #endpoints = new Map<VmName, Endpoint>();
   readonly #reached = new WeakMap<AppRecord, readonly DesiredVm[]>();
+  /** Where the gates of hosts are. The object stays as long as what it says. */
+  readonly #gates = new Map<MemberName, Gate>();
   readonly #dirty = new Set<AppName>();
   #away: ReadonlySet<MemberName> = new Set();
   /** VMs that a host deleted, the latest last. */
@@ -60,10 +71,11 @@ export class RouteFold {
   #table: RouteTable = EMPTY_TABLE;
 
   /**
-   * What a host says of a VM; other entries are none of ours. `owner`: the name of the member that wrote it. Of an owner without
-   * a name nothing is taken: offer it again later.
+   * What a host says of a VM, and of itself; other entries are none of ours. `owner`: the name of the member that wrote it. Of an
+   * owner without a name nothing is taken: offer it again later.
    */
   takeEntry(entry: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
+    if (entry.key === hostKey(owner)) return this.#takeHost(entry, owner);
     return entry.key.startsWith(VM_PREFIX) ? this.#takeVm(entry, owner) : IGNORED;
   }
 
@@ -81,6 +93,7 @@ export class RouteFold {
 
   /** This host is gone for good, as a person said: what it told of its VMs counts no more. */
   forgetHost(host: MemberName): void {
+    if (this.#gates.delete(host)) this.#noteHost(host);
     for (const [vm, byHost] of this.#heard) {
       if (!byHost.delete(host)) continue;
       if (byHost.size === 0) this.#heard.delete(vm);
@@ -137,6 +150,27 @@ export class RouteFold {
     this.#dirty.clear();
     this.#table = nextTable(this.#table, routes);
     return this.#table;
+  }
+
+  /** A host whose entry is gone keeps its gate: its agent's restart must not empty a table. */
+  #takeHost({ key, value, version }: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
+    const held = this.#gates.get(owner);
+    if (value === null || (held !== undefined && compareVersions(version, held.version) <= 0)) return IGNORED;
+    const decoded = decodeRecord(hostEntryShape, value);
+    if (!decoded.ok) return { kind: "refused", reason: `${key}: ${decoded.error}` };
+    const { gate } = decoded.value;
+    if (gate === undefined) return this.#gates.delete(owner) ? this.#noteHost(owner) : IGNORED;
+    const isSame = held?.at.host === gate.host && held.at.port === gate.port;
+    this.#gates.set(owner, { version, at: isSame ? held.at : gate });
+    return isSame ? IGNORED : this.#noteHost(owner);
+  }
+
+  #noteHost(host: MemberName): Verdict {
+    const apps = [...this.#records.values()].filter(({ record }) =>
+      record.vms.some((vm) => vm.host === host),
+    );
+    for (const { record } of apps) this.#dirty.add(record.app);
+    return { kind: "changed", app: apps[0]?.record.app ?? null };
   }
 
   #takeVm({ key, value, version }: Pick<Entry, "key" | "value" | "version">, owner: MemberName): Verdict {
@@ -217,17 +251,35 @@ export class RouteFold {
 
   #endpoint(record: AppRecord, desired: DesiredVm): Endpoint | null {
     const heard = this.#heardOf(desired);
-    if (heard?.address == null) return null;
     const { vm, release, host } = desired;
-    const healthy = heard.entry?.state === "running" && heard.entry.health === "healthy";
+    // Behind a gate no more is needed than that the record routes to it: where it listens its gate knows.
+    const gate = isGatedIn(record, release) ? this.#gates.get(host) : undefined;
+    const address = gate?.at ?? heard?.address?.at;
+    if (address === undefined) return null;
+    const healthy = heard?.entry?.state === "running" && heard.entry.health === "healthy";
     const hostAway = this.#away.has(host);
-    const address = heard.address.at;
+    const isBehindGate = gate !== undefined;
     const before = this.#endpoints.get(vm);
-    if (before?.address === address && before.healthy === healthy && before.hostAway === hostAway)
+    if (
+      before?.address === address &&
+      before.isGated === isBehindGate &&
+      before.healthy === healthy &&
+      before.hostAway === hostAway
+    )
       return before;
     const drainTimeoutMs = drainTimeoutOf(record, release);
     const { app } = record;
-    const endpoint = { vm, app, release, host, address, healthy, hostAway, drainTimeoutMs };
+    const endpoint = {
+      vm,
+      app,
+      release,
+      host,
+      address,
+      isGated: isBehindGate,
+      healthy,
+      hostAway,
+      drainTimeoutMs,
+    };
     this.#endpoints.set(vm, endpoint);
     return endpoint;
   }
@@ -253,7 +305,8 @@ function isOlder(held: Version | undefined, version: Version): boolean {
   return held === undefined || compareVersions(held, version) < 0;
 }
 
-function isReached({ phase }: DesiredVm): boolean {
+/** Requests go there, if only by a preview name. */
+export function isReached({ phase }: DesiredVm): boolean {
   return phase === "serving" || phase === "standby";
 }
 
@@ -282,8 +335,13 @@ function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
   return ({ release }) => release === (direction === "forward" ? to : from);
 }
 
+function isGatedIn({ releases }: AppRecord, release: number): boolean {
+  const found = releases.find(({ number }) => number === release) ?? releases.at(-1);
+  return found === undefined || isGated(found.spec);
+}
+
 /** A record keeps the last few releases; of one that it no longer has, its newest says how patient the app is. */
-function drainTimeoutOf(record: AppRecord, release: number): number {
+export function drainTimeoutOf(record: AppRecord, release: number): number {
   const found = record.releases.find(({ number }) => number === release) ?? record.releases.at(-1);
   return found?.spec.deploy.drainTimeoutMs ?? 0;
 }

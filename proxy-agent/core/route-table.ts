@@ -8,7 +8,10 @@ export interface Endpoint {
   readonly app: AppName;
   readonly release: number;
   readonly host: MemberName;
+  /** Of the VM; of one behind a gate, the gate's. */
   readonly address: { readonly host: string; readonly port: number };
+  /** It is dialled through the gate of its host, which is told the VM's name. */
+  readonly isGated: boolean;
   /** False: its host sees it failing, or not running. Asked only when no healthy one is left. */
   readonly healthy: boolean;
   /** Its host is dead, or left a while ago, as we judge it: asked when the others were, since a dead agent is no dead VM. */

@@ -4,9 +4,9 @@ import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { decodeRecord, encodeRecord, type Mesh } from "../../mesh/index.ts";
-import { ListenError } from "../proxy.ts";
 import { ask } from "../testing/client.ts";
 import { desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
+import { ListenError } from "./listen-error.ts";
 
 let cluster: TestCluster;
 beforeEach(() => {

@@ -3,15 +3,19 @@
 
 import { type Dispatcher, errors } from "undici";
 import { messageOf } from "../../mesh/index.ts";
+import type { Refusal } from "../core/gate.ts";
+import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
 import { trailerPairs } from "../core/header-rules.ts";
 import type { Failure } from "../core/retry.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
+import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
 
 /**
  * - `answered`: the client has the whole answer.
  * - `failed`: no answer; `status` is what to tell the client if this was the last try.
  * - `unsendable`: no VM could be sent this request; nothing was.
+ * - `refused`: its endpoint's gate refused it: nothing of it reached a VM. `bytes`: what the gate says beside.
  * - `stale`: its endpoint left the table before a byte was sent.
  * - `broken`: the answer broke off half-way. `gone`: the client left. `cut`: the drain deadline.
  */
@@ -19,6 +23,7 @@ export type Outcome =
   | { readonly kind: "answered"; readonly status: number }
   | ({ readonly kind: "failed"; readonly status: 502 | 503 | 504; readonly reason: string } & Failure)
   | { readonly kind: "unsendable"; readonly reason: string }
+  | { readonly kind: "refused"; readonly why: Refusal; readonly bytes: Uint8Array }
   | { readonly kind: "stale" }
   | { readonly kind: "broken"; readonly status: number; readonly reason: string }
   | { readonly kind: "gone" }
@@ -29,6 +34,8 @@ export interface AttemptDeps {
   readonly isRouted: () => boolean;
   /** Headers as the client shall get them. */
   readonly responseHeaders: (raw: readonly string[]) => string[];
+  /** It goes through a gate: what that says itself is not for the client, and bytes that left are not yet at a VM. */
+  readonly isGated: boolean;
   readonly onOutcome: (outcome: Outcome) => void;
 }
 
@@ -42,6 +49,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #responded = false;
   #hasBody = false;
   #status = 0;
+  /** The answer is the gate's own. */
+  #ofGate: GateWord | null = null;
   /** What came of the body in the same read goes out with the head; what may come later must not keep the head waiting. */
   readonly #flush = () => {
     if (!this.#isOver && !this.#hasBody) this.#exchange.response.flushHeaders();
@@ -97,11 +106,19 @@ export class Attempt implements Dispatcher.DispatchHandler {
   onResponseStart(
     controller: Dispatcher.DispatchController,
     status: number,
-    _headers: unknown,
+    headers: Record<string, string | string[] | undefined>,
     message?: string,
   ): void {
+    if (this.#isOver) return;
+    // The VM's own 1xx end at the gate.
+    if (this.#deps.isGated && status === CLAIMED_STATUS) this.#exchange.body?.claimed();
     // 1xx: the answer is still to come.
-    if (this.#isOver || status < 200) return;
+    if (status < 200) return;
+    const ofGate = this.#deps.isGated ? readGateAnswer(headers[GATE_HEADER]) : null;
+    if (ofGate !== null) {
+      this.#ofGate = new GateWord(ofGate);
+      return;
+    }
     this.#status = status;
     const { response } = this.#exchange;
     try {
@@ -116,6 +133,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const { response } = this.#exchange;
+    if (this.#ofGate !== null) {
+      this.#ofGate.add(chunk);
+      return;
+    }
     this.#hasBody = true;
     if (this.#isOver || response.write(chunk)) return;
     controller.pause();
@@ -124,6 +145,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (this.#isOver) return;
+    if (this.#ofGate !== null) {
+      this.#end(this.#ofGate.outcome());
+      return;
+    }
     const { response } = this.#exchange;
     const trailers = trailerPairs(rawText(controller.rawTrailers));
     if (trailers.length > 0 && response.chunkedEncoding) addTrailers(this.#exchange, trailers);
@@ -132,7 +157,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: unknown, error: Error): void {
-    if (error instanceof errors.InvalidArgumentError)
+    // Its head says all that counts: nothing of the request reached a VM, or it may have.
+    if (this.#ofGate !== null) this.#end(this.#ofGate.outcome());
+    else if (error instanceof errors.InvalidArgumentError)
       this.#end({ kind: "unsendable", reason: error.message });
     else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
     else this.#fail(dialMessageOf(error));
@@ -140,7 +167,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
 
   #markSent(): void {
     this.#sent = true;
-    this.#exchange.body?.markSent();
+    if (!this.#deps.isGated) this.#exchange.body?.markSent();
   }
 
   #fail(reason: string, status: 502 | 503 | 504 = 502): void {

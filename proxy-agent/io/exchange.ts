@@ -22,8 +22,8 @@ export interface ExchangeEnd {
 export interface ExchangeRequest {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** It waits for "100 Continue" before it sends its body. */
-  readonly expectsContinue: boolean;
+  /** What the client waits for before it sends its body: "100 Continue"; a proxy, at a gate, before the rest of it: 102. */
+  readonly waitsFor: "continue" | "claim" | null;
   /** What our own answers say beside; asked for when one is given. */
   readonly marks: () => Readonly<Record<string, string>>;
 }
@@ -36,13 +36,13 @@ export class Exchange {
   #isGone = false;
   /** Made for who waits only: one for each request would cost a tenth of it (measured). */
   #gone: AbortController | null = null;
-  #awaitsContinue: boolean;
+  #waitsFor: ExchangeRequest["waitsFor"];
   readonly #marks: ExchangeRequest["marks"];
 
-  constructor({ request, response, expectsContinue, marks }: ExchangeRequest) {
+  constructor({ request, response, waitsFor, marks }: ExchangeRequest) {
     this.request = request;
     this.response = response;
-    this.#awaitsContinue = expectsContinue;
+    this.#waitsFor = waitsFor;
     this.#marks = marks;
     this.body = hasBody(request) ? new RequestBody(request) : null;
     response.on("error", () => undefined);
@@ -67,9 +67,10 @@ export class Exchange {
 
   /** An endpoint is ready for the body. */
   continue(): void {
-    if (!this.#awaitsContinue) return;
-    this.#awaitsContinue = false;
-    this.response.writeContinue();
+    const waitsFor = this.#waitsFor;
+    this.#waitsFor = null;
+    if (waitsFor === "continue") this.response.writeContinue();
+    if (waitsFor === "claim") this.response.writeProcessing();
   }
 
   /** Says no in plain text; if the answer has begun already, breaks it off, so that nobody takes it for complete. */
@@ -89,7 +90,7 @@ export class Exchange {
     headers.push(...Object.entries(this.#marks()).flat());
     if (retryAfterSeconds !== undefined) headers.push("Retry-After", String(retryAfterSeconds));
     // A client that was never told to go on may send its body or not: nothing after it could be told apart.
-    if (this.#awaitsContinue) this.response.shouldKeepAlive = false;
+    if (this.#waitsFor === "continue") this.response.shouldKeepAlive = false;
     this.response.writeHead(status, STATUS_CODES[status], headers);
     this.response.end(text);
   }

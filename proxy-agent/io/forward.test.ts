@@ -150,6 +150,7 @@ describe("a request that waits for its connection", () => {
       address: { host: "127.0.0.1", port: 1 },
       healthy: true,
       hostAway: false,
+      isGated: false,
       drainTimeoutMs: 0,
     };
   }
@@ -200,6 +201,7 @@ describe("a request that waits for its connection", () => {
       feed,
       flights,
       upstreams,
+      gates: { learn: async () => false, handIn: async () => false },
       random: () => 0,
       isStale: () => false,
       onRetry: () => undefined,
@@ -207,7 +209,7 @@ describe("a request that waits for its connection", () => {
     };
     const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);
     const server = createServer((request, response) => {
-      const exchange = new Exchange({ request, response, expectsContinue: false, marks: () => ({}) });
+      const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });
       const target = targetOf(request);
       if (target.ok) void forwarder.forward(exchange, target.value);
     });

@@ -2,12 +2,15 @@
 // again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
 
 import type { VmName } from "../../mesh/index.ts";
+import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
 import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
 import { pickEndpoint } from "../core/pick-endpoint.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
 import {
+  GATE_CATCH_UPS_MAX,
+  REPLAY_BYTES_MAX,
   RETRY_PAUSE_FIRST_MS,
   RETRY_PAUSE_LAST_MS,
   RETRY_WAITERS_MAX,
@@ -19,6 +22,7 @@ import { Attempt, type Outcome } from "./attempt.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
+import type { GateDesk } from "./gate-desk.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import type { Upstreams } from "./upstreams.ts";
@@ -34,6 +38,7 @@ export interface ForwardDeps {
   readonly feed: Pick<RouteFeed, "table" | "nextTable">;
   readonly flights: Flights;
   readonly upstreams: Upstreams;
+  readonly gates: Pick<GateDesk, "learn" | "handIn">;
   /** From 0 to below 1. */
   readonly random: () => number;
   /** The routes are those of before a crash. */
@@ -43,8 +48,17 @@ export interface ForwardDeps {
   readonly onFailure: (endpoint: Endpoint, reason: string) => void;
 }
 
-/** One try at the flight's endpoint. Resolves when it is over; `flight` was released by then. `isFirst`: none broke before. */
-type Try = (flight: Flight, isFirst: boolean) => Promise<Outcome>;
+/** Of what a try is made. */
+export interface Tried {
+  readonly flight: Flight;
+  /** Of the table by which its endpoint was picked. */
+  readonly epoch: number;
+  /** None broke before. */
+  readonly isFirst: boolean;
+}
+
+/** One try at the flight's endpoint. Resolves when it is over; `flight` was released by then. */
+type Try = (tried: Tried) => Promise<Outcome>;
 
 /** What one request went through so far. */
 interface Journey {
@@ -54,6 +68,8 @@ interface Journey {
   tries: number;
   /** Times that it broke after it may have been sent. */
   broken: number;
+  /** Times that a gate refused it, and one of both went by a newer record then. */
+  catchUps: number;
   /** The next try needs no pause: the last one broke, which says nothing of the endpoint. */
   isAtOnce: boolean;
   pauseMs: number;
@@ -62,7 +78,9 @@ interface Journey {
   lastStatus: 502 | 503 | 504;
 }
 
-type Next = { readonly flight: Flight } | { readonly refusal: Refusal; readonly route: AppRoute | null };
+type Next =
+  | { readonly flight: Flight; readonly epoch: number }
+  | { readonly refusal: Refusal; readonly route: AppRoute | null };
 
 export class Forwarder {
   readonly #options: ForwardOptions;
@@ -76,7 +94,7 @@ export class Forwarder {
 
   /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
   forward(exchange: Exchange, target: Target): Promise<ExchangeEnd> {
-    return this.run(exchange, target, (flight, isFirst) => this.#send(exchange, target, { flight, isFirst }));
+    return this.run(exchange, target, (tried) => this.#send(exchange, target, tried));
   }
 
   /** Tries endpoint after endpoint until one try is an answer or nothing more may be tried. */
@@ -85,31 +103,50 @@ export class Forwarder {
     for (;;) {
       const next = await this.#next(exchange, target, journey);
       if ("refusal" in next) return refuse(exchange, next.route, next.refusal);
-      const { endpoint } = next.flight;
-      const outcome = await attempt(next.flight, journey.broken === 0);
+      const { flight, epoch } = next;
+      const { endpoint } = flight;
+      const outcome = await attempt({ flight, epoch, isFirst: journey.broken === 0 });
+      if (outcome.kind === "refused" && (await this.#caughtUp(outcome, { endpoint, epoch, journey })))
+        continue;
       const end = this.#judge(outcome, { exchange, endpoint, journey });
       if (end !== null) return end;
       this.#deps.onRetry();
     }
   }
 
-  #send(
-    exchange: Exchange,
-    target: Target,
-    { flight, isFirst }: { readonly flight: Flight; readonly isFirst: boolean },
-  ): Promise<Outcome> {
+  /** True: the gate or we go by a newer record now than when it refused, so that another try at once may go better. */
+  async #caughtUp(
+    { why, bytes }: Extract<Outcome, { kind: "refused" }>,
+    { endpoint, epoch, journey }: { endpoint: Endpoint; epoch: number; journey: Journey },
+  ): Promise<boolean> {
+    journey.catchUps += 1;
+    if (journey.catchUps > GATE_CATCH_UPS_MAX) return false;
+    const { gates, feed } = this.#deps;
+    if (why === "behind") return gates.handIn(endpoint);
+    if (why === "ahead") await gates.learn(endpoint, bytes);
+    return (feed.table.apps.get(endpoint.app)?.epoch ?? 0) > epoch;
+  }
+
+  #send(exchange: Exchange, target: Target, { flight, epoch, isFirst }: Tried): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     const { endpoint } = flight;
     const attempt = new Attempt(exchange, flight, {
       isRouted: () => this.#deps.flights.isRouted(endpoint),
       responseHeaders: (raw) => responseHeaders(raw, this.signature(endpoint)),
+      isGated: endpoint.isGated,
       onOutcome: resolve,
     });
     const { method, request, body } = exchange;
     const address = request.socket.remoteAddress ?? "unknown";
     const headers = requestHeaders(request.rawHeaders, { address, host: target.host, isUpgrade: false });
     const once = !isFirst || !isRepeatable({ method, hasBody: body !== null });
-    const options = { method, path: target.path, headers, body: body?.open() ?? null, once };
+    const claims = endpoint.isGated && (body?.announcedBytes ?? 0) > REPLAY_BYTES_MAX;
+    if (endpoint.isGated) {
+      const errand = claims ? "claim" : isFirst ? "pass" : "afresh";
+      headers.push(...gateHeader(endpoint, { errand, epoch }));
+    }
+    const stream = body?.open(claims ? REPLAY_BYTES_MAX : undefined) ?? null;
+    const options = { method, path: target.path, headers, body: stream, once };
     const isTaken = this.#deps.upstreams.dispatch(endpoint, options, attempt);
     if (!isTaken) attempt.refuse();
     return promise;
@@ -135,6 +172,10 @@ export class Forwarder {
     if (outcome.kind === "answered") return { app, release, status: outcome.status };
     if (outcome.kind === "gone") return { app, release, status: 499 };
     if (outcome.kind === "stale") return null;
+    if (outcome.kind === "refused") {
+      const reason = `the gate of ${endpoint.host} refused it: ${outcome.why}`;
+      return this.#judgeFailure({ ...REFUSED, reason }, { exchange, endpoint, journey });
+    }
     if (outcome.kind === "unsendable") {
       exchange.refuse({ status: 400, reason: outcome.reason });
       return { app, release, status: 400 };
@@ -180,7 +221,8 @@ export class Forwarder {
       if (match.kind === "empty" && !match.isComing)
         return { route: match.route, refusal: refusalOfEmpty(match.route) };
       const endpoint = match.kind === "route" ? this.#pick(match.route, journey) : undefined;
-      if (endpoint !== undefined) return { flight: this.#deps.flights.claim(endpoint) };
+      if (endpoint !== undefined)
+        return { flight: this.#deps.flights.claim(endpoint), epoch: match.route.epoch };
       if (journey.isAtOnce) journey.isAtOnce = false;
       else if (!(await this.#pause(exchange, journey, match)))
         return { route: match.route, refusal: refusalOfFailed(match.route, journey) };
@@ -224,12 +266,24 @@ export class Forwarder {
   }
 }
 
+/** Nothing of it reached a VM. */
+const REFUSED = { kind: "failed", status: 503, sent: false, responded: false, timedOut: false } as const;
+
+/** What an attempt says to the gate of its endpoint, flat. */
+export function gateHeader(
+  { app, vm }: Endpoint,
+  { errand, epoch }: Pick<GateRequest, "errand" | "epoch">,
+): string[] {
+  return [GATE_HEADER, gateRequestHeader({ errand, app, vm, epoch })];
+}
+
 function newJourney(): Journey {
   return {
     startedAtMs: monotonicUnixMs(),
     tried: new Set(),
     tries: 0,
     broken: 0,
+    catchUps: 0,
     isAtOnce: false,
     pauseMs: RETRY_PAUSE_FIRST_MS,
     lastReason: null,

@@ -24,6 +24,7 @@ export class Metrics {
   readonly #requests = new Map<string, number>();
   #retries = 0;
   #cut = 0;
+  #learnedOfGates = 0;
   #refusedConnections = 0;
 
   requestEnded({ app, release, status }: ExchangeEnd): void {
@@ -42,6 +43,10 @@ export class Metrics {
     this.#retries += 1;
   }
 
+  learnedOfGate(): void {
+    this.#learnedOfGates += 1;
+  }
+
   wereCut(requests: number): void {
     this.#cut += requests;
   }
@@ -58,6 +63,7 @@ export class Metrics {
       "# TYPE grapevine_proxy_requests_total counter",
       ...requests,
       ...metric("grapevine_proxy_retries_total", "counter", this.#retries),
+      ...metric("grapevine_proxy_records_of_gates_total", "counter", this.#learnedOfGates),
       ...metric("grapevine_proxy_requests_cut_total", "counter", this.#cut),
       ...metric("grapevine_proxy_bad_connections_total", "counter", this.#refusedConnections),
       ...metric("grapevine_proxy_acks_sent_total", "counter", gauges.acksSent),

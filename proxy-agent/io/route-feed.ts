@@ -6,6 +6,7 @@ import {
   type CertifiedApps,
   type Entry,
   type EntryChange,
+  HOST_PREFIX,
   type MemberName,
   type Mesh,
   type OwnerId,
@@ -176,6 +177,7 @@ export class RouteFeed {
     for (const [owner, name] of this.#names) if (!names.has(owner)) this.#formerNames.set(owner, name);
     for (const owner of names.keys()) this.#formerNames.delete(owner);
     this.#names = names;
-    for (const entry of mesh.store.list(VM_PREFIX)) this.#take(entry);
+    for (const prefix of [HOST_PREFIX, VM_PREFIX])
+      for (const entry of mesh.store.list(prefix)) this.#take(entry);
   }
 }

@@ -2,19 +2,14 @@
 // Transfer-Encoding, repeated lengths and bad line ends), and hands each to the forwarder.
 
 import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
-import net, { type AddressInfo, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
-import {
-  CLIENT_CONNECTIONS_MAX,
-  CLIENT_HEAD_MS,
-  CLIENT_IDLE_MS,
-  CLIENT_PIPELINED_MAX,
-  STOP_IDLE_MS,
-  STOP_TIMEOUT_MS,
-} from "../limits.ts";
+import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { CLIENT_CONNECTIONS_MAX, CLIENT_HEAD_MS, CLIENT_IDLE_MS, CLIENT_PIPELINED_MAX } from "../limits.ts";
 import { Exchange, type ExchangeEnd, type Refusal } from "./exchange.ts";
 import type { Flights } from "./flights.ts";
-import type { Forwarder } from "./forward.ts";
+import { type Forwarder, gateHeader } from "./forward.ts";
+import { Listener } from "./listener.ts";
 import type { Metrics } from "./metrics.ts";
 import { framingFault, targetOf } from "./target.ts";
 import { tryUpgrade } from "./upgrade.ts";
@@ -29,6 +24,7 @@ export interface ServerDeps {
 export class Server {
   readonly #deps: ServerDeps;
   readonly #server: HttpServer;
+  readonly #listener: Listener;
   #isStopping = false;
   /** Answers that are not complete yet; of an upgrade: until its pipe ends. */
   readonly #answering = new Set<ServerResponse>();
@@ -36,8 +32,6 @@ export class Server {
   readonly #unanswered = new WeakMap<Socket, Set<IncomingMessage>>();
   /** Nothing more is read from them: what waits on them is answered, then they end. */
   readonly #ending = new WeakSet<Socket>();
-  readonly #allClosed: (() => void)[] = [];
-  readonly #sockets = new Set<Socket>();
 
   constructor(deps: ServerDeps) {
     this.#deps = deps;
@@ -51,62 +45,39 @@ export class Server {
       shouldUpgradeCallback: isWebSocket,
     });
     this.#server.maxConnections = CLIENT_CONNECTIONS_MAX;
-    this.#server.on("connection", (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#socketClosed(socket));
-    });
-    this.#server.on("request", (request, response) => this.#take(request, response, false));
-    this.#server.on("checkContinue", (request, response) => this.#take(request, response, true));
+    this.#listener = new Listener(this.#server);
+    this.#server.on("request", (request, response) => this.#take(request, response, null));
+    this.#server.on("checkContinue", (request, response) => this.#take(request, response, "continue"));
     this.#server.on("upgrade", (request, socket, head) => this.#takeUpgrade(request, socket as Socket, head));
     this.#server.on("clientError", (error, socket) => this.#refuseConnection(error, socket as Socket));
   }
 
   /** Client connections open now. */
   get connections(): number {
-    return this.#sockets.size;
+    return this.#listener.connections;
   }
 
   /** Rejects with the system's error (EADDRINUSE, EACCES, …). Resolves to what it listens on. */
-  async listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(address.port, address.host, resolve);
-    await promise;
-    this.#server.removeListener("error", reject);
-    this.#server.on("error", (error) => this.#deps.logger.error({ error: error.message }, "listener failed"));
-    return this.#server.address() as AddressInfo;
+  listen(address: { readonly host: string; readonly port: number }): Promise<AddressInfo> {
+    return this.#listener.listen(address, this.#deps.logger);
   }
 
-  /**
-   * Takes no new connection; what runs is finished and answered with "Connection: close". Idle connections stay for a
-   * moment, since a request may be on its way in them. What still runs at the deadline is cut.
-   */
+  /** Takes no new connection; what runs is finished and answered with "Connection: close". What runs at the deadline is cut. */
   async stop(): Promise<void> {
     this.#isStopping = true;
-    if (!this.#server.listening) return;
-    const closed = new Promise<void>((resolve) => {
-      this.#server.once("close", () => resolve());
-    });
-    // Not http's own close: it would end the idle connections at once.
-    net.Server.prototype.close.call(this.#server);
     for (const response of this.#answering) response.shouldKeepAlive = false;
-    await this.#untilAllClosed(STOP_IDLE_MS);
-    const busy = new Set([...this.#answering].map(({ req }) => req.socket));
-    for (const socket of this.#sockets) if (!busy.has(socket)) socket.end();
-    await this.#untilAllClosed(STOP_TIMEOUT_MS);
-    this.#deps.flights.stop();
-    for (const socket of this.#sockets) socket.destroy();
-    // Ends what http itself keeps: its look at slow connections.
-    this.#server.close();
-    await closed;
+    await this.#listener.stop({
+      busy: () => new Set([...this.#answering].map(({ req }) => req.socket)),
+      cut: () => this.#deps.flights.stop(),
+    });
   }
 
-  #take(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+  #take(request: IncomingMessage, response: ServerResponse, waitsFor: "continue" | null): void {
     this.#answering.add(response);
     this.#unanswered.set(request.socket, this.#waiting(request.socket).add(request));
     response.once("close", () => this.#answered(response, request));
     if (this.#isStopping) response.shouldKeepAlive = false;
-    const exchange = this.#exchange(request, response, expectsContinue);
+    const exchange = this.#exchange(request, response, waitsFor);
     const refusal = this.#refusalOf(request);
     const target = targetOf(request);
     if (refusal !== null || !target.ok) {
@@ -143,7 +114,7 @@ export class Server {
     // Node does not watch this connection any more: a client that does not close its side would keep it for ever.
     response.once("finish", () => socket.destroySoon());
     this.#answering.add(response);
-    const exchange = this.#exchange(request, response, false);
+    const exchange = this.#exchange(request, response, null);
     const target = targetOf(request);
     if (!target.ok) {
       exchange.refuse({ status: 400, reason: target.error });
@@ -151,14 +122,21 @@ export class Server {
       return;
     }
     const { forwarder, flights } = this.#deps;
-    const end = forwarder.run(exchange, target.value, (flight) =>
+    const { host, path } = target.value;
+    const address = socket.remoteAddress ?? "unknown";
+    const headers = requestHeaders(request.rawHeaders, { address, host, isUpgrade: true });
+    const end = forwarder.run(exchange, target.value, ({ flight, epoch }) =>
       tryUpgrade({
         exchange,
-        target: target.value,
         flight,
+        path,
+        headers: flight.endpoint.isGated
+          ? [...headers, ...gateHeader(flight.endpoint, { errand: "pass", epoch })]
+          : headers,
+        isGated: flight.endpoint.isGated,
         head,
         isRouted: () => flights.isRouted(flight.endpoint),
-        signature: forwarder.signature(flight.endpoint),
+        responseHeaders: (raw) => responseHeaders(raw, forwarder.signature(flight.endpoint)),
       }),
     );
     this.#run(
@@ -167,9 +145,9 @@ export class Server {
     );
   }
 
-  #exchange(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Exchange {
+  #exchange(request: IncomingMessage, response: ServerResponse, waitsFor: "continue" | null): Exchange {
     const marks = () => this.#deps.forwarder.marks();
-    return new Exchange({ request, response, expectsContinue, marks });
+    return new Exchange({ request, response, waitsFor, marks });
   }
 
   #run(exchange: Exchange, end: Promise<ExchangeEnd>): void {
@@ -195,20 +173,6 @@ export class Server {
   /** Requests of that connection that are not answered yet, those included that came ahead of their turn. */
   #waiting(socket: Socket): Set<IncomingMessage> {
     return this.#unanswered.get(socket) ?? new Set();
-  }
-
-  #socketClosed(socket: Socket): void {
-    this.#sockets.delete(socket);
-    if (this.#sockets.size === 0) for (const resolve of this.#allClosed.splice(0)) resolve();
-  }
-
-  async #untilAllClosed(timeoutMs: number): Promise<void> {
-    if (this.#sockets.size === 0) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#allClosed.push(resolve);
-    const timer = setTimeout(resolve, timeoutMs);
-    await promise;
-    clearTimeout(timer);
   }
 
   /** What the parser refuses, or a connection that breaks: the client's mistake, never ours. */

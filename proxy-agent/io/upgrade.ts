@@ -4,19 +4,24 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
 import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LINGER_MS } from "../limits.ts";
 import type { Outcome } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
-import type { Target } from "./target.ts";
+import { GateWord } from "./gate-word.ts";
 
 export interface UpgradeTry {
   readonly exchange: Exchange;
-  readonly target: Target;
   readonly flight: Flight;
+  readonly path: string;
+  /** As the other side shall see them, flat. */
+  readonly headers: string[];
   readonly isRouted: () => boolean;
-  readonly signature: Readonly<Record<string, string>>;
+  /** Headers as the client shall get them. */
+  readonly responseHeaders: (raw: readonly string[]) => string[];
+  /** It goes through a gate: what that says itself is not for the client. */
+  readonly isGated: boolean;
   /** What the client sent after its handshake. */
   readonly head: Buffer;
 }
@@ -86,9 +91,16 @@ class UpgradeAttempt {
     const { response } = this.#options.exchange;
     const status = answer.statusCode ?? 502;
     answer.on("error", (error) => this.#fail(error.message));
+    const ofGate = this.#options.isGated ? readGateAnswer(answer.headers[GATE_HEADER]) : null;
+    if (ofGate !== null) {
+      const word = new GateWord(ofGate);
+      answer.on("data", (chunk: Buffer) => word.add(chunk));
+      answer.on("end", () => this.#end(word.outcome()));
+      return;
+    }
     response.shouldKeepAlive = false;
     try {
-      response.writeHead(status, responseHeaders(answer.rawHeaders, this.#options.signature));
+      response.writeHead(status, this.#options.responseHeaders(answer.rawHeaders));
     } catch (error) {
       this.#fail(String(error));
       return;
@@ -99,7 +111,7 @@ class UpgradeAttempt {
 
   #join(answer: IncomingMessage, upstream: Socket, upstreamHead: Buffer): void {
     this.#responded = true;
-    const { head, signature, exchange } = this.#options;
+    const { head, exchange } = this.#options;
     const client = this.#client;
     upstream.on("error", () => undefined);
     if (this.#isOver) {
@@ -112,7 +124,7 @@ class UpgradeAttempt {
     upstream.setNoDelay(true);
     client.setNoDelay(true);
     exchange.response.detachSocket(client);
-    client.write(switchingHead(answer, signature), "latin1");
+    client.write(switchingHead(answer, this.#options.responseHeaders(answer.rawHeaders)), "latin1");
     if (upstreamHead.length > 0) client.write(upstreamHead);
     if (head.length > 0) upstream.write(head);
     upstream.pipe(client);
@@ -146,17 +158,13 @@ class UpgradeAttempt {
   }
 }
 
-function requestOptions({ flight, exchange, target }: UpgradeTry): RequestOptions {
-  const { request, method } = exchange;
-  const address = request.socket.remoteAddress ?? "unknown";
-  const headers = requestHeaders(request.rawHeaders, { address, host: target.host, isUpgrade: true });
+function requestOptions({ flight, exchange, path, headers }: UpgradeTry): RequestOptions {
   const { host, port } = flight.endpoint.address;
-  return { host, port, method, path: target.path, headers, agent: false, setHost: false };
+  return { host, port, method: exchange.method, path, headers, agent: false, setHost: false };
 }
 
-/** The 101 as the VM wrote it, with our signature. */
-function switchingHead(answer: IncomingMessage, signature: Readonly<Record<string, string>>): string {
-  const headers = responseHeaders(answer.rawHeaders, signature);
+/** The 101 as the VM wrote it, with these headers. */
+function switchingHead(answer: IncomingMessage, headers: readonly string[]): string {
   const upgrade = answer.headers.upgrade ?? "websocket";
   const lines = [
     `HTTP/1.1 101 ${answer.statusMessage || "Switching Protocols"}`,

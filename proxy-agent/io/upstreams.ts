@@ -6,6 +6,7 @@
 // timeout=5"), or a new one: hence a second pool, whose connections end with their request unless the server promises.
 
 import { type Dispatcher, Pool } from "undici";
+import type { VmName } from "../../mesh/index.ts";
 import {
   describeAddress,
   type Endpoint,
@@ -25,6 +26,7 @@ import {
 } from "../limits.ts";
 
 interface Upstream {
+  readonly vm: VmName;
   /** Each made at its first request. */
   readonly pools: { kept?: Pool; once?: Pool };
   /** Its last answer said how long it keeps an idle connection; null: none came yet. */
@@ -47,7 +49,8 @@ export class Upstreams {
     handler: Dispatcher.DispatchHandler,
   ): boolean {
     const key = endpointKey(endpoint);
-    const upstream = this.#upstreams.get(key) ?? this.#open(key);
+    const upstream = this.#upstreams.get(key) ?? this.#open(key, endpoint.vm);
+    upstream.isRouted = true;
     if (upstream.requests >= ENDPOINT_REQUESTS_MAX) return false;
     upstream.requests += 1;
     const use = once ? "once" : "kept";
@@ -74,14 +77,23 @@ export class Upstreams {
     }
   }
 
+  /** Nothing more goes to these VMs, unless it is dispatched later. */
+  leave(vms: ReadonlySet<VmName>): void {
+    for (const [key, upstream] of this.#upstreams) {
+      if (!vms.has(upstream.vm)) continue;
+      upstream.isRouted = false;
+      this.#closeIfOver(key, upstream);
+    }
+  }
+
   async stop(): Promise<void> {
     const pools = [...this.#upstreams.values()].flatMap(poolsOf);
     this.#upstreams.clear();
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  #open(key: string): Upstream {
-    const upstream: Upstream = { pools: {}, promises: null, requests: 0, isRouted: true };
+  #open(key: string, vm: VmName): Upstream {
+    const upstream: Upstream = { vm, pools: {}, promises: null, requests: 0, isRouted: true };
     this.#upstreams.set(key, upstream);
     return upstream;
   }

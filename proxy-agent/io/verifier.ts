@@ -1,15 +1,12 @@
-// Verifier: dials each new endpoint once by itself, so that "verified" rests on what this proxy saw. What was reached is
+// Verifier: dials each new endpoint once by itself, through its gate if it has one, so that "verified" rests on what this proxy saw. What was reached is
 // remembered; what was not is dialled again, with pauses, as long as the table routes to it.
 
-import { connect, type Socket } from "node:net";
+import { messageOf } from "../../mesh/index.ts";
 import type { Reached } from "../core/ack-state.ts";
 import { type Endpoint, endpointKey, type RouteTable, reachedEndpoints } from "../core/route-table.ts";
-import {
-  CONNECT_TIMEOUT_MS,
-  VERIFY_DIALS_MAX,
-  VERIFY_PAUSE_FIRST_MS,
-  VERIFY_PAUSE_LAST_MS,
-} from "../limits.ts";
+import { VERIFY_DIALS_MAX, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../limits.ts";
+import { dial } from "./dial.ts";
+import type { GateDesk } from "./gate-desk.ts";
 
 /**
  * - `waiting`: its dial has not begun. `dialling`: it runs. `reached`: done for good.
@@ -17,7 +14,7 @@ import {
  */
 type Standing =
   | { readonly kind: "waiting" }
-  | { readonly kind: "dialling"; readonly socket: Socket }
+  | { readonly kind: "dialling"; readonly end: () => void }
   | { readonly kind: "reached" }
   | { readonly kind: "unreached"; readonly timer: NodeJS.Timeout };
 
@@ -29,14 +26,19 @@ interface Wanted {
   pauseMs: number;
 }
 
+export interface VerifierDeps {
+  readonly gates: Pick<GateDesk, "probe">;
+  /** What is known of some endpoint changed. */
+  readonly onChange: () => void;
+}
+
 export class Verifier {
   readonly #wanted = new Map<string, Wanted>();
-  readonly #onChange: () => void;
+  readonly #deps: VerifierDeps;
   #dials = 0;
 
-  /** `onChange`: what is known of some endpoint changed. */
-  constructor(deps: { readonly onChange: () => void }) {
-    this.#onChange = deps.onChange;
+  constructor(deps: VerifierDeps) {
+    this.#deps = deps;
   }
 
   adopt(table: RouteTable): void {
@@ -66,7 +68,7 @@ export class Verifier {
   #drop(key: string, { standing }: Wanted): void {
     this.#wanted.delete(key);
     if (standing.kind === "unreached") clearTimeout(standing.timer);
-    if (standing.kind === "dialling") standing.socket.destroy();
+    if (standing.kind === "dialling") standing.end();
   }
 
   #dialWaiting(): void {
@@ -78,22 +80,25 @@ export class Verifier {
 
   #dial(wanted: Wanted): void {
     this.#dials += 1;
-    const socket = connect({ ...wanted.endpoint.address, timeout: CONNECT_TIMEOUT_MS });
-    wanted.standing = { kind: "dialling", socket };
-    let reason: string | null = "closed";
-    socket.once("connect", () => {
-      reason = null;
-      socket.destroy();
-    });
-    socket.once("timeout", () => socket.destroy(new Error("timed out")));
-    socket.on("error", (error) => {
-      reason = error instanceof AggregateError ? String(error.errors[0]) : error.message;
-    });
-    socket.once("close", () => {
+    const { endpoint } = wanted;
+    const onEnd = (reason: string | null) => {
       this.#dials -= 1;
       this.#judge(wanted, reason);
       this.#dialWaiting();
-    });
+    };
+    const end = endpoint.isGated ? this.#probe(endpoint, onEnd) : this.#dialItself(endpoint, onEnd);
+    wanted.standing = { kind: "dialling", end };
+  }
+
+  #dialItself({ address }: Endpoint, onEnd: (reason: string | null) => void): () => void {
+    const socket = dial(address, onEnd);
+    return () => socket.destroy();
+  }
+
+  #probe(endpoint: Endpoint, onEnd: (reason: string | null) => void): () => void {
+    const ending = new AbortController();
+    this.#deps.gates.probe(endpoint, ending.signal).then(onEnd, (error) => onEnd(messageOf(error)));
+    return () => ending.abort();
   }
 
   #judge(wanted: Wanted, reason: string | null): void {
@@ -101,7 +106,7 @@ export class Verifier {
     wanted.reason = reason;
     wanted.standing =
       reason === null ? { kind: "reached" } : { kind: "unreached", timer: this.#again(wanted) };
-    this.#onChange();
+    this.#deps.onChange();
   }
 
   #again(wanted: Wanted): NodeJS.Timeout {

@@ -46,6 +46,7 @@ export interface RecordOptions {
   readonly vms: readonly DesiredVm[];
   readonly drainTimeoutMs?: number;
   readonly deleted?: boolean;
+  readonly gate?: "off";
 }
 
 export function desiredVm(
@@ -68,7 +69,7 @@ export function appRecord({ app = "hello", ...options }: RecordOptions): AppReco
     app: appName(app),
     deleted: options.deleted ?? false,
     hostnames: options.hostnames ?? [`${app}.localhost`],
-    releases: numbers.slice(-4).map((number) => release(app, number, options.drainTimeoutMs ?? 30_000)),
+    releases: numbers.slice(-4).map((number) => release(app, number, options)),
     current: numbers[0] ?? null,
     lastRelease: numbers.at(-1) ?? 0,
     vms: options.vms,
@@ -76,7 +77,11 @@ export function appRecord({ app = "hello", ...options }: RecordOptions): AppReco
   };
 }
 
-function release(app: string, number: number, drainTimeoutMs: number): Release {
+function release(
+  app: string,
+  number: number,
+  { drainTimeoutMs = 30_000, gate }: Pick<RecordOptions, "drainTimeoutMs" | "gate">,
+): Release {
   const spec: Release["spec"] = {
     name: app,
     hostnames: [],
@@ -87,6 +92,7 @@ function release(app: string, number: number, drainTimeoutMs: number): Release {
     stop: { signal: "SIGTERM", timeoutMs: 1_000 },
     deploy: { strategy: "rolling", drainTimeoutMs, waitTimeoutMs: 60_000 },
     bundle: { hash: bundleHash("0".repeat(64)), bytes: 1 },
+    ...(gate === undefined ? {} : { gate }),
   };
   return { number, specHash: String(number), spec, vmsNamed: 1, submittedAtMs: 0 };
 }

@@ -5,8 +5,9 @@ import { type AppName, compareText, type OwnerId } from "../../core/ids.ts";
 import { compareVersions, type Version } from "../../core/version.ts";
 import type { Entry } from "../../mesh.ts";
 import { APP_PREFIX, appKey, appOfKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
-import { type CertificateFault, checkCertificate } from "../../register/certificate.ts";
+import type { CertificateFault } from "../../register/certificate.ts";
 import type { CommittedValue } from "../../register/proposer-face.ts";
+import { recordFault } from "../../register/record-fault.ts";
 import { decodeCommitted } from "../../register/register-codec.ts";
 import { isSameValue } from "../../register/value.ts";
 import { fail, ok, type Result } from "../../result.ts";
@@ -159,14 +160,7 @@ export class CertifiedApps {
 
   #faultOf(register: string, committed: CommittedValue): CertificateFault | null {
     const { cluster, mesh, directory } = this.#deps;
-    const { list: newest } = directory;
-    const list = directory.listOf(committed.certificate.list);
-    if (newest === undefined || committed.certificate.list > newest.number) return "unknown-list";
-    // Once a list is settled all that counts was committed under it: whom it left out has no say any more.
-    const isOfBefore = !newest.isSettled && list === directory.listBefore;
-    if (list === undefined || (list !== newest && !isOfBefore)) return "former-list";
-    const checked = checkCertificate({ cluster, register, ...committed }, list, mesh.crypto);
-    return checked.ok ? null : checked.error;
+    return recordFault({ cluster, register, committed }, directory.chain, mesh.crypto);
   }
 
   #cannotRead(key: string, reason: string): void {

@@ -43,8 +43,9 @@ export class VoterDirectory {
     return this.#chain.links;
   }
 
-  get listBefore(): VoterList | undefined {
-    return this.#chain.before;
+  /** To check by: fed by us alone. */
+  get chain(): Pick<VoterChain, "list" | "before" | "listOf"> {
+    return this.#chain;
   }
 
   /** Names of those voters of the list in force, for people. */
@@ -112,6 +113,11 @@ export class VoterDirectory {
     this.#deps.count("voter-links-refused");
     this.#deps.logger.warn({ from, reason: verdict.reason }, "voter list refused");
     return verdict.reason;
+  }
+
+  /** The same, of who is no member and cannot be asked for what lies before. */
+  learnUnasked(encoded: Uint8Array): void {
+    this.learn(encoded, this.#deps.mesh.self.owner);
   }
 
   /** Asks `peer` for what it knows. Not twice at once; who does not answer is asked again when it shows again that it knows more. */

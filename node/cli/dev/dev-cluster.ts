@@ -1,4 +1,4 @@
-// Dev cluster: real agents and proxies as processes on loopback. `dev` shows one, `demo` and the cluster tests drive one.
+// Dev cluster: real agents, gates and proxies as processes on loopback, none the parent of another. `dev` shows one, `demo` and the cluster tests drive one.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -36,6 +36,13 @@ export interface DevAgent {
   readonly pid: number;
 }
 
+export interface DevGate {
+  readonly name: string;
+  /** Whose VMs it stands before. */
+  readonly host: string;
+  readonly pid: number;
+}
+
 export interface DevProxy {
   readonly name: string;
   readonly http: string;
@@ -46,6 +53,7 @@ export interface DevProxy {
 /** What `dev --json` prints in one line. */
 export interface DevClusterView {
   readonly agents: readonly DevAgent[];
+  readonly gates: readonly DevGate[];
   readonly proxies: readonly DevProxy[];
 }
 
@@ -62,6 +70,7 @@ export class DevCluster {
   readonly #ports: PortBlock;
   readonly #lock: StateLock;
   readonly #agents: Member<DevAgent>[] = [];
+  readonly #gates: Member<DevGate>[] = [];
   readonly #proxies: Member<DevProxy>[] = [];
   #stopped: Promise<void> | null = null;
   readonly #naming = new AbortController();
@@ -114,11 +123,12 @@ export class DevCluster {
   view(): DevClusterView {
     return {
       agents: this.#agents.map((member) => member.view()),
+      gates: this.#gates.map((member) => member.view()),
       proxies: this.#proxies.map((member) => member.view()),
     };
   }
 
-  /** The folder of a member's state, with its log beside: `host-1`, `proxy-2`. */
+  /** The folder of a member's state, with its log beside: `host-1`, `gate-1`, `proxy-2`. */
   folder(member: string): string {
     return join(this.stateDir, member);
   }
@@ -139,7 +149,7 @@ export class DevCluster {
     await this.ready(member);
   }
 
-  /** Stops proxies, then agents with their VMs, then VMs whose agent was down. Nothing of the cluster runs afterwards. */
+  /** Stops proxies, then gates, then agents with their VMs, then VMs whose agent was down. Nothing of the cluster runs afterwards. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -150,6 +160,7 @@ export class DevCluster {
     // First: a command that looks for a cluster must not find one that is going.
     if (this.#isFindable) rmSync(devClusterFile(process.pid), { force: true });
     await Promise.all(this.#proxies.map((proxy) => proxy.process.stop()));
+    await Promise.all(this.#gates.map((gate) => gate.process.stop()));
     await Promise.all(this.#agents.map((agent) => agent.process.stop()));
     const driver = new ProcessDriver();
     for (const agent of this.#agents) await stopLeftoverVms(join(agent.folder, "vms"), driver);
@@ -168,11 +179,14 @@ export class DevCluster {
       await this.#untilAgentIsGone(index);
       if (this.#stopped !== null) throw new Error("interrupted");
       this.#agents.push(this.#startAgent(index, shared));
+      this.#gates.push(this.#startGate(index, shared));
     }
     for (let index = 0; index < options.proxies; index++) this.#proxies.push(this.#startProxy(index, shared));
     await Promise.all(this.#agents.map((agent) => agent.process.ready()));
     await this.#nameVoters();
-    await Promise.all([...this.#agents, ...this.#proxies].map((member) => member.process.ready()));
+    await Promise.all(
+      [...this.#agents, ...this.#gates, ...this.#proxies].map((member) => member.process.ready()),
+    );
     this.#publish();
   }
 
@@ -217,6 +231,7 @@ export class DevCluster {
       state_dir: "state",
       listen: `127.0.0.1:${ports.mesh}`,
       api,
+      gate: `127.0.0.1:${this.#ports.gate(index).listen}`,
       vm_ports: `${ports.vms.from}-${ports.vms.to}`,
     });
     const readyFile = join(folder, "state", "agent.json");
@@ -226,6 +241,24 @@ export class DevCluster {
       folder: join(folder, "state"),
       view: () => ({ name, api: `http://${api}`, pid: process.pid }),
     };
+  }
+
+  /** Of the host of that index. It is no member: it needs no seeds. */
+  #startGate(index: number, { cluster, log_level }: Record<string, unknown>): Member<DevGate> {
+    const name = `gate-${index + 1}`;
+    const host = `host-${index + 1}`;
+    const folder = this.folder(name);
+    const configFile = this.#writeConfig(name, {
+      host,
+      cluster,
+      log_level,
+      state_dir: "state",
+      listen: `127.0.0.1:${this.#ports.gate(index).listen}`,
+      agent_socket: join(this.folder(host), "state", "gate.sock"),
+    });
+    const readyFile = join(folder, "state", "gate.json");
+    const process = this.#supervise({ name, role: "gate", configFile, readyFile });
+    return { process, folder: join(folder, "state"), view: () => ({ name, host, pid: process.pid }) };
   }
 
   #startProxy(index: number, shared: Record<string, unknown>): Member<DevProxy> {
@@ -253,7 +286,7 @@ export class DevCluster {
 
   #supervise(options: {
     name: string;
-    role: "agent" | "proxy";
+    role: "agent" | "gate" | "proxy";
     configFile: string;
     readyFile: string;
   }): SupervisedMember {
@@ -285,7 +318,9 @@ export class DevCluster {
   }
 
   #member(name: string): SupervisedMember {
-    const found = [...this.#agents, ...this.#proxies].find((member) => member.process.name === name);
+    const found = [...this.#agents, ...this.#gates, ...this.#proxies].find(
+      (member) => member.process.name === name,
+    );
     if (found === undefined) throw new Error(`no member ${name}`);
     return found.process;
   }

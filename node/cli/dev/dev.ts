@@ -1,4 +1,4 @@
-// dev: a local cluster of real agents and proxies that stays until Ctrl-C.
+// dev: a local cluster of real agents, gates and proxies that stays until Ctrl-C.
 
 import { once } from "node:events";
 import { messageOf } from "../../../mesh/index.ts";
@@ -19,7 +19,7 @@ export async function runDev(options: DevOptions & { readonly json: boolean }): 
   }
   process.stdout.write(options.json ? `${JSON.stringify(cluster.view())}\n` : describe(cluster));
   if (!ended.aborted) await once(ended, "abort");
-  if (!options.json) process.stdout.write("\nstopping: proxies, agents, VMs …\n");
+  if (!options.json) process.stdout.write("\nstopping: proxies, gates, agents, VMs …\n");
   await cluster.stop();
   return 0;
 }
@@ -35,6 +35,7 @@ function describe(cluster: DevCluster): string {
   const agents = view.agents.map(
     (agent) => `  ${agent.name.padEnd(10)} api  ${agent.api}   pid ${agent.pid}`,
   );
+  const gates = view.gates.map((gate) => `  ${gate.name.padEnd(10)} of ${gate.host}   pid ${gate.pid}`);
   const proxies = view.proxies.map(
     (proxy) => `  ${proxy.name.padEnd(10)} http ${proxy.http}   admin ${proxy.admin}   pid ${proxy.pid}`,
   );
@@ -42,6 +43,7 @@ function describe(cluster: DevCluster): string {
   return [
     "A cluster runs here until Ctrl-C:",
     ...agents,
+    ...gates,
     ...proxies,
     `  state and logs in ${cluster.stateDir}`,
     "",

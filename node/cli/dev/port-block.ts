@@ -18,6 +18,10 @@ interface HostPorts {
   readonly vms: { readonly from: number; readonly to: number };
 }
 
+interface GatePorts {
+  readonly listen: number;
+}
+
 interface ProxyPorts {
   readonly mesh: number;
   readonly http: number;
@@ -28,6 +32,7 @@ export interface PortBlock {
   /** `index` from 0. */
   host(index: number): HostPorts;
   proxy(index: number): ProxyPorts;
+  gate(index: number): GatePorts;
   /** Gives the block back. Call when no member runs any more. */
   release(): Promise<void>;
 }
@@ -56,6 +61,9 @@ function portBlock(base: number, lock: Server): PortBlock {
     },
     proxy(index) {
       return { mesh: base + 41 + index, http: base + 61 + index, admin: base + 81 + index };
+    },
+    gate(index) {
+      return { listen: base + 101 + index };
     },
     release: () => close(lock),
   };

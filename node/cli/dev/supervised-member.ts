@@ -1,4 +1,4 @@
-// Supervised member: one agent or proxy process of a dev cluster. Started again when it dies, as systemd would, until it is stopped.
+// Supervised member: one agent, gate or proxy process of a dev cluster. Started again when it dies, as systemd would, until it is stopped.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
 export interface SupervisedOptions {
   readonly name: string;
-  readonly role: "agent" | "proxy";
+  readonly role: "agent" | "gate" | "proxy";
   readonly configFile: string;
   /** It appears there, with its pid in it, when the member is ready. */
   readonly readyFile: string;

@@ -1,4 +1,4 @@
-// init, agent, proxy: a cluster and its members.
+// init, agent, proxy, gate: a cluster, its members, and the gates of its hosts.
 
 import type { Command } from "commander";
 import { JSON_HELP, type SetExitCode } from "./asking.ts";
@@ -30,4 +30,8 @@ export function addMemberCommands(program: Command, setExitCode: SetExitCode): v
       const stops = { exitWithParent: exitWithParent === true, stopVms: stopVms === true };
       setExitCode(await runAgent({ config, ...stops }));
     });
+  // Never called: `main` has passed "gate" on before. Here it is for the list of commands.
+  program
+    .command("gate")
+    .description("Runs the gate of a host, until SIGTERM. --config FILE; see grapevine gate --help.");
 }

@@ -1,6 +1,14 @@
 // Facts: what was observed about one app, newest only. The machine keeps them; every decision is a function of the record and these.
 
-import type { Ack, DesiredVm, MemberName, Version, VmEntry, VmName } from "../../../mesh/index.ts";
+import type {
+  Ack,
+  DesiredVm,
+  GateStanding,
+  MemberName,
+  Version,
+  VmEntry,
+  VmName,
+} from "../../../mesh/index.ts";
 
 export interface ObservedVm {
   readonly entry: VmEntry;
@@ -21,12 +29,16 @@ export interface HostFact {
   readonly open: boolean;
   /** VMs of all apps that records place there. */
   readonly vms: number;
+  /** It says that proxies reach its VMs through a gate. Absent: they dial them themselves. */
+  readonly hasGate?: boolean;
 }
 
 export interface Facts {
   /** By VM, then by the host that said so. */
   readonly vms: ReadonlyMap<VmName, ReadonlyMap<MemberName, ObservedVm>>;
   readonly acks: ReadonlyMap<MemberName, Ack>;
+  /** What the gates of hosts confirm of this app, by host. */
+  readonly gates: ReadonlyMap<MemberName, GateStanding>;
   /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */
   readonly proxies: ReadonlyMap<MemberName, ProxyFact>;
   readonly hosts: ReadonlyMap<MemberName, HostFact>;

@@ -3,8 +3,9 @@
 import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
+import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf } from "./quorum.ts";
-import { NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
+import { isHeard, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
 
 export interface Leftover {
   readonly vm: AppRecord["vms"][number];
@@ -21,11 +22,8 @@ export function leftoversOf(committed: CommittedApp, facts: Facts, wallMs: numbe
   return cordoned.map((vm) => ({ vm, wants: keepersOf(vm, committed, facts) }));
 }
 
-function keepersOf(
-  vm: AppRecord["vms"][number],
-  { epoch, record }: CommittedApp,
-  facts: Facts,
-): readonly Want[] {
+function keepersOf(vm: AppRecord["vms"][number], committed: CommittedApp, facts: Facts): readonly Want[] {
+  const { epoch, record } = committed;
   const step: RolloutStep = {
     number: 0,
     kind: "cordon",
@@ -33,12 +31,14 @@ function keepersOf(
     ackSet: record.rollout?.proxies ?? [],
     startedAtMs: 0,
   };
-  const proxies = ackersOf(step, record, facts);
-  if (proxies.length === 0) return [NO_PROXY];
-  return proxies.flatMap((proxy: MemberName) => {
+  const isByGates = areAllGated(step.vms, committed, facts);
+  const proxies = ackersOf(step, record, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
+  if (proxies.length === 0 && !isByGates) return [NO_PROXY];
+  const ofProxies = proxies.flatMap((proxy: MemberName) => {
     const want = wantOfProxy({ proxy, ack: facts.acks.get(proxy), step, epoch, mustVerify: false, facts });
     return want === null ? [] : [want];
   });
+  return [...wantsOfGates(step.vms, committed, facts), ...ofProxies];
 }
 
 /** The record without what nobody keeps, or null: there is nothing to do. A VM that was never routed goes at once. */

@@ -6,6 +6,7 @@ import {
   type AppName,
   type AppRecord,
   type CommittedApp,
+  type GateStanding,
   type MemberName,
   type VmName,
   vmName,
@@ -26,6 +27,7 @@ import { viewOf } from "./view.ts";
  *   It ends our swap under way, whatever became of it. `isInCharge`: as `charge` says of it.
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
+ * - `gate`: what the gate of one host confirms now of this app.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
  * - `stalled`: why our swap under way cannot be carried out yet; null: it can again.
  * - `tick`: the time that `schedule` asked for has come.
@@ -39,6 +41,7 @@ export type RolloutInput =
       readonly observed: ObservedVm | null;
     }
   | { readonly kind: "ack"; readonly proxy: MemberName; readonly ack: Ack }
+  | { readonly kind: "gate"; readonly host: MemberName; readonly standing: GateStanding }
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
   | { readonly kind: "charge"; readonly isInCharge: boolean }
@@ -70,6 +73,7 @@ export interface RolloutOptions {
 interface OwnFacts extends Facts {
   readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
   readonly acks: Map<MemberName, Ack>;
+  readonly gates: Map<MemberName, GateStanding>;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly expected: Set<MemberName>;
@@ -80,6 +84,7 @@ export class Rollout {
   readonly #facts: OwnFacts = {
     vms: new Map(),
     acks: new Map(),
+    gates: new Map(),
     proxies: new Map(),
     hosts: new Map(),
     expected: new Set(),
@@ -162,6 +167,11 @@ export class Rollout {
         const before = this.#facts.acks.get(input.proxy);
         this.#facts.acks.set(input.proxy, input.ack);
         return before === undefined || JSON.stringify(before) !== JSON.stringify(input.ack);
+      }
+      case "gate": {
+        const before = this.#facts.gates.get(input.host);
+        this.#facts.gates.set(input.host, input.standing);
+        return JSON.stringify(before) !== JSON.stringify(input.standing);
       }
       case "proxies":
         this.#facts.proxies.clear();

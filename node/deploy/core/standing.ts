@@ -3,11 +3,12 @@
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { memberName, vmName } from "../../../mesh/index.ts";
 import { type Facts, isGone, isHealthy, observed } from "./facts.ts";
+import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
-  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time";
+  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time" | "gate";
   readonly who: MemberName | VmName;
   /** Follows the name: "to acknowledge epoch 7". */
   readonly what: string;
@@ -114,24 +115,36 @@ function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want 
 /** Weighs more than any count of requests that drain, so that fewer in flight is progress but never outweighs an ack. */
 const ACK_SCORE = 1_000_000;
 
-function ackStanding(step: RolloutStep, { epoch, record }: CommittedApp, facts: Facts): Standing {
+function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
+  const { epoch, record } = committed;
   const mustVerify = isEntering(step.kind) || isReplacing(record);
-  const need = ackersOf(step, record, facts);
+  const takesAway = step.kind === "cordon" || step.kind === "flip";
+  const isByGates = takesAway && areAllGated(step.vms, committed, facts);
+  const need = ackersOf(step, record, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
   const quorum = quorumOf(step.kind, record, need.length);
-  if (need.length === 0) return { wants: [NO_PROXY], acks: { need, have: [], quorum }, score: 0 };
-  const wants: Want[] = [];
+  if (need.length === 0 && !isByGates)
+    return { wants: [NO_PROXY], acks: { need, have: [], quorum }, score: 0 };
+  const ofGates = takesAway ? wantsOfGates(step.vms, committed, facts) : [];
+  const ofProxies: Want[] = [];
   const have: MemberName[] = [];
-  let score = 0;
+  let score = takesAway ? ACK_SCORE * (step.vms.length - ofGates.length) : 0;
   for (const proxy of need) {
     const ack = facts.acks.get(proxy);
     const want = wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts });
     if (want === null) have.push(proxy);
-    else wants.push(want);
+    else ofProxies.push(want);
     if (ack !== undefined && ack.applied >= epoch) score += ACK_SCORE - inFlightOf(ack, step.vms);
     if (want === null) score += ACK_SCORE;
   }
   const acks = { need, have, quorum };
-  return { wants: have.length >= quorum ? [] : wants, behind: wants, acks, score };
+  // No quorum of proxies speaks for a gate.
+  const wants = have.length >= quorum ? ofGates : [...ofGates, ...ofProxies];
+  return { wants, behind: [...ofGates, ...ofProxies], acks, score };
+}
+
+/** What a proxy would do that cannot be heard the gates refuse: it is not waited for. */
+export function isHeard(facts: Facts, proxy: MemberName): boolean {
+  return facts.proxies.get(proxy)?.connected !== false;
 }
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */

@@ -1,0 +1,27 @@
+// Durable map worker: the thread on which a DurableMap is written and synced: a slow disk stops no event loop.
+
+import { runDiskProgram } from "./disk-program.ts";
+import { type DurableMapChange, DurableMapFile, type DurableMapRow } from "./durable-map-file.ts";
+
+export type DurableMapRequest =
+  /** The rows are the parts of the answer. */
+  | { readonly kind: "open"; readonly path: string; readonly owner: string }
+  | { readonly kind: "write"; readonly rows: readonly DurableMapChange[] }
+  | { readonly kind: "close" };
+
+let file: DurableMapFile | undefined;
+
+runDiskProgram<DurableMapRequest, DurableMapRow, null>((request, giveRow) => {
+  switch (request.kind) {
+    case "open":
+      file = DurableMapFile.open(request, giveRow);
+      return null;
+    case "write":
+      if (file === undefined) throw new Error("it is not open");
+      file.write(request.rows);
+      return null;
+    case "close":
+      file?.close();
+      return null;
+  }
+});

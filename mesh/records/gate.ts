@@ -1,0 +1,133 @@
+// Gate: what a gate and its agent say to each other over their link, and what the gate confirms to the voters.
+
+import { type ZodType, z } from "zod";
+import type { AppName, MemberName, VmName } from "../core/ids.ts";
+import { APP_VMS_MAX } from "./app.ts";
+import { appNameShape, countShape, memberNameShape, portShape, vmNameShape } from "./shapes.ts";
+
+/**
+ * Where a gate stands on one app. A state, not an event: a later one replaces an earlier one whole, so that a lost or repeated one
+ * does no harm.
+ */
+export interface GateStanding {
+  readonly app: AppName;
+  /**
+   * The record of this epoch is on the gate's disk: a VM of its host to which that sends nothing gets no request any more, whoever
+   * asks, also after a restart; until a later record says otherwise.
+   */
+  readonly epoch: number;
+  /** VMs that were closed, with requests that still run there. One that is not named here has none. */
+  readonly inFlight: readonly { readonly vm: VmName; readonly requests: number }[];
+}
+
+/** The `tell` topic that carries `GateMessage`. */
+export const GATE_TOPIC = "gate";
+
+/** What a host's agent tells every voter of what its gate confirms. */
+export interface GateMessage {
+  readonly format: 1;
+  readonly host: MemberName;
+  readonly standings: readonly GateStanding[];
+}
+
+/** In one message: of more apps more messages are sent. */
+export const GATE_STANDINGS_MAX: number = 200;
+/** VMs of one host. */
+const HOST_VMS_MAX = 10_000;
+
+/** Where a VM of this host listens, as its driver placed it. */
+export interface VmPlace {
+  readonly vm: VmName;
+  readonly app: AppName;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What an agent tells its gate. */
+export type ToGate =
+  /** A link of the voter chain, in order. */
+  | { readonly format: 1; readonly kind: "voter-link"; readonly link: Uint8Array }
+  /** The value of an `app/*` entry. */
+  | { readonly format: 1; readonly kind: "record"; readonly key: string; readonly value: Uint8Array }
+  /** All VMs of the host that have an address. */
+  | { readonly format: 1; readonly kind: "vms"; readonly vms: readonly VmPlace[] }
+  /** All records that a majority of the voters had, at a moment after the gate said that it is blank, came before this. */
+  | { readonly format: 1; readonly kind: "current" };
+
+/** What a gate tells its agent. */
+export type ToAgent =
+  /** First. `isBlank`: its disk knows nothing, it stays shut until `current`. */
+  | {
+      readonly format: 1;
+      readonly kind: "hello";
+      readonly cluster: string;
+      readonly host: MemberName;
+      readonly pid: number;
+      readonly isBlank: boolean;
+    }
+  /** Of apps where it changed; of all after `hello`. */
+  | { readonly format: 1; readonly kind: "standings"; readonly standings: readonly GateStanding[] }
+  /** A proxy handed it in: the agent may not have it yet. */
+  | { readonly format: 1; readonly kind: "record"; readonly key: string; readonly value: Uint8Array }
+  /** For the metrics, by name. */
+  | {
+      readonly format: 1;
+      readonly kind: "counters";
+      readonly counters: Readonly<Record<string, number>>;
+    };
+
+export const vmPlaceShape: ZodType<VmPlace> = z.strictObject({
+  vm: vmNameShape,
+  app: appNameShape,
+  host: z.string().min(1).max(255),
+  port: portShape,
+});
+
+const bytesShape = z.instanceof(Uint8Array);
+const format = z.literal(1);
+const recordShape = z.strictObject({ format, kind: z.literal("record"), key: z.string(), value: bytesShape });
+
+export const toGateShape: ZodType<ToGate> = z.discriminatedUnion("kind", [
+  z.strictObject({ format, kind: z.literal("voter-link"), link: bytesShape }),
+  recordShape,
+  z.strictObject({
+    format,
+    kind: z.literal("vms"),
+    vms: z.array(vmPlaceShape).max(HOST_VMS_MAX),
+  }),
+  z.strictObject({ format, kind: z.literal("current") }),
+]);
+
+const standingsShape: ZodType<readonly GateStanding[]> = z
+  .array(
+    z.strictObject({
+      app: appNameShape,
+      epoch: countShape,
+      inFlight: z.array(z.strictObject({ vm: vmNameShape, requests: countShape })).max(APP_VMS_MAX),
+    }),
+  )
+  .max(GATE_STANDINGS_MAX);
+
+export const gateMessageShape: ZodType<GateMessage> = z.strictObject({
+  format,
+  host: memberNameShape,
+  standings: standingsShape,
+});
+
+export const toAgentShape: ZodType<ToAgent> = z.discriminatedUnion("kind", [
+  z.strictObject({
+    format,
+    kind: z.literal("hello"),
+    cluster: z.string().max(255),
+    host: memberNameShape,
+    pid: countShape,
+    isBlank: z.boolean(),
+  }),
+  z.strictObject({ format, kind: z.literal("standings"), standings: standingsShape }),
+  recordShape,
+  z.strictObject({
+    format,
+    kind: z.literal("counters"),
+    counters: z.record(z.string().max(64), countShape),
+  }),
+]);

@@ -1,0 +1,147 @@
+import { describe, expect, it } from "vitest";
+import {
+  type CommittedApp,
+  type GateStanding,
+  type MemberName,
+  memberName,
+  type VmName,
+  vmName,
+} from "../../../mesh/index.ts";
+import { specOf } from "../testing/specs.ts";
+import { standingOfRollout } from "./decide.ts";
+import type { Facts } from "./facts.ts";
+import { areAllGated, wantsOfGates } from "./gates.ts";
+import { leftoversOf } from "./housekeeping.ts";
+
+const OLD = vmName("hello-v1-1");
+const HOST = memberName("host-1");
+const HEARD = memberName("proxy-1");
+const LOST = memberName("proxy-2");
+
+/** A record that cordons the old VM, as the step of a rollout that waits for its answers. */
+function cordoning({
+  gate,
+  state = "running",
+}: {
+  gate?: "off";
+  state?: "running" | "succeeded";
+} = {}): CommittedApp {
+  const spec = { ...specOf("hello"), ...(gate === undefined ? {} : { gate }) };
+  const step = { number: 1, kind: "cordon", vms: [OLD], ackSet: [HEARD, LOST], startedAtMs: 0 } as const;
+  return {
+    epoch: 7,
+    record: {
+      format: 1,
+      app: "hello" as CommittedApp["record"]["app"],
+      deleted: false,
+      hostnames: spec.hostnames,
+      releases: [{ number: 1, specHash: "a".repeat(64), spec, vmsNamed: 1, submittedAtMs: 0 }],
+      current: 1,
+      lastRelease: 1,
+      vms: [{ vm: OLD, release: 1, host: HOST, phase: "cordoned", requires: null }],
+      rollout: {
+        id: "hello-7",
+        kind: "stop",
+        from: 1,
+        to: 1,
+        state,
+        direction: "forward",
+        driver: HOST,
+        step: state === "running" ? step : null,
+        history: [],
+        reason: null,
+        targets: [OLD],
+        proxies: [HEARD, LOST],
+        startedAtMs: 0,
+        endedAtMs: null,
+      },
+    },
+  };
+}
+
+interface Seen {
+  readonly hasGate?: boolean;
+  readonly epoch?: number;
+  readonly requests?: number;
+  /** Of the proxy that is heard. */
+  readonly applied?: number;
+}
+
+function factsOf({ hasGate = true, epoch, requests = 0, applied = 7 }: Seen): Facts {
+  const app = "hello" as GateStanding["app"];
+  const inFlight = requests === 0 ? [] : [{ vm: OLD, requests }];
+  const ack = {
+    app,
+    applied,
+    verified: applied,
+    nack: null,
+    inFlight: [],
+    cut: [],
+    applyMs: 0,
+    lastDispatch: [],
+  };
+  return {
+    vms: new Map(),
+    acks: new Map([[HEARD, ack]]),
+    gates: new Map(epoch === undefined ? [] : [[HOST, { app, epoch, inFlight }]]),
+    proxies: new Map([
+      [HEARD, { proxy: HEARD, registered: true, connected: true }],
+      [LOST, { proxy: LOST, registered: true, connected: false }],
+    ]),
+    hosts: new Map([[HOST, { host: HOST, open: true, vms: 1, hasGate }]]),
+    expected: new Set([HEARD, LOST]),
+  };
+}
+
+function whoIsAwaited(seen: Seen, committed = cordoning()): readonly string[] {
+  return standingOfRollout(committed, factsOf(seen)).wants.map(({ complaint }) => complaint);
+}
+
+describe("a step that takes a VM away", () => {
+  it("waits for the gate before it to say that it closed it by this record", () => {
+    expect(whoIsAwaited({})).toEqual(["host-1 has not closed hello-v1-1 at its gate"]);
+    expect(whoIsAwaited({ epoch: 6 })).toEqual(["host-1 has not closed hello-v1-1 at its gate"]);
+    expect(whoIsAwaited({ epoch: 7 })).toEqual([]);
+    expect(whoIsAwaited({ epoch: 8 })).toEqual([]);
+  });
+
+  it("waits until nothing runs there as the gate counts it", () => {
+    expect(whoIsAwaited({ epoch: 7, requests: 2 })).toEqual([
+      "host-1 has 2 requests in flight to hello-v1-1 at its gate",
+    ]);
+  });
+
+  it("does not wait for a proxy that cannot be heard, whose requests the gate refuses, but for one that can", () => {
+    expect(whoIsAwaited({ epoch: 7 })).toEqual([]);
+    expect(whoIsAwaited({ epoch: 7, applied: 6 })).toEqual(["proxy-1 has not acknowledged epoch 7"]);
+  });
+
+  it.each([
+    ["whose host has no gate", { hasGate: false, epoch: 7 }, cordoning()],
+    ["whose owner wants no gate", { epoch: 7 }, cordoning({ gate: "off" })],
+  ] as const)("waits for every proxy, heard or not, of a VM %s", (_what, seen, committed) => {
+    expect(whoIsAwaited(seen, committed)).toEqual(["proxy-2 has not acknowledged epoch 7 (not connected)"]);
+    expect(areAllGated([OLD], committed, factsOf(seen))).toBe(false);
+  });
+
+  it("knows of no gate before a VM that the record does not name", () => {
+    const committed = cordoning();
+    const others: VmName[] = [vmName("hello-v9-9")];
+    expect(areAllGated(others, committed, factsOf({}))).toBe(false);
+    expect(areAllGated([], committed, factsOf({}))).toBe(false);
+    expect(wantsOfGates(others, committed, factsOf({}))).toEqual([]);
+  });
+});
+
+describe("what a rollout left over", () => {
+  const keepersOf = (seen: Seen): readonly (MemberName | VmName)[] =>
+    leftoversOf(cordoning({ state: "succeeded" }), factsOf(seen), 0).flatMap(({ wants }) =>
+      wants.map(({ who }) => who),
+    );
+
+  it("is kept by its gate until that has closed it, and by no proxy that cannot be heard", () => {
+    expect(keepersOf({})).toEqual([HOST]);
+    expect(keepersOf({ epoch: 7 })).toEqual([]);
+    expect(keepersOf({ hasGate: false })).toEqual([LOST]);
+  });
+});

@@ -1,0 +1,49 @@
+// Gates: what a step that takes VMs away still lacks of the gates before them. Few gates, whatever the number of proxies: with their
+// word no request reaches those VMs any more, whoever sends it; proxies that answer only make it fast.
+
+import { type CommittedApp, type DesiredVm, isGated, type VmName } from "../../../mesh/index.ts";
+import type { Facts } from "./facts.ts";
+import type { Want } from "./standing.ts";
+
+/** Requests to this VM pass the gate of its host. */
+function isBehindGate({ release, host }: DesiredVm, { record }: CommittedApp, facts: Facts): boolean {
+  const spec = record.releases.find(({ number }) => number === release)?.spec;
+  return (spec === undefined || isGated(spec)) && facts.hosts.get(host)?.hasGate === true;
+}
+
+/** Those of `vms` that are behind a gate, of the record that cordons them. */
+function gatedOf(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly DesiredVm[] {
+  const named = committed.record.vms.filter(({ vm }) => vms.includes(vm));
+  return named.filter((vm) => isBehindGate(vm, committed, facts));
+}
+
+/**
+ * Null: the gate of its host has confirmed, on disk, that it closed this VM by this record or a later one, and nothing runs there any
+ * more. `no-early-stop` and `no-dispatch-to-closed` rest on it.
+ */
+function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, facts: Facts): Want | null {
+  const want = (what: string, complaint: string): Want => {
+    const away = facts.hosts.get(host)?.open === true ? "" : " (its host is not connected)";
+    return { kind: "gate", who: host, what: `${what}${away}`, complaint: `${host} ${complaint}${away}` };
+  };
+  const standing = facts.gates.get(host);
+  if (standing === undefined || standing.app !== record.app || standing.epoch < epoch)
+    return want(`to close ${vm} at its gate`, `has not closed ${vm} at its gate`);
+  const requests = standing.inFlight.find((busy) => busy.vm === vm)?.requests ?? 0;
+  if (requests === 0) return null;
+  const count = requests === 1 ? "1 request" : `${requests} requests`;
+  return want(
+    `to drain: ${count} in flight to ${vm} at its gate`,
+    `has ${count} in flight to ${vm} at its gate`,
+  );
+}
+
+/** The same of several: empty once every gate that they stand behind has confirmed. */
+export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
+  return gatedOf(vms, committed, facts).flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
+}
+
+/** Every one of `vms` is behind a gate: a proxy that cannot be heard sends nothing there that its gate would not refuse. */
+export function areAllGated(vms: readonly VmName[], committed: CommittedApp, facts: Facts): boolean {
+  return vms.length > 0 && gatedOf(vms, committed, facts).length === vms.length;
+}

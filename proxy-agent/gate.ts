@@ -1,0 +1,64 @@
+// Gate: the process that stands before the VMs of one host. It is no member of the mesh: its agent, a sibling, tells it the
+// certified records and where the VMs are, and tells the voters what it confirms; so no gossip slows its traffic.
+
+import path from "node:path";
+import type { Logger } from "pino";
+import type { createVerifier, HostPort, MemberName } from "../mesh/index.ts";
+import { AgentLink } from "./io/gate/agent-link.ts";
+import { GateServer } from "./io/gate/gate-server.ts";
+import { GateState } from "./io/gate/gate-state.ts";
+import { orListenError } from "./io/listen-error.ts";
+
+export interface GateOptions {
+  readonly cluster: string;
+  readonly host: MemberName;
+  /** Must exist. */
+  readonly stateDir: string;
+  readonly listen: HostPort;
+  readonly agentSocket: string;
+}
+
+export interface GateDeps {
+  readonly logger: Logger;
+  readonly crypto?: ReturnType<typeof createVerifier>;
+}
+
+export interface RunningGate {
+  readonly address: HostPort;
+  readonly describe: () => string;
+  stop(): Promise<void>;
+}
+
+const DISK_FILE = "gate.sqlite";
+
+/** Resolves once it listens: open with what its disk says, or shut until its agent has read a majority. Rejects with `ListenError`. */
+export async function startGate(options: GateOptions, { logger, crypto }: GateDeps): Promise<RunningGate> {
+  const { cluster, host, stateDir } = options;
+  const counters = new Map<string, number>();
+  const count = (counter: string) => void counters.set(counter, (counters.get(counter) ?? 0) + 1);
+  const file = { cluster, host, path: path.join(stateDir, DISK_FILE) };
+  const state = await GateState.open(file, { logger, ...(crypto === undefined ? {} : { crypto }) });
+  const told = { state, logger, counters: () => Object.fromEntries(counters) };
+  const link = new AgentLink(options, told);
+  const onHandedIn = (key: string, value: Uint8Array) => link.handedIn(key, value);
+  const server = new GateServer({ state, logger, count, onHandedIn });
+  state.listen({
+    onConfirm: (app) => link.changed(app),
+    onClosed: (vms) => server.closed(new Set(vms)),
+    onCut: (flights) => server.cut(flights),
+  });
+  const stop = async () => {
+    await server.stop();
+    link.stop();
+    await state.close();
+  };
+  try {
+    const address = await orListenError(server.listen(options.listen), options.listen);
+    link.start();
+    logger.info({ address, state: state.describe() }, "gate listens");
+    return { address, describe: () => state.describe(), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,277 @@
+// Requests through a real gate: a proxy that is behind it, ahead of it, cut off from it, and bodies that must not run twice.
+
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { REPLAY_BYTES_MAX } from "../limits.ts";
+import { ask, sendRaw } from "../testing/client.ts";
+import { answering, desiredVm, freePort, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import { TestGate } from "../testing/gate.ts";
+
+const V1 = "hello-v1-1";
+const V2 = "hello-v2-1";
+
+let cluster: TestCluster;
+let gate: TestGate;
+beforeEach(() => {
+  cluster = new TestCluster();
+  gate = new TestGate(cluster);
+});
+afterEach(async () => {
+  await gate.close();
+  await cluster.close();
+});
+
+/** A proxy that serves "hello" through the gate by one VM; both go by the same record. `at`: where the proxy finds the gate. */
+async function serve(port: number, at?: (gatePort: number) => Promise<number>): Promise<TestProxy> {
+  const gatePort = await gate.start();
+  gate.announce((await at?.(gatePort)) ?? gatePort);
+  gate.place({ [V1]: port });
+  const proxy = await cluster.proxy();
+  cluster.writeVm(V1, port);
+  const epoch = gate.commit({ vms: [desiredVm(V1)] });
+  gate.open();
+  await cluster.waitForAck(({ verified }) => verified === epoch);
+  return proxy;
+}
+
+async function routesOf({ admin }: TestProxy): Promise<{ routes: { epoch: number }[] }> {
+  return (await fetch(`${admin}/v1/routes`)).json() as Promise<{ routes: { epoch: number }[] }>;
+}
+
+async function metricOf({ admin }: TestProxy, name: string): Promise<number> {
+  const text = await (await fetch(`${admin}/metrics`)).text();
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
+}
+
+describe("a proxy", () => {
+  test("reaches the VMs of a host with a gate through that, and says so by having verified them", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const { port } = await serve(vm.port);
+    expect(await ask({ port })).toMatchObject({ status: 200, body: "one", headers: { "grapevine-vm": V1 } });
+    expect(gate.describe()).toContain(`${V1} (0)`);
+    // Of the address that the host publishes it makes no use: other machines do not reach it.
+    cluster.writeVm(V1, await freePort());
+    expect((await ask({ port })).body).toBe("one");
+  });
+
+  test("dials the VMs of an app itself whose owner wants no gate", async () => {
+    const vm = await cluster.upstream(answering("direct"));
+    await gate.start();
+    gate.announce(await freePort());
+    const proxy = await cluster.proxy();
+    cluster.writeVm(V1, vm.port);
+    const epoch = cluster.commit({ vms: [desiredVm(V1)], gate: "off" });
+    await cluster.waitForAck(({ verified }) => verified === epoch);
+    expect((await ask({ port: proxy.port })).body).toBe("direct");
+  });
+
+  test("does not say that it verified a VM that its gate cannot reach, and says why", async () => {
+    const gatePort = await gate.start();
+    gate.announce(gatePort);
+    gate.place({ [V1]: await freePort() });
+    await cluster.proxy();
+    gate.commit({ vms: [desiredVm(V1)] });
+    gate.open();
+    const { nack } = await cluster.waitForAck((ack) => ack.nack !== null);
+    expect(nack?.reason).toContain("its gate cannot reach it: connect ECONNREFUSED");
+  });
+
+  test("that hears nothing of the mesh learns the newer record by its first refused request, and fails none", async () => {
+    const old = await cluster.upstream(answering("old"));
+    const proxy = await serve(old.port);
+    const fresh = await cluster.upstream(answering("new"));
+    gate.place({ [V1]: old.port, [V2]: fresh.port });
+    // The mesh tells this proxy nothing of it: neither the record nor where the new VM is.
+    const moved = { vms: [desiredVm(V1, "cordoned"), desiredVm(V2)] };
+    const epoch = cluster.commitUntold(moved);
+    gate.tellRecord(epoch, moved);
+    await gate.waitForStanding((standing) => standing.epoch === epoch);
+    expect(await ask({ port: proxy.port, method: "POST", body: "x" })).toMatchObject({
+      status: 200,
+      body: "new",
+    });
+    expect((await routesOf(proxy)).routes[0]?.epoch).toBe(epoch);
+    expect(await metricOf(proxy, "grapevine_proxy_records_of_gates_total")).toBe(1);
+    expect(old.seen).toBe(0);
+  });
+
+  test("that is ahead of a gate hands in what the gate lacks, and fails no request", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    const epoch = cluster.commit({ vms: [desiredVm(V1), desiredVm(V2)] });
+    await cluster.waitForAck(({ applied }) => applied === epoch);
+    const asked = Array.from({ length: 20 }, () => ask({ port: proxy.port, method: "POST", body: "x" }));
+    const answers = await Promise.all(asked);
+    expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
+    expect(vm.seen).toBe(20);
+    await gate.waitForStanding((standing) => standing.epoch === epoch);
+  });
+
+  test("waits for a gate that is started anew, and fails no request that had not begun", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    const { port } = gate;
+    await gate.stop();
+    const asked = [ask({ port: proxy.port }), ask({ port: proxy.port, method: "POST", body: "x" })];
+    await gate.start(port);
+    for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ status: 200, body: "one" });
+    expect(vm.seen).toBe(2);
+  });
+
+  test("takes nothing from a client that only gates are told, and nothing from an app that only gates say", async () => {
+    const vm = await cluster.upstream((request, response) => {
+      response.writeHead(421, { "grapevine-gate": "1 ahead" });
+      response.end(String(request.headers["grapevine-gate"]));
+    });
+    const { port } = await serve(vm.port);
+    const answer = await ask({ port, headers: { "grapevine-gate": `1 pass other other-v1-1 1` } });
+    expect(answer).toMatchObject({ status: 421, body: "undefined" });
+    expect(answer.headers).not.toHaveProperty("grapevine-gate");
+    expect(vm.seen).toBe(1);
+  });
+
+  test("upgrades through the gate, by the newer record if its own is old", async () => {
+    const vm = await cluster.upstream(() => undefined);
+    vm.server.on("upgrade", (_request, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      socket.pipe(socket);
+    });
+    const { port } = await serve(vm.port);
+    const again = { vms: [desiredVm(V1)] };
+    const epoch = cluster.commitUntold(again);
+    gate.tellRecord(epoch, again);
+    await gate.waitForStanding((standing) => standing.epoch === epoch);
+    const head =
+      "GET / HTTP/1.1\r\nHost: hello.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nping";
+    expect(await sendRaw(port, head, (text) => text.endsWith("ping"))).toMatch(/^HTTP\/1\.1 101 /);
+  });
+});
+
+describe("a body", () => {
+  const sizes = [1, REPLAY_BYTES_MAX, REPLAY_BYTES_MAX + 1, 3_000_000];
+
+  test.each(sizes)("of %i bytes reaches the VM whole when the record changed under it", async (size) => {
+    const vm = await cluster.upstream((request, response) => {
+      const hash = createHash("sha256");
+      request.on("data", (chunk: Buffer) => hash.update(chunk));
+      request.on("end", () => response.end(hash.digest("hex")));
+    });
+    const { port } = await serve(vm.port);
+    const again = { vms: [desiredVm(V1)] };
+    const epoch = cluster.commitUntold(again);
+    gate.tellRecord(epoch, again);
+    await gate.waitForStanding((standing) => standing.epoch === epoch);
+    const body = randomBytes(size);
+    const wanted = createHash("sha256").update(body).digest("hex");
+    for (const headers of [{}, { "transfer-encoding": "chunked" }])
+      expect(await ask({ port, method: "POST", body, headers })).toMatchObject({ status: 200, body: wanted });
+    expect(vm.seen).toBe(2);
+  });
+
+  test("over the bound does not leave before the gate claimed it: a gate that says nothing gets no more of it", async () => {
+    const stalled = createServer();
+    stalled.listen(0, "127.0.0.1");
+    await once(stalled, "listening");
+    const vm = await cluster.upstream(answering("one"));
+    const { port } = await serve(vm.port);
+    const { port: stalledPort } = stalled.address() as { port: number };
+    let bytes = 0;
+    const sockets: Socket[] = [];
+    stalled.on("connection", (socket) => {
+      sockets.push(socket);
+      socket.on("data", (chunk) => {
+        bytes += chunk.length;
+        // All that may come without a word of ours; its head is small.
+        if (bytes > REPLAY_BYTES_MAX) setImmediate(() => socket.destroy());
+      });
+    });
+    gate.announce(stalledPort);
+    const { status } = await ask({ port, method: "POST", body: randomBytes(2_000_000) });
+    expect(status).toBe(502);
+    expect(bytes).toBeLessThan(REPLAY_BYTES_MAX + 4_096);
+    expect(vm.seen).toBe(0);
+    for (const socket of sockets) socket.destroy();
+    await new Promise<void>((resolve) => stalled.close(() => resolve()));
+  });
+});
+
+describe("a connection to the gate that is cut", () => {
+  /** A relay before the gate that cuts each connection after so many bytes that came from the proxy, or from the gate. */
+  let relay: Server;
+  let cut: { readonly way: "to-gate" | "to-proxy"; readonly afterBytes: number } | null;
+  const relayed: Socket[] = [];
+
+  async function relayTo(gatePort: number): Promise<number> {
+    cut = null;
+    relay = createServer((inner) => {
+      const outer = connectTcp(gatePort, "127.0.0.1");
+      relayed.push(inner, outer);
+      const both = (): void => {
+        inner.destroy();
+        outer.destroy();
+      };
+      const pass = (from: Socket, to: Socket, way: "to-gate" | "to-proxy"): void => {
+        let bytes = 0;
+        from.on("data", (chunk: Buffer) => {
+          const room = cut?.way === way ? cut.afterBytes - bytes : Number.POSITIVE_INFINITY;
+          bytes += chunk.length;
+          if (room > 0) to.write(chunk.subarray(0, room));
+          // After what may pass was handed to the system.
+          if (chunk.length >= room) to.end(() => both());
+        });
+        from.on("error", both).on("close", both);
+      };
+      pass(inner, outer, "to-gate");
+      pass(outer, inner, "to-proxy");
+    });
+    relay.listen(0, "127.0.0.1");
+    await once(relay, "listening");
+    return (relay.address() as { port: number }).port;
+  }
+
+  afterEach(async () => {
+    for (const socket of relayed.splice(0)) socket.destroy();
+    await new Promise<void>((resolve) => relay.close(() => resolve()));
+  });
+
+  const places = [
+    { way: "to-gate", afterBytes: 1 },
+    { way: "to-gate", afterBytes: 200 },
+    { way: "to-gate", afterBytes: REPLAY_BYTES_MAX / 2 },
+    { way: "to-gate", afterBytes: REPLAY_BYTES_MAX + 1_000 },
+    { way: "to-gate", afterBytes: 400_000 },
+    { way: "to-proxy", afterBytes: 1 },
+    { way: "to-proxy", afterBytes: 30 },
+    { way: "to-proxy", afterBytes: 150 },
+  ] as const;
+
+  test.each(places)(
+    "$way after $afterBytes bytes runs no POST twice, and every one that is not answered is told as failed",
+    async (place) => {
+      const runs = new Map<string, number>();
+      const vm = await cluster.upstream((request, response) => {
+        const id = String(request.headers["x-id"]);
+        runs.set(id, (runs.get(id) ?? 0) + 1);
+        request
+          .resume()
+          .on("end", () => response.end(id))
+          .on("error", () => undefined);
+      });
+      const { port } = await serve(vm.port, relayTo);
+      cut = place;
+      for (const [index, size] of [1, 1_000, REPLAY_BYTES_MAX, REPLAY_BYTES_MAX * 2, 1_000_000].entries()) {
+        const id = `${place.way}-${index}`;
+        const posted = ask({ port, method: "POST", body: Buffer.alloc(size), headers: { "x-id": id } });
+        const status = await posted.then(
+          (answer) => answer.status,
+          () => 0,
+        );
+        expect([200, 502, 0]).toContain(status);
+        expect(runs.get(id) ?? 0).toBeLessThanOrEqual(1);
+        if (status === 200) expect(runs.get(id)).toBe(1);
+      }
+    },
+  );
+});
