@@ -191,7 +191,8 @@ export const REGISTERS_MAX: number = 20_000;
 export const REGISTERS_AT_ONCE: number = 32;
 /** From a change to the look whether a voter has to publish a record: what is missing may be on its way. */
 export const PUBLISH_LOOK_MS: number = 250;
-/** Between two commits of one app that are told by gossip: about what the acknowledgments of one take, which the next waits for. */
+/** Commits of one app that are told by gossip at once: more than the steps of a rollout that end together. After them one so often. */
+export const PUBLISH_BURST: number = 10;
 export const PUBLISH_REST_MS: number = 20;
 /** How often the first voter that lives tries to settle a list that is not. */
 export const SETTLE_LOOK_MS: number = 1_000;

@@ -1,9 +1,9 @@
-// RecordPublisher: how certified records get into the mesh. Who commits one writes it into its own state, and of many in a row of
-// one app not each; a record that nobody's state has any more is written again by the first voter that lives; what a newer one
+// RecordPublisher: how certified records get into the mesh. Who commits one writes it into its own state, and of very many in a
+// row of one app not each; a record that nobody's state has any more is written again by the first voter that lives; what a newer one
 // replaced is deleted by its owner.
 
 import type { AppName } from "../../core/ids.ts";
-import { PUBLISH_LOOK_MS, PUBLISH_REST_MS } from "../../limits.ts";
+import { PUBLISH_BURST, PUBLISH_LOOK_MS, PUBLISH_REST_MS } from "../../limits.ts";
 import type { Entry } from "../../mesh.ts";
 import { APP_PREFIX, appKey } from "../../records/app.ts";
 import type { CommittedValue } from "../../register/proposer-face.ts";
@@ -17,14 +17,20 @@ export interface RecordPublisherDeps extends RegisterContext {
   readonly isFirst: () => boolean;
 }
 
+interface Pace {
+  published: number;
+  timer: NodeJS.Timeout;
+}
+
 export class RecordPublisher {
   readonly #deps: RecordPublisherDeps;
   /** What published bytes say: the same ones are looked at again and again. */
   readonly #said = new WeakMap<Uint8Array, CommittedValue | null>();
   /** To be published with the next turn. */
   readonly #owed = new Set<AppName>();
-  /** Published just now: what comes meanwhile waits for the end of the timer. */
-  readonly #resting = new Map<AppName, NodeJS.Timeout>();
+  #isTurnAsked = false;
+  /** Apps that were published just now, and how often: a leaky bucket each. */
+  readonly #paces = new Map<AppName, Pace>();
   #timer: NodeJS.Timeout | undefined;
   #unsubscribes: readonly (() => void)[] = [];
 
@@ -44,9 +50,10 @@ export class RecordPublisher {
   }
 
   stop(): void {
-    for (const timer of this.#resting.values()) clearTimeout(timer);
-    this.#resting.clear();
-    this.#publishOwed();
+    for (const app of this.#owed) this.#publish(app);
+    this.#owed.clear();
+    for (const { timer } of this.#paces.values()) clearTimeout(timer);
+    this.#paces.clear();
     for (const unsubscribe of this.#unsubscribes) unsubscribe();
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -55,25 +62,41 @@ export class RecordPublisher {
   /** With the next turn: whoever committed it goes on first, and asks voters while we gossip. */
   publishSoon(app: AppName): void {
     this.#owed.add(app);
-    if (!this.#resting.has(app)) setImmediate(() => this.#publishOwed());
+    if (this.#isTurnAsked) return;
+    this.#isTurnAsked = true;
+    setImmediate(() => {
+      this.#isTurnAsked = false;
+      this.#publishOwed();
+    });
   }
 
   #publishOwed(): void {
     for (const app of this.#owed) {
-      if (this.#resting.has(app)) continue;
+      if ((this.#paces.get(app)?.published ?? 0) >= PUBLISH_BURST) continue;
       this.#owed.delete(app);
       this.#publish(app);
-      this.#rest(app);
+      this.#count(app);
     }
   }
 
-  /** Every member checks what is gossiped: of a burst of commits each but the last is old before it arrives. */
-  #rest(app: AppName): void {
-    const timer = setTimeout(() => {
-      this.#resting.delete(app);
-      this.#publishOwed();
-    }, PUBLISH_REST_MS);
-    this.#resting.set(app, timer);
+  /** Every member checks what is gossiped, and of very many commits in a row each but the last is old before it arrives. */
+  #count(app: AppName): void {
+    const pace = this.#paces.get(app) ?? { published: 0, timer: this.#leakSoon(app) };
+    pace.published += 1;
+    this.#paces.set(app, pace);
+  }
+
+  #leakSoon(app: AppName): NodeJS.Timeout {
+    return setTimeout(() => this.#leak(app), PUBLISH_REST_MS);
+  }
+
+  #leak(app: AppName): void {
+    const pace = this.#paces.get(app);
+    if (pace === undefined) return;
+    pace.published -= 1;
+    if (pace.published === 0) this.#paces.delete(app);
+    else pace.timer = this.#leakSoon(app);
+    this.#publishOwed();
   }
 
   /** The record of now, as ours. */
