@@ -35,9 +35,10 @@ test("a rollout whose driver dies in the middle is driven on by the next voter",
   const readyFile = join(app.path, "ready");
   app.change({ greeting: "second", readyFile });
   const deploy = scenario.start(["deploy", app.file], "host-1");
-  await until("a rollout that runs", async () => {
+  // Its host has the release's files by then, which only host-1 had before.
+  await until("a rollout whose new VM runs", async () => {
     const shown = await view("host-2");
-    return shown.rollout?.id === "web-v2" && shown.rollout.state === "running" ? true : null;
+    return shown.vms.some(({ release, state }) => release === 2 && state === "running") ? true : null;
   });
   await scenario.cluster.lose("host-1");
   writeFileSync(readyFile, "");
@@ -50,7 +51,7 @@ test("a rollout whose driver dies in the middle is driven on by the next voter",
     const shown = await view("host-2");
     return shown.rollout?.id === "web-v2" && shown.rollout.state !== "running" ? shown : null;
   });
-  expect(ended.rollout).toMatchObject({ state: "succeeded", driver: "host-2" });
+  expect(ended.rollout).toMatchObject({ state: "succeeded", driver: "host-2", reason: null });
   await deploy.result;
   expect(failures(await load.stop())).toEqual(NO_FAILURES);
 });
