@@ -2,7 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { MemberName } from "../core/ids.ts";
-import { memberNameShape } from "./shapes.ts";
+import { countShape, memberNameShape } from "./shapes.ts";
 
 export const HOST_PREFIX = "host/";
 export const PROXY_PREFIX = "proxy/";
@@ -24,6 +24,10 @@ export interface HostEntry {
   readonly pid: number;
   /** It keeps registers. */
   readonly voter: boolean;
+  /** A person said that nothing new is placed here. */
+  readonly cordoned?: boolean;
+  /** VMs that can run here at once. */
+  readonly capacity?: number;
 }
 
 /** A proxy that has this entry is registered: it is in the ack set of every step that is committed from then on. */
@@ -49,6 +53,8 @@ export const hostEntryShape: ZodType<HostEntry> = z.strictObject({
   api: z.string().max(255),
   pid: z.number().int(),
   voter: z.boolean(),
+  cordoned: z.exactOptional(z.boolean()),
+  capacity: z.exactOptional(countShape),
 });
 
 export const proxyEntryShape: ZodType<ProxyEntry> = z.strictObject({

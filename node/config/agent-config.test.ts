@@ -28,6 +28,7 @@ describe("parseAgentConfig()", () => {
         api: { host: "127.0.0.1", port: 7900 },
         vmPorts: { first: 20_000, last: 29_999 },
         vmAddress: "127.0.0.1",
+        replaceAfterMs: 60_000,
       },
     });
   });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { type ZodType, z } from "zod";
 import {
   type ConfigError,
+  durationShape,
   type HostPort,
   hostPortShape,
   type MemberConfig,
@@ -30,16 +31,21 @@ export interface AgentConfig extends MemberConfig {
   readonly vmPorts: PortRange;
   /** At which proxies dial the VMs of this host. */
   readonly vmAddress: string;
+  /** Of a driver: a host that is held dead for so long has its VMs replaced. */
+  readonly replaceAfterMs: number;
 }
 
 interface AgentConfigKeys extends MemberConfigKeys {
   readonly api: string;
   readonly vm_ports: string;
   readonly vm_address?: string | undefined;
+  readonly replace_after: number;
 }
 
 const PORT_RANGE = /^(\d{1,5})-(\d{1,5})$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+/** Below a second a pause of a process would move VMs; after a day nobody waits for a machine any more. */
+const REPLACE_AFTER_MS = { minMs: 1_000, maxMs: 24 * 3_600_000 };
 /** Where Linux says from which ports it takes those of outgoing connections. */
 const EPHEMERAL_PORTS_FILE = "/proc/sys/net/ipv4/ip_local_port_range";
 
@@ -60,8 +66,8 @@ export function parseAgentConfig(
 
 /** What may be told to anybody, key by key: one that is a secret some day is not told because nobody thought of it. */
 export function publicConfig(config: AgentConfig): object {
-  const { api, vmPorts, vmAddress } = config;
-  return { ...publicMemberConfig(config), api, vmPorts, vmAddress };
+  const { api, vmPorts, vmAddress, replaceAfterMs } = config;
+  return { ...publicMemberConfig(config), api, vmPorts, vmAddress, replaceAfterMs };
 }
 
 function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {
@@ -80,6 +86,7 @@ function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys>
       .string(addressText)
       .refine((text) => parseHostPort(text.includes(":") ? `[${text}]:1` : `${text}:1`).ok, addressText)
       .optional(),
+    replace_after: durationShape({ ...REPLACE_AFTER_MS, example: 'replace_after = "1m"' }).default(60_000),
   });
 }
 
@@ -116,6 +123,7 @@ function toAgentConfig(keys: AgentConfigKeys, file: string): AgentConfig {
     api: validHostPort(keys.api),
     vmPorts: parsePortRange(keys.vm_ports) ?? { first: 0, last: 0 },
     vmAddress: keys.vm_address ?? advertisedHost(keys.advertise),
+    replaceAfterMs: keys.replace_after,
   };
 }
 

@@ -5,6 +5,7 @@ import {
   decodeRecord,
   type Entry,
   HOST_PREFIX,
+  hostEntryShape,
   hostKey,
   type MemberName,
   type MemberView,
@@ -87,10 +88,24 @@ export class Observations {
 
   /** `loads`: VMs that records place on a host. */
   hosts(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
-    return this.#held("host").map(({ name, owner, connected }) => {
-      const open = connected && this.#mesh.store.get(owner, hostKey(name)) !== undefined;
-      return { host: name, open, vms: loads.get(name) ?? 0 };
+    const held = this.#held("host").map(({ name, owner, connected, liveness }) => {
+      const value = this.#mesh.store.get(owner, hostKey(name))?.value;
+      const vms = loads.get(name) ?? 0;
+      const dead = liveness.state === "dead" ? { deadSinceMs: liveness.sinceMs } : {};
+      const open = connected && value != null;
+      return { host: name, open, vms, ...dead, ...(value == null ? {} : saidOf(value)) };
     });
+    const names = new Set([...this.#members.values()].map(({ name }) => name));
+    const forgotten = this.#mesh.forgotten().filter(({ name }) => !names.has(name));
+    return [
+      ...held,
+      ...forgotten.map(({ name }) => ({
+        host: name,
+        open: false,
+        vms: loads.get(name) ?? 0,
+        deadSinceMs: 0,
+      })),
+    ];
   }
 
   /** Members whose state we hold: of the others nothing can be said, least of all that something is not there. */
@@ -102,6 +117,14 @@ export class Observations {
   #isBelieved({ owner }: Entry): boolean {
     return this.#members.get(owner)?.role === "host";
   }
+}
+
+/** What a host says of itself that matters to who places VMs. */
+function saidOf(value: Uint8Array): Pick<HostFact, "region" | "cordoned" | "capacity"> {
+  const decoded = decodeRecord(hostEntryShape, value);
+  if (!decoded.ok) return {};
+  const { region, cordoned = false, capacity } = decoded.value;
+  return { region, cordoned, ...(capacity === undefined ? {} : { capacity }) };
 }
 
 /** Entries that say who is registered. */

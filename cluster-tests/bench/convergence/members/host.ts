@@ -96,6 +96,7 @@ function configOf({ name, address, folder, config }: MemberSetting): AgentConfig
     api: { host: "127.0.0.1", port: 0 },
     vmPorts: { first, last: first + VM_PORTS_PER_HOST - 1 },
     vmAddress: address,
+    replaceAfterMs: 60_000,
   };
 }
 
