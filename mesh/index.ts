@@ -27,7 +27,7 @@ export {
   type DebugPart,
   serveDebug,
 } from "./io/debug-service.ts";
-export { removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
+export { readIfThere, removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
 export { DurableMap } from "./io/durable-map.ts";
 export { createVerifier } from "./io/head-crypto.ts";
 export { whoHears } from "./io/hearing.ts";

@@ -32,6 +32,7 @@ import { Coordinator } from "./deploy/coordinator.ts";
 import { GateHost } from "./gates/gate-host.ts";
 import { GateTeller } from "./gates/gate-teller.ts";
 import { runChecks } from "./health/prober.ts";
+import { HostCordon } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { Reconciler } from "./reconciler.ts";
@@ -72,11 +73,13 @@ interface AgentParts {
   readonly host: HostRegisters;
   readonly bundles: BundleStore;
   readonly lock: StateLock;
+  readonly cordon: HostCordon;
 }
 
 export class Agent {
   readonly #config: AgentConfig;
   readonly #lock: StateLock;
+  readonly #cordon: HostCordon;
   readonly #logger: Logger;
   readonly #recentLog: () => string;
   readonly #mesh: RunningMesh;
@@ -117,6 +120,7 @@ export class Agent {
   static async #startLocked(given: Pick<AgentParts, "config" | "lock" | "deps">): Promise<Agent> {
     const { config, deps } = given;
     const { logger } = deps;
+    const cordon = await HostCordon.open(config.stateDir);
     const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
     const mesh = await deps.startMesh(
       {
@@ -135,7 +139,7 @@ export class Agent {
     try {
       const registers = new Registers({ cluster: config.cluster }, { mesh, logger });
       host = await HostRegisters.open(registers, { stateDir: config.stateDir });
-      agent = new Agent({ ...given, mesh, registers, host, bundles });
+      agent = new Agent({ ...given, mesh, registers, host, bundles, cordon });
       await agent.#start();
       return agent;
     } catch (error) {
@@ -150,10 +154,11 @@ export class Agent {
     }
   }
 
-  private constructor({ config, deps, mesh, registers, host, bundles, lock }: AgentParts) {
+  private constructor({ config, deps, mesh, registers, host, bundles, lock, cordon }: AgentParts) {
     const { logger, recentLog } = deps;
     this.#recentLog = recentLog;
     this.#lock = lock;
+    this.#cordon = cordon;
     this.#config = config;
     this.#logger = logger;
     this.#mesh = mesh;
@@ -236,6 +241,12 @@ export class Agent {
     this.#coordinator?.start();
   }
 
+  async #setCordon(isCordoned: boolean): Promise<void> {
+    await this.#cordon.set(isCordoned);
+    this.#publisher.publishHost({ ...this.#selfEntry(), api: this.#api?.url ?? "" });
+    this.#logger.info({ cordoned: isCordoned }, "a person said whether anything new is placed here");
+  }
+
   #createVmHost({ driver, runChecks }: AgentGround): VmHost {
     const { name, stateDir, vmPorts, vmAddress, gate } = this.#config;
     return new VmHost(
@@ -290,6 +301,7 @@ export class Agent {
       logger: this.#logger,
       nowMs: () => performance.now(),
       wallMs: Date.now,
+      repairAfterMs: this.#config.replaceAfterMs,
     });
   }
 
@@ -303,6 +315,7 @@ export class Agent {
       bundles: this.#bundles,
       fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
       vms: this.#vmHost,
+      setCordon: (isCordoned) => this.#setCordon(isCordoned),
       entries: this.#custom,
       metrics: () => this.#metrics(),
       config: publicConfig(this.#config),
@@ -313,10 +326,13 @@ export class Agent {
   }
 
   #selfEntry(): Omit<HostEntry, "api"> {
-    const { name, region, labels, gate } = this.#config;
+    const { name, region, labels, vmPorts, gate } = this.#config;
+    const { isCordoned: cordoned } = this.#cordon;
+    // Each VM takes a port.
+    const capacity = vmPorts.last - vmPorts.first + 1;
     const voter = this.#host.register !== null;
-    const self = { format: 1, host: name, region, labels, pid: process.pid, voter } as const;
-    return gate === null ? self : { ...self, gate };
+    const said = { region, labels, pid: process.pid, voter, cordoned, capacity };
+    return { format: 1, host: name, ...said, ...(gate === null ? {} : { gate }) };
   }
 
   #metrics(): string {

@@ -42,6 +42,8 @@ export interface AppSettings {
   readonly waitTimeout?: string;
   readonly drainTimeout?: string;
   readonly command?: readonly string[];
+  /** More lines of [deploy], as TOML. */
+  readonly deploy?: readonly string[];
 }
 
 export class AppFolder {
@@ -73,6 +75,7 @@ export class AppFolder {
       "[deploy]",
       `drain_timeout = "${settings.drainTimeout ?? "10s"}"`,
       `wait_timeout = "${settings.waitTimeout ?? "1m"}"`,
+      ...(settings.deploy ?? []),
     ];
     writeFileSync(this.file, `${lines.join("\n")}\n`);
   }

@@ -12,9 +12,12 @@ export class Scenario {
   readonly #clients: LoadClient[] = [];
   readonly #commands: RunningCli[] = [];
 
-  static async start(options: { hosts?: number; proxies?: number } = {}): Promise<Scenario> {
-    const { hosts = 3, proxies = 2 } = options;
-    return new Scenario(await DevCluster.start({ hosts, proxies, stateDir: null }));
+  static async start(
+    options: { hosts?: number; proxies?: number; replaceAfter?: string } = {},
+  ): Promise<Scenario> {
+    const { hosts = 3, proxies = 2, replaceAfter } = options;
+    const others = replaceAfter === undefined ? {} : { replaceAfter };
+    return new Scenario(await DevCluster.start({ hosts, proxies, stateDir: null, ...others }));
   }
 
   private constructor(cluster: DevCluster) {

@@ -82,9 +82,10 @@ const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
 
 export interface Rollout {
-  /** `APP-vNUMBER` for a deploy; with the epoch appended for `vm stop` and `destroy`. */
+  /** `APP-vNUMBER` for a deploy; with the epoch appended for the others. */
   readonly id: string;
-  readonly kind: "deploy" | "stop" | "destroy";
+  /** `repair`: the coordinator itself replaces VMs of a host that died. */
+  readonly kind: "deploy" | "stop" | "destroy" | "repair";
   /** The release that served before, and the one that shall serve; null: none. */
   readonly from: number | null;
   readonly to: number | null;
@@ -102,7 +103,12 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
-  /** Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them. */
+  /** Of a repair: VMs of the release that shall serve at its end. */
+  readonly count?: number;
+  /**
+   * Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them, and dead
+   * hosts of VMs that it replaced.
+   */
   readonly except?: readonly MemberName[];
   /** A person said that the new release may take over. */
   readonly approved?: boolean;
@@ -165,7 +171,7 @@ const stepKinds = z.enum(STEP_KINDS);
 
 const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
-  kind: z.enum(["deploy", "stop", "destroy"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair"]),
   from: countShape.nullable(),
   to: countShape.nullable(),
   state: z.enum(ROLLOUT_STATES),
@@ -202,6 +208,7 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
     .nullable(),
   targets: z.array(vmNameShape).max(APP_VMS_MAX),
   approved: z.exactOptional(z.boolean()),
+  count: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),

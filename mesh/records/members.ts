@@ -2,7 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { MemberName } from "../core/ids.ts";
-import { memberNameShape, portShape } from "./shapes.ts";
+import { countShape, memberNameShape, portShape } from "./shapes.ts";
 
 export const HOST_PREFIX = "host/";
 export const PROXY_PREFIX = "proxy/";
@@ -26,6 +26,10 @@ export interface HostEntry {
   readonly voter: boolean;
   /** Where proxies reach the gate before its VMs. Absent: it has none, they dial the VMs themselves. */
   readonly gate?: { readonly host: string; readonly port: number };
+  /** A person said that nothing new is placed here. */
+  readonly cordoned?: boolean;
+  /** VMs that can run here at once. */
+  readonly capacity?: number;
 }
 
 /** A proxy that has this entry is registered: it is in the ack set of every step that is committed from then on. */
@@ -52,6 +56,8 @@ export const hostEntryShape: ZodType<HostEntry> = z.strictObject({
   pid: z.number().int(),
   voter: z.boolean(),
   gate: z.exactOptional(z.strictObject({ host: z.string().min(1).max(255), port: portShape })),
+  cordoned: z.exactOptional(z.boolean()),
+  capacity: z.exactOptional(countShape),
 });
 
 export const proxyEntryShape: ZodType<ProxyEntry> = z.strictObject({

@@ -45,6 +45,8 @@ export interface ApiDeps {
   /** Ok once this host holds the bundle, from whichever member had it, and keeps it for a while. */
   readonly fetchBundle: (hash: BundleHash, signal: AbortSignal) => Promise<Result<null>>;
   readonly vms: ApiVms;
+  /** Whether anything new is placed on this host; resolves once that is on disk and told. */
+  readonly setCordon: (isCordoned: boolean) => Promise<void>;
   readonly entries: ApiEntries;
   /** Further lines for /metrics, in Prometheus' text format. */
   readonly metrics: () => string;

@@ -41,6 +41,8 @@ export interface MemberRow {
   readonly connected: boolean;
   readonly region: string | null;
   readonly voter: boolean;
+  /** Nothing new is placed there. */
+  readonly cordoned: boolean;
   readonly incarnation: number;
 }
 
@@ -59,13 +61,20 @@ function memberRow(mesh: Mesh, member: MemberView, self: HostEntry): MemberRow {
   return { name, role, ...said, state, forSeconds, why, connected, incarnation };
 }
 
-type Facts = Pick<MemberRow, "api" | "http" | "pid" | "region" | "voter">;
+type Facts = Pick<MemberRow, "api" | "http" | "pid" | "region" | "voter" | "cordoned">;
 
-function hostFacts({ api, pid, region, voter }: HostEntry): Facts {
-  return { api, http: null, pid, region, voter };
+function hostFacts({ api, pid, region, voter, cordoned = false }: HostEntry): Facts {
+  return { api, http: null, pid, region, voter, cordoned };
 }
 
-const NO_WORD: Facts = { api: null, http: null, pid: null, region: null, voter: false };
+const NO_WORD: Facts = {
+  api: null,
+  http: null,
+  pid: null,
+  region: null,
+  voter: false,
+  cordoned: false,
+};
 
 /** What it says of itself; null: nothing yet that can be read. */
 export function factsOf(mesh: Mesh, member: MemberView): Facts | null {
@@ -79,7 +88,7 @@ export function factsOf(mesh: Mesh, member: MemberView): Facts | null {
   const proxy = decodeRecord(proxyEntryShape, value);
   if (!proxy.ok) return null;
   const { admin, http, pid, region } = proxy.value;
-  return { api: admin, http, pid, region, voter: false };
+  return { api: admin, http, pid, region, voter: false, cordoned: false };
 }
 
 /** Every VM that its host speaks of, by name; `phase` is what the app's record wants of it. */

@@ -3,6 +3,7 @@
 import { type ZodType, z } from "zod";
 import { isName, type RegistersBackup } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
+import type { HostCordonView } from "../api/host-cordon.ts";
 import type { HostForgottenView } from "../api/hosts.ts";
 import type { ProxyExclusionView } from "../api/proxies.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
@@ -44,7 +45,7 @@ const stepViewLoose = z.looseObject({
 
 const rolloutViewLoose = z.looseObject({
   id: z.string(),
-  kind: z.enum(["deploy", "stop", "destroy"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair"]),
   from: z.number().nullable(),
   to: z.number().nullable(),
   state: z.enum(["running", "paused", "succeeded", "failed", "rolled-back", "aborted"]),
@@ -111,6 +112,7 @@ export const memberRowsShape: ZodType<MemberRow[]> = z.array(
     connected: z.boolean(),
     region: z.string().nullable(),
     voter: z.boolean(),
+    cordoned: z.boolean().default(false),
     incarnation: z.number(),
   }),
 ) as unknown as ZodType<MemberRow[]>;
@@ -191,6 +193,11 @@ export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
   silent: z.array(z.string()),
   ...appliedLoose,
 }) as unknown as ZodType<HostForgottenView>;
+
+export const hostCordonShape: ZodType<HostCordonView> = z.looseObject({
+  host: z.string(),
+  cordoned: z.boolean(),
+}) as unknown as ZodType<HostCordonView>;
 
 export const proxyExclusionShape: ZodType<ProxyExclusionView> = z.looseObject({
   proxy: z.string(),

@@ -46,6 +46,7 @@ describe("membersTable()", () => {
       connected: true,
       region: "default",
       voter: true,
+      cordoned: false,
       incarnation: 1,
     };
     const proxy = {

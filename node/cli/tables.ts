@@ -20,7 +20,7 @@ export function membersTable(rows: readonly MemberRow[]): string {
     row.http ?? NONE,
     row.region ?? NONE,
     row.voter ? "yes" : NONE,
-    plainText(row.why),
+    plainText([row.cordoned ? "cordoned" : "", row.why].filter((part) => part !== "").join("; ")),
   ]);
   return formatTable(header, cells);
 }

@@ -29,6 +29,7 @@ describe("parseAgentConfig()", () => {
         vmPorts: { first: 20_000, last: 29_999 },
         vmAddress: "127.0.0.1",
         gate: null,
+        replaceAfterMs: 60_000,
       },
     });
   });

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { type ZodType, z } from "zod";
 import {
   type ConfigError,
+  durationShape,
   type HostPort,
   hostPortShape,
   type MemberConfig,
@@ -32,6 +33,8 @@ export interface AgentConfig extends MemberConfig {
   readonly vmAddress: string;
   /** Where proxies reach the gate of this host; null: it has none. */
   readonly gate: HostPort | null;
+  /** Of a driver: a host that is held dead for so long has its VMs replaced. */
+  readonly replaceAfterMs: number;
 }
 
 interface AgentConfigKeys extends MemberConfigKeys {
@@ -39,10 +42,13 @@ interface AgentConfigKeys extends MemberConfigKeys {
   readonly vm_ports: string;
   readonly vm_address?: string | undefined;
   readonly gate?: string | undefined;
+  readonly replace_after: number;
 }
 
 const PORT_RANGE = /^(\d{1,5})-(\d{1,5})$/;
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|::1)$/;
+/** Below a second a pause of a process would move VMs; after a day nobody waits for a machine any more. */
+const REPLACE_AFTER_MS = { minMs: 1_000, maxMs: 24 * 3_600_000 };
 /** Where Linux says from which ports it takes those of outgoing connections. */
 const EPHEMERAL_PORTS_FILE = "/proc/sys/net/ipv4/ip_local_port_range";
 
@@ -63,8 +69,8 @@ export function parseAgentConfig(
 
 /** What may be told to anybody, key by key: one that is a secret some day is not told because nobody thought of it. */
 export function publicConfig(config: AgentConfig): object {
-  const { api, vmPorts, vmAddress, gate } = config;
-  return { ...publicMemberConfig(config), api, vmPorts, vmAddress, gate };
+  const { api, vmPorts, vmAddress, gate, replaceAfterMs } = config;
+  return { ...publicMemberConfig(config), api, vmPorts, vmAddress, gate, replaceAfterMs };
 }
 
 function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {
@@ -84,6 +90,7 @@ function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys>
       .refine((text) => parseHostPort(text.includes(":") ? `[${text}]:1` : `${text}:1`).ok, addressText)
       .optional(),
     gate: hostPortShape({ example: 'gate = "10.0.0.1:7901"' }).optional(),
+    replace_after: durationShape({ ...REPLACE_AFTER_MS, example: 'replace_after = "1m"' }).default(60_000),
   });
 }
 
@@ -121,6 +128,7 @@ function toAgentConfig(keys: AgentConfigKeys, file: string): AgentConfig {
     vmPorts: parsePortRange(keys.vm_ports) ?? { first: 0, last: 0 },
     vmAddress: keys.vm_address ?? advertisedHost(keys.advertise),
     gate: keys.gate === undefined ? null : validHostPort(keys.gate),
+    replaceAfterMs: keys.replace_after,
   };
 }
 

@@ -49,6 +49,8 @@ export interface CoordinatorDeps {
   readonly nowMs: () => number;
   /** Since 1970: for people. */
   readonly wallMs: () => number;
+  /** A host that is held dead for so long has its VMs replaced. */
+  readonly repairAfterMs: number;
 }
 
 /** One app: its machine and the timer that it asked for. */
@@ -241,7 +243,8 @@ export class Coordinator implements Deploys {
 
   #newDriven(app: AppName): Driven {
     const { mesh, nowMs, wallMs } = this.#deps;
-    const options = { app, driver: mesh.self.name, wallOffsetMs: wallMs() - nowMs() };
+    const { repairAfterMs } = this.#deps;
+    const options = { app, driver: mesh.self.name, wallOffsetMs: wallMs() - nowMs(), repairAfterMs };
     const machine = new Rollout(options);
     const inputs: readonly RolloutInput[] = [
       { kind: "proxies", proxies: this.#observations.proxies() },

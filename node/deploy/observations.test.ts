@@ -58,9 +58,9 @@ describe("Observations", () => {
     await settled();
     observations.refresh();
     expect(observations.hosts(new Map([[memberName("host-2"), 4]]))).toEqual([
-      { host: "host-1", open: true, vms: 0 },
-      { host: "host-2", open: true, vms: 4 },
-      { host: "host-3", open: false, vms: 0 },
+      { host: "host-1", open: true, vms: 0, region: "test", cordoned: false },
+      { host: "host-2", open: true, vms: 4, region: "test", cordoned: false },
+      { host: "host-3", open: false, vms: 0, region: "test", cordoned: false },
     ]);
     expect(observations.proxies()).toEqual([
       { proxy: "proxy-1", registered: true, connected: true },

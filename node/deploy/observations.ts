@@ -89,12 +89,25 @@ export class Observations {
 
   /** `loads`: VMs that records place on a host. */
   hosts(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
-    return this.#held("host").map(({ name, owner, connected }) => {
+    const held = this.#held("host").map(({ name, owner, connected, liveness }) => {
       const entry = this.#mesh.store.get(owner, hostKey(name));
-      const open = connected && entry !== undefined;
-      const isGated = this.#saysThatItHasGate(owner, entry);
-      return { host: name, open, vms: loads.get(name) ?? 0, ...(isGated ? { hasGate: true } : {}) };
+      const value = entry?.value;
+      const dead = liveness.state === "dead" ? { deadSinceMs: liveness.sinceMs } : {};
+      const gated = this.#saysThatItHasGate(owner, entry) ? { hasGate: true } : {};
+      const said = value == null ? {} : saidOf(value);
+      return { host: name, open: connected && value != null, vms: loads.get(name) ?? 0, ...dead, ...gated, ...said };
     });
+    const names = new Set([...this.#members.values()].map(({ name }) => name));
+    const forgotten = this.#mesh.forgotten().filter(({ name }) => !names.has(name));
+    return [
+      ...held,
+      ...forgotten.map(({ name }) => ({
+        host: name,
+        open: false,
+        vms: loads.get(name) ?? 0,
+        deadSinceMs: 0,
+      })),
+    ];
   }
 
   /** As it said last: an agent that starts anew, or is away, takes no gate away. */
@@ -115,6 +128,14 @@ export class Observations {
   #isBelieved({ owner }: Entry): boolean {
     return this.#members.get(owner)?.role === "host";
   }
+}
+
+/** What a host says of itself that matters to who places VMs. */
+function saidOf(value: Uint8Array): Pick<HostFact, "region" | "cordoned" | "capacity"> {
+  const decoded = decodeRecord(hostEntryShape, value);
+  if (!decoded.ok) return {};
+  const { region, cordoned = false, capacity } = decoded.value;
+  return { region, cordoned, ...(capacity === undefined ? {} : { capacity }) };
 }
 
 /** Entries that say who is registered. */

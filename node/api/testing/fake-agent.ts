@@ -212,6 +212,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const apps = () => registers.apps.all();
   const queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, { mesh, apps, log });
   const deps: ApiDeps = {
+    setCordon: async () => undefined,
     mesh,
     self,
     queries,

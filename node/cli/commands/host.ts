@@ -1,8 +1,8 @@
-// host forget: a person's word that a host is gone for good.
+// host forget, cordon, uncordon: a person's word on a host: that it is gone for good, or that nothing new shall go there.
 
 import { describeDuration, parseDuration } from "../../../mesh/index.ts";
 import type { HostForgottenView } from "../../api/hosts.ts";
-import { hostForgottenShape } from "../answers.ts";
+import { hostCordonShape, hostForgottenShape } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type ClientOptions, print, printJson, UsageError, withAgent } from "../session.ts";
@@ -29,6 +29,23 @@ export function forgetHost(host: string, options: ForgetOptions): Promise<ExitCo
     if (options.json === true) printJson({ ...view, exitCode });
     else for (const line of forgottenLines(view, timeoutMs)) print(plainText(line));
     return exitCode;
+  });
+}
+
+export function setCordon(
+  verb: "cordon" | "uncordon",
+  host: string,
+  options: ClientOptions,
+): Promise<ExitCode> {
+  return withAgent(`host ${verb}`, options, async ({ client, signal }) => {
+    const path = `/v1/hosts/${encodeURIComponent(host)}/${verb}`;
+    const view = hostCordonShape.parse(await client.json({ method: "POST", path }, signal));
+    const said = view.cordoned
+      ? `nothing new is placed on ${view.host}; what runs there runs on`
+      : `${view.host} gets VMs again`;
+    if (options.json === true) printJson(view);
+    else print(plainText(said));
+    return EXIT.done;
   });
 }
 

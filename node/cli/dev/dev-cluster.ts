@@ -26,6 +26,8 @@ export interface DevOptions {
   /** Folder that keeps the cluster over restarts; null: a temporary one that goes with it. */
   readonly stateDir: string | null;
   readonly logLevel?: string;
+  /** Of every agent, as in its configuration: "1s". Default: the agents' own. */
+  readonly replaceAfter?: string;
   /** Commands that are told no agent find this cluster. One for each process. Default: false. */
   readonly isFindable?: boolean;
 }
@@ -175,10 +177,12 @@ export class DevCluster {
       seeds: [`127.0.0.1:${this.#ports.host(0).mesh}`],
       log_level: options.logLevel ?? "info",
     };
+    const { replaceAfter } = options;
+    const ofAgents = replaceAfter === undefined ? shared : { ...shared, replace_after: replaceAfter };
     for (let index = 0; index < options.hosts; index++) {
       await this.#untilAgentIsGone(index);
       if (this.#stopped !== null) throw new Error("interrupted");
-      this.#agents.push(this.#startAgent(index, shared));
+      this.#agents.push(this.#startAgent(index, ofAgents));
       this.#gates.push(this.#startGate(index, shared));
     }
     for (let index = 0; index < options.proxies; index++) this.#proxies.push(this.#startProxy(index, shared));

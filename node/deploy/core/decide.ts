@@ -25,9 +25,16 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
-import { isGone, isRegistered } from "./facts.ts";
-import { faultOf, type RolloutReason } from "./fault.ts";
-import { missingOfDeploy, needsAcks, type Standing, standingOf, type Want } from "./standing.ts";
+import { deadHostsOf, isGone, isRegistered } from "./facts.ts";
+import { faultOf, faultOfStarted, type RolloutReason } from "./fault.ts";
+import {
+  missingOfDeploy,
+  missingOfRepair,
+  needsAcks,
+  type Standing,
+  standingOf,
+  type Want,
+} from "./standing.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
@@ -61,6 +68,7 @@ export function standingOfRollout(committed: CommittedApp, facts: CommitContext[
 export function decide(input: DecideInput): Decision {
   const { record } = input.committed;
   const rollout = rolloutOf(record);
+  if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.direction === "back") return decideBack(input);
   const fault = rollout.kind === "deploy" ? faultOf(record, rollout.to, input.facts) : null;
   if (fault !== null) return turnBack(input, fault);
@@ -79,6 +87,31 @@ export function decide(input: DecideInput): Decision {
 function exclude({ committed, toExclude, wallMs }: DecideInput): Decision {
   const next = withExcluded(committed.record, toExclude, { by: "silence", everywhere: false, atMs: wallMs });
   return { code: "swap", next, why: `excluded for their silence: ${toExclude.join(", ")}` };
+}
+
+/** Forward only: what serves goes on serving, and what was started in vain is dropped. */
+function decideRepair(input: DecideInput): Decision {
+  const { record } = input.committed;
+  const { wants } = input.standing;
+  const fault = faultOfStarted(record, input.facts);
+  if (fault !== null) return endRepair(input, fault);
+  const overdue = (missing: readonly Want[]) =>
+    endRepair(input, { code: "wait-timeout", message: complaintsOf(missing), lastLines: [] });
+  if (wants.length > 0) return input.isOverdue ? overdue(wants) : { code: "wait", wants };
+  const planned = planNext(record, retiringOf(rolloutOf(record).step));
+  if (planned !== null) {
+    const decision = advance(input, planned);
+    return decision.code === "wait" && input.isOverdue ? overdue(decision.wants) : decision;
+  }
+  const missing = missingAtEnd(input);
+  if (missing.length === 0) return end(input, "succeeded");
+  return input.isOverdue ? overdue(missing) : { code: "wait", wants: missing };
+}
+
+function endRepair(input: DecideInput, reason: RolloutReason): Decision {
+  const { record } = input.committed;
+  const vms = record.vms.filter(({ phase }) => phase !== "starting");
+  return endWith(input, withDirectionBack({ ...record, vms }, reason), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -117,6 +150,7 @@ type Planned = PlannedStep & { readonly release: number | null };
 function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
   const rollout = rolloutOf(record);
   const { vms } = record;
+  if (rollout.kind === "repair") return planRepair(record, rollout, retiring);
   if (rollout.kind !== "deploy") {
     const isAll = rollout.kind === "destroy" && rollout.direction === "forward";
     const targets = isAll ? vms.map((vm) => vm.vm) : rollout.targets;
@@ -139,6 +173,20 @@ function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | nu
     kept,
   })[0];
   return step === undefined ? null : { ...step, release: target.release };
+}
+
+/** As a rolling deploy, in which what is to be replaced is of no release. */
+function planRepair(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
+  const { to, targets, count = 0 } = rollout;
+  const isTarget = (vm: AppRecord["vms"][number]) => targets.includes(vm.vm);
+  const vms = record.vms
+    .filter((vm) => isTarget(vm) || (vm.release === to && vm.phase !== "cordoned"))
+    .map((vm) => (isTarget(vm) ? { ...vm, release: -1 } : vm));
+  const nameOf = (index: number) => nextVmName(record, to, index);
+  const pace = { surge: Math.max(1, targets.length), unavailable: 0 };
+  const target = { release: to, count };
+  const step = rolling.plan({ vms, retiring, target, nameOf, ...pace, needsApproval: false, kept: null })[0];
+  return step === undefined ? null : { ...step, release: to };
 }
 
 /** The old release, if the new one keeps it for a while. */
@@ -172,7 +220,8 @@ function advance(input: DecideInput, planned: Planned): Decision {
     return { code: "swap", next: applied.record, why: input.end.outcome };
   }
   const wants = [wantHost(planned, applied.message)];
-  if (rolloutOf(record).direction === "back") return { code: "wait", wants };
+  const { direction, kind } = rolloutOf(record);
+  if (direction === "back" || kind === "repair") return { code: "wait", wants };
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
 }
 
@@ -274,6 +323,7 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
     const kept = keptRelease(committed.record, rollout);
     return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets, kept }, facts);
   }
+  if (rollout.kind === "repair") return missingOfRepair(committed);
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
   const left = vms.filter((vm) => !isGone(facts, vm, undefined));
   return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
@@ -286,14 +336,15 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   return { code: "swap", next: withDeleted(next), why };
 }
 
-/** Proxies of which it is not known that they route as the record says. */
+/** Proxies of which it is not known that they route as the record says, and dead hosts that may still run what was replaced. */
 function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput): readonly MemberName[] {
-  if (!needsAcks(record)) return [];
-  const isBehind = (proxy: MemberName) => (facts.acks.get(proxy)?.verified ?? 0) < epoch;
+  const isBehind = (proxy: MemberName) => needsAcks(record) && (facts.acks.get(proxy)?.verified ?? 0) < epoch;
   const names = (record.excluded ?? []).map(({ proxy }) => proxy);
   const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy));
   const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
-  return [...new Set([...excluded, ...behind])].sort();
+  const named = new Set(record.vms.map(({ vm }) => vm));
+  const left = (record.rollout?.targets ?? []).filter((vm) => !named.has(vm));
+  return [...new Set([...excluded, ...behind, ...left.flatMap((vm) => deadHostsOf(facts, vm))])].sort();
 }
 
 function endWith(

@@ -31,6 +31,13 @@ export interface HostFact {
   readonly vms: number;
   /** It says that proxies reach its VMs through a gate. Absent: they dial them themselves. */
   readonly hasGate?: boolean;
+  /** Held dead since then, milliseconds since 1970, or gone for good as a person said (0); absent: neither. Its VMs may run on. */
+  readonly deadSinceMs?: number;
+  readonly region?: string;
+  /** A person said so: nothing new is placed there. */
+  readonly cordoned?: boolean;
+  /** VMs that can run there at once; absent: it has not said. */
+  readonly capacity?: number;
 }
 
 export interface Facts {
@@ -61,6 +68,15 @@ export function isGone(facts: Facts, vm: VmName, host: MemberName | undefined): 
   const seen = facts.vms.get(vm);
   if (host === undefined) return seen === undefined || seen.size === 0;
   return facts.hosts.has(host) && seen?.has(host) !== true;
+}
+
+export function isDead(facts: Facts, host: MemberName): boolean {
+  return facts.hosts.get(host)?.deadSinceMs !== undefined;
+}
+
+/** Hosts that are dead, and listed it last: of these nobody can say whether it runs. It is their own to stop once they are back. */
+export function deadHostsOf(facts: Facts, vm: VmName): readonly MemberName[] {
+  return [...(facts.vms.get(vm)?.keys() ?? [])].filter((host) => isDead(facts, host));
 }
 
 export function isRegistered(facts: Facts, proxy: MemberName): boolean {

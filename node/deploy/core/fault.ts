@@ -16,6 +16,18 @@ export function faultOf(record: AppRecord, release: number | null, facts: Facts)
   return null;
 }
 
+/** The first fault of a VM that the step in force started, or null. */
+export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason | null {
+  const { step } = record.rollout ?? {};
+  if (step?.kind !== "start") return null;
+  for (const vm of record.vms.filter((candidate) => step.vms.includes(candidate.vm))) {
+    const entry = observed(facts, vm)?.entry;
+    const reason = entry === undefined ? null : faultOfVm(vm, entry);
+    if (reason !== null) return reason;
+  }
+  return null;
+}
+
 function faultOfVm({ vm, host }: DesiredVm, entry: VmEntry): RolloutReason | null {
   const { lastLines } = entry;
   const why = entry.reason === null ? "" : `: ${entry.reason}`;

@@ -44,8 +44,41 @@ describe("place()", () => {
       "b",
     ]);
   });
+  it("spreads over regions first, and says why it chose", () => {
+    const hosts = [
+      { ...host("a"), region: "eu" },
+      { ...host("b"), region: "eu" },
+      { ...host("c", 9), region: "us" },
+    ];
+    const placed = place({ vms: [vm("x", "a", 2)], release: 2, hosts, count: 3 });
+    expect(hostsOf(placed)).toEqual(["c", "b", "c"]);
+    expect(placed).toMatchObject({
+      placements: [
+        { reason: "0 VMs of v2 there and 0 in region us, 0 of the app, 9 of all" },
+        { reason: "0 VMs of v2 there and 1 in region eu, 0 of the app, 0 of all" },
+        { reason: "1 VMs of v2 there and 1 in region us, 1 of the app, 10 of all" },
+      ],
+    });
+  });
+  it("places nothing on hosts that are cordoned, full or away, and says so of each when none is left", () => {
+    const hosts = [
+      { ...host("a"), cordoned: true },
+      { ...host("b", 4), capacity: 5 },
+      { ...host("c", 0, false) },
+    ];
+    expect(hostsOf(place({ vms: [], release: 1, hosts, count: 1 }))).toEqual(["b"]);
+    expect(place({ vms: [], release: 1, hosts, count: 2 })).toEqual({
+      code: "no-host",
+      message: "there is room for 1 of 2 VMs: a is cordoned; b is full (5 of 5 VMs); c is not connected",
+    });
+  });
   it("says that there is no host when none is open", () => {
     const hosts = [host("a", 0, false)];
-    expect(place({ vms: [], release: 1, hosts, count: 1 })).toMatchObject({ code: "no-host" });
+    const message = "no host can run a VM: a is not connected";
+    expect(place({ vms: [], release: 1, hosts, count: 1 })).toEqual({ code: "no-host", message });
+    expect(place({ vms: [], release: 1, hosts: [], count: 1 })).toEqual({
+      code: "no-host",
+      message: "no host is connected to run a VM on",
+    });
   });
 });

@@ -37,6 +37,8 @@ const KINDS = [
   "restart-driver",
   "forget",
   "learn",
+  "host-dies",
+  "host-back",
   "hold",
   "commit-held",
   "pass",
@@ -215,6 +217,13 @@ function happen(world: World, { kind, pick }: Happening): void {
       for (const each of world.proxies.values()) each.known = true;
       world.membersChanged();
       return;
+    case "host-dies":
+      world.hostDies(pickHost(world, pick));
+      return;
+    case "host-back":
+      world.dead.delete(pickHost(world, pick));
+      world.membersChanged();
+      return;
     case "hold":
       world.isHoldingSwaps = pick % 2 === 0;
       return;
@@ -229,6 +238,10 @@ function happen(world: World, { kind, pick }: Happening): void {
 function pickProxy(world: World, pick: number): MemberName {
   const names = [...world.proxies.keys()];
   return names[pick % names.length] as MemberName;
+}
+
+function pickHost(world: World, pick: number): MemberName {
+  return [...world.hosts][pick % world.hosts.size] as MemberName;
 }
 
 function pickVm(world: World, pick: number): VmName | null {

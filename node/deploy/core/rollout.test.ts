@@ -104,6 +104,9 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
         `${world.submit(specOf("hello", { count: Number(rest[0]), deploy: deployOf(subject, keys) }), `hash-${world.lines.length}`).code}`,
       ];
     }
+    case "host-dies":
+      world.hostDies(memberName(subject));
+      return waits(world);
     case "exclude":
     case "include":
       world.exclude(memberName(subject), verb);

@@ -18,6 +18,7 @@ import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
 import { isEntering } from "./quorum.ts";
+import { repairOf } from "./repair.ts";
 import type { Standing, Want } from "./standing.ts";
 import { StepClock } from "./step-clock.ts";
 import { viewOf } from "./view.ts";
@@ -68,6 +69,8 @@ export interface RolloutOptions {
   readonly driver: MemberName;
   /** Wall clock minus the clock of `nowMs`: what is shown to people carries the wall clock. */
   readonly wallOffsetMs: number;
+  /** A host that is held dead for so long has its VMs replaced: longer than a restart of its agent takes. */
+  readonly repairAfterMs: number;
 }
 
 interface OwnFacts extends Facts {
@@ -274,8 +277,14 @@ export class Rollout {
     const wallMs = this.#wallMs(nowMs);
     const next = withoutLeftovers(committed, this.#facts, wallMs);
     if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
-    const untilMs = committed.record.kept?.untilMs ?? 0;
-    if (untilMs > wallMs) this.#schedule(untilMs - this.#options.wallOffsetMs, effects);
+    const repair = repairOf(committed, this.context(nowMs), this.#options.repairAfterMs);
+    if (next === null && repair.code === "begin") {
+      this.#swap({ next: repair.record, why: repair.why }, committed, effects);
+      return;
+    }
+    const repairAtMs = repair.code === "none" ? repair.dueAtMs : null;
+    const due = [committed.record.kept?.untilMs ?? 0, repairAtMs ?? 0].filter((atMs) => atMs > wallMs);
+    if (due.length > 0) this.#schedule(Math.min(...due) - this.#options.wallOffsetMs, effects);
   }
 
   #follow(

@@ -2,7 +2,7 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { memberName, vmName } from "../../../mesh/index.ts";
-import { type Facts, isGone, isHealthy, observed } from "./facts.ts";
+import { deadHostsOf, type Facts, isDead, isGone, isHealthy, observed } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
@@ -100,9 +100,10 @@ function awayText(host: MemberName, facts: Facts): string {
 
 /** `hosts` are those of `step.vms`. */
 function stopStanding(step: RolloutStep, facts: Facts): Standing {
+  // Nobody can say of a dead host's VM that it is gone. It is out of routing, and its host stops it when it is back.
   const left = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
-    .filter(({ vm, host }) => !isGone(facts, vm, host));
+    .filter(({ vm, host }) => (host === undefined || !isDead(facts, host)) && !isGone(facts, vm, host));
   const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
   return { wants, acks: null, score: step.vms.length - wants.length };
 }
@@ -205,7 +206,7 @@ function inFlightOf(ack: Ack, vms: readonly VmName[]): number {
 
 /**
  * What is missing of the post-condition of a deploy (`no-false-success`): `count` VMs of the release serve and are healthy,
- * nothing else is in the record but what is kept, and of the old ones nothing else is observed.
+ * nothing else is in the record but what is kept, and of the old ones nothing else is observed, save on hosts that are dead.
  */
 export function missingOfDeploy(
   { record }: CommittedApp,
@@ -221,7 +222,8 @@ export function missingOfDeploy(
   const unwell = serving.filter((vm) => !isHealthy(observed(facts, vm)));
   const wants = unwell.map((vm) => wantHealthy(vm.vm, vm.host, facts));
   const named = new Set(record.vms.map((vm) => vm.vm));
-  const old = wanted.targets.filter((vm) => !named.has(vm) && !isGone(facts, vm, undefined));
+  const isElsewhere = (vm: VmName) => deadHostsOf(facts, vm).length < (facts.vms.get(vm)?.size ?? 0);
+  const old = wanted.targets.filter((vm) => !named.has(vm) && isElsewhere(vm));
   wants.push(...old.map((vm) => wantGone(vm, undefined, facts)));
   const kept = record.vms.filter((vm) => vm.phase === "cordoned" && vm.release === wanted.kept);
   if (serving.length !== wanted.count || serving.length + kept.length !== record.vms.length) {
@@ -229,4 +231,14 @@ export function missingOfDeploy(
     wants.push({ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list });
   }
   return wants;
+}
+
+/** What is missing of the post-condition of a repair: as many serve as did, healthy, and none of them is one that was to be replaced. */
+export function missingOfRepair({ record }: CommittedApp): readonly Want[] {
+  const { to = null, count = 0, targets = [] } = record.rollout ?? {};
+  const serving = record.vms.filter((vm) => vm.phase === "serving" && vm.release === to);
+  const fresh = serving.filter((vm) => !targets.includes(vm.vm));
+  if (fresh.length >= count) return [];
+  const list = `${fresh.length} of ${count} VMs of v${to} serve`;
+  return [{ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list }];
 }

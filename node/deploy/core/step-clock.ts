@@ -10,7 +10,7 @@ import type {
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
 import type { StepEnd } from "./commits.ts";
-import { type Facts, observed } from "./facts.ts";
+import { deadHostsOf, type Facts, observed } from "./facts.ts";
 import { countRequests, type Standing } from "./standing.ts";
 
 interface Now {
@@ -99,7 +99,7 @@ export class StepClock {
 
   #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
-    if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms`;
+    if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";
     const { acks } = standing;
     if (acks === null) return "no hostname: no proxy to ask";
@@ -111,6 +111,17 @@ export class StepClock {
 
 function stepId({ rollout }: AppRecord): string {
   return `${rollout?.id} ${rollout?.state} ${rollout?.direction} ${rollout?.step?.number}`;
+}
+
+/** What only a dead host could stop is said. */
+function leftList({ vms }: RolloutStep, facts: Facts): string {
+  const left = vms.flatMap((vm) =>
+    deadHostsOf(facts, vm).map((host) => `${vm} is left to ${host}, which is dead`),
+  );
+  return left
+    .slice(0, 4)
+    .map((text) => `; ${text}`)
+    .join("");
 }
 
 /** What ran into the drain deadline is said. */

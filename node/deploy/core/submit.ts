@@ -49,6 +49,7 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const records = apps.map((candidate) => candidate.record);
   const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
   const running = runningOf(record);
+  if (running?.kind === "repair") return submitOver(record, request, context);
   if (running !== null) {
     const target = record.releases.find((release) => release.number === running.to);
     const isSame = running.kind === "deploy" && target?.specHash === request.specHash;
@@ -58,6 +59,14 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const reason = nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec);
   if (reason !== null) return { code: "invalid", message: reason };
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
+}
+
+/** What the coordinator does of itself makes room for what a person asks. */
+function submitOver(record: AppRecord, request: DeployRequest, context: CommitContext): Submission {
+  const vms = record.vms.filter(({ phase }) => phase !== "starting");
+  const free = { ...record, vms, rollout: null };
+  const others = request.apps.filter((candidate) => candidate.record.app !== request.app);
+  return submitDeploy({ ...request, apps: [...others, { epoch: 0, record: free }] }, context);
 }
 
 /** Room for the release number and the VM's number in `APP-vNUMBER-INDEX`. */
@@ -273,7 +282,7 @@ function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {
   };
 }
 
-function emptyRollout({
+export function emptyRollout({
   driver,
   wallMs,
   facts,

@@ -72,7 +72,12 @@ export class SimDriver {
   }
 
   #newMachine(): Rollout {
-    return new Rollout({ app: SIM_APP, driver: this.name, wallOffsetMs: SIM_WALL_START_MS });
+    return new Rollout({
+      app: SIM_APP,
+      driver: this.name,
+      wallOffsetMs: SIM_WALL_START_MS,
+      repairAfterMs: 60_000,
+    });
   }
 }
 

@@ -57,6 +57,7 @@ export class Cluster {
       logger: { info: log, warn: log, error: log } as never,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
+      repairAfterMs: 60_000,
     });
   }
 

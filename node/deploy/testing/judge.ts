@@ -15,6 +15,8 @@ export interface Truth {
   readonly proxies: ReadonlyMap<MemberName, JudgedProxy>;
   /** What the hosts say of VMs, by VM; of one that does not run, nothing. */
   readonly entries: ReadonlyMap<VmName, { readonly entry: VmEntry }>;
+  /** Hosts that are held dead: what they run is not known. */
+  readonly dead?: ReadonlyMap<MemberName, unknown>;
 }
 
 /** By the names that the app has, or by a preview name. */
@@ -44,7 +46,7 @@ export class Judge {
   }
 
   /** `no-false-success` and `no-orphan`, when it is decided: what happens while the swap is on its way, no driver can know. */
-  judgeSuccess(before: AppRecord | null, record: AppRecord, { entries }: Truth): void {
+  judgeSuccess(before: AppRecord | null, record: AppRecord, { entries, dead }: Truth): void {
     const { rollout } = record;
     if (rollout?.state !== "succeeded" || before?.rollout?.state !== "running") return;
     if (rollout.kind === "destroy") {
@@ -61,7 +63,9 @@ export class Judge {
       assert.equal(phase, "serving");
       assert.equal(entries.get(vm)?.entry.health, "healthy", `${vm} is not healthy`);
     }
-    const isLeft = (vm: VmName) => entries.has(vm) && !record.vms.some((left) => left.vm === vm);
+    const isDead = (vm: VmName) => dead?.has(entries.get(vm)?.entry.host as MemberName) === true;
+    const isLeft = (vm: VmName) =>
+      entries.has(vm) && !isDead(vm) && !record.vms.some((left) => left.vm === vm);
     for (const vm of rollout.targets) assert.ok(!isLeft(vm), `${vm} still runs`);
   }
 }

@@ -52,6 +52,8 @@ export class World {
   machine: Rollout;
   readonly proxies: Map<MemberName, TrueProxy> = new Map();
   readonly hosts: Set<MemberName> = new Set();
+  /** Hosts that their peers hold dead, since when. */
+  readonly dead: Map<MemberName, number> = new Map();
   readonly entries: Map<VmName, ObservedVm> = new Map();
   /** What happened, one line each. */
   readonly lines: string[] = [];
@@ -70,7 +72,7 @@ export class World {
   }
 
   #newMachine(): Rollout {
-    return new Rollout({ app: APP, driver: DRIVER, wallOffsetMs: WALL_START_MS });
+    return new Rollout({ app: APP, driver: DRIVER, wallOffsetMs: WALL_START_MS, repairAfterMs: 60_000 });
   }
 
   join(proxy: MemberName): void {
@@ -102,7 +104,8 @@ export class World {
   #feedMembers(): void {
     const hosts = [...this.hosts].map((host) => ({
       host,
-      open: true,
+      open: !this.dead.has(host),
+      ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
       vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
     }));
     this.feed({ kind: "hosts", hosts });
@@ -123,6 +126,12 @@ export class World {
 
   promote(): Submission {
     return this.#begin(submitPromote(this.committed, APP));
+  }
+
+  /** Its peers hold this host dead; what it says of its VMs stays as it was. */
+  hostDies(host: MemberName): void {
+    this.dead.set(host, WALL_START_MS + this.nowMs);
+    this.membersChanged();
   }
 
   /** A person says of a proxy that rollouts do not ask it, or do again. */
@@ -254,6 +263,7 @@ export class World {
   }
 
   #healRound(): void {
+    this.dead.clear();
     for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
     this.#feedMembers();
     for (const name of this.proxies.keys()) {

@@ -97,6 +97,7 @@ function configOf({ name, address, folder, config }: MemberSetting): AgentConfig
     vmPorts: { first, last: first + VM_PORTS_PER_HOST - 1 },
     vmAddress: address,
     gate: null,
+    replaceAfterMs: 60_000,
   };
 }
 

@@ -1,0 +1,58 @@
+// Repair: between rollouts, VMs of a host that died are placed elsewhere. That a host is dead is what its peers see of it, no proof: its
+// VMs may run on. So one more is started first, and what was replaced is taken out of routing before it leaves the record; its host
+// stops it when it is back.
+
+import type { AppRecord, CommittedApp, MemberName, Rollout } from "../../../mesh/index.ts";
+import { type CommitContext, fitted } from "./commits.ts";
+import { applyFirst } from "./decide.ts";
+import type { Facts } from "./facts.ts";
+import { emptyRollout } from "./submit.ts";
+
+/** `begin`: commit this. `none`: nothing now; look again at `dueAtMs`, milliseconds since 1970, unless it is null. */
+export type Repair =
+  | { readonly code: "begin"; readonly record: AppRecord; readonly why: string }
+  | { readonly code: "none"; readonly dueAtMs: number | null };
+
+/** After a repair that failed: what is wrong is seldom over in seconds, and each try is some commits. */
+const PAUSE_MS = 60_000;
+
+export function repairOf({ epoch, record }: CommittedApp, context: CommitContext, afterMs: number): Repair {
+  const dueByHost = dueOf(context.facts, afterMs);
+  const serving = record.vms.filter(({ phase }) => phase === "serving");
+  const threatened = serving.filter(({ host }) => dueByHost.has(host));
+  if (record.deleted || threatened.length === 0) return { code: "none", dueAtMs: null };
+  const pausedUntilMs = pauseOf(record.rollout);
+  const dueAtMs = Math.max(
+    pausedUntilMs,
+    Math.min(...threatened.map(({ host }) => dueByHost.get(host) ?? 0)),
+  );
+  if (dueAtMs > context.wallMs) return { code: "none", dueAtMs };
+  const lost = threatened.filter(({ host }) => (dueByHost.get(host) ?? 0) <= context.wallMs);
+  const release = Math.max(...lost.map((vm) => vm.release));
+  const targets = lost.filter((vm) => vm.release === release);
+  const rollout: Rollout = {
+    ...emptyRollout(context),
+    id: `${record.app}-v${release}-e${epoch + 1}`,
+    kind: "repair",
+    from: release,
+    to: release,
+    targets: targets.map(({ vm }) => vm),
+    count: serving.filter((vm) => vm.release === release).length,
+  };
+  const first = applyFirst(fitted({ ...record, rollout }), context);
+  // A host that can run it comes as another fact.
+  if (first.code === "no-host") return { code: "none", dueAtMs: null };
+  const hosts = [...new Set(targets.map(({ host }) => host))].join(", ");
+  return { code: "begin", record: first.record, why: `${hosts} is dead: its VMs are replaced` };
+}
+
+/** When the VMs of each dead host may be replaced. */
+function dueOf({ hosts }: Facts, afterMs: number): ReadonlyMap<MemberName, number> {
+  const dead = [...hosts.values()].filter(({ deadSinceMs }) => deadSinceMs !== undefined);
+  return new Map(dead.map(({ host, deadSinceMs = 0 }) => [host, deadSinceMs + afterMs]));
+}
+
+function pauseOf(rollout: Rollout | null): number {
+  const hasFailed = rollout?.kind === "repair" && rollout.state === "failed";
+  return hasFailed ? (rollout.endedAtMs ?? 0) + PAUSE_MS : 0;
+}
