@@ -21,11 +21,7 @@ function gatedOf(vms: readonly VmName[], committed: CommittedApp, facts: Facts):
  * Null: the gate of its host has confirmed, on disk, that it closed this VM by this record or a later one, and nothing runs there any
  * more. `no-early-stop` and `no-dispatch-to-closed` rest on it.
  */
-function wantOfGate(
-  { vm, host }: DesiredVm,
-  { epoch, record }: CommittedApp,
-  facts: Facts,
-): Want | null {
+function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, facts: Facts): Want | null {
   const want = (what: string, complaint: string): Want => {
     const away = facts.hosts.get(host)?.open === true ? "" : " (its host is not connected)";
     return { kind: "gate", who: host, what: `${what}${away}`, complaint: `${host} ${complaint}${away}` };
