@@ -82,13 +82,17 @@ async function deployBoth(api: string): Promise<readonly AppFolder[]> {
   return folders;
 }
 
+function inHundredths(ms: number): number {
+  return Math.round(100 * ms) / 100;
+}
+
 function summaryOf(rounds: readonly Round[], requests: number): Readonly<Record<string, number>> {
   const { p50, p99 } = percentiles(rounds.flatMap(({ latenciesMs }) => latenciesMs));
   const perRequestUs = (of: (round: Round) => number): number =>
     Math.round((1_000 * rounds.reduce((sum, round) => sum + of(round), 0)) / (rounds.length * requests));
   return {
-    p50Ms: p50,
-    p99Ms: p99,
+    p50Ms: inHundredths(p50),
+    p99Ms: inHundredths(p99),
     proxyUs: perRequestUs(({ proxyMs }) => proxyMs),
     gateUs: perRequestUs(({ gateMs }) => gateMs),
     failed: rounds.reduce((sum, { failed }) => sum + failed, 0),
