@@ -29,7 +29,6 @@ export {
 } from "./io/debug-service.ts";
 export { readIfThere, removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
 export { DurableMap } from "./io/durable-map.ts";
-export { createVerifier } from "./io/head-crypto.ts";
 export { whoHears } from "./io/hearing.ts";
 export {
   inspectDifference,
@@ -60,6 +59,7 @@ export {
   parseToml,
   readTomlFile,
 } from "./io/toml-file.ts";
+export { createVerifier } from "./io/verifier.ts";
 export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from "./limits.ts";
 export * from "./mesh.ts";
 export * from "./records/ack.ts";

@@ -4,9 +4,12 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Tells who answers, and answers /healthz with 200. /held?until=FILE is answered once that file is there. */
+/**
+ * Tells who answers, and answers /healthz with 200. /held?until=FILE is answered once that file is there. A POST to /once?log=FILE&id=ID
+ * writes ID into that file when it begins, as what it does, and answers the bytes of its body once it is whole.
+ */
 const SERVER = `
-const { existsSync } = require("node:fs");
+const { appendFileSync, existsSync } = require("node:fs");
 const { createServer } = require("node:http");
 const { HOST, PORT, BEHAVIOUR, READY_FILE, GRAPEVINE_VM } = process.env;
 if (BEHAVIOUR === "crash") {
@@ -20,6 +23,12 @@ const server = createServer((request, response) => {
     const isReady = READY_FILE === "" || existsSync(READY_FILE);
     response.statusCode = BEHAVIOUR === "unhealthy" || !isReady ? 500 : 200;
     return response.end();
+  }
+  if (url.pathname === "/once") {
+    appendFileSync(url.searchParams.get("log"), url.searchParams.get("id") + "\\n");
+    let bytes = 0;
+    request.on("data", (chunk) => (bytes += chunk.length));
+    return request.on("end", () => response.end(String(bytes))).on("error", () => response.destroy());
   }
   if (url.pathname === "/held") return answerOnce(url.searchParams.get("until"), response);
   response.end(JSON.stringify({ vm: GRAPEVINE_VM, pid: process.pid, greeting: process.env.GREETING }));
@@ -44,6 +53,7 @@ export interface AppSettings {
   readonly command?: readonly string[];
   /** More lines of [deploy], as TOML. */
   readonly deploy?: readonly string[];
+  readonly gate?: "on" | "off";
 }
 
 export class AppFolder {
@@ -61,6 +71,7 @@ export class AppFolder {
     const lines = [
       `name = "${name}"`,
       `count = ${count}`,
+      `gate = "${settings.gate ?? "on"}"`,
       `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
       "[env]",
       `GREETING = "${greeting}"`,

@@ -51,6 +51,8 @@ export interface VmEntry {
   /** Clock of its host, milliseconds since 1970: for people, never for a decision. */
   readonly startedAtMs: number | null;
   readonly healthyAtMs: number | null;
+  /** Its process was started where only the gate of its host reaches it. Absent: proxies may have dialled it themselves. */
+  readonly gated?: true;
 }
 
 /** Of a VM of which nothing is known yet but that it is wanted. */
@@ -87,4 +89,5 @@ export const vmEntryShape: ZodType<VmEntry> = z.strictObject({
   restarts: countShape,
   startedAtMs: z.number().nullable(),
   healthyAtMs: z.number().nullable(),
+  gated: z.exactOptional(z.literal(true)),
 });

@@ -95,7 +95,14 @@ export class Observations {
       const dead = liveness.state === "dead" ? { deadSinceMs: liveness.sinceMs } : {};
       const gated = this.#saysThatItHasGate(owner, entry) ? { hasGate: true } : {};
       const said = value == null ? {} : saidOf(value);
-      return { host: name, open: connected && value != null, vms: loads.get(name) ?? 0, ...dead, ...gated, ...said };
+      return {
+        host: name,
+        open: connected && value != null,
+        vms: loads.get(name) ?? 0,
+        ...dead,
+        ...gated,
+        ...said,
+      };
     });
     const names = new Set([...this.#members.values()].map(({ name }) => name));
     const forgotten = this.#mesh.forgotten().filter(({ name }) => !names.has(name));

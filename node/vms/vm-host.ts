@@ -148,25 +148,27 @@ export class VmHost {
   #create(wanted: WantedVm): VmRun {
     const { vm, app, release } = wanted;
     const { host } = this.#options;
-    const bindHost = this.#bindHostOf(release);
     const entry = newVmEntry({ vm, app, release: release.number, host });
-    return this.#run(new VmLife({ release, bindHost, entry, state: { state: "idle" } }));
+    return this.#run(new VmLife({ release, ...this.#bindOf(release), entry, state: { state: "idle" } }));
   }
 
   #adopt(found: FoundVm): void {
     const { vm, record, state } = found;
     const { host } = this.#options;
-    const bindHost = this.#bindHostOf(record.release);
     const entry = { ...found.entry, host };
     if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
-    const run = this.#run(new VmLife({ release: record.release, bindHost, entry, state }));
+    const run = this.#run(
+      new VmLife({ release: record.release, ...this.#bindOf(record.release), entry, state }),
+    );
     this.#runs.set(vm, run);
     this.#deps.logger.info({ vm, to: state.state, health: entry.health }, "vm found again");
     run.resume();
   }
 
-  #bindHostOf({ spec }: Release): string {
-    return this.#options.hasGate && isGated(spec) ? BEHIND_GATE : this.#options.bindHost;
+  /** Of its next start. */
+  #bindOf({ spec }: Release): { readonly bindHost: string; readonly isGated: boolean } {
+    const isBehindGate = this.#options.hasGate && isGated(spec);
+    return { bindHost: isBehindGate ? BEHIND_GATE : this.#options.bindHost, isGated: isBehindGate };
   }
 
   #run(life: VmLife): VmRun {

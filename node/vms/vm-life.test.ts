@@ -11,7 +11,13 @@ const handle: VmHandle = { driver: "fake", vm, identity: { number: 1 } };
 const exit = { code: 1, signal: null };
 
 function newLife(): VmLife {
-  return new VmLife({ release: release(), bindHost: "127.0.0.1", entry, state: { state: "idle" } });
+  return new VmLife({
+    release: release(),
+    bindHost: "127.0.0.1",
+    isGated: false,
+    entry,
+    state: { state: "idle" },
+  });
 }
 
 /** A life whose shell answers when the test says so. */
@@ -156,6 +162,7 @@ describe("VmLife", () => {
     const life = new VmLife({
       release: release(),
       bindHost: "127.0.0.1",
+      isGated: false,
       entry: known,
       state: { state: "running", handle },
     });

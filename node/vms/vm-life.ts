@@ -95,6 +95,8 @@ export interface VmLifeOptions {
   readonly release: Release;
   /** Address at which it is told to listen and proxies dial it. */
   readonly bindHost: string;
+  /** Only the gate of this host reaches it there. */
+  readonly isGated: boolean;
   readonly entry: VmEntry;
   readonly state: LifeState;
 }
@@ -102,6 +104,7 @@ export interface VmLifeOptions {
 export class VmLife {
   readonly release: Release;
   readonly #bindHost: string;
+  readonly #isGated: boolean;
   #entry: VmEntry;
   #state: LifeState;
   /** What is wished of it: to run in this phase, to be removed, or to rest until a later agent. null: no word yet. */
@@ -114,6 +117,7 @@ export class VmLife {
   constructor(options: VmLifeOptions) {
     this.release = options.release;
     this.#bindHost = options.bindHost;
+    this.#isGated = options.isGated;
     this.#entry = options.entry;
     this.#state = options.state;
   }
@@ -243,8 +247,10 @@ export class VmLife {
     if (this.#state.state !== "starting") return [];
     const { address, startedAtMs } = this.#state.start;
     this.#starts += 1;
+    const { gated: _before, ...entry } = this.#entry;
     this.#entry = {
-      ...this.#entry,
+      ...entry,
+      ...(this.#isGated ? { gated: true } : {}),
       state: "running",
       health: "unknown",
       address,

@@ -120,7 +120,8 @@ export class Forwarder {
     { endpoint, epoch, journey }: { endpoint: Endpoint; epoch: number; journey: Journey },
   ): Promise<boolean> {
     journey.catchUps += 1;
-    if (journey.catchUps > GATE_CATCH_UPS_MAX) return false;
+    const isLate = monotonicUnixMs() >= journey.startedAtMs + this.#options.retryTimeMs;
+    if (isLate || journey.catchUps > GATE_CATCH_UPS_MAX) return false;
     const { gates, feed } = this.#deps;
     if (why === "behind") return gates.handIn(endpoint);
     if (why === "ahead") await gates.learn(endpoint, bytes);

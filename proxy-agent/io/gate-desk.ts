@@ -59,9 +59,12 @@ export class GateDesk {
     return this.#deps.registers.apps.get(app)?.epoch ?? 0;
   }
 
-  /** Takes the record that `gate` sent with its refusal. True: it is in force, or a newer one is. */
-  async learn({ app, address }: Endpoint, record: Uint8Array): Promise<boolean> {
+  /** Takes the record that its gate sent with a refusal. True: it is in force, or a newer one is. */
+  async learn(endpoint: Endpoint, sent: Uint8Array): Promise<boolean> {
+    const { app, address } = endpoint;
     const { registers, flush, onLearned } = this.#deps;
+    // An answer to HEAD has no body, and one that broke off not all of it.
+    const record = sent.length > 0 ? sent : await this.#fetchRecord(endpoint);
     let taken = registers.apps.take(appKey(app), record);
     if (!taken.ok && taken.error === "unknown-list") {
       await this.#fetchLists(address);
@@ -119,6 +122,16 @@ export class GateDesk {
     }
   }
 
+  /** Empty: there is none to be had. */
+  async #fetchRecord({ app, vm, address }: Endpoint): Promise<Uint8Array> {
+    const errand = { errand: "probe", app, vm, epoch: 0 } as const;
+    const signal = AbortSignal.timeout(GATE_ERRAND_TIMEOUT_MS);
+    return ask(address, errand, signal).then(
+      ({ answer, bytes }) => (answer === "ahead" ? bytes : NOTHING),
+      () => NOTHING,
+    );
+  }
+
   async #fetchLists(address: Endpoint["address"]): Promise<void> {
     const { directory } = this.#deps.registers;
     const errand = { errand: "lists", app: NOBODY, vm: NOBODY, epoch: 0 } as const;
@@ -132,6 +145,7 @@ export class GateDesk {
   }
 }
 
+const NOTHING = new Uint8Array();
 const NOBODY = "none" as AppName & VmName;
 
 function describeNo(answer: GateAnswer | null, bytes: Uint8Array): string {

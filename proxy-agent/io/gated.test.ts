@@ -4,9 +4,17 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { REPLAY_BYTES_MAX } from "../limits.ts";
 import { ask, sendRaw } from "../testing/client.ts";
-import { answering, desiredVm, freePort, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import {
+  answering,
+  appRecord,
+  desiredVm,
+  freePort,
+  TestCluster,
+  type TestProxy,
+} from "../testing/cluster.ts";
 import { TestGate } from "../testing/gate.ts";
 
 const V1 = "hello-v1-1";
@@ -97,6 +105,26 @@ describe("a proxy", () => {
     expect(old.seen).toBe(0);
   });
 
+  test("learns it by a HEAD too, whose answer carries nothing", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    const again = { vms: [desiredVm(V1)] };
+    const epoch = cluster.commitUntold(again);
+    gate.tellRecord(epoch, again);
+    await gate.waitForStanding((standing) => standing.epoch === epoch);
+    expect(await ask({ port: proxy.port, method: "HEAD" })).toMatchObject({ status: 200, body: "" });
+    expect((await routesOf(proxy)).routes[0]?.epoch).toBe(epoch);
+  });
+
+  test("passes on a head as large as a client may send", async () => {
+    const vm = await cluster.upstream((request, response) =>
+      response.end(String(request.headers["x-large"]?.length)),
+    );
+    const { port } = await serve(vm.port);
+    const large = "x".repeat(15_000);
+    expect(await ask({ port, headers: { "x-large": large } })).toMatchObject({ status: 200, body: "15000" });
+  });
+
   test("that is ahead of a gate hands in what the gate lacks, and fails no request", async () => {
     const vm = await cluster.upstream(answering("one"));
     const proxy = await serve(vm.port);
@@ -107,6 +135,35 @@ describe("a proxy", () => {
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(200));
     expect(vm.seen).toBe(20);
     await gate.waitForStanding((standing) => standing.epoch === epoch);
+  });
+
+  test("that hears nothing of new voters learns of them at the gate, by what the record of theirs needs", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    // Signed by the root key, and told to the gate alone; what they commit the proxy cannot check without.
+    const later = new StandInVoter(cluster.host, { number: 2, meshes: [cluster.hostNamed("host-2")] });
+    gate.tell({ format: 1, kind: "voter-link", link: later.listLink() });
+    const record = appRecord({ vms: [desiredVm(V1)], hostnames: ["hello.localhost", "other.localhost"] });
+    gate.tell({ format: 1, kind: "record", key: "app/hello", value: later.certified(9, record) });
+    await gate.waitForStanding(({ epoch }) => epoch === 9);
+    expect(await ask({ port: proxy.port, method: "POST", body: "x" })).toMatchObject({
+      status: 200,
+      body: "one",
+    });
+    expect((await routesOf(proxy)).routes.map(({ epoch }) => epoch)).toEqual([9, 9]);
+  });
+
+  test("hands in with a record the voters that the gate has not heard of", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    const later = cluster.nameVoters(["host-1", "host-2"], 2);
+    later.publish(9, appRecord({ vms: [desiredVm(V1)] }));
+    await cluster.waitForAck(({ applied }) => applied === 9);
+    expect(await ask({ port: proxy.port, method: "POST", body: "x" })).toMatchObject({
+      status: 200,
+      body: "one",
+    });
+    await gate.waitForStanding(({ epoch }) => epoch === 9);
   });
 
   test("waits for a gate that is started anew, and fails no request that had not begun", async () => {

@@ -4,6 +4,8 @@ import {
   type GateStanding,
   type MemberName,
   memberName,
+  newVmEntry,
+  type VmEntry,
   type VmName,
   vmName,
 } from "../../../mesh/index.ts";
@@ -61,14 +63,23 @@ function cordoning({
 
 interface Seen {
   readonly hasGate?: boolean;
+  readonly isStartedBehindIt?: boolean;
   readonly epoch?: number;
   readonly requests?: number;
   /** Of the proxy that is heard. */
   readonly applied?: number;
 }
 
-function factsOf({ hasGate = true, epoch, requests = 0, applied = 7 }: Seen): Facts {
+function factsOf({
+  hasGate = true,
+  isStartedBehindIt = true,
+  epoch,
+  requests = 0,
+  applied = 7,
+}: Seen): Facts {
   const app = "hello" as GateStanding["app"];
+  const blank = newVmEntry({ vm: OLD, app, release: 1, host: HOST });
+  const entry: VmEntry = { ...blank, state: "running", ...(isStartedBehindIt ? { gated: true } : {}) };
   const inFlight = requests === 0 ? [] : [{ vm: OLD, requests }];
   const ack = {
     app,
@@ -81,7 +92,7 @@ function factsOf({ hasGate = true, epoch, requests = 0, applied = 7 }: Seen): Fa
     lastDispatch: [],
   };
   return {
-    vms: new Map(),
+    vms: new Map([[OLD, new Map([[HOST, { entry, version: { incarnation: 1, startId: 1, counter: 1 } }]])]]),
     acks: new Map([[HEARD, ack]]),
     gates: new Map(epoch === undefined ? [] : [[HOST, { app, epoch, inFlight }]]),
     proxies: new Map([
@@ -118,6 +129,7 @@ describe("a step that takes a VM away", () => {
 
   it.each([
     ["whose host has no gate", { hasGate: false, epoch: 7 }, cordoning()],
+    ["that was started before its host had one", { isStartedBehindIt: false, epoch: 7 }, cordoning()],
     ["whose owner wants no gate", { epoch: 7 }, cordoning({ gate: "off" })],
   ] as const)("waits for every proxy, heard or not, of a VM %s", (_what, seen, committed) => {
     expect(whoIsAwaited(seen, committed)).toEqual(["proxy-2 has not acknowledged epoch 7 (not connected)"]);

@@ -2,13 +2,20 @@
 // word no request reaches those VMs any more, whoever sends it; proxies that answer only make it fast.
 
 import { type CommittedApp, type DesiredVm, isGated, type VmName } from "../../../mesh/index.ts";
-import type { Facts } from "./facts.ts";
+import { type Facts, observed } from "./facts.ts";
 import type { Want } from "./standing.ts";
 
-/** Requests to this VM pass the gate of its host. */
-function isBehindGate({ release, host }: DesiredVm, { record }: CommittedApp, facts: Facts): boolean {
+/**
+ * No request reaches this VM but through the gate of its host: so it was started, as its host says. One that was started before its
+ * host had a gate may be known to a proxy by its own address.
+ */
+function isBehindGate(desired: DesiredVm, { record }: CommittedApp, facts: Facts): boolean {
+  const { release, host } = desired;
   const spec = record.releases.find(({ number }) => number === release)?.spec;
-  return (spec === undefined || isGated(spec)) && facts.hosts.get(host)?.hasGate === true;
+  const wantsGate = spec === undefined || isGated(spec);
+  return (
+    wantsGate && facts.hosts.get(host)?.hasGate === true && observed(facts, desired)?.entry.gated === true
+  );
 }
 
 /** Those of `vms` that are behind a gate, of the record that cordons them. */

@@ -14,6 +14,7 @@ import {
   CLIENT_HEAD_MS,
   CLIENT_IDLE_MS,
   GATE_HAND_IN_BYTES_MAX,
+  GATE_HEAD_BYTES_MAX,
 } from "../../limits.ts";
 import { Attempt, type Outcome } from "../attempt.ts";
 import { dial } from "../dial.ts";
@@ -59,6 +60,8 @@ export class GateServer {
       // A long upload ends when its client does.
       requestTimeout: 0,
       noDelay: true,
+      // What a client may send, and what its proxy adds.
+      maxHeaderSize: GATE_HEAD_BYTES_MAX,
       insecureHTTPParser: false,
     });
     this.#server.maxConnections = CLIENT_CONNECTIONS_MAX;

@@ -1,0 +1,77 @@
+// Cut-off proxy: one more proxy of a dev cluster, in this process, that can be cut off from the mesh for good while it still reaches
+// the hosts. No rollout waits for it: it left the mesh as it says, and goes on serving.
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pino } from "pino";
+import { memberName, proxyKey, Registers, startMesh, toMultiaddr } from "../../mesh/index.ts";
+import { LoadClient } from "../../node/cli/demo/load-client.ts";
+import { PROXY_TIMING, startProxy } from "../../proxy-agent/proxy.ts";
+import { type Answer, get } from "./get.ts";
+
+export interface CutOffProxy {
+  readonly admin: string;
+  /** Steady GETs through it. */
+  load(): LoadClient;
+  get(): Promise<Answer>;
+  /** Resolves once it hears nothing of the mesh any more, and is in no ack set to come. */
+  cutOff(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const HOST = "web.localhost";
+
+/** Resolves when it serves. `stateDir`: of the dev cluster. */
+export async function cutOffProxy(stateDir: string): Promise<CutOffProxy> {
+  const folder = mkdtempSync(join(tmpdir(), "grapevine-cut-off-"));
+  const logger = pino({ level: "silent" });
+  const name = memberName("proxy-cut-off");
+  const config = readFileSync(join(stateDir, "proxy-1", "config.toml"), "utf8");
+  const cluster = settingOf(config, "cluster");
+  const seeds = [toMultiaddr(settingOf(config, "seeds"))];
+  const who = { cluster, name, role: "proxy", stateDir: folder, advertise: [], seeds } as const;
+  const mesh = await startMesh({ ...who, listen: ["/ip4/127.0.0.1/tcp/0"] }, { logger });
+  const free = { host: "127.0.0.1", port: 0 };
+  const proxy = await startProxy(
+    { http: free, admin: free, region: "default", labels: {}, responseHeaders: true, timing: PROXY_TIMING },
+    {
+      mesh,
+      registers: new Registers({ cluster }, { mesh, logger }),
+      mark: { wasSet: false, set: async () => undefined, clear: async () => undefined },
+      meshCounters: () => ({}),
+      config: {},
+      recentLog: () => "",
+      logger,
+    },
+    new AbortController().signal,
+  );
+  const targets = [proxy.http];
+  return {
+    admin: proxy.admin,
+    load: () => new LoadClient({ targets, host: HOST, path: "/", ratePerSecond: 50, connections: "both" }),
+    get: () => get(`${proxy.http}/`, HOST),
+    cutOff: async () => {
+      mesh.write(proxyKey(name), null);
+      await Promise.all(
+        mesh
+          .members()
+          .filter(({ connected, self }) => connected && !self)
+          .map(({ owner }) => mesh.sync(owner, AbortSignal.timeout(10_000))),
+      );
+      await mesh.stop();
+    },
+    stop: async () => {
+      await proxy.stop();
+      await mesh.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Of a text, or of the first of a list. */
+function settingOf(toml: string, key: string): string {
+  const value = new RegExp(`^${key} = \\[?"([^"]*)"`, "m").exec(toml)?.[1];
+  if (value === undefined) throw new Error(`no ${key} in ${toml}`);
+  return value;
+}

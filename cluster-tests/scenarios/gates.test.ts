@@ -1,0 +1,107 @@
+// The gates of hosts: killed under load, told nothing by a proxy that was cut off, and between a client and a VM that must not run
+// anything twice.
+
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { AppView } from "../../node/deploy/app-view.ts";
+import type { RoutesView } from "../../proxy-agent/io/admin.ts";
+import { cutOffProxy } from "../harness/cut-off-proxy.ts";
+import { getJson, PATIENCE_MS, until } from "../harness/observe.ts";
+import { PostOnce } from "../harness/post-once.ts";
+import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
+
+const MB = 1_000_000;
+
+let scenario: Scenario;
+beforeAll(async () => {
+  scenario = await Scenario.start({ hosts: 3, proxies: 2 });
+});
+afterAll(() => scenario.stop());
+
+/** The gate before a VM of the app. */
+async function gateOfApp(): Promise<string> {
+  const view = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
+  const host = view.vms.find(({ phase }) => phase === "serving")?.host;
+  const gate = scenario.view.gates.find((candidate) => candidate.host === host);
+  if (gate === undefined) throw new Error(`no gate of ${host}`);
+  return gate.name;
+}
+
+async function killGate(): Promise<void> {
+  const gate = await gateOfApp();
+  const { pid } = scenario.view.gates.find(({ name }) => name === gate) ?? { pid: Number.NaN };
+  process.kill(pid, "SIGKILL");
+  await until(`another ${gate}`, () => (scenario.pid(gate) === pid ? null : true));
+  await scenario.cluster.ready(gate);
+}
+
+test("kill -9 of a gate under load: clients see nothing of it, and no VM or member is touched", async () => {
+  const app = scenario.app({ greeting: "one", count: 2 });
+  expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+  const before = [scenario.runningVms(), scenario.view.agents, scenario.view.proxies];
+  // GETs: those in flight in the gate are asked again, and while it is away the other VM's gate has all.
+  const client = scenario.load({ ratePerSecond: 100 });
+  await killGate();
+  await killGate();
+  expect(failures(await client.stop())).toEqual(NO_FAILURES);
+  expect([scenario.runningVms(), scenario.view.agents, scenario.view.proxies]).toEqual(before);
+});
+
+test(
+  "a proxy that was cut off from the mesh fails no request through a deploy, and its table is current at once",
+  async () => {
+    const app = scenario.app({ greeting: "two" });
+    expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+    const stale = await cutOffProxy(scenario.cluster.stateDir);
+    try {
+      const client = stale.load();
+      await stale.cutOff();
+      for (const greeting of ["three", "four"]) {
+        app.change({ greeting });
+        const deploy = await scenario.run(["deploy", app.file]);
+        expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 0 });
+      }
+      expect(failures(await client.stop())).toEqual(NO_FAILURES);
+      const { epoch } = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
+      // The load may have ended before the last commit: one more request, whatever its table says.
+      expect((await stale.get()).status).toBe(200);
+      const { routes } = await getJson<RoutesView>(`${stale.admin}/v1/routes`);
+      expect(routes.find(({ app: name }) => name === "web")?.epoch).toBe(epoch);
+    } finally {
+      await stale.stop();
+    }
+  },
+  2 * PATIENCE_MS,
+);
+
+test(
+  "POSTs of 1 B to 100 MB through deploys and killed gates run once each, or are told as failed",
+  async () => {
+    const app = scenario.app({ greeting: "five", drainTimeout: "1m" });
+    expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+    const clients = 4;
+    const sizes = [1, 1_000, 65_536, 65_537, 200_000, 3 * MB, 1, 20 * MB, 10, 100 * MB];
+    const targets = scenario.view.proxies.map(({ http }) => http);
+    const posts = new PostOnce({ targets, host: "web.localhost", clients, sizes });
+    let kills = 0;
+    for (const greeting of ["six", "seven"]) {
+      app.change({ greeting, drainTimeout: "1m" });
+      const deploy = scenario.start(["deploy", app.file]);
+      await deploy.waitFor(/submitted/);
+      await killGate();
+      kills += 1;
+      const { code, stdout, stderr } = await deploy.result;
+      expect(code, stdout + stderr).toBe(0);
+    }
+    await until("a round of all sizes", () => (posts.done.length > 2 * sizes.length ? true : null));
+    const { posted, runs } = await posts.stop();
+    const twice = posted.filter(({ id }) => (runs.get(id) ?? 0) > 1);
+    const untold = posted.filter(({ id, status }) => status === 200 && runs.get(id) !== 1);
+    const short = posted.filter(({ status, bytes, text }) => status === 200 && text !== String(bytes));
+    expect({ twice, untold, short }).toEqual({ twice: [], untold: [], short: [] });
+    const failed = posted.filter(({ status }) => status !== 200);
+    // Those that were in flight in a gate when it was killed, and no other.
+    expect(failed.length, JSON.stringify(failed)).toBeLessThanOrEqual(kills * clients);
+    expect(posted.length - failed.length).toBeGreaterThan(sizes.length);
+  },
+  3 * PATIENCE_MS,
+);
