@@ -21,7 +21,7 @@ export interface HostFact {
   readonly open: boolean;
   /** VMs of all apps that records place there. */
   readonly vms: number;
-  /** Held dead since then, milliseconds since 1970, or gone for good as a person said (0); absent: neither. Its VMs may run on. */
+  /** Held dead, or gone for good as a person said, since then, milliseconds since 1970; absent: neither. Its VMs may run on. */
   readonly deadSinceMs?: number;
   readonly region?: string;
   /** A person said so: nothing new is placed there. */
