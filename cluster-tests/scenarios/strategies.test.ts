@@ -1,5 +1,8 @@
 // Strategies as their users meet them: a preview that only its own name reaches, a word that lets it take over, and two deploys at once.
 
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { getThroughProxy, untilView } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
@@ -8,7 +11,11 @@ let scenario: Scenario;
 beforeAll(async () => {
   scenario = await Scenario.start({ hosts: 3, proxies: 2 });
 });
-afterAll(() => scenario.stop());
+afterAll(async () => {
+  await scenario.stop();
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+const folders: string[] = [];
 
 const MANUAL = ['strategy = "bluegreen"', 'approval = "manual"', 'keep_old = "1h"'];
 
@@ -53,25 +60,57 @@ test("abort goes back with 5, and what was kept is gone with the new deploy", as
   expect(failures(await client.stop())).toEqual(NO_FAILURES);
 });
 
-test("the same file twice at once is one deploy, of two files one is locked out, and an app that was destroyed can be deployed anew", async () => {
-  const app = scenario.app({ greeting: "four", deploy: ['strategy = "immediate"'] });
-  const twice = await Promise.all(
-    ["host-1", "host-2"].map((host) => scenario.run(["deploy", app.file], host)),
-  );
-  expect(twice.map(({ code }) => code)).toEqual([0, 0]);
-  const [, rollout] = /^(web-v\d+):/.exec(twice[0]?.stdout ?? "") ?? [];
-  expect(twice.filter(({ stdout }) => stdout.startsWith(`${rollout}:`))).toHaveLength(2);
+/** A file that makes a VM healthy once it is there: until then a deploy is on its way. */
+function readyFile(): { readonly path: string; readonly create: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), "ready-"));
+  folders.push(folder);
+  const path = join(folder, "ready");
+  return { path, create: () => writeFileSync(path, "") };
+}
 
-  const others = ["five", "six"].map((greeting) =>
-    scenario.app({ greeting, deploy: ['strategy = "bluegreen"'] }),
+test("the same file twice at once is one deploy, of two files one is locked out, and an app that was destroyed can be deployed anew", async () => {
+  const ready = readyFile();
+  const deploy = ['strategy = "immediate"'];
+  const app = scenario.app({ greeting: "four", readyFile: ready.path, deploy });
+  const twice = ["host-1", "host-2"].map((host) => scenario.start(["deploy", app.file], host));
+  const said = await Promise.all(
+    twice.map(({ waitFor }) => waitFor(/^web-v\d+: .*(?:submitted|joined it)\n/)),
   );
-  const results = await Promise.all(
-    others.map(({ file }, index) => scenario.run(["deploy", file], `host-${index + 1}`)),
-  );
-  expect(results.map(({ code }) => code).sort()).toEqual([0, 4]);
+  const rollouts = said.map((text) => /^web-v\d+/.exec(text)?.[0]);
+  expect(new Set(rollouts).size).toBe(1);
+  const other = await scenario.run(["deploy", scenario.app({ greeting: "five" }).file], "host-3");
+  expect(other, other.stdout + other.stderr).toMatchObject({ code: 4 });
+  ready.create();
+  const results = await Promise.all(twice.map(({ result }) => result));
+  expect(results.map(({ code }) => code)).toEqual([0, 0]);
 
   expect(await scenario.run(["destroy", "web"])).toMatchObject({ code: 0 });
   expect(scenario.runningVms()).toEqual([]);
   expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
   expect(scenario.runningVms()).toHaveLength(1);
+});
+
+test("while a majority of the voters is away a deploy says so, and ends once they are back", async () => {
+  for (const host of ["host-2", "host-3"]) {
+    expect(await scenario.run(["host", "cordon", host])).toMatchObject({ code: 0 });
+  }
+  const ready = readyFile();
+  const app = scenario.app({ greeting: "seven", readyFile: ready.path });
+  const deploy = scenario.start(["deploy", app.file]);
+  const waiting = await untilView(
+    scenario.api(),
+    "web",
+    ({ rollout, vms }) =>
+      rollout?.state === "running" &&
+      vms.some(({ phase, state }) => phase === "starting" && state === "running"),
+  );
+  expect(waiting.vms.find(({ phase }) => phase === "starting")?.host).toBe("host-1");
+  const client = scenario.load();
+  await Promise.all(["host-2", "host-3"].map((host) => scenario.cluster.lose(host)));
+  ready.create();
+  await deploy.waitFor(/cannot commit: no majority of the voters answers/);
+  await Promise.all(["host-2", "host-3"].map((host) => scenario.cluster.restart(host)));
+  const result = await deploy.result;
+  expect(result, result.stdout + result.stderr).toMatchObject({ code: 0 });
+  expect(failures(await client.stop())).toEqual(NO_FAILURES);
 });

@@ -24,6 +24,12 @@ describe("exitCodeOf()", () => {
   });
 });
 
+describe("exitCodeOf() of a deploy that somebody has not confirmed", () => {
+  it("is 6, though nothing is left over", () => {
+    expect(exitCodeOf({ state: "succeeded", reason: null, except: [memberName("proxy-2")] }, [])).toBe(6);
+  });
+});
+
 describe("exitCodeOfError()", () => {
   it.each([
     ["locked", 4],

@@ -59,6 +59,30 @@ function narrate(views: readonly AppView[]): readonly string[] {
 }
 
 describe("Narrator", () => {
+  it("says once where the new release is reached, and why nothing can be committed", () => {
+    const stalled = "cannot commit: no majority of the voters answers: host-2 missing";
+    const previewed = { ...view({ step: step({}) }, [old]), previews: ["preview.hello.localhost"] };
+    const views = [previewed, previewed, view({ step: step({}), stalled }, [old]), view({ stalled }, [old])];
+    expect(narrate(views)).toEqual([
+      "the new release is reached at preview.hello.localhost",
+      `hello-v2: ${stalled}`,
+    ]);
+  });
+
+  it("names at the end what is kept, and who has not confirmed it", () => {
+    const rollout = fakeRollout({
+      state: "succeeded",
+      except: [memberName("proxy-2"), memberName("proxy-3")],
+    });
+    const kept = { release: "v1", vms: [vmName("hello-v1-1")], forMs: 60_000 };
+    const excluded = [{ proxy: memberName("proxy-2"), by: "person" }] as const;
+    const lines = describeEnd({ ...fakeView({ rollout, vms: [] }), kept, excluded }, 6);
+    expect(lines[0]).toContain("; v1 is kept for ");
+    expect(lines.at(-1)).toBe(
+      "except: proxy-2, which is excluded, has not confirmed it; proxy-3 has not confirmed it",
+    );
+  });
+
   it("tells a deploy as it goes, each fact once", () => {
     const healthy = vm("hello-v2-1", { health: "healthy", phase: "serving" });
     const lines = narrate([

@@ -79,7 +79,7 @@ export class Coordinator implements Deploys {
 
   constructor(deps: CoordinatorDeps) {
     this.#deps = deps;
-    this.#observations = new Observations(deps.mesh);
+    this.#observations = new Observations(deps.mesh, deps.wallMs);
     this.#submissions = new Submissions({
       register: deps.register,
       learn: (committed) => this.#learn(committed),

@@ -4,11 +4,13 @@ import {
   type AppName,
   type AppRecord,
   type CommittedApp,
+  EXCLUSIONS_MAX,
   type MemberName,
   messageOf,
   NoMajorityError,
   type Register,
 } from "../../mesh/index.ts";
+import { fitted } from "./core/commits.ts";
 import { withExcluded, withIncluded } from "./core/exclusions.ts";
 
 export interface ExclusionRequest {
@@ -79,5 +81,8 @@ async function excludeInOne(
 
 function changed(record: AppRecord, { proxy, verb, app }: ExclusionRequest, atMs: number): AppRecord {
   if (verb === "include") return withIncluded(record, proxy);
-  return withExcluded(record, [proxy], { by: "person", everywhere: app === null, atMs });
+  const next = withExcluded(record, [proxy], { by: "person", everywhere: app === null, atMs });
+  if (next !== record) return fitted(next);
+  if (record.excluded?.some((held) => held.proxy === proxy && held.by === "person") === true) return record;
+  throw new Error(`${record.app} excludes ${EXCLUSIONS_MAX} proxies already: include those that are back`);
 }

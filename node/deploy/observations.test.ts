@@ -17,7 +17,7 @@ let observations: Observations;
 beforeEach(async () => {
   cluster = new Cluster();
   await cluster.start();
-  observations = new Observations(cluster.voter);
+  observations = new Observations(cluster.voter, Date.now);
   observations.refresh();
 });
 afterEach(() => cluster.stop());

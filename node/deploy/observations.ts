@@ -29,13 +29,17 @@ export interface VmObservation {
 
 export class Observations {
   readonly #mesh: Mesh;
+  readonly #wallMs: () => number;
+  #forgottenSinceMs: ReadonlyMap<MemberName, number> = new Map();
   #members = new Map<OwnerId, MemberView>();
   /** By owner and key: a deletion names no app. Bounded by the mesh's store. */
   readonly #vms = new Map<string, ObservedVm>();
   readonly #gated = new Map<OwnerId, boolean>();
 
-  constructor(mesh: Mesh) {
+  /** `wallMs`: milliseconds since 1970. */
+  constructor(mesh: Mesh, wallMs: () => number) {
     this.#mesh = mesh;
+    this.#wallMs = wallMs;
   }
 
   /** Takes in who is there, and every VM entry. Returns what changed since the last time. */
@@ -104,17 +108,18 @@ export class Observations {
         ...said,
       };
     });
+    return [...held, ...this.#forgotten(loads)];
+  }
+
+  /** Gone for good, as a person said: dead since we first saw that. A host of that name that is there again is another matter. */
+  #forgotten(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
     const names = new Set([...this.#members.values()].map(({ name }) => name));
-    const forgotten = this.#mesh.forgotten().filter(({ name }) => !names.has(name));
-    return [
-      ...held,
-      ...forgotten.map(({ name }) => ({
-        host: name,
-        open: false,
-        vms: loads.get(name) ?? 0,
-        deadSinceMs: 0,
-      })),
-    ];
+    const gone = this.#mesh.forgotten().filter(({ name }) => !names.has(name));
+    const before = this.#forgottenSinceMs;
+    this.#forgottenSinceMs = new Map(gone.map(({ name }) => [name, before.get(name) ?? this.#wallMs()]));
+    return [...this.#forgottenSinceMs].map(([host, deadSinceMs]) => {
+      return { host, open: false, vms: loads.get(host) ?? 0, deadSinceMs };
+    });
   }
 
   /** As it said last: an agent that starts anew, or is away, takes no gate away. */

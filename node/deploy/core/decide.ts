@@ -14,6 +14,7 @@ import {
   type Applied,
   asCordoned,
   type CommitContext,
+  fitted,
   keepOldMs,
   nextVmName,
   rolloutOf,
@@ -84,9 +85,13 @@ export function decide(input: DecideInput): Decision {
   return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
 }
 
-function exclude({ committed, toExclude, wallMs }: DecideInput): Decision {
-  const next = withExcluded(committed.record, toExclude, { by: "silence", everywhere: false, atMs: wallMs });
-  return { code: "swap", next, why: `excluded for their silence: ${toExclude.join(", ")}` };
+function exclude(input: DecideInput): Decision {
+  const { committed, standing, toExclude, wallMs } = input;
+  const how = { by: "silence", everywhere: false, atMs: wallMs } as const;
+  const next = withExcluded(committed.record, toExclude, how);
+  // There is no room for more of them.
+  if (next === committed.record) return waitOr(input, standing.wants);
+  return { code: "swap", next: fitted(next), why: `excluded for their silence: ${toExclude.join(", ")}` };
 }
 
 /** Forward only: what serves goes on serving, and what was started in vain is dropped. */

@@ -31,7 +31,7 @@ export interface HostFact {
   readonly vms: number;
   /** It says that proxies reach its VMs through a gate. Absent: they dial them themselves. */
   readonly hasGate?: boolean;
-  /** Held dead since then, milliseconds since 1970, or gone for good as a person said (0); absent: neither. Its VMs may run on. */
+  /** Held dead, or gone for good as a person said, since then, milliseconds since 1970; absent: neither. Its VMs may run on. */
   readonly deadSinceMs?: number;
   readonly region?: string;
   /** A person said so: nothing new is placed there. */
