@@ -37,6 +37,31 @@ describe("Coordinator", () => {
     expect(cluster.running).toEqual(["hello-v2-1"]);
   });
 
+  it("stops an old VM only once the gate before it has said itself that it closed it, whatever proxies say", async () => {
+    await newCluster();
+    for (const host of cluster.hosts) host.haveGate();
+    await settled();
+    const { vms } = await deploy(specOf("hello"));
+    const [before] = cluster.hosts.filter(({ mesh }) => mesh.self.name === vms[0]?.host);
+    const [liar] = cluster.hosts.filter((host) => host !== before);
+    const { owner } = cluster.voter.self;
+    const of = before?.mesh.self.name ?? memberName("none");
+    await cluster.coordinator.submit(specOf("hello"));
+    const isCordoning = ({ rollout }: AppView) => rollout?.step?.kind === "cordon";
+    const { epoch } = await cluster.until("hello", isCordoning);
+    liar?.confirm(owner, { app: "hello", epoch, of });
+    before?.confirm(owner, { app: "hello", epoch: epoch - 1, of });
+    await settled();
+    const held = cluster.coordinator.view(appName("hello"));
+    expect(held?.rollout?.step?.waitingFor).toMatchObject([
+      { who: of, what: "to close hello-v1-1 at its gate" },
+    ]);
+    expect(cluster.running).toEqual(["hello-v1-1", "hello-v2-1"]);
+    before?.confirm(owner, { app: "hello", epoch, of });
+    expect(await cluster.ended("hello")).toMatchObject({ release: "v2", rollout: { state: "succeeded" } });
+    expect(cluster.running).toEqual(["hello-v2-1"]);
+  });
+
   it("keeps when the new VM became healthy and when the old one got its last request", async () => {
     await newCluster();
     await deploy(specOf("hello"));

@@ -7,9 +7,13 @@ import {
   type DesiredVm,
   decodeCommittedApp,
   encodeRecord,
+  GATE_TOPIC,
+  type HostEntry,
   hostKey,
+  type MemberName,
   type Mesh,
   newVmEntry,
+  type OwnerId,
   type VmEntry,
   type VmName,
   vmKey,
@@ -26,14 +30,14 @@ export class FakeHost {
   readonly #records = new Map<string, AppRecord>();
   /** While true what it should stop goes on running. */
   isStuck: boolean = false;
+  readonly #self: HostEntry;
+  #hasGate = false;
 
   constructor(mesh: Mesh, { isVoter }: { readonly isVoter: boolean }) {
     this.mesh = mesh;
     const { name } = mesh.self;
-    mesh.write(
-      hostKey(name),
-      encodeRecord({ format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: isVoter }),
-    );
+    this.#self = { format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: isVoter };
+    mesh.write(hostKey(name), encodeRecord(this.#self));
     mesh.onChange((change) => {
       if (!change.key.startsWith(APP_PREFIX) || change.value === null) return;
       const committed = decodeCommittedApp(change.value);
@@ -55,6 +59,19 @@ export class FakeHost {
     }
   }
 
+  /** From now on its VMs are started behind a gate, which says nothing by itself. */
+  haveGate(): void {
+    this.#hasGate = true;
+    const gate = { host: "127.0.0.1", port: 7_901 };
+    this.mesh.write(hostKey(this.mesh.self.name), encodeRecord({ ...this.#self, gate }));
+  }
+
+  /** That the gate of `of` has this epoch on its disk, and nothing in flight. Of another host it is a lie. */
+  confirm(voter: OwnerId, { app, epoch, of }: { app: string; epoch: number; of: MemberName }): void {
+    const standings = [{ app: appName(app), epoch, inFlight: [] }];
+    this.mesh.tell(voter, GATE_TOPIC, encodeRecord({ format: 1, host: of, standings }));
+  }
+
   /** Says something else of a VM. */
   say(vm: VmName, change: Partial<VmEntry>, base?: VmEntry): void {
     const entry = base ?? this.#entries.get(vm);
@@ -73,7 +90,8 @@ export class FakeHost {
     const fate = (release?.spec.env["FATE"] ?? "healthy") as Fate;
     this.say(vm.vm, {}, entryOf(vm, record.app));
     if (fate === "hangs") return;
-    this.say(vm.vm, { state: "running", address: { host: "127.0.0.1", port: 20_001 } });
+    const gated = this.#hasGate ? ({ gated: true } as const) : {};
+    this.say(vm.vm, { state: "running", address: { host: "127.0.0.1", port: 20_001 }, ...gated });
     if (fate === "healthy") this.say(vm.vm, { health: "healthy", healthyAtMs: 1_000 });
     if (fate === "unhealthy") {
       this.say(vm.vm, { health: "unhealthy", reason: "GET /healthz answered 500", lastLines: ["oops"] });
