@@ -24,8 +24,10 @@ const LOST = memberName("proxy-2");
 function cordoning({
   gate,
   state = "running",
+  kind = "stop",
 }: {
   gate?: "off";
+  kind?: "stop" | "repair";
   state?: "running" | "succeeded";
 } = {}): CommittedApp {
   const spec = { ...specOf("hello"), ...(gate === undefined ? {} : { gate }) };
@@ -43,7 +45,7 @@ function cordoning({
       vms: [{ vm: OLD, release: 1, host: HOST, phase: "cordoned", requires: null }],
       rollout: {
         id: "hello-7",
-        kind: "stop",
+        kind,
         from: 1,
         to: 1,
         state,
@@ -66,6 +68,7 @@ interface Seen {
   readonly isStartedBehindIt?: boolean;
   readonly epoch?: number;
   readonly requests?: number;
+  readonly isHostDead?: boolean;
   /** Of the proxy that is heard. */
   readonly applied?: number;
 }
@@ -75,6 +78,7 @@ function factsOf({
   isStartedBehindIt = true,
   epoch,
   requests = 0,
+  isHostDead = false,
   applied = 7,
 }: Seen): Facts {
   const app = "hello" as GateStanding["app"];
@@ -99,7 +103,9 @@ function factsOf({
       [HEARD, { proxy: HEARD, registered: true, connected: true }],
       [LOST, { proxy: LOST, registered: true, connected: false }],
     ]),
-    hosts: new Map([[HOST, { host: HOST, open: true, vms: 1, hasGate }]]),
+    hosts: new Map([
+      [HOST, { host: HOST, open: !isHostDead, vms: 1, hasGate, ...(isHostDead ? { deadSinceMs: 1 } : {}) }],
+    ]),
     expected: new Set([HEARD, LOST]),
   };
 }
@@ -114,6 +120,13 @@ describe("a step that takes a VM away", () => {
     expect(whoIsAwaited({ epoch: 6 })).toEqual(["host-1 has not closed hello-v1-1 at its gate"]);
     expect(whoIsAwaited({ epoch: 7 })).toEqual([]);
     expect(whoIsAwaited({ epoch: 8 })).toEqual([]);
+  });
+
+  it("waits for the gate of a dead host too, unless it only replaces what ran there: nobody stops that", () => {
+    const closing = "host-1 has not closed hello-v1-1 at its gate (its host is not connected)";
+    expect(whoIsAwaited({ isHostDead: true })).toEqual([closing]);
+    expect(whoIsAwaited({ isHostDead: true }, cordoning({ kind: "repair" }))).toEqual([]);
+    expect(whoIsAwaited({}, cordoning({ kind: "repair" }))).toHaveLength(1);
   });
 
   it("waits until nothing runs there as the gate counts it", () => {

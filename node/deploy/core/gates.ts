@@ -2,7 +2,7 @@
 // word no request reaches those VMs any more, whoever sends it; proxies that answer only make it fast.
 
 import { type CommittedApp, type DesiredVm, isGated, type VmName } from "../../../mesh/index.ts";
-import { type Facts, observed } from "./facts.ts";
+import { type Facts, isDead, observed } from "./facts.ts";
 import type { Want } from "./standing.ts";
 
 /**
@@ -45,9 +45,14 @@ function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, fa
   );
 }
 
-/** The same of several: empty once every gate that they stand behind has confirmed. */
+/**
+ * The same of several: empty once every gate that they stand behind has confirmed. A repair stops nothing: what it takes out of routing
+ * is on a host that is held dead, of the release that serves, and is stopped by that host when it is back.
+ */
 export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
-  return gatedOf(vms, committed, facts).flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
+  const isRepair = committed.record.rollout?.kind === "repair";
+  const asked = gatedOf(vms, committed, facts).filter(({ host }) => !isRepair || !isDead(facts, host));
+  return asked.flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
 }
 
 /** Every one of `vms` is behind a gate: a proxy that cannot be heard sends nothing there that its gate would not refuse. */
