@@ -15,8 +15,8 @@ import type { BundleStore } from "./releases/bundle-store.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 import type { VmHost, WantedVm } from "./vms/vm-host.ts";
 
-/** For one voter, which reads a majority within 3 s, or says that it cannot. */
-const RECORDS_READ_MS = 5_000;
+/** For one voter, which reads all registers at a majority; then the next is asked. */
+const RECORDS_READ_MS = 10_000;
 /** Between two tries to read the records, unless a member comes meanwhile. */
 const FIRST_READ_PAUSE_MS = 250;
 /** Bundles that no record names are looked for this often: disk space is not urgent. */
@@ -79,7 +79,7 @@ export class Reconciler {
       if (owner !== mesh.self.owner && !connected.has(owner)) continue;
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(RECORDS_READ_MS)]);
       try {
-        await takeRecords({ mesh, registers }, owner, signal);
+        await unlessAborted(takeRecords({ mesh, registers }, owner, signal), signal);
         return true;
       } catch (error) {
         this.#stopping.signal.throwIfAborted();
