@@ -5,8 +5,8 @@ import type { Logger } from "pino";
 import { connectedOwners, type Mesh, messageOf, type Registers, takeRecords } from "../mesh/index.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
-/** For one voter, which reads a majority within 3 s, or says that it cannot. */
-const RECORDS_READ_MS = 5_000;
+/** For one voter, which reads all registers at a majority; then the next is asked. */
+const RECORDS_READ_MS = 10_000;
 /** Between two tries, unless a member comes meanwhile. */
 const READ_PAUSE_MS = 250;
 
@@ -29,7 +29,7 @@ async function tryRead({ mesh, registers, logger }: ReadRecordsDeps, stop: Abort
     if (owner !== mesh.self.owner && !connected.has(owner)) continue;
     const signal = AbortSignal.any([stop, AbortSignal.timeout(RECORDS_READ_MS)]);
     try {
-      await takeRecords({ mesh, registers }, owner, signal);
+      await unlessAborted(takeRecords({ mesh, registers }, owner, signal), signal);
       return true;
     } catch (error) {
       stop.throwIfAborted();

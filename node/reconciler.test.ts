@@ -18,6 +18,7 @@ import { Reconciler, type ReconcilerDeps } from "./reconciler.ts";
 import type { WantedVm } from "./vms/vm-host.ts";
 
 let mesh: Mesh;
+let logged: (reason: string) => void;
 let asked: { readonly wanted: readonly WantedVm[]; readonly keeps: (app: string) => boolean }[];
 let reconciler: Reconciler;
 let voter: StandInVoter;
@@ -45,7 +46,9 @@ beforeEach(() => {
   const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: pino({ level: "silent" }) });
   registers.start();
   voter.publishList();
-  const logger = { debug: () => undefined, info: () => undefined, error: () => undefined };
+  logged = () => undefined;
+  const debug = (fields: object) => logged(String((fields as { reason?: unknown }).reason));
+  const logger = { debug, info: () => undefined, error: () => undefined };
   const bundles = { removeUnused: async () => [] };
   reconciler = new Reconciler({ mesh, registers, vmHost, bundles, logger });
 });
@@ -90,6 +93,15 @@ describe("Reconciler", () => {
     expect(asked.map(({ wanted }) => wanted.map(({ vm, phase }) => `${vm} ${phase}`))).toEqual([
       ["hello-v1-1 serving"],
     ]);
+  });
+
+  it("does not begin with an answer that it cannot read", async () => {
+    committed = [{ key: "app/hello", value: new Uint8Array([1, 2, 3]) }];
+    const told = Promise.withResolvers<string>();
+    logged = (reason) => told.resolve(reason);
+    reconciler.start();
+    expect(await told.promise).toMatch(/^its record app\/hello cannot be read/);
+    expect(asked).toEqual([]);
   });
 
   it("takes a record that it cannot read for an app of which it knows nothing, not for one that wants nothing", async () => {

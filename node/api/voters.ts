@@ -46,6 +46,8 @@ export interface VoterPlanView {
 
 export interface RestoredView {
   readonly apps: readonly { readonly app: string; readonly epoch: number }[];
+  /** What an app routes and does not have for itself: "hostname a.example belongs to app b". */
+  readonly names: readonly string[];
 }
 
 export interface CollectedView {
@@ -190,7 +192,12 @@ async function collect(deps: ApiDeps, context: Context<ApiEnv>): Promise<Respons
 async function restore(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
   const restored = await deps.voting.restore(context.req.raw.signal);
   if (!restored.ok) return apiError("unavailable", restored.error);
-  return Response.json({ apps: epochsOf(deps) } satisfies RestoredView);
+  const names = restored.value.faults.map((fault) =>
+    fault.code === "full"
+      ? "there is no room for more names"
+      : `${fault.name.replace("/", " ")} belongs to app ${fault.by}`,
+  );
+  return Response.json({ apps: epochsOf(deps), names } satisfies RestoredView);
 }
 
 function epochsOf({ registers }: Pick<ApiDeps, "registers">): RestoredView["apps"] {

@@ -222,7 +222,10 @@ export const voterPlanShape: ZodType<VoterPlanView> = z.looseObject({
 
 const appEpochs = z.array(z.looseObject({ app: z.string(), epoch: z.number() }));
 
-export const restoredShape: ZodType<RestoredView> = z.looseObject({ apps: appEpochs });
+export const restoredShape: ZodType<RestoredView> = z.looseObject({
+  apps: appEpochs,
+  names: z.array(z.string()),
+});
 
 export const collectedShape: ZodType<CollectedView> = z.looseObject({
   apps: appEpochs,

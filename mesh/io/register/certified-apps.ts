@@ -76,7 +76,8 @@ export class CertifiedApps {
 
   /** It has a record, but none that we can read. */
   isUnknown(app: AppName): boolean {
-    return this.unreadable.has(appKey(app)) && !this.#apps.has(app);
+    const key = appKey(app);
+    return (this.#unreadable.has(key) || this.#unjudged.has(key)) && !this.#apps.has(app);
   }
 
   /** A record as it came, from whomever. Ok: it is in force, or a newer one is. */
@@ -95,7 +96,7 @@ export class CertifiedApps {
     const fault = this.#faultOf(key, committed);
     if (fault !== null) {
       if (held === undefined && (fault === "former-list" || fault === "unknown-list"))
-        this.#unjudged.add(key);
+        this.#cannotJudge(key, fault);
       return this.#refused(fault);
     }
     const record = decodeAppRecord(committed.value.record);
@@ -149,6 +150,7 @@ export class CertifiedApps {
     const slot = `${owner} ${key}`;
     if (value === null) {
       this.#judged.delete(slot);
+      if (!this.#deps.mesh.store.list(key).some((entry) => entry.key === key)) this.#unjudged.delete(key);
       return;
     }
     const judged = this.#judged.get(slot);
@@ -161,6 +163,13 @@ export class CertifiedApps {
   #faultOf(register: string, committed: CommittedValue): CertificateFault | null {
     const { cluster, mesh, directory } = this.#deps;
     return recordFault({ cluster, register, committed }, directory.chain, mesh.crypto);
+  }
+
+  #cannotJudge(key: string, fault: CertificateFault): void {
+    if (this.#unjudged.has(key) || appOfKey(key) === null) return;
+    this.#unjudged.add(key);
+    if (fault === "former-list")
+      this.#deps.logger.warn({ key }, "record of a former voter list: what it wants is left as it is");
   }
 
   #cannotRead(key: string, reason: string): void {

@@ -9,6 +9,7 @@ import type { Mesh } from "../../mesh.ts";
 import { appKey, appOfKey } from "../../records/app.ts";
 import { decodeRecord, encodeRecord } from "../../records/record-codec.ts";
 import { versionShape } from "../../records/shapes.ts";
+import type { CommittedValue } from "../../register/proposer-face.ts";
 import { REGISTER_READ_SERVICE, type Register, type RegisterReadRequest } from "../../register/register.ts";
 import { decodeCommitted, encodeCommitted } from "../../register/register-codec.ts";
 import type { CertifiedApps } from "./certified-apps.ts";
@@ -101,7 +102,9 @@ export async function takeRecords(
   if (!answer.ok) throw new Error(`its answer cannot be read: ${answer.error}`);
   const unreadable: string[] = [];
   for (const record of answer.value.apps) {
-    if (isOutdone(apps, record)) continue;
+    const decoded = decodeCommitted(record.value);
+    if (!decoded.ok) throw new Error(`its record ${record.key} cannot be read: ${decoded.error}`);
+    if (isOutdone(apps, record.key, decoded.value)) continue;
     const taken = await apps.takeFrom(voter, record, signal);
     if (taken.ok) continue;
     if (taken.error !== "unreadable") throw new Error(`its record ${record.key} is refused: ${taken.error}`);
@@ -111,11 +114,10 @@ export async function takeRecords(
 }
 
 /** Gossip was faster than the answer. */
-function isOutdone(apps: CertifiedApps, { key, value }: CertifiedRecord): boolean {
+function isOutdone(apps: CertifiedApps, key: string, { value }: CommittedValue): boolean {
   const app = appOfKey(key);
   const held = app === null ? undefined : apps.get(app);
-  const decoded = decodeCommitted(value);
-  return held !== undefined && decoded.ok && held.epoch > decoded.value.value.epoch;
+  return held !== undefined && held.epoch > value.epoch;
 }
 
 async function ask(

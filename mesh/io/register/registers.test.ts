@@ -236,8 +236,14 @@ describe("voters", () => {
     await stop(two);
     await three.host.collect(NEVER);
     await nameStandInVoters(three.host, ["host-3", "host-4"].map(memberName), { isRestore: true });
+    // Nobody takes what its voters do not have yet for what never was.
+    await expect(registerOf(three).readAll()).rejects.toThrow("the registers are being restored");
     const restored = await three.host.restore(NEVER);
     expect(restored).toMatchObject({ ok: true });
+    expect(await three.host.restore(NEVER)).toMatchObject({
+      ok: false,
+      error: expect.stringContaining("nothing is to be restored"),
+    });
     expect(await read(other)).toBe("release 1 at 1001");
     expect(await swap(other, 1_001, 2)).toBe("committed: release 2 at 1002");
     expect(three.registers.directory.list?.isSettled).toBe(true);

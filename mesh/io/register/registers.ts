@@ -22,13 +22,13 @@ import { fail, messageOf, ok, type Result } from "../../result.ts";
 import { Counters } from "../counters.ts";
 import { registersAtMajority, serveRegisters } from "./ask-registers.ts";
 import { readBackup } from "./backup.ts";
-import { type CertifiedApp, CertifiedApps } from "./certified-apps.ts";
+import { CertifiedApps } from "./certified-apps.ts";
 import { RecordPublisher } from "./record-publisher.ts";
 import { RegisterClient } from "./register-client.ts";
 import type { RegisterContext } from "./register-context.ts";
 import { serveRegisterRead } from "./register-read.ts";
 import { ReplicatedRegister } from "./replicated-register.ts";
-import { type Collected, collect, seed, serveCertified } from "./restore.ts";
+import { type Collected, collect, type Seeded, seed, serveCertified } from "./restore.ts";
 import { VoterDirectory } from "./voter-directory.ts";
 import { VoterHost } from "./voter-host.ts";
 import { VoterLists } from "./voter-lists.ts";
@@ -216,10 +216,13 @@ export class HostRegisters {
   }
 
   /** At a voter, under a list that begins anew: commits what is held of each app, and settles the list. */
-  async restore(signal: AbortSignal): Promise<Result<readonly CertifiedApp[]>> {
-    const { context, apps } = this.#registers;
+  async restore(signal: AbortSignal): Promise<Result<Seeded>> {
+    const { context, apps, directory } = this.#registers;
     if (!this.#isVoting) return fail("this host is no voter");
-    const seeded = await seed({ ...context, apps, client: this.#client, register: this.#register }, signal);
+    if (!directory.isRestoring)
+      return fail("no list that begins anew is in force: nothing is to be restored");
+    const own = { client: this.#client, register: this.#register };
+    const seeded = await seed({ ...context, apps, directory, ...own }, signal);
     if (!seeded.ok) return seeded;
     const settled = await this.#lists.settle(signal);
     return settled.ok ? seeded : settled;

@@ -156,6 +156,8 @@ export class ReplicatedRegister implements Register {
     const { directory } = this.#deps;
     const { list } = directory;
     if (list === undefined) throw new Error("this cluster has no voters yet");
+    // What its voters have not been given yet looks like what never was.
+    if (directory.isRestoring) throw new Error("the registers are being restored");
     const names = await registersAtMajority(this.#deps, list, AbortSignal.timeout(REGISTER_READ_MS));
     const apps = [...names].flatMap((name) => appOfKey(name) ?? []);
     await forEachAtOnce(apps, REGISTERS_AT_ONCE, async (app) => {

@@ -4,7 +4,7 @@
 import { REGISTER_READ_MS, REGISTER_SWAP_MS, REGISTERS_AT_ONCE, RESTORE_EPOCH_GAP } from "../../limits.ts";
 import type { MemberView } from "../../mesh.ts";
 import { appKey } from "../../records/app.ts";
-import { hostnameClaim } from "../../records/names.ts";
+import { type ClaimFault, hostnameClaim } from "../../records/names.ts";
 import { claimedHostnames } from "../../records/preview.ts";
 import { encodeCommitted } from "../../register/register-codec.ts";
 import { fail, messageOf, ok, type Result } from "../../result.ts";
@@ -70,7 +70,14 @@ async function collectFrom(
 export interface SeedDeps extends RegisterContext {
   readonly apps: CertifiedApps;
   readonly client: RegisterClient;
+  readonly directory: VoterDirectory;
   readonly register: Pick<ReplicatedRegister, "claimAll">;
+}
+
+export interface Seeded {
+  readonly apps: readonly CertifiedApp[];
+  /** Names that an app has in its record and not for itself. */
+  readonly faults: readonly ClaimFault[];
 }
 
 /**
@@ -78,17 +85,20 @@ export interface SeedDeps extends RegisterContext {
  * been lost. Of two that held one name, which takes a lost release of it, the first keeps it; the log names both. Said again after
  * a failure, it goes on.
  */
-export async function seed(deps: SeedDeps, signal: AbortSignal): Promise<Result<readonly CertifiedApp[]>> {
-  const { apps, register, logger } = deps;
+export async function seed(deps: SeedDeps, signal: AbortSignal): Promise<Result<Seeded>> {
+  const { apps, directory, register, logger } = deps;
   const held = apps.all();
   try {
-    const wanted = held.map(({ record, epoch }) => ({
-      claim: { app: record.app, epoch: epoch + RESTORE_EPOCH_GAP },
-      names: claimedHostnames(record).map(hostnameClaim),
+    // What an earlier try has committed under the new list stands as it is.
+    const isSeeded = ({ committed }: CertifiedApp) => committed.certificate.list === directory.list?.number;
+    const wanted = held.map((app) => ({
+      claim: { app: app.record.app, epoch: isSeeded(app) ? app.epoch : app.epoch + RESTORE_EPOCH_GAP },
+      names: claimedHostnames(app.record).map(hostnameClaim),
     }));
-    for (const fault of await register.claimAll(wanted)) logger.error({ fault }, "a name was not restored");
+    const faults = await register.claimAll(wanted);
+    for (const fault of faults) logger.error({ fault }, "a name was not restored");
     await forEachAtOnce(held, REGISTERS_AT_ONCE, (app) => seedOne(deps, app, signal));
-    return ok(held);
+    return ok({ apps: held, faults });
   } catch (error) {
     return fail(messageOf(error));
   }

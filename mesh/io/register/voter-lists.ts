@@ -39,6 +39,7 @@ export class VoterLists {
   readonly #deps: VoterListsDeps;
   #timer: NodeJS.Timeout | undefined;
   #settling: Promise<Result<VoterList>> | undefined;
+  #settlingList: number | undefined;
   #stopped = new AbortController();
 
   constructor(deps: VoterListsDeps) {
@@ -96,6 +97,10 @@ export class VoterLists {
   /** Commits every register under the list in force, and says so. Done by whomever, it is done. */
   settle(signal: AbortSignal): Promise<Result<VoterList>> {
     const patience = AbortSignal.any([signal, this.#stopped.signal]);
+    const number = this.#deps.directory.list?.number;
+    if (this.#settling !== undefined && this.#settlingList !== number)
+      return this.#settling.then(() => this.settle(signal));
+    this.#settlingList = number;
     this.#settling ??= this.#settle(patience).finally(() => {
       this.#settling = undefined;
     });

@@ -1,6 +1,6 @@
 // voters, registers: who keeps what is desired, how that is changed, and what to do when a majority of them is gone for good.
 
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { messageOf } from "../../../mesh/index.ts";
 import type { CollectedView, RestoredView, VotersView } from "../../api/voters.ts";
 import { collectedShape, registersBackupShape, restoredShape, votersShape } from "../answers.ts";
@@ -94,9 +94,11 @@ export function restoreRegisters(options: RestoreOptions): Promise<ExitCode> {
     const collected = await collect(session, saved);
     const { client, signal } = session;
     const standing = await ask(session, "/v1/voters", votersShape);
-    // A restore that broke off after its list was in force goes on.
+    // A restore that broke off after its list was in force goes on, with those that this list names.
     const named = { hosts, rootKeyFile: options.rootKey, isRestore: true };
-    const voters = standing.restoring ? standing : await nameVoters(client, named, signal);
+    const begun = standing.voters.map(({ name }) => name);
+    const goesOn = standing.restoring && isSameSet(begun, hosts);
+    const voters = goesOn ? standing : await nameVoters(client, named, signal);
     const request = { method: "POST", path: "/v1/registers/restore", isOwnWrite: true } as const;
     const restored = restoredShape.parse(
       await client.json({ ...request, answerTimeoutMs: RESTORE_TIMEOUT_MS }, signal),
@@ -104,7 +106,8 @@ export function restoreRegisters(options: RestoreOptions): Promise<ExitCode> {
     const tookMs = performance.now() - beganAtMs;
     if (options.json === true) printJson({ ...restored, silent: collected.silent, voters, tookMs });
     else for (const line of restoredLines({ restored, collected, voters, tookMs })) print(line);
-    return collected.silent.length === 0 ? EXIT.done : EXIT.doneExcept;
+    const isWhole = collected.silent.length === 0 && restored.names.length === 0;
+    return isWhole ? EXIT.done : EXIT.doneExcept;
   });
 }
 
@@ -117,10 +120,16 @@ async function collect({ client, signal }: Session, saved: unknown): Promise<Col
 
 /** An earlier backup of that name is replaced only by a whole one. */
 async function writeBackup(file: string, backup: unknown): Promise<void> {
+  const text = `${JSON.stringify(backup)}\n`;
+  const there = await lstat(file).catch(() => null);
   try {
-    await writeFile(`${file}.new`, `${JSON.stringify(backup)}\n`, { mode: 0o600 });
+    // A pipe, a device, a link: what is behind it is not ours to replace.
+    if (there !== null && !there.isFile()) return await writeFile(file, text, { mode: 0o600 });
+    await rm(`${file}.new`, { force: true });
+    await writeFile(`${file}.new`, text, { mode: 0o600, flag: "wx", flush: true });
     await rename(`${file}.new`, file);
   } catch (error) {
+    await rm(`${file}.new`, { force: true }).catch(() => undefined);
     throw new UsageError(`the backup cannot be written: ${messageOf(error)}`);
   }
 }
@@ -145,6 +154,7 @@ function restoredLines({ restored, collected, voters, tookMs }: Restoration): re
   return [
     `${restored.apps.length} apps restored under voter list ${voters.list} (${names}) in ${formatDuration(tookMs)}`,
     ...restored.apps.map(({ app, epoch }) => `  ${app} at epoch ${epoch}`),
+    ...restored.names.map((fault) => `a name was not restored: ${fault}`),
     ...collected.silent.map(({ name, reason }) => `did not say what it holds: ${name}: ${reason}`),
   ];
 }
