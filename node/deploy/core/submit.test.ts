@@ -25,6 +25,7 @@ function context(hosts: readonly string[] = ["host-1"]): CommitContext {
       acks: new Map(),
       proxies: new Map(),
       hosts: new Map(facts),
+      lost: new Set(),
       expected: new Set(),
     },
   };
