@@ -26,10 +26,10 @@ const STRATEGIES = [
 
 const random = seededRandom(SEED);
 let scenario: Scenario;
-let release = 1;
+let deploys = 0;
 beforeAll(async () => {
   scenario = await Scenario.start({ hosts: 3, proxies: 2 });
-  const app = scenario.app({ count: 2, greeting: "release 1" });
+  const app = scenario.app({ count: 2, greeting: "deploy 0" });
   expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
 });
 afterAll(() => scenario.stop());
@@ -39,15 +39,17 @@ test.each(STRATEGIES)(
   async (_, deploy) => {
     const client = scenario.load({ ratePerSecond: 100 });
     for (let count = 0; count < DEPLOYS; count += 1) {
-      release += 1;
-      const app = scenario.app({ count: 2, greeting: `release ${release}`, deploy });
+      deploys += 1;
+      const app = scenario.app({ count: 2, greeting: `deploy ${deploys}`, deploy });
       const moment = { steps: Math.floor(random() * STEPS_MAX), ms: Math.floor(random() * MOMENT_MS_MAX) };
       const deploying = scenario.start(["deploy", app.file], HOSTS[Math.floor(random() * 3)]);
-      const killed = await killDriver(`web-v${release}`, moment);
+      const said = await deploying.waitFor(/^web-v\d+: submitted\n/);
+      const rollout = /^web-v\d+/.exec(said)?.[0] ?? "";
+      const killed = await killDriver(rollout, moment);
       const result = await deploying.result;
       const told = `${killed} killed ${moment.ms} ms after step ${moment.steps}\n${result.stdout}${result.stderr}`;
       expect(result, told).toMatchObject({ code: 0 });
-      const wanted = [`web-v${release}-1`, `web-v${release}-2`];
+      const wanted = [`${rollout}-1`, `${rollout}-2`];
       await until(`only ${wanted.join(" and ")}`, () =>
         scenario.runningVms().join() === wanted.join() ? true : null,
       );
@@ -68,7 +70,11 @@ async function killDriver(
     return view.rollout.history.length >= moment.steps ? view.rollout.driver : null;
   });
   await delay(moment.ms);
-  process.kill(scenario.pid(driver), "SIGKILL");
+  const killed = scenario.pid(driver);
+  process.kill(killed, "SIGKILL");
+  // Its supervisor starts it again. The deploy does not wait for that; the next one may be submitted there.
+  await until("the agent's new process", () => (scenario.pid(driver) === killed ? null : true));
+  await scenario.cluster.ready(driver);
   return driver;
 }
 

@@ -26,7 +26,7 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
-import { deadHostsOf, isGone, isRegistered } from "./facts.ts";
+import { isGone, isRegistered, lostHostsOf } from "./facts.ts";
 import { faultOf, faultOfStarted, type RolloutReason } from "./fault.ts";
 import {
   missingOfDeploy,
@@ -349,7 +349,7 @@ function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput
   const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
   const named = new Set(record.vms.map(({ vm }) => vm));
   const left = (record.rollout?.targets ?? []).filter((vm) => !named.has(vm));
-  return [...new Set([...excluded, ...behind, ...left.flatMap((vm) => deadHostsOf(facts, vm))])].sort();
+  return [...new Set([...excluded, ...behind, ...left.flatMap((vm) => lostHostsOf(facts, vm))])].sort();
 }
 
 function endWith(

@@ -49,6 +49,8 @@ export interface Facts {
   /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */
   readonly proxies: ReadonlyMap<MemberName, ProxyFact>;
   readonly hosts: ReadonlyMap<MemberName, HostFact>;
+  /** Hosts that have been dead for so long that nobody waits for them: an agent that starts again is held dead for a moment too. */
+  readonly lost: ReadonlySet<MemberName>;
   /** Proxies that the last commit knew: they count as registered until they are known to have left. */
   readonly expected: ReadonlySet<MemberName>;
 }
@@ -70,13 +72,9 @@ export function isGone(facts: Facts, vm: VmName, host: MemberName | undefined): 
   return facts.hosts.has(host) && seen?.has(host) !== true;
 }
 
-export function isDead(facts: Facts, host: MemberName): boolean {
-  return facts.hosts.get(host)?.deadSinceMs !== undefined;
-}
-
-/** Hosts that are dead, and listed it last: of these nobody can say whether it runs. It is their own to stop once they are back. */
-export function deadHostsOf(facts: Facts, vm: VmName): readonly MemberName[] {
-  return [...(facts.vms.get(vm)?.keys() ?? [])].filter((host) => isDead(facts, host));
+/** Lost hosts that listed it last: of these nobody can say whether it runs. It is their own to stop once they are back. */
+export function lostHostsOf(facts: Facts, vm: VmName): readonly MemberName[] {
+  return [...(facts.vms.get(vm)?.keys() ?? [])].filter((host) => facts.lost.has(host));
 }
 
 export function isRegistered(facts: Facts, proxy: MemberName): boolean {

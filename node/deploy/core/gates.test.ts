@@ -68,7 +68,7 @@ interface Seen {
   readonly isStartedBehindIt?: boolean;
   readonly epoch?: number;
   readonly requests?: number;
-  readonly isHostDead?: boolean;
+  readonly isHostLost?: boolean;
   /** Of the proxy that is heard. */
   readonly applied?: number;
 }
@@ -78,7 +78,7 @@ function factsOf({
   isStartedBehindIt = true,
   epoch,
   requests = 0,
-  isHostDead = false,
+  isHostLost = false,
   applied = 7,
 }: Seen): Facts {
   const app = "hello" as GateStanding["app"];
@@ -104,8 +104,9 @@ function factsOf({
       [LOST, { proxy: LOST, registered: true, connected: false }],
     ]),
     hosts: new Map([
-      [HOST, { host: HOST, open: !isHostDead, vms: 1, hasGate, ...(isHostDead ? { deadSinceMs: 1 } : {}) }],
+      [HOST, { host: HOST, open: !isHostLost, vms: 1, hasGate }],
     ]),
+    lost: new Set(isHostLost ? [HOST] : []),
     expected: new Set([HEARD, LOST]),
   };
 }
@@ -122,10 +123,10 @@ describe("a step that takes a VM away", () => {
     expect(whoIsAwaited({ epoch: 8 })).toEqual([]);
   });
 
-  it("waits for the gate of a dead host too, unless it only replaces what ran there: nobody stops that", () => {
+  it("waits for the gate of a lost host too, unless it only replaces what ran there: nobody stops that", () => {
     const closing = "host-1 has not closed hello-v1-1 at its gate (its host is not connected)";
-    expect(whoIsAwaited({ isHostDead: true })).toEqual([closing]);
-    expect(whoIsAwaited({ isHostDead: true }, cordoning({ kind: "repair" }))).toEqual([]);
+    expect(whoIsAwaited({ isHostLost: true })).toEqual([closing]);
+    expect(whoIsAwaited({ isHostLost: true }, cordoning({ kind: "repair" }))).toEqual([]);
     expect(whoIsAwaited({}, cordoning({ kind: "repair" }))).toHaveLength(1);
   });
 

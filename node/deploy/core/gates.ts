@@ -2,7 +2,7 @@
 // word no request reaches those VMs any more, whoever sends it; proxies that answer only make it fast.
 
 import { type CommittedApp, type DesiredVm, isGated, type VmName } from "../../../mesh/index.ts";
-import { type Facts, isDead, observed } from "./facts.ts";
+import { type Facts, observed } from "./facts.ts";
 import type { Want } from "./standing.ts";
 
 /**
@@ -51,7 +51,7 @@ function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, fa
  */
 export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
   const isRepair = committed.record.rollout?.kind === "repair";
-  const asked = gatedOf(vms, committed, facts).filter(({ host }) => !isRepair || !isDead(facts, host));
+  const asked = gatedOf(vms, committed, facts).filter(({ host }) => !isRepair || !facts.lost.has(host));
   return asked.flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
 }
 

@@ -79,6 +79,7 @@ interface OwnFacts extends Facts {
   readonly gates: Map<MemberName, GateStanding>;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
+  readonly lost: Set<MemberName>;
   readonly expected: Set<MemberName>;
 }
 
@@ -90,6 +91,7 @@ export class Rollout {
     gates: new Map(),
     proxies: new Map(),
     hosts: new Map(),
+    lost: new Set(),
     expected: new Set(),
   };
   /** What the register has, as far as we know; null until the first `committed`. */
@@ -247,6 +249,7 @@ export class Rollout {
     const committed = this.#committed;
     if (committed === null) return;
     const { rollout } = committed.record;
+    const nextLostMs = this.#noteLost(nowMs);
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
@@ -269,8 +272,22 @@ export class Rollout {
     const held = hold === null ? standing : { ...standing, wants: [hold.want] };
     const silent = this.#silent;
     const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
-    const dueAtMs = Math.min(deadlineMs, silence?.atMs ?? deadlineMs);
+    const dueAtMs = Math.min(deadlineMs, silence?.atMs ?? deadlineMs, nextLostMs ?? deadlineMs);
     this.#follow(decide(input), { committed, dueAtMs }, effects);
+  }
+
+  /** Which hosts are dead for long enough now. Returns when the next one will be, or null. */
+  #noteLost(nowMs: number): number | null {
+    const { wallOffsetMs, repairAfterMs } = this.#options;
+    this.#facts.lost.clear();
+    let nextMs: number | null = null;
+    for (const { host, deadSinceMs } of this.#facts.hosts.values()) {
+      if (deadSinceMs === undefined) continue;
+      const atMs = deadSinceMs + repairAfterMs - wallOffsetMs;
+      if (atMs <= nowMs) this.#facts.lost.add(host);
+      else nextMs = Math.min(nextMs ?? atMs, atMs);
+    }
+    return nextMs;
   }
 
   #keepHouse(committed: CommittedApp, nowMs: number, effects: RolloutEffect[]): void {

@@ -2,7 +2,7 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { memberName, vmName } from "../../../mesh/index.ts";
-import { deadHostsOf, type Facts, isDead, isGone, isHealthy, observed } from "./facts.ts";
+import { type Facts, isGone, isHealthy, lostHostsOf, observed } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
@@ -103,7 +103,7 @@ function stopStanding(step: RolloutStep, facts: Facts): Standing {
   // Nobody can say of a dead host's VM that it is gone. It is out of routing, and its host stops it when it is back.
   const left = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
-    .filter(({ vm, host }) => (host === undefined || !isDead(facts, host)) && !isGone(facts, vm, host));
+    .filter(({ vm, host }) => (host === undefined || !facts.lost.has(host)) && !isGone(facts, vm, host));
   const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
   return { wants, acks: null, score: step.vms.length - wants.length };
 }
@@ -222,7 +222,7 @@ export function missingOfDeploy(
   const unwell = serving.filter((vm) => !isHealthy(observed(facts, vm)));
   const wants = unwell.map((vm) => wantHealthy(vm.vm, vm.host, facts));
   const named = new Set(record.vms.map((vm) => vm.vm));
-  const isElsewhere = (vm: VmName) => deadHostsOf(facts, vm).length < (facts.vms.get(vm)?.size ?? 0);
+  const isElsewhere = (vm: VmName) => lostHostsOf(facts, vm).length < (facts.vms.get(vm)?.size ?? 0);
   const old = wanted.targets.filter((vm) => !named.has(vm) && isElsewhere(vm));
   wants.push(...old.map((vm) => wantGone(vm, undefined, facts)));
   const kept = record.vms.filter((vm) => vm.phase === "cordoned" && vm.release === wanted.kept);

@@ -10,7 +10,7 @@ import type {
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
 import type { StepEnd } from "./commits.ts";
-import { deadHostsOf, type Facts, observed } from "./facts.ts";
+import { type Facts, lostHostsOf, observed } from "./facts.ts";
 import { countRequests, type Standing } from "./standing.ts";
 
 interface Now {
@@ -116,7 +116,7 @@ function stepId({ rollout }: AppRecord): string {
 /** What only a dead host could stop is said. */
 function leftList({ vms }: RolloutStep, facts: Facts): string {
   const left = vms.flatMap((vm) =>
-    deadHostsOf(facts, vm).map((host) => `${vm} is left to ${host}, which is dead`),
+    lostHostsOf(facts, vm).map((host) => `${vm} is left to ${host}, which is dead`),
   );
   return left
     .slice(0, 4)

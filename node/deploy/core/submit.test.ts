@@ -26,6 +26,7 @@ function context(hosts: readonly string[] = ["host-1"]): CommitContext {
       gates: new Map(),
       proxies: new Map(),
       hosts: new Map(facts),
+      lost: new Set(),
       expected: new Set(),
     },
   };
