@@ -103,9 +103,7 @@ function factsOf({
       [HEARD, { proxy: HEARD, registered: true, connected: true }],
       [LOST, { proxy: LOST, registered: true, connected: false }],
     ]),
-    hosts: new Map([
-      [HOST, { host: HOST, open: !isHostLost, vms: 1, hasGate }],
-    ]),
+    hosts: new Map([[HOST, { host: HOST, open: !isHostLost, vms: 1, hasGate }]]),
     lost: new Set(isHostLost ? [HOST] : []),
     expected: new Set([HEARD, LOST]),
   };
