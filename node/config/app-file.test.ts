@@ -93,6 +93,10 @@ wait_timeout = "1h"
       "app.toml:4: deploy.max_surge: is 0, and no VM may be missing (of 1): no VM could be replaced; write max_surge = 1, or a larger max_unavailable",
     ],
     [
+      'gate = "off"\n[deploy]\nexclude_silent_after = "5s"\n',
+      'app.toml:5: deploy.exclude_silent_after: needs a gate, which refuses what a silent proxy still sends: remove it, or gate = "off"',
+    ],
+    [
       '[deploy]\nexclude_silent_after = "5m"\n',
       "app.toml:4: deploy.exclude_silent_after: must be shorter than wait_timeout, which is 5m: the rollout goes back then",
     ],

@@ -92,10 +92,11 @@ export function deployProblem({
   deploy,
   count,
   hostnames,
-}: Pick<AppSpec, "deploy" | "count" | "hostnames">): KeyProblem | null {
+  gate,
+}: Pick<AppSpec, "deploy" | "count" | "hostnames"> & { readonly gate?: "on" | "off" }): KeyProblem | null {
   return (
     strangerProblem(deploy) ??
-    silenceProblem(deploy) ??
+    silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??
     previewProblem(deploy, hostnames)
   );
@@ -117,10 +118,19 @@ function strangerProblem(deploy: DeploySpec): KeyProblem | null {
   return null;
 }
 
-function silenceProblem({ excludeSilentAfterMs: afterMs, waitTimeoutMs }: DeploySpec): KeyProblem | null {
-  if (afterMs === undefined || afterMs < waitTimeoutMs) return null;
+function silenceProblem(
+  { excludeSilentAfterMs: afterMs, waitTimeoutMs }: DeploySpec,
+  gate: "on" | "off" = "on",
+): KeyProblem | null {
+  if (afterMs === undefined) return null;
+  const key = "deploy.exclude_silent_after";
+  if (gate === "off") {
+    const message = 'needs a gate, which refuses what a silent proxy still sends: remove it, or gate = "off"';
+    return { key, message };
+  }
+  if (afterMs < waitTimeoutMs) return null;
   const message = `must be shorter than wait_timeout, which is ${describeDuration(waitTimeoutMs)}: the rollout goes back then`;
-  return { key: "deploy.exclude_silent_after", message };
+  return { key, message };
 }
 
 function paceProblem({ maxSurge, maxUnavailable = 0 }: DeploySpec, count: number): KeyProblem | null {
