@@ -63,7 +63,7 @@ export * from "./records/app.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/members.ts";
-export { type Claim, type ClaimedName, hostnameClaim } from "./records/names.ts";
+export { type Claim, type ClaimedName, describeClaimedName, hostnameClaim } from "./records/names.ts";
 export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";

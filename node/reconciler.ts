@@ -76,7 +76,7 @@ export class Reconciler {
     const { mesh, registers, logger } = this.#deps;
     const connected = connectedOwners(mesh.members());
     for (const { owner, name } of registers.directory.list?.voters ?? []) {
-      if (owner !== mesh.self.owner && !connected.has(owner)) continue;
+      if (!connected.has(owner)) continue;
       const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(RECORDS_READ_MS)]);
       try {
         await unlessAborted(takeRecords({ mesh, registers }, owner, signal), signal);
@@ -110,7 +110,7 @@ export class Reconciler {
 
   async #removeUnusedBundles(): Promise<void> {
     const { apps } = this.#deps.registers;
-    if (apps.unreadable.size > 0) return;
+    if (apps.isAnyUnknown) return;
     const records = apps.all().map((committed) => committed.record);
     const releases = records.flatMap((record) => record.releases);
     const used = new Set<BundleHash>(releases.map((release) => release.spec.bundle.hash));

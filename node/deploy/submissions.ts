@@ -9,6 +9,7 @@ import {
   type Claim,
   type ClaimedName,
   type CommittedApp,
+  describeClaimedName,
   hostnameClaim,
   isName,
   messageOf,
@@ -134,7 +135,7 @@ function unavailable(error: unknown): SubmitResult {
 }
 
 function describeTaken(name: ClaimedName, by: AppName): string {
-  return `${name.replace("/", " ")} belongs to app ${by}: choose another, or destroy ${by} first`;
+  return `${describeClaimedName(name)} belongs to app ${by}: choose another, or destroy ${by} first`;
 }
 
 function find(apps: readonly CommittedApp[], app: AppName): CommittedApp | null {
