@@ -68,7 +68,7 @@ export { decodeCommittedApp } from "./records/committed-app.ts";
 export * from "./records/gate.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/members.ts";
-export { type Claim, type ClaimedName, hostnameClaim } from "./records/names.ts";
+export { type Claim, type ClaimedName, describeClaimedName, hostnameClaim } from "./records/names.ts";
 export * from "./records/preview.ts";
 export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";

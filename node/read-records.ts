@@ -26,7 +26,7 @@ export async function readRecords(deps: ReadRecordsDeps, signal: AbortSignal): P
 async function tryRead({ mesh, registers, logger }: ReadRecordsDeps, stop: AbortSignal): Promise<boolean> {
   const connected = connectedOwners(mesh.members());
   for (const { owner, name } of registers.directory.list?.voters ?? []) {
-    if (owner !== mesh.self.owner && !connected.has(owner)) continue;
+    if (!connected.has(owner)) continue;
     const signal = AbortSignal.any([stop, AbortSignal.timeout(RECORDS_READ_MS)]);
     try {
       await unlessAborted(takeRecords({ mesh, registers }, owner, signal), signal);

@@ -65,7 +65,7 @@ export class Reconciler {
 
   async #removeUnusedBundles(): Promise<void> {
     const { apps } = this.#deps.registers;
-    if (apps.unreadable.size > 0) return;
+    if (apps.isAnyUnknown) return;
     const records = apps.all().map((committed) => committed.record);
     const releases = records.flatMap((record) => record.releases);
     const used = new Set<BundleHash>(releases.map((release) => release.spec.bundle.hash));

@@ -47,6 +47,11 @@ export function hostnameClaim(hostname: string): ClaimedName {
   return `hostname/${hostname.toLowerCase()}`;
 }
 
+/** For people: "hostname hello.example.com". */
+export function describeClaimedName(name: ClaimedName): string {
+  return name.replace("/", " ");
+}
+
 /** `code` `taken`: `name` belongs to `by`. `full`: there is no room for more names. Nothing is claimed then. */
 export type ClaimFault =
   | { readonly code: "taken"; readonly name: ClaimedName; readonly by: AppName }

@@ -4,6 +4,7 @@ import type { Context, Hono } from "hono";
 import { z } from "zod";
 import {
   decodeVoterLink,
+  describeClaimedName,
   encodeRegistersBackup,
   encodeVoterList,
   isName,
@@ -195,7 +196,7 @@ async function restore(deps: ApiDeps, context: Context<ApiEnv>): Promise<Respons
   const names = restored.value.faults.map((fault) =>
     fault.code === "full"
       ? "there is no room for more names"
-      : `${fault.name.replace("/", " ")} belongs to app ${fault.by}`,
+      : `${describeClaimedName(fault.name)} belongs to app ${fault.by}`,
   );
   return Response.json({ apps: epochsOf(deps), names } satisfies RestoredView);
 }

@@ -10,6 +10,7 @@ import {
   type ClaimedName,
   type CommittedApp,
   claimedHostnames,
+  describeClaimedName,
   hostnameClaim,
   isName,
   messageOf,
@@ -151,7 +152,7 @@ function unavailable(error: unknown): SubmitResult {
 }
 
 function describeTaken(name: ClaimedName, by: AppName): string {
-  return `${name.replace("/", " ")} belongs to app ${by}: choose another, or destroy ${by} first`;
+  return `${describeClaimedName(name)} belongs to app ${by}: choose another, or destroy ${by} first`;
 }
 
 function find(apps: readonly CommittedApp[], app: AppName): CommittedApp | null {

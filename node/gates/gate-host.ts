@@ -162,9 +162,8 @@ export class GateHost {
   async #bringCurrent(gate: Gate, gone: AbortSignal): Promise<void> {
     try {
       await readRecords(this.#deps, AbortSignal.any([gone, this.#stopping.signal]));
-      const { unreadable } = this.#deps.registers.apps;
       // What was closed there is not known: opening by an older record is not ours to dare.
-      if (unreadable.size > 0) throw new Error(`this release cannot read ${[...unreadable].join(", ")}`);
+      if (this.#deps.registers.apps.isAnyUnknown) throw new Error("this release cannot read all records");
       if (this.#gate === gate) this.#send({ format: 1, kind: "current" });
     } catch (error) {
       if (gone.aborted || this.#stopping.signal.aborted) return;

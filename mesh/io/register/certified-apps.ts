@@ -69,9 +69,9 @@ export class CertifiedApps {
     return [...this.#apps.values()].sort((left, right) => compareText(left.record.app, right.record.app));
   }
 
-  /** Keys of records that we cannot read. */
-  get unreadable(): ReadonlySet<string> {
-    return new Set([...this.#unreadable, ...this.#unjudged]);
+  /** There are records that we cannot read, or not judge: what else they want is not known. */
+  get isAnyUnknown(): boolean {
+    return this.#unreadable.size + this.#unjudged.size > 0;
   }
 
   /** It has a record, but none that we can read. */
@@ -120,11 +120,22 @@ export class CertifiedApps {
     { key, value }: { readonly key: string; readonly value: Uint8Array },
     signal: AbortSignal,
   ): Promise<Result<CertifiedApp, RefusedRecord>> {
-    const taken = this.take(key, value);
+    const decoded = decodeCommitted(value);
+    if (!decoded.ok) return this.#refused("unreadable");
+    return this.takeCommittedFrom(peer, { key, committed: decoded.value }, signal);
+  }
+
+  /** The same, read already. */
+  async takeCommittedFrom(
+    peer: OwnerId,
+    { key, committed }: { readonly key: string; readonly committed: CommittedValue },
+    signal: AbortSignal,
+  ): Promise<Result<CertifiedApp, RefusedRecord>> {
+    const taken = this.takeCommitted(key, committed);
     if (taken.ok || taken.error !== "unknown-list") return taken;
     await this.#deps.directory.fetched(peer, signal).catch(() => undefined);
     signal.throwIfAborted();
-    return this.take(key, value);
+    return this.takeCommitted(key, committed);
   }
 
   /** Whether a majority of the voters of now signed it, however old it is. Changes nothing. */

@@ -14,7 +14,6 @@ import { REGISTER_READ_SERVICE, type Register, type RegisterReadRequest } from "
 import { decodeCommitted, encodeCommitted } from "../../register/register-codec.ts";
 import type { CertifiedApps } from "./certified-apps.ts";
 import type { RegisterContext } from "./register-context.ts";
-import type { VoterDirectory } from "./voter-directory.ts";
 
 export interface RegisterReadDeps extends Pick<RegisterContext, "mesh"> {
   readonly apps: CertifiedApps;
@@ -85,7 +84,7 @@ export async function assertHeldAt(
 
 export interface RecordTaker {
   readonly mesh: Mesh;
-  readonly registers: { readonly apps: CertifiedApps; readonly directory: VoterDirectory };
+  readonly registers: { readonly apps: CertifiedApps };
 }
 
 /**
@@ -101,14 +100,14 @@ export async function takeRecords(
   const answer = decodeRecord(answerShape, await ask(mesh, voter, request, signal));
   if (!answer.ok) throw new Error(`its answer cannot be read: ${answer.error}`);
   const unreadable: string[] = [];
-  for (const record of answer.value.apps) {
-    const decoded = decodeCommitted(record.value);
-    if (!decoded.ok) throw new Error(`its record ${record.key} cannot be read: ${decoded.error}`);
-    if (isOutdone(apps, record.key, decoded.value)) continue;
-    const taken = await apps.takeFrom(voter, record, signal);
+  for (const { key, value } of answer.value.apps) {
+    const decoded = decodeCommitted(value);
+    if (!decoded.ok) throw new Error(`its record ${key} cannot be read: ${decoded.error}`);
+    if (isOutdone(apps, key, decoded.value)) continue;
+    const taken = await apps.takeCommittedFrom(voter, { key, committed: decoded.value }, signal);
     if (taken.ok) continue;
-    if (taken.error !== "unreadable") throw new Error(`its record ${record.key} is refused: ${taken.error}`);
-    unreadable.push(record.key);
+    if (taken.error !== "unreadable") throw new Error(`its record ${key} is refused: ${taken.error}`);
+    unreadable.push(key);
   }
   return unreadable;
 }

@@ -97,26 +97,27 @@ export class ReplicatedRegister implements Register {
 
   async claimNames(wanted: Claim, names: readonly ClaimedName[]): Promise<ClaimResult> {
     if (names.length === 0) return { code: "claimed" };
-    for (let tries = 0; tries < CLAIM_TRIES_MAX; tries += 1) {
-      try {
-        const { record, epoch } = await this.#readNames();
+    const faults: ClaimFault[] = [];
+    try {
+      const stands = await this.#changeNames((record) => {
         const claimed = claim(record, wanted, names);
-        if (!claimed.ok) return claimed.error;
-        if (await this.#swapNames(epoch, claimed.value)) return { code: "claimed" };
-      } catch (error) {
-        return { code: "unavailable", reason: messageOf(error) };
-      }
+        if (!claimed.ok) faults.push(claimed.error);
+        return claimed.ok ? claimed.value : record;
+      });
+      if (!stands) return { code: "unavailable", reason: "other apps claim names all the time: try again" };
+      return faults[0] ?? { code: "claimed" };
+    } catch (error) {
+      return { code: "unavailable", reason: messageOf(error) };
     }
-    return { code: "unavailable", reason: "other apps claim names all the time: try again" };
   }
 
   /** Of many apps at once: who comes later in the list does not get what another has. Returns what was not claimed. */
   async claimAll(
     wanted: readonly { readonly claim: Claim; readonly names: readonly ClaimedName[] }[],
   ): Promise<readonly ClaimFault[]> {
-    for (let tries = 0; tries < CLAIM_TRIES_MAX; tries += 1) {
-      const { record, epoch } = await this.#readNames();
-      const faults: ClaimFault[] = [];
+    let faults: ClaimFault[] = [];
+    const stands = await this.#changeNames((record) => {
+      faults = [];
       let claimed = record;
       for (const one of wanted) {
         for (const name of one.names) {
@@ -125,17 +126,14 @@ export class ReplicatedRegister implements Register {
           else faults.push(next.error);
         }
       }
-      if (claimed === record || (await this.#swapNames(epoch, claimed))) return faults;
-    }
-    throw new Error("register: other apps claim names all the time");
+      return claimed;
+    });
+    if (!stands) throw new Error("register: other apps claim names all the time");
+    return faults;
   }
 
   async releaseNames(held: Claim, kept: readonly ClaimedName[]): Promise<void> {
-    for (let tries = 0; tries < CLAIM_TRIES_MAX; tries += 1) {
-      const { record, epoch } = await this.#readNames();
-      const left = release(record, held, kept);
-      if (left === record || (await this.#swapNames(epoch, left))) return;
-    }
+    await this.#changeNames((record) => release(record, held, kept));
   }
 
   /** What was found committed: in force here and published, unless somebody told us of it, or of a newer one, before. */
@@ -163,6 +161,16 @@ export class ReplicatedRegister implements Register {
     await forEachAtOnce(apps, REGISTERS_AT_ONCE, async (app) => {
       await this.read(app);
     });
+  }
+
+  /** Once what `change` makes of the names stands; the same object: nothing is to be changed. False: others were first, each time. */
+  async #changeNames(change: (record: NamesRecord) => NamesRecord): Promise<boolean> {
+    for (let tries = 0; tries < CLAIM_TRIES_MAX; tries += 1) {
+      const { record, epoch } = await this.#readNames();
+      const changed = change(record);
+      if (changed === record || (await this.#swapNames(epoch, changed))) return true;
+    }
+    return false;
   }
 
   async #readNames(): Promise<{ readonly record: NamesRecord; readonly epoch: number }> {

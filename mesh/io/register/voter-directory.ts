@@ -23,6 +23,8 @@ export class VoterDirectory {
   readonly #chain: VoterChain;
   readonly #listeners = new Set<(link: VoterLink) => void>();
   readonly #fetching = new Set<OwnerId>();
+  /** What hosts' entries say: asked with each commit and, at each change of the members, for each app. */
+  readonly #votes = new WeakMap<Uint8Array, boolean>();
   #isPublishing = false;
 
   constructor(deps: RegisterContext) {
@@ -169,8 +171,13 @@ export class VoterDirectory {
 
   #saysThatItVotes(owner: OwnerId, name: MemberName): boolean {
     const value = this.#deps.mesh.store.get(owner, hostKey(name))?.value;
-    const said = value == null ? undefined : decodeRecord(hostEntryShape, value);
-    return said?.ok !== true || said.value.voter;
+    if (value == null) return true;
+    const known = this.#votes.get(value);
+    if (known !== undefined) return known;
+    const said = decodeRecord(hostEntryShape, value);
+    const votes = !said.ok || said.value.voter;
+    this.#votes.set(value, votes);
+    return votes;
   }
 
   #adopted(link: VoterLink): void {

@@ -38,8 +38,8 @@ export interface VoterListsDeps extends RegisterContext {
 export class VoterLists {
   readonly #deps: VoterListsDeps;
   #timer: NodeJS.Timeout | undefined;
-  #settling: Promise<Result<VoterList>> | undefined;
-  #settlingList: number | undefined;
+  /** The run under way, and of which list. */
+  #settling: { readonly list: number | undefined; readonly ended: Promise<Result<VoterList>> } | undefined;
   #stopped = new AbortController();
 
   constructor(deps: VoterListsDeps) {
@@ -55,7 +55,7 @@ export class VoterLists {
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#stopped.abort();
-    await this.#settling;
+    await this.#settling?.ended;
   }
 
   /** The next list, in force and settled, or why there is none: for people. After a failure on the way it may stand, unsettled. */
@@ -97,14 +97,16 @@ export class VoterLists {
   /** Commits every register under the list in force, and says so. Done by whomever, it is done. */
   settle(signal: AbortSignal): Promise<Result<VoterList>> {
     const patience = AbortSignal.any([signal, this.#stopped.signal]);
-    const number = this.#deps.directory.list?.number;
-    if (this.#settling !== undefined && this.#settlingList !== number)
-      return this.#settling.then(() => this.settle(signal));
-    this.#settlingList = number;
-    this.#settling ??= this.#settle(patience).finally(() => {
+    const list = this.#deps.directory.list?.number;
+    if (this.#settling !== undefined) {
+      const { list: underWay, ended } = this.#settling;
+      return underWay === list ? ended : ended.then(() => this.settle(signal));
+    }
+    const ended = this.#settle(patience).finally(() => {
       this.#settling = undefined;
     });
-    return this.#settling;
+    this.#settling = { list, ended };
+    return ended;
   }
 
   #look(): void {

@@ -1,7 +1,7 @@
 // voters, registers: who keeps what is desired, how that is changed, and what to do when a majority of them is gone for good.
 
-import { lstat, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { messageOf } from "../../../mesh/index.ts";
+import { lstat, readFile, writeFile } from "node:fs/promises";
+import { messageOf, writeDurably } from "../../../mesh/index.ts";
 import type { CollectedView, RestoredView, VotersView } from "../../api/voters.ts";
 import { collectedShape, registersBackupShape, restoredShape, votersShape } from "../answers.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
@@ -124,12 +124,9 @@ async function writeBackup(file: string, backup: unknown): Promise<void> {
   const there = await lstat(file).catch(() => null);
   try {
     // A pipe, a device, a link: what is behind it is not ours to replace.
-    if (there !== null && !there.isFile()) return await writeFile(file, text, { mode: 0o600 });
-    await rm(`${file}.new`, { force: true });
-    await writeFile(`${file}.new`, text, { mode: 0o600, flag: "wx", flush: true });
-    await rename(`${file}.new`, file);
+    if (there !== null && !there.isFile()) await writeFile(file, text, { mode: 0o600 });
+    else await writeDurably(file, text, { mode: 0o600 });
   } catch (error) {
-    await rm(`${file}.new`, { force: true }).catch(() => undefined);
     throw new UsageError(`the backup cannot be written: ${messageOf(error)}`);
   }
 }
