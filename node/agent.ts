@@ -36,8 +36,9 @@ import { HostCordon } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { Reconciler } from "./reconciler.ts";
-import { BundleStore } from "./releases/bundle-store.ts";
-import { BundleFetcher, FETCH_LAN } from "./releases/fetch.ts";
+import { ContentStore } from "./releases/content-store.ts";
+import { Envs } from "./releases/envs.ts";
+import { BUNDLE_SERVICE, ContentFetcher, FETCH_LAN } from "./releases/fetch.ts";
 import { unpackBundle } from "./releases/unpack.ts";
 import { lockState, type StateLock } from "./state-lock.ts";
 import { ProcessDriver } from "./vms/process-driver.ts";
@@ -71,7 +72,8 @@ interface AgentParts {
   readonly mesh: RunningMesh;
   readonly registers: Registers;
   readonly host: HostRegisters;
-  readonly bundles: BundleStore;
+  readonly bundles: ContentStore;
+  readonly envs: Envs;
   readonly lock: StateLock;
   readonly cordon: HostCordon;
 }
@@ -84,8 +86,9 @@ export class Agent {
   readonly #recentLog: () => string;
   readonly #mesh: RunningMesh;
   readonly #publisher: Publisher;
-  readonly #bundles: BundleStore;
-  readonly #fetcher: BundleFetcher;
+  readonly #bundles: ContentStore;
+  readonly #fetcher: ContentFetcher<BundleHash>;
+  readonly #envs: Envs;
   readonly #vmHost: VmHost;
   readonly #reconciler: Reconciler;
   readonly #custom: CustomEntries;
@@ -121,7 +124,10 @@ export class Agent {
     const { config, deps } = given;
     const { logger } = deps;
     const cordon = await HostCordon.open(config.stateDir);
-    const bundles = await BundleStore.open({ folder: join(config.stateDir, "bundles") }, { nowMs: Date.now });
+    const bundles = await ContentStore.open(
+      { folder: join(config.stateDir, "bundles") },
+      { nowMs: Date.now },
+    );
     const mesh = await deps.startMesh(
       {
         cluster: config.cluster,
@@ -139,7 +145,11 @@ export class Agent {
     try {
       const registers = new Registers({ cluster: config.cluster }, { mesh, logger });
       host = await HostRegisters.open(registers, { stateDir: config.stateDir });
-      agent = new Agent({ ...given, mesh, registers, host, bundles, cordon });
+      const envs = await Envs.open(
+        { folder: join(config.stateDir, "envs"), fetch: FETCH_LAN },
+        { mesh, apps: registers.apps, logger, nowMs: Date.now },
+      );
+      agent = new Agent({ ...given, mesh, registers, host, bundles, envs, cordon });
       await agent.#start();
       return agent;
     } catch (error) {
@@ -154,7 +164,7 @@ export class Agent {
     }
   }
 
-  private constructor({ config, deps, mesh, registers, host, bundles, lock, cordon }: AgentParts) {
+  private constructor({ config, deps, mesh, registers, host, bundles, envs, lock, cordon }: AgentParts) {
     const { logger, recentLog } = deps;
     this.#recentLog = recentLog;
     this.#lock = lock;
@@ -168,7 +178,8 @@ export class Agent {
     this.#publisher = new Publisher({ mesh });
     const file = customFileAt(join(config.stateDir, CUSTOM_FILE));
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
-    this.#fetcher = new BundleFetcher(FETCH_LAN, { mesh, store: bundles });
+    this.#fetcher = new ContentFetcher(FETCH_LAN, { mesh, store: bundles, service: BUNDLE_SERVICE });
+    this.#envs = envs;
     this.#vmHost = this.#createVmHost(deps);
     this.#gateHost = this.#createGateHost();
     this.#gateTeller = new GateTeller({
@@ -181,6 +192,7 @@ export class Agent {
       registers,
       vmHost: this.#vmHost,
       bundles,
+      envs,
       logger,
     });
     this.#queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, {
@@ -263,6 +275,7 @@ export class Agent {
         bundles: {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
+        envs: this.#envs,
         publish: (vm, entry) => {
           this.#publisher.publishVm(vm, entry);
           this.#gateHost.vmsChanged();
@@ -313,6 +326,7 @@ export class Agent {
       voting: this.#host,
       deploys: () => this.#coordinator,
       bundles: this.#bundles,
+      envs: this.#envs,
       fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
       vms: this.#vmHost,
       setCordon: (isCordoned) => this.#setCordon(isCordoned),
@@ -341,7 +355,13 @@ export class Agent {
       ...countersOf("register", this.#registers.metrics()),
     ];
     const convergence = convergenceMetrics(this.#mesh.convergence());
-    return [...lines, ...this.#gateHost.metrics(), this.#custom.metrics(), convergence].join("\n");
+    return [
+      ...lines,
+      ...this.#gateHost.metrics(),
+      ...this.#envs.metrics(),
+      this.#custom.metrics(),
+      convergence,
+    ].join("\n");
   }
 
   #writeReady(api: string): void {

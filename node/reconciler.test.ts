@@ -50,7 +50,8 @@ beforeEach(() => {
   const debug = (fields: object) => logged(String((fields as { reason?: unknown }).reason));
   const logger = { debug, info: () => undefined, error: () => undefined };
   const bundles = { removeUnused: async () => [] };
-  reconciler = new Reconciler({ mesh, registers, vmHost, bundles, logger });
+  const envs = { removeUnused: async () => 0 };
+  reconciler = new Reconciler({ mesh, registers, vmHost, bundles, envs, logger });
 });
 afterEach(async () => {
   await reconciler.stop();

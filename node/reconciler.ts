@@ -3,17 +3,20 @@
 import type { Logger } from "pino";
 import type { BundleHash, CommittedApp, MemberName, Mesh, Registers } from "../mesh/index.ts";
 import { readRecords } from "./read-records.ts";
-import type { BundleStore } from "./releases/bundle-store.ts";
+import type { ContentStore } from "./releases/content-store.ts";
+import { namedEnvs } from "./releases/env-rights.ts";
+import type { Envs } from "./releases/envs.ts";
 import type { VmHost, WantedVm } from "./vms/vm-host.ts";
 
-/** Bundles that no record names are looked for this often: disk space is not urgent. */
-const UNUSED_BUNDLES_INTERVAL_MS = 10 * 60 * 1000;
+/** What no record names is looked for this often: disk space is not urgent. */
+const UNUSED_INTERVAL_MS = 10 * 60 * 1000;
 
 export interface ReconcilerDeps {
   readonly mesh: Mesh;
   readonly registers: Pick<Registers, "apps" | "directory">;
   readonly vmHost: Pick<VmHost, "reconcile">;
-  readonly bundles: Pick<BundleStore, "removeUnused">;
+  readonly bundles: Pick<ContentStore, "removeUnused">;
+  readonly envs: Pick<Envs, "removeUnused">;
   readonly logger: Pick<Logger, "debug" | "info" | "error">;
 }
 
@@ -53,8 +56,8 @@ export class Reconciler {
     this.#unsubscribe = this.#deps.registers.apps.onApp(() => this.#reconcile());
     this.#reconcile();
     this.#timer = setInterval(() => {
-      this.#removing = this.#removeUnusedBundles();
-    }, UNUSED_BUNDLES_INTERVAL_MS);
+      this.#removing = this.#removeUnused();
+    }, UNUSED_INTERVAL_MS);
   }
 
   #reconcile(): void {
@@ -63,7 +66,7 @@ export class Reconciler {
     vmHost.reconcile(wanted, (app) => registers.apps.isUnknown(app));
   }
 
-  async #removeUnusedBundles(): Promise<void> {
+  async #removeUnused(): Promise<void> {
     const { apps } = this.#deps.registers;
     if (apps.isAnyUnknown) return;
     const records = apps.all().map((committed) => committed.record);
@@ -72,8 +75,10 @@ export class Reconciler {
     try {
       const removed = await this.#deps.bundles.removeUnused(used);
       if (removed.length > 0) this.#deps.logger.info({ removed: removed.length }, "unused bundles removed");
+      const envs = await this.#deps.envs.removeUnused(namedEnvs(apps.all()));
+      if (envs > 0) this.#deps.logger.info({ removed: envs }, "envs that no record names removed");
     } catch (error) {
-      this.#deps.logger.error({ err: error }, "unused bundles cannot be removed");
+      this.#deps.logger.error({ err: error }, "what releases left cannot be removed");
     }
   }
 }

@@ -13,10 +13,12 @@ export type AppName = Brand<string, "AppName">;
 export type VmName = Brand<string, "VmName">;
 /** SHA-256 of a packed app folder, 64 lower-case hex digits: what a release runs. */
 export type BundleHash = Brand<string, "BundleHash">;
+/** SHA-256 of a random salt and the env of a release, 64 lower-case hex digits. */
+export type EnvHash = Brand<string, "EnvHash">;
 
 /** Lower-case letters, digits and inner hyphens, as in a DNS label (RFC 1123 section 2.1), at most 48 long. */
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,46}[a-z0-9])?$/;
-const BUNDLE_HASH = /^[0-9a-f]{64}$/;
+const HASH = /^[0-9a-f]{64}$/;
 
 /** True for what may name an app, a member or a VM. */
 export function isName(text: string): boolean {
@@ -24,7 +26,11 @@ export function isName(text: string): boolean {
 }
 
 export function isBundleHash(text: string): text is BundleHash {
-  return BUNDLE_HASH.test(text);
+  return HASH.test(text);
+}
+
+export function isEnvHash(text: string): text is EnvHash {
+  return HASH.test(text);
 }
 
 /** The callers of these have validated the text, or read it from what a validated writer wrote. */
@@ -42,6 +48,9 @@ export function vmName(text: string): VmName {
 }
 export function bundleHash(text: string): BundleHash {
   return text as BundleHash;
+}
+export function envHash(text: string): EnvHash {
+  return text as EnvHash;
 }
 
 /** For `sort`: by code units, which is the same order everywhere. */

@@ -28,16 +28,21 @@ type Path = readonly PropertyKey[];
 export function readTomlFile<Value>(
   file: string,
   schema: ZodType<Value>,
+  isSecret: (key: string) => boolean = () => false,
 ): Result<Value, readonly ConfigError[]> {
   const text = readText(file);
-  return text.ok ? parseToml(file, text.value, schema) : fail([wholeFile(file, text.error)]);
+  return text.ok ? parseToml(file, text.value, schema, isSecret) : fail([wholeFile(file, text.error)]);
 }
 
-/** `readTomlFile` for text that is at hand; `file` only names it. */
+/**
+ * `readTomlFile` for text that is at hand; `file` only names it. `isSecret`: a key at the top below which no message says what was
+ * found.
+ */
 export function parseToml<Value>(
   file: string,
   text: string,
   schema: ZodType<Value>,
+  isSecret: (key: string) => boolean = () => false,
 ): Result<Value, readonly ConfigError[]> {
   const document = parseDocument(file, text);
   if (!document.ok) return fail([document.error]);
@@ -45,7 +50,9 @@ export function parseToml<Value>(
   const knownKeys = new Map<string, readonly string[]>();
   const parsed = schema.safeParse(value, { error: (issue) => rememberKnownKeys(issue, knownKeys) });
   if (parsed.success) return ok(parsed.data);
-  const errors = parsed.error.issues.flatMap((issue) => tellIssue(issue, value, knownKeys));
+  const errors = parsed.error.issues.flatMap((issue) =>
+    tellIssue(issue, { document: value, knownKeys, isSecret }),
+  );
   const placed = errors.map(({ path, message }) => ({
     file,
     line: lineOf(lines, path),
@@ -299,8 +306,15 @@ function isFormerKey(type: unknown): boolean {
 
 function tellIssue(
   issue: z.core.$ZodIssue,
-  document: unknown,
-  knownKeys: ReadonlyMap<string, readonly string[]>,
+  {
+    document,
+    knownKeys,
+    isSecret,
+  }: {
+    readonly document: unknown;
+    readonly knownKeys: ReadonlyMap<string, readonly string[]>;
+    readonly isSecret: (key: string) => boolean;
+  },
 ): readonly Told[] {
   if (issue.code === "unrecognized_keys") {
     const known = knownKeys.get(pathName(issue.path)) ?? [];
@@ -315,6 +329,7 @@ function tellIssue(
   }
   const found = valueAt(document, issue.path);
   if (found === undefined) return [{ path: issue.path, message: `is missing; it ${issue.message}` }];
+  if (isSecret(String(issue.path[0]))) return [{ path: issue.path, message: issue.message }];
   return [{ path: issue.path, message: `${issue.message}; found ${describeFound(found)}` }];
 }
 

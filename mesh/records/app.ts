@@ -140,6 +140,11 @@ export const ROLLOUT_HISTORY_MAX: number = 64;
 export const RELEASES_MAX: number = 4;
 export const APP_VMS_MAX: number = 200;
 
+/** VMs that the record gives to hosts. */
+export function placedVms(record: AppRecord): readonly Pick<DesiredVm, "vm" | "release" | "host">[] {
+  return record.vms;
+}
+
 export interface AppRecord {
   readonly format: 1;
   readonly app: AppName;

@@ -1,8 +1,8 @@
 // Release: what is deployed, immutable: the packed folder, the command, how to check and how to stop it.
 
 import { type ZodType, z } from "zod";
-import type { BundleHash } from "../core/ids.ts";
-import { bundleHashShape, countShape, millisecondsShape } from "./shapes.ts";
+import type { BundleHash, EnvHash, MemberName } from "../core/ids.ts";
+import { bundleHashShape, countShape, envHashShape, memberNameShape, millisecondsShape } from "./shapes.ts";
 
 /** Healthy at the first pass, also within grace; unhealthy after `CHECK_FAILURES_MAX` failures in a row after it. */
 export interface Check {
@@ -48,14 +48,26 @@ export interface DeploySpec {
   readonly keepOldMs?: number;
 }
 
-/** What a person submits: a validated app file, with its folder packed. */
+/**
+ * What every member may know of a release's env. The values are nobody's but of the hosts that run it, and of the one where it was
+ * submitted: they travel there alone (`node/releases/envs.ts`).
+ */
+export interface EnvRef {
+  /** Over a random salt, which travels with the values, and the values: who has not both cannot try values until they fit. */
+  readonly hash: EnvHash;
+  /** Where it was submitted: that host has it while a record names the release. */
+  readonly host: MemberName;
+}
+
+/** What a person submits: a validated app file, with its folder packed, and its env put aside. */
 export interface AppSpec {
   readonly name: string;
   readonly hostnames: readonly string[];
   /** VMs that shall run, 1 or more. */
   readonly count: number;
   readonly command: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
+  /** Absent: no variables of its own. */
+  readonly env?: EnvRef;
   readonly checks: readonly Check[];
   readonly stop: StopSpec;
   readonly deploy: DeploySpec;
@@ -97,12 +109,20 @@ const quantityShape = z
   .max(100)
   .refine((value) => Number.isInteger(value) || value < 1, "neither a count nor a share");
 
+/** Also what a record of an earlier cut runs into, which had the values themselves. */
+const envRefText = "is not a hash and a host: an earlier release of Grapevine wrote it; deploy the app anew";
+
+export const envRefShape: ZodType<EnvRef> = z.strictObject(
+  { hash: envHashShape, host: memberNameShape },
+  envRefText,
+);
+
 export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   name: z.string(),
   hostnames: z.array(z.string().max(253)).max(32),
   count: z.number().int().min(1).max(100),
   command: z.array(z.string().max(4096)).min(1).max(64),
-  env: z.record(z.string().max(256), z.string().max(8192)),
+  env: z.exactOptional(envRefShape),
   checks: z.array(checkShape).max(8),
   stop: z.strictObject({ signal: z.string().max(20), timeoutMs: millisecondsShape }),
   deploy: z.strictObject({

@@ -6,7 +6,10 @@ import {
   appName,
   type BundleHash,
   bundleHash,
+  type EnvHash,
+  envHash,
   isBundleHash,
+  isEnvHash,
   isName,
   type MemberName,
   memberName,
@@ -26,6 +29,10 @@ export const bundleHashShape: ZodType<BundleHash> = z
   .string()
   .refine(isBundleHash, "not a bundle hash")
   .transform(bundleHash) as unknown as ZodType<BundleHash>;
+export const envHashShape: ZodType<EnvHash> = z
+  .string()
+  .refine(isEnvHash, "not an env hash")
+  .transform(envHash) as unknown as ZodType<EnvHash>;
 
 /** A duration, in milliseconds. */
 export const millisecondsShape: ZodType<number> = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);

@@ -85,6 +85,10 @@ export function endedBy(signal: AbortSignal): AbortController {
   return ended;
 }
 
+export function bodyTooLarge(bytesMax: number): Response {
+  return apiError("too-large", `the body has at most ${bytesMax} bytes`);
+}
+
 /** All bytes of `body`, or null when there are more than `bytesMax`: the rest is not read. */
 export async function readBounded(
   body: AsyncIterable<Uint8Array> | null,

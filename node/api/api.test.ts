@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeRecord, memberName, vmName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { BundleStore } from "../releases/bundle-store.ts";
+import { ContentStore } from "../releases/content-store.ts";
 import { createApi } from "./api.ts";
 import { ApiHarness, errorOf, get, nextLine } from "./testing/api-harness.ts";
 import { fakeView, fakeVmEntry, hashOf, writeVm } from "./testing/fake-agent.ts";
@@ -108,7 +108,7 @@ describe("bundles", () => {
 
   it("that someone asked for are there still when the deploy comes", async () => {
     let nowMs = Date.now();
-    const store = await BundleStore.open({ folder }, { nowMs: () => nowMs });
+    const store = await ContentStore.open({ folder }, { nowMs: () => nowMs });
     const api = createApi({ ...voter.deps, bundles: store });
     const address = `/v1/bundles/${hashOf(bundle)}`;
     await api.request(address, { method: "PUT", body: bundle });

@@ -7,6 +7,7 @@ import { apiError, endedBy, streamed } from "./answer.ts";
 import { addAppRoutes, relayTo } from "./apps.ts";
 import { ApiCounters } from "./counters.ts";
 import { addDebugRoutes } from "./debug.ts";
+import { addDeployRoute } from "./deploy-route.ts";
 import { addEntryRoutes } from "./entries.ts";
 import { addHostCordonRoutes } from "./host-cordon.ts";
 import { addHostRoutes } from "./hosts.ts";
@@ -35,6 +36,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   app.get("/metrics", (context) => context.text(metrics()));
   addClusterRoutes(app, deps);
   addAppRoutes(app, deps);
+  addDeployRoute(app, deps);
   addBundleRoutes(app, deps);
   addEntryRoutes(app, deps);
   addIntrospectionRoutes(app, deps);

@@ -3,7 +3,7 @@ import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { createApi } from "./api.ts";
 import { type Api, ApiHarness, errorOf, get, nextLine } from "./testing/api-harness.ts";
-import { fakeRollout, fakeSpec, fakeView, hashOf } from "./testing/fake-agent.ts";
+import { FAKE_ENV, fakeRollout, fakeSealedSpec, fakeSpec, fakeView, hashOf } from "./testing/fake-agent.ts";
 
 let { voterMesh, otherMesh, voter, voterApi, otherApi, deploys } = {} as ApiHarness;
 let harness: ApiHarness;
@@ -71,6 +71,10 @@ describe("apps", () => {
   );
 });
 
+function many(chars: number, count: number): readonly string[] {
+  return Array.from({ length: count }, () => "x".repeat(chars));
+}
+
 describe("deploys", () => {
   const bundle = new TextEncoder().encode("a bundle");
 
@@ -79,8 +83,38 @@ describe("deploys", () => {
     const response = await post(voterApi, "/v1/apps/hello/deploys", fakeSpec(bundle));
     expect(response.status).toBe(202);
     expect(await response.json()).toEqual({ app: "hello", rollout: "hello-v2", release: 2, joined: false });
-    expect(deploys.submitted).toEqual([fakeSpec(bundle)]);
+    expect(deploys.submitted).toEqual([fakeSealedSpec(bundle)]);
   });
+
+  it("pass on a hash in place of the env, whoever commits them, and never say a value of it", async () => {
+    voter.bundles.held.set(hashOf(bundle), bundle);
+    const spec = fakeSpec(bundle, { env: { PASSWORD: "hunter2" } });
+    const response = await post(otherApi, "/v1/apps/hello/deploys", spec);
+    expect(response.status).toBe(202);
+    expect(harness.other.envs.sealed).toEqual([{ PASSWORD: "hunter2" }]);
+    expect(voter.envs.sealed).toEqual([]);
+    expect(deploys.submitted).toEqual([fakeSealedSpec(bundle)]);
+    const bad = { ...spec, env: { PASSWORD: "hunter2", "A B": "hunter2", C: ["hunter2"] } };
+    expect(await errorOf(post(otherApi, "/v1/apps/hello/deploys", bad))).not.toContain("hunter2");
+  });
+
+  it.each([true, false, null])(
+    "of a file that is on its way join it if who holds its env says that it is the same: %s",
+    async (same) => {
+      voter.bundles.held.set(hashOf(bundle), bundle);
+      const onItsWay = { ...FAKE_ENV, host: memberName("host-9") };
+      const { app } = fakeView();
+      const driver = memberName("host-1");
+      deploys.answerTo = ({ env }) =>
+        env?.host === "host-9"
+          ? { code: "accepted", app, rollout: "hello-v1", release: 1, joined: true }
+          : { code: "locked", app, rollout: "hello-v1", driver, message: "hello-v1 runs", env: onItsWay };
+      harness.other.envs.same = same;
+      const response = await post(otherApi, "/v1/apps/hello/deploys", fakeSpec(bundle));
+      expect(response.status).toBe(same === true ? 202 : 409);
+      if (same === true) expect(await response.json()).toMatchObject({ rollout: "hello-v1", joined: true });
+    },
+  );
 
   it("fetch a bundle that another agent took, and reach the voter through any agent", async () => {
     const fetched: string[] = [];
@@ -140,7 +174,7 @@ describe("deploys", () => {
       fakeSpec(bundle, { hostnames: ["a b"] }),
       "hostnames must be a lower-case DNS name",
     ],
-    ["a variable of ours", fakeSpec(bundle, { env: { PORT: "1" } }), "env must be"],
+    ["a variable of ours", fakeSpec(bundle, { env: { PORT: "1" } }), "env must be another name"],
     ["a NUL", fakeSpec(bundle, { command: ["a\0"] }), "command must be"],
     [
       "a time that no timer takes",
@@ -156,7 +190,12 @@ describe("deploys", () => {
       }),
       "deploy.waitTimeoutMs must be from 1000 to 86400000; found 0",
     ],
-    ["too many settings", fakeSpec(bundle, { env: { A: "x".repeat(8_192) } }), "bytes of settings"],
+    ["too many settings", fakeSpec(bundle, { command: many(4_096, 2) }), "bytes of settings"],
+    [
+      "too much env",
+      fakeSpec(bundle, { env: Object.fromEntries(many(8_192, 4).map((text, at) => [`K${at}`, text])) }),
+      "bytes of env",
+    ],
   ])("refuse a spec with %s", async (_name, body, expected) => {
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const response = voterApi.request("/v1/apps/hello/deploys", { method: "POST", body: text });
@@ -168,8 +207,8 @@ describe("deploys", () => {
 
   it.each(["voter", "relay"])("refuse a body over the bound, by way of the %s", async (way) => {
     const api = way === "voter" ? voterApi : otherApi;
-    expect(await errorOf(post(api, "/v1/apps/hello/deploys", "x".repeat(70_000)))).toBe(
-      "413 too-large: the body has at most 65536 bytes",
+    expect(await errorOf(post(api, "/v1/apps/hello/deploys", "x".repeat(270_000)))).toBe(
+      "413 too-large: the body has at most 262144 bytes",
     );
   });
 });

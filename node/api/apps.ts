@@ -3,19 +3,16 @@
 import type { Context, Hono } from "hono";
 import {
   type AppName,
-  type AppSpec,
   appName,
-  appSpecShape,
   isName,
   type MemberView,
   type Mesh,
   type VmName,
   vmName,
 } from "../../mesh/index.ts";
-import { specProblem } from "../config/app-file.ts";
 import type { AppView } from "../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
-import { apiError, endedBy, LINES_TYPE, parseJson, readBounded, streamed } from "./answer.ts";
+import { apiError, bodyTooLarge, endedBy, LINES_TYPE, readBounded, streamed } from "./answer.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
@@ -34,10 +31,6 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   );
   app.get("/v1/apps/:app", driven(withApp((deploys, name) => viewOf(deploys, name))));
   app.get("/v1/apps/:app/watch", driven(withApp(watchView)));
-  app.post(
-    "/v1/apps/:app/deploys",
-    driven(withApp((deploys, name, context) => submit(deps, deploys, name, context))),
-  );
   app.delete(
     "/v1/apps/:app",
     driven(withApp(async (deploys, name) => submitted(await deploys.destroy(name)))),
@@ -63,7 +56,11 @@ async function answerOrRelay(
 }
 
 /** Has a voter answer it. */
-export async function relayToVoter(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
+export async function relayToVoter(
+  deps: ApiDeps,
+  context: Context<ApiEnv>,
+  body?: Uint8Array,
+): Promise<Response> {
   const { mesh, registers, self } = deps;
   if (context.env?.isRelayed === true) return apiError("unavailable", `${self.host} is no voter`);
   const { voterNames } = registers;
@@ -71,17 +68,22 @@ export async function relayToVoter(deps: ApiDeps, context: Context<ApiEnv>): Pro
   const voter = connectedVoter(deps);
   if (voter === undefined)
     return apiError("unavailable", `no voter can be reached: ${voterNames.join(", ")}`);
-  return relayTo(mesh, voter, context);
+  return relayTo(mesh, voter, context, body);
 }
 
 const NO_VOTERS =
   "this cluster has no voters yet, which keep what is desired: `grapevine voters init NAME …` names one, or three";
 
-/** Has `target` answer the request as it is. */
-export async function relayTo(mesh: Mesh, target: MemberView, context: Context<ApiEnv>): Promise<Response> {
+/** Has `target` answer the request as it is, or with `given` as its body. */
+export async function relayTo(
+  mesh: Mesh,
+  target: MemberView,
+  context: Context<ApiEnv>,
+  given?: Uint8Array,
+): Promise<Response> {
   const { method, url, body: stream, signal } = context.req.raw;
-  const body = await readBounded(stream, RELAY_BODY_BYTES_MAX);
-  if (body === null) return bodyTooLarge();
+  const body = given ?? (await readBounded(stream, RELAY_BODY_BYTES_MAX));
+  if (body === null) return bodyTooLarge(RELAY_BODY_BYTES_MAX);
   const { pathname, search } = new URL(url);
   return relay(mesh, target, { method, path: `${pathname}${search}`, body }, signal);
 }
@@ -123,52 +125,22 @@ async function* viewLines(views: AsyncIterable<AppView>): AsyncGenerator<Uint8Ar
   }
 }
 
-async function submit(
-  deps: ApiDeps,
-  deploys: Deploys,
-  name: AppName,
-  context: Context<ApiEnv>,
-): Promise<Response> {
-  const bytes = await readBounded(context.req.raw.body, RELAY_BODY_BYTES_MAX);
-  if (bytes === null) return bodyTooLarge();
-  const spec = parseSpec(name, bytes);
-  if (typeof spec === "string") return apiError("invalid", spec);
-  const fetched = await deps.fetchBundle(spec.bundle.hash, context.req.raw.signal);
-  if (!fetched.ok) return apiError("unavailable", `the bundle is not to be had: ${fetched.error}`);
-  return submitted(await deploys.submit(spec));
-}
-
-/** The spec, or what is wrong with it. */
-function parseSpec(name: AppName, bytes: Uint8Array): AppSpec | string {
-  const parsed = parseJson(bytes);
-  if (parsed === undefined) return "the body must be an app's spec in JSON";
-  const spec = appSpecShape.safeParse(parsed.json);
-  if (!spec.success) {
-    const issue = spec.error.issues[0];
-    return `the spec is not valid: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`;
-  }
-  if (spec.data.name !== name) return `the spec is of ${spec.data.name}, the address of ${name}`;
-  return specProblem(spec.data) ?? spec.data;
-}
-
 async function stopVm(deploys: Deploys, context: Context<ApiEnv>): Promise<Response> {
   const name = context.req.param("vm") ?? "";
   if (!isName(name)) return apiError("invalid", "this is no VM's name");
   return submitted(await deploys.stopVm(vmName(name) satisfies VmName));
 }
 
-function submitted(result: SubmitResult): Response {
+export function submitted(result: SubmitResult): Response {
   switch (result.code) {
     case "accepted": {
       const { app, rollout, release, joined } = result;
       return Response.json({ app, rollout, release, joined }, { status: 202 });
     }
     case "locked": {
-      const { app, rollout, driver, message } = result;
-      return apiError("locked", `${message}; \`grapevine status ${app}\` shows what it waits for`, {
-        rollout,
-        driver,
-      });
+      const { app, rollout, driver, message, env } = result;
+      const facts = { rollout, driver, ...(env === undefined ? {} : { env }) };
+      return apiError("locked", `${message}; \`grapevine status ${app}\` shows what it waits for`, facts);
     }
     case "invalid":
     case "unavailable":
@@ -178,8 +150,4 @@ function submitted(result: SubmitResult): Response {
 
 function unknownApp(name: AppName): Response {
   return apiError("not-found", `there is no app ${name}; \`grapevine status\` lists those there are`);
-}
-
-function bodyTooLarge(): Response {
-  return apiError("too-large", `the body has at most ${RELAY_BODY_BYTES_MAX} bytes`);
 }

@@ -13,10 +13,13 @@ import type {
 import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
 import type { Deploys } from "../deploy/deploys.ts";
 import type { QueryEngine } from "../query/query-engine.ts";
-import type { BundleStore } from "../releases/bundle-store.ts";
+import type { ContentStore } from "../releases/content-store.ts";
+import type { Envs } from "../releases/envs.ts";
 
 /** Asking for a bundle keeps it: the deploy that names it comes later. */
-export type ApiBundles = Pick<BundleStore, "touch" | "put">;
+export type ApiBundles = Pick<ContentStore, "touch" | "put">;
+
+export type ApiEnvs = Pick<Envs, "seal" | "isSame">;
 
 /** Entries of this host that people write. */
 interface ApiEntries {
@@ -42,6 +45,7 @@ export interface ApiDeps {
   /** null: this agent is no voter now. */
   readonly deploys: () => Deploys | null;
   readonly bundles: ApiBundles;
+  readonly envs: ApiEnvs;
   /** Ok once this host holds the bundle, from whichever member had it, and keeps it for a while. */
   readonly fetchBundle: (hash: BundleHash, signal: AbortSignal) => Promise<Result<null>>;
   readonly vms: ApiVms;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { describeConfigErrors } from "../../mesh/index.ts";
-import { APP_SPEC_BYTES_MAX, parseAppFile, readAppFile } from "./app-file.ts";
+import { parseAppFile, readAppFile } from "./app-file.ts";
 
 const required = 'name = "hello"\ncommand = ["node", "server.js"]\n';
 
@@ -181,7 +181,7 @@ wait_timeout = "1h"
     [`${required}hostnames = ["*.example"]`, "must be a lower-case DNS name"],
     [
       `${required}env = { A = [1] }`,
-      'app.toml:3: env.A: must be a text, a number or a boolean, for example GREETING = "hi"; found [1]',
+      'app.toml:3: env.A: must be a text, a number or a boolean, for example GREETING = "hi"',
     ],
     [
       `${required}[env]\n"a b" = "x"`,
@@ -232,8 +232,20 @@ wait_timeout = "1h"
   ])("refuses %j", (text, expected) => expect(errorsOf(text)).toContain(expected));
 
   it("refuses settings that would not travel with the app's record", () => {
-    const errors = errorsOf(`${required}[env]\nA = "${"x".repeat(APP_SPEC_BYTES_MAX)}"`);
-    expect(errors).toMatch(/^app\.toml:1: has \d+ bytes of settings; at most 8192 travel with an app/);
+    const argument = `"${"x".repeat(4_096)}"`;
+    const errors = errorsOf(`name = "hello"\ncommand = [${argument}, ${argument}]`);
+    expect(errors).toMatch(
+      /^app\.toml:1: has \d+ bytes of settings beside env; at most 8192 travel with an app/,
+    );
+  });
+
+  it("refuses more env than a VM is given, and says no value of it", () => {
+    const lines = ["A", "B", "C", "D", "E"].map((name) => `${name} = "${"hunter2".repeat(1_100)}"`);
+    const errors = errorsOf(`${required}[env]\n${lines.join("\n")}`);
+    expect(errors).toMatch(/^app\.toml:1: has \d+ bytes of env; at most 32768 are given to a VM/);
+    for (const wrong of ['A = ["hunter2"]', 'A = "hunter2\\u0000"', `A = "${"hunter2".repeat(1_200)}"`])
+      expect(errorsOf(`${required}[env]\n${wrong}`)).not.toContain("hunter2");
+    expect(errorsOf(`${required}env = "hunter2"`)).not.toContain("hunter2");
   });
 });
 

@@ -16,6 +16,7 @@ import {
   readTomlFile,
   type StopSpec,
 } from "../../mesh/index.ts";
+import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts";
 import {
   deployProblem,
   deployShape,
@@ -26,11 +27,14 @@ import {
   upToAnHour,
 } from "./deploy-keys.ts";
 
-/** A validated app file; `deploy` adds the packed folder. */
-export type AppFile = Omit<AppSpec, "bundle">;
+/** What a person submits: the env is put aside before it becomes a record's. */
+export type AppSubmission = Omit<AppSpec, "env"> & { readonly env: EnvValues };
 
-/** One spec as a record: four of them, the VMs and a rollout's history share the 64 KiB of an app's entry. */
-export const APP_SPEC_BYTES_MAX: number = 8 * 1024;
+/** A validated app file; `deploy` adds the packed folder. */
+export type AppFile = Omit<AppSubmission, "bundle">;
+
+/** One spec as a record, without its env: four of them, the VMs and a rollout's history share the 64 KiB of an app's entry. */
+const APP_SPEC_BYTES_MAX: number = 8 * 1024;
 
 const HOSTNAME =
   /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
@@ -40,12 +44,17 @@ const CHECK_PATH = /^\/[\x21-\x7e]{0,1023}$/;
 const SIGNALS = ["SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGKILL"] as const;
 
 export function readAppFile(file: string): Result<AppFile, readonly ConfigError[]> {
-  return named(readTomlFile(file, appFileShape), file);
+  return named(readTomlFile(file, appFileShape, isSecret), file);
 }
 
 /** `readAppFile` for text that is at hand; `file` only names it. */
 export function parseAppFile(file: string, text: string): Result<AppFile, readonly ConfigError[]> {
-  return named(parseToml(file, text, appFileShape), file);
+  return named(parseToml(file, text, appFileShape, isSecret), file);
+}
+
+/** Of these no message says what was found. */
+function isSecret(key: string): boolean {
+  return key === "env";
 }
 
 const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
@@ -57,9 +66,10 @@ type AppFileKeys = Omit<AppFile, "hostnames" | "gate"> & {
 };
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
-export function specProblem(spec: AppSpec): string | null {
+export function specProblem(spec: AppSubmission): string | null {
   if (!isName(spec.name)) return `name must be a name as in an app file; found ${JSON.stringify(spec.name)}`;
-  if (specBytes(spec) > APP_SPEC_BYTES_MAX) return tooManySettings(spec);
+  const tooMany = tooManySettings(spec);
+  if (tooMany !== null) return tooMany;
   const parts = { hostnames: hostnamesShape, command: commandShape, env: envShape };
   for (const [key, shape] of Object.entries(parts)) {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
@@ -69,7 +79,7 @@ export function specProblem(spec: AppSpec): string | null {
 }
 
 /** A timer that is set for more than 24 days fires at once: a check would be asked without a pause. */
-function timeProblem({ checks, stop, deploy }: AppSpec): string | null {
+function timeProblem({ checks, stop, deploy }: AppSubmission): string | null {
   const times: readonly (readonly [string, number, TimeRange])[] = [
     ...checks.flatMap((check): (readonly [string, number, TimeRange])[] => [
       ["checks.intervalMs", check.intervalMs, intervalRange],
@@ -85,15 +95,15 @@ function timeProblem({ checks, stop, deploy }: AppSpec): string | null {
   return `${key} must be from ${minMs} to ${maxMs}; found ${ms}`;
 }
 
-function specBytes(spec: AppFile): number {
-  return encodeRecord(spec).byteLength;
-}
-
-function tooManySettings(spec: AppFile): string {
-  return (
-    `has ${specBytes(spec)} bytes of settings; at most ${APP_SPEC_BYTES_MAX} travel with an app: ` +
-    "move long values of env into a file of its folder"
-  );
+/** Null: they are not too many. */
+function tooManySettings({ env, ...spec }: AppFile): string | null {
+  const { byteLength } = encodeRecord(spec);
+  if (byteLength > APP_SPEC_BYTES_MAX) {
+    return `has ${byteLength} bytes of settings beside env; at most ${APP_SPEC_BYTES_MAX} travel with an app: make command shorter`;
+  }
+  const bytes = envBytes(env);
+  if (bytes <= ENV_BYTES_MAX) return null;
+  return `has ${bytes} bytes of env; at most ${ENV_BYTES_MAX} are given to a VM: move long values into a file of its folder`;
 }
 
 function named(
@@ -104,8 +114,8 @@ function named(
   const { gate, ...rest } = keys.value;
   const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
   const spec = { ...rest, hostnames, ...(gate === "off" ? { gate } : {}) };
-  if (specBytes(spec) <= APP_SPEC_BYTES_MAX) return ok(spec);
-  return fail([{ file, line: 1, key: "", message: tooManySettings(spec) }]);
+  const message = tooManySettings(spec);
+  return message === null ? ok(spec) : fail([{ file, line: 1, key: "", message }]);
 }
 
 const countText = "must be a whole number from 1 to 100, for example count = 2";
@@ -133,7 +143,7 @@ const envValueText = 'must be a text, a number or a boolean, for example GREETIN
 const envNameText = "must be a name of letters, digits and _, for example GREETING";
 const ownEnvText = "must be another name: HOST, PORT and GRAPEVINE_… are set by Grapevine itself";
 
-const envShape: ZodType<Record<string, string>> = z.record(
+export const envShape: ZodType<Record<string, string>> = z.record(
   z
     .string()
     .regex(ENV_NAME, envNameText)

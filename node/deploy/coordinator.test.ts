@@ -221,10 +221,10 @@ describe("Coordinator", () => {
       code: "invalid",
       message: expect.stringContaining("at most 36 characters"),
     });
-    const env = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`K${index}`, "v".repeat(8000)]));
-    expect(await coordinator.submit(specOf("big", { env }))).toMatchObject({
+    const command = Array.from({ length: 24 }, () => "v".repeat(4000));
+    expect(await coordinator.submit(specOf("big", { command }))).toMatchObject({
       code: "invalid",
-      message: expect.stringContaining("[env]"),
+      message: expect.stringContaining("make command shorter"),
     });
     expect(await coordinator.stopVm(vmName("hello-v1-1"))).toMatchObject({ code: "invalid" });
     expect(await coordinator.destroy(appName("hello"))).toMatchObject({ code: "invalid" });

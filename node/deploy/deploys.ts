@@ -1,6 +1,6 @@
 // Deploys: what the API asks of the coordinator. Answered by the agent that drives; other agents relay to it.
 
-import type { AppName, AppSpec, MemberName, VmName } from "../../mesh/index.ts";
+import type { AppName, AppSpec, EnvRef, MemberName, VmName } from "../../mesh/index.ts";
 import type { AppView } from "./app-view.ts";
 import type { ExclusionRequest, ExclusionResult } from "./exclude-proxies.ts";
 
@@ -24,6 +24,8 @@ export type SubmitResult =
       readonly rollout: string;
       readonly driver: MemberName;
       readonly message: string;
+      /** That rollout's release is what was submitted, but for its env, which is this one: it may have the same values. */
+      readonly env?: EnvRef;
     }
   | { readonly code: "invalid"; readonly message: string }
   | { readonly code: "unavailable"; readonly message: string };

@@ -8,6 +8,11 @@ export function specHash(spec: AppSpec): string {
   return createHash("sha256").update(canonicalJson(spec)).digest("hex");
 }
 
+/** Whether all but the env is the same: only who holds both envs can say the rest, since their hashes are salted. */
+export function isSameButEnv({ env: _left, ...left }: AppSpec, { env: _right, ...right }: AppSpec): boolean {
+  return canonicalJson(left) === canonicalJson(right);
+}
+
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item !== "object" || item === null || Array.isArray(item)) return item;

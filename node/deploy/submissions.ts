@@ -11,6 +11,7 @@ import {
   type CommittedApp,
   claimedHostnames,
   describeClaimedName,
+  type EnvRef,
   hostnameClaim,
   isName,
   messageOf,
@@ -28,7 +29,7 @@ import {
   submitStop,
 } from "./core/submit.ts";
 import type { SubmitResult } from "./deploys.ts";
-import { specHash } from "./spec-hash.ts";
+import { isSameButEnv, specHash } from "./spec-hash.ts";
 
 /** Swaps of one submission that may lose against our own machine before it is given up. */
 const SUBMIT_TRIES_MAX = 10;
@@ -56,9 +57,18 @@ export class Submissions {
     if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
     const app = appName(spec.name);
     const hash = specHash(spec);
-    return this.#submitted(app, (apps, context) =>
+    const result = await this.#submitted(app, (apps, context) =>
       submitDeploy({ app, spec, specHash: hash, apps }, context),
     );
+    return result.code === "locked" ? { ...result, ...this.#envOnItsWay(app, spec) } : result;
+  }
+
+  #envOnItsWay(app: AppName, spec: AppSpec): { readonly env?: EnvRef } {
+    const record = find(this.#deps.register.known(), app)?.record;
+    const { kind, to } = record?.rollout ?? {};
+    const target = record?.releases.find(({ number }) => number === to)?.spec;
+    if (kind !== "deploy" || spec.env === undefined || target?.env === undefined) return {};
+    return isSameButEnv(spec, target) ? { env: target.env } : {};
   }
 
   async stopVm(vm: VmName): Promise<SubmitResult> {

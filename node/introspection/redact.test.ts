@@ -3,15 +3,14 @@ import { describe, expect, it } from "vitest";
 import { type AppRecord, appName, encodeRecord, memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
-import { fakeSpec, fakeVmEntry } from "../api/testing/fake-agent.ts";
+import { FAKE_ENV, fakeSealedSpec, fakeVmEntry } from "../api/testing/fake-agent.ts";
 import { redacted, redactedValue } from "./redact.ts";
 import { shortValue } from "./short-value.ts";
 
 const SECRET = "hunter2";
 
 function committed(): Uint8Array {
-  const spec = fakeSpec(new Uint8Array(1), {
-    env: { PASSWORD: SECRET },
+  const spec = fakeSealedSpec(new Uint8Array(1), {
     command: ["node", "server.js", `--token=${SECRET}`],
   });
   const record: AppRecord = {
@@ -30,7 +29,7 @@ function committed(): Uint8Array {
 }
 
 describe("redactedValue()", () => {
-  it("tells of a release what it is, and no value of its environment, no argument, no hash over them", () => {
+  it("tells of a release what it is, no argument, no hash over them", () => {
     const shown = redactedValue("app/hello", committed());
     expect(JSON.stringify(shown)).not.toContain(SECRET);
     expect(shown).toMatchObject({
@@ -39,7 +38,7 @@ describe("redactedValue()", () => {
         releases: [
           {
             specHash: "[removed]",
-            spec: { env: { PASSWORD: "[removed]" }, command: ["node", "[2 arguments removed]"], count: 1 },
+            spec: { env: FAKE_ENV, command: ["node", "[2 arguments removed]"], count: 1 },
           },
         ],
       },
@@ -66,7 +65,7 @@ describe("redacted()", () => {
     const { json } = fc.letrec((tie) => ({
       json: fc.oneof(
         { depthSize: "small" },
-        fc.record({ env: secret, lastLines: secret, command: secret.map((value) => ["node", value]) }),
+        fc.record({ lastLines: secret, command: secret.map((value) => ["node", value]) }),
         fc.record({ inner: tie("json"), other: fc.integer() }),
         fc.array(tie("json"), { maxLength: 3 }),
       ),

@@ -1,5 +1,5 @@
-// Redact: our own records as a bug report may carry them. What a person put into an app's environment or command line, and
-// what an app printed, may be secret: of these only names and counts are told.
+// Redact: our own records as a bug report may carry them. What a person put into an app's command line, and what an
+// app printed, may be secret: of these only counts are told. Its environment is in none of them.
 
 import { z } from "zod";
 import { APP_PREFIX, decodeCommittedApp, decodeRecord, type Result } from "../../mesh/index.ts";
@@ -37,18 +37,12 @@ function walk(json: unknown, depth: number): unknown {
 }
 
 function walkField(key: string, value: unknown, depth: number): unknown {
-  if (key === "env") return withoutValues(value);
   if (key === "lastLines")
     return Array.isArray(value) ? [`[${value.length} lines of output removed]`] : REMOVED;
   if (key === "command") return withoutArguments(value);
-  // Over all of the spec: who has the rest could try values of the environment until it fits.
+  // Over all of the spec: who has the rest could try arguments of the command until it fits.
   if (key === "specHash") return REMOVED;
   return walk(value, depth);
-}
-
-function withoutValues(env: unknown): unknown {
-  if (typeof env !== "object" || env === null || Array.isArray(env)) return REMOVED;
-  return Object.fromEntries(Object.keys(env).map((name) => [name, REMOVED]));
 }
 
 function withoutArguments(command: unknown): unknown {

@@ -15,7 +15,7 @@ import {
   vmName,
 } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { fakeSpec, fakeVmEntry, writeVm } from "../api/testing/fake-agent.ts";
+import { fakeSealedSpec, fakeVmEntry, writeVm } from "../api/testing/fake-agent.ts";
 import { QUERY_RESULT_BYTES_MAX, QUERY_ROWS_MAX } from "../limits.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query-engine.ts";
 import type { QueryOutcome } from "./query-process.ts";
@@ -38,7 +38,7 @@ function newEngine(options: Partial<typeof QUERY_ENGINE_DEFAULTS> = {}): QueryEn
 }
 
 function committed(): CommittedApp {
-  const spec = fakeSpec(new Uint8Array(1), { env: { PASSWORD: "hunter2" } });
+  const spec = fakeSealedSpec(new Uint8Array(1), { command: ["node", "--token=hunter2"] });
   const record: AppRecord = {
     format: 1,
     app: appName("hello"),

@@ -11,8 +11,8 @@ import {
   type Mesh,
 } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { BundleStore } from "./bundle-store.ts";
-import { BundleFetcher } from "./fetch.ts";
+import { ContentStore } from "./content-store.ts";
+import { BUNDLE_SERVICE, ContentFetcher } from "./fetch.ts";
 
 const never = new AbortController().signal;
 const quick = { stallTimeoutMs: 60_000, retryForMs: 0 };
@@ -27,15 +27,15 @@ afterEach(() => rm(root, { recursive: true, force: true }));
 
 interface Host {
   readonly mesh: Mesh;
-  readonly store: BundleStore;
-  readonly fetcher: BundleFetcher;
+  readonly store: ContentStore;
+  readonly fetcher: ContentFetcher<BundleHash>;
 }
 
 async function joinHost(name: string, options = quick): Promise<Host> {
   const mesh = hub.join({ name, role: "host" });
   mesh.announce();
-  const store = await BundleStore.open({ folder: join(root, name) }, { nowMs: Date.now });
-  return { mesh, store, fetcher: new BundleFetcher(options, { mesh, store }) };
+  const store = await ContentStore.open({ folder: join(root, name) }, { nowMs: Date.now });
+  return { mesh, store, fetcher: new ContentFetcher(options, { mesh, store, service: BUNDLE_SERVICE }) };
 }
 
 /** A host whose "bundle" service is the test's. */
@@ -51,7 +51,7 @@ async function* whole(): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-describe("BundleFetcher", () => {
+describe("ContentFetcher", () => {
   it("fetches from another host what it has not, and keeps it", async () => {
     const [one, two] = [await joinHost("host-1"), await joinHost("host-2")];
     await one.store.put(hash, whole());

@@ -1,28 +1,42 @@
-// Fetch: hosts give each other the bundles of releases, by hash, over the mesh. Who gives is not trusted: the hash decides.
+// Fetch: hosts give each other what releases need (bundles, envs), by hash, over the mesh. Who gives is not trusted: the hash decides.
 
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import {
   type BundleHash,
-  bundleHash,
   CALL_CHUNK_BYTES_MAX,
   decodeRecord,
   encodeRecord,
   fail,
   isBundleHash,
+  type MemberName,
   type MemberView,
   type Mesh,
   messageOf,
+  type OwnerId,
   ok,
   type Result,
 } from "../../mesh/index.ts";
 import { unlessAborted } from "../unless-aborted.ts";
-import type { BundlePut, BundleStore } from "./bundle-store.ts";
+import type { ContentHash, ContentPut, ContentStore } from "./content-store.ts";
 
-/** The mesh service: request `{ format: 1, hash }`, answer the bundle's bytes in order; it fails when it is not held. */
-const BUNDLE_SERVICE = "bundle";
+export interface ContentService<Hash extends ContentHash> {
+  /** The mesh service: request `{ format: 1, hash }`, answer the bytes in order; it fails when they are not held, or refused. */
+  readonly name: string;
+  /** Why this member does not get it; null: it does. */
+  readonly refusal: (hash: Hash, from: OwnerId) => string | null;
+  /** Hosts that are asked before the others. */
+  readonly holders: (hash: Hash) => readonly MemberName[];
+}
 
-export interface BundleFetcherOptions {
+/** Any member may have any bundle. */
+export const BUNDLE_SERVICE: ContentService<BundleHash> = {
+  name: "bundle",
+  refusal: () => null,
+  holders: () => [],
+};
+
+export interface ContentFetcherOptions {
   /** A member that sends nothing for so long is left for the next. Lower: slow disks are given up; raise: a dead peer holds a start up. */
   readonly stallTimeoutMs: number;
   /** Nobody had it: ask all again until then. A host that has it may be about to be connected. */
@@ -30,12 +44,13 @@ export interface BundleFetcherOptions {
 }
 
 /** Preset for one network: a stopped peer costs a start 3 s, as long as the mesh needs to drop it (`PINGS_MISSED_MAX`). */
-export const FETCH_LAN: BundleFetcherOptions = { stallTimeoutMs: 3_000, retryForMs: 10_000 };
+export const FETCH_LAN: ContentFetcherOptions = { stallTimeoutMs: 3_000, retryForMs: 10_000 };
 const RETRY_PAUSE_MS = 100;
 
-export interface BundleFetcherDeps {
+export interface ContentFetcherDeps<Hash extends ContentHash> {
   readonly mesh: Mesh;
-  readonly store: BundleStore;
+  readonly store: ContentStore<Hash>;
+  readonly service: ContentService<Hash>;
 }
 
 interface Fetching {
@@ -46,26 +61,28 @@ interface Fetching {
 
 const requestShape = z.strictObject({ format: z.literal(1), hash: z.string().refine(isBundleHash) });
 
-export class BundleFetcher {
-  readonly #options: BundleFetcherOptions;
+export class ContentFetcher<Hash extends ContentHash> {
+  readonly #options: ContentFetcherOptions;
   readonly #mesh: Mesh;
-  readonly #store: BundleStore;
+  readonly #store: ContentStore<Hash>;
+  readonly #service: ContentService<Hash>;
   /** One fetch a hash at a time; who comes later waits for the same. */
-  readonly #fetching = new Map<BundleHash, Fetching>();
+  readonly #fetching = new Map<Hash, Fetching>();
 
   /** From here on this host answers others. */
-  constructor(options: BundleFetcherOptions, deps: BundleFetcherDeps) {
+  constructor(options: ContentFetcherOptions, deps: ContentFetcherDeps<Hash>) {
     this.#options = options;
     this.#mesh = deps.mesh;
     this.#store = deps.store;
-    this.#mesh.handle(BUNDLE_SERVICE, (request) => this.#answer(request));
+    this.#service = deps.service;
+    this.#mesh.handle(this.#service.name, (request, from) => this.#answer(request, from));
   }
 
   /**
-   * Ok once the store holds the bundle. Asks connected hosts one after another, by name.
+   * Ok once the store holds it. Asks connected hosts one after another: `holders` first, then by name.
    * Never rejects; an abort is a failure like another, and the fetch itself ends when nobody waits for it any more.
    */
-  async fetch(hash: BundleHash, signal: AbortSignal): Promise<Result<null>> {
+  async fetch(hash: Hash, signal: AbortSignal): Promise<Result<null>> {
     if (await this.#store.touch(hash)) return ok(null);
     const fetching = this.#fetching.get(hash) ?? this.#begin(hash);
     fetching.waiting += 1;
@@ -79,15 +96,17 @@ export class BundleFetcher {
     }
   }
 
-  async *#answer(request: Uint8Array): AsyncGenerator<Uint8Array> {
+  async *#answer(request: Uint8Array, from: OwnerId): AsyncGenerator<Uint8Array> {
     const decoded = decodeRecord(requestShape, request);
-    if (!decoded.ok) throw new Error(`bundle: ${decoded.error}`);
-    const hash = bundleHash(decoded.value.hash);
+    if (!decoded.ok) throw new Error(`${this.#service.name}: ${decoded.error}`);
+    const hash = decoded.value.hash as string as Hash;
+    const refusal = this.#service.refusal(hash, from);
+    if (refusal !== null) throw new Error(refusal);
     if (!(await this.#store.touch(hash))) throw new Error("not held here");
     yield* this.#store.read(hash, CALL_CHUNK_BYTES_MAX);
   }
 
-  #begin(hash: BundleHash): Fetching {
+  #begin(hash: Hash): Fetching {
     const cancel = new AbortController();
     const result = this.#askAll(hash, cancel.signal)
       .catch((error: unknown) => fail(cancel.signal.aborted ? "aborted" : messageOf(error)))
@@ -103,11 +122,11 @@ export class BundleFetcher {
     return fetching;
   }
 
-  async #askAll(hash: BundleHash, signal: AbortSignal): Promise<Result<null>> {
+  async #askAll(hash: Hash, signal: AbortSignal): Promise<Result<null>> {
     const deadlineMs = performance.now() + this.#options.retryForMs;
     for (;;) {
       const refusals: string[] = [];
-      for (const member of this.#hosts()) {
+      for (const member of this.#hosts(hash)) {
         const put = await this.#askOne(member, hash, signal);
         signal.throwIfAborted();
         if (put.code === "stored") return ok(null);
@@ -120,21 +139,23 @@ export class BundleFetcher {
     }
   }
 
-  #hosts(): readonly MemberView[] {
-    return this.#mesh.members().filter((one) => one.role === "host" && one.connected && !one.self);
+  #hosts(hash: Hash): readonly MemberView[] {
+    const holders = new Set(this.#service.holders(hash));
+    const hosts = this.#mesh.members().filter((one) => one.role === "host" && one.connected && !one.self);
+    return hosts.sort((left, right) => Number(holders.has(right.name)) - Number(holders.has(left.name)));
   }
 
   async #askOne(
     member: MemberView,
-    hash: BundleHash,
+    hash: Hash,
     signal: AbortSignal,
-  ): Promise<BundlePut | { readonly code: "refused"; readonly message: string }> {
+  ): Promise<ContentPut | { readonly code: "refused"; readonly message: string }> {
     const stalled = new AbortController();
     const timer = setTimeout(() => stalled.abort(), this.#options.stallTimeoutMs);
     const request = encodeRecord({ format: 1, hash });
     const chunks = this.#mesh.call(
       member.owner,
-      BUNDLE_SERVICE,
+      this.#service.name,
       request,
       AbortSignal.any([signal, stalled.signal]),
     );

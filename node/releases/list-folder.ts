@@ -18,9 +18,13 @@ export interface ListedFile {
   readonly bytes: number;
 }
 
-/** All files, folders and links below `folder` that are not ignored. Rejects with `PackError`. */
-export async function listFolder(folder: string, limits: BundleLimits): Promise<readonly ListedFile[]> {
-  const listing = new Listing({ folder, limits, ignores: await readIgnores(folder) });
+/** All files, folders and links below `folder` that are not ignored, and not `without`. Rejects with `PackError`. */
+export async function listFolder(
+  folder: string,
+  limits: BundleLimits,
+  without: string | null,
+): Promise<readonly ListedFile[]> {
+  const listing = new Listing({ folder, limits, without, ignores: await readIgnores(folder) });
   await listing.walk("");
   listing.check();
   return listing.files.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -31,15 +35,18 @@ class Listing {
   readonly #folder: string;
   readonly #ignores: Ignore;
   readonly #limits: BundleLimits;
+  readonly #without: string | null;
   #bytes = 0;
 
   constructor(options: {
     readonly folder: string;
     readonly limits: BundleLimits;
+    readonly without: string | null;
     readonly ignores: Ignore;
   }) {
     this.#folder = options.folder;
     this.#limits = options.limits;
+    this.#without = options.without;
     this.#ignores = options.ignores;
   }
 
@@ -72,6 +79,7 @@ class Listing {
   }
 
   async #add(path: string): Promise<void> {
+    if (path === this.#without) return;
     const stats = await lstat(join(this.#folder, path));
     if (this.#ignores.ignores(stats.isDirectory() ? `${path}/` : path)) return;
     if (stats.isSymbolicLink()) {

@@ -165,7 +165,7 @@ describe("packFolder()", () => {
     await mkdir(join(folder, "node_modules"));
     for (let at = 0; at < 9; at += 1) await writeFile(join(folder, "node_modules", `${at}`), "");
     const limits = { bytesMax: 10_240, entriesMax: 10 };
-    await expect(packFolder(folder, tar, limits)).rejects.toMatchObject({
+    await expect(packFolder(folder, tar, { limits })).rejects.toMatchObject({
       code: "too-many-files",
       message: expect.stringContaining('are in "node_modules"'),
     });
@@ -174,7 +174,7 @@ describe("packFolder()", () => {
   it("counts what tar adds too", async () => {
     const folder = await folderOf("app", { a: "", b: "", c: "" });
     const limits = { bytesMax: 1_024, entriesMax: 10 };
-    await expect(packFolder(folder, tar, limits)).rejects.toMatchObject({ code: "too-large" });
+    await expect(packFolder(folder, tar, { limits })).rejects.toMatchObject({ code: "too-large" });
     await expect(stat(tar)).rejects.toThrow("ENOENT");
   });
 

@@ -17,15 +17,21 @@ export interface PackedBundle {
   readonly entries: number;
 }
 
+export interface PackOptions {
+  readonly limits?: BundleLimits;
+  /** A file of the folder that stays out, whatever the ignore file says: it has the env, and any member may have a bundle. */
+  readonly without?: string;
+}
+
 /** Packs `folder` into `targetFile`, which is removed again when it fails. Rejects with `PackError`. */
 export async function packFolder(
   folder: string,
   targetFile: string,
-  limits: BundleLimits = BUNDLE_LIMITS,
+  { limits = BUNDLE_LIMITS, without }: PackOptions = {},
 ): Promise<PackedBundle> {
   try {
     const root = await realpath(folder);
-    const files = await listFolder(root, limits);
+    const files = await listFolder(root, limits, without ?? null);
     return await writeTar({ root, files, targetFile, limits });
   } catch (error) {
     await rm(targetFile, { force: true });

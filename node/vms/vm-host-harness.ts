@@ -9,7 +9,11 @@ import {
   appName,
   bundleHash,
   type Check,
+  type EnvHash,
+  type EnvRef,
+  fail,
   memberName,
+  ok,
   type Release,
   type VmEntry,
   type VmName,
@@ -31,7 +35,7 @@ export interface SpecChanges {
   readonly command?: readonly string[];
   readonly checks?: readonly Check[];
   readonly stop?: AppSpec["stop"];
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: EnvRef;
 }
 
 export function release(changes: SpecChanges = {}): Release {
@@ -40,7 +44,6 @@ export function release(changes: SpecChanges = {}): Release {
     hostnames: ["hello.localhost"],
     count: 1,
     command: ["node", "server.js"],
-    env: {},
     checks: [],
     stop: { signal: "SIGTERM", timeoutMs: 5_000 },
     deploy: { strategy: "rolling", drainTimeoutMs: 1_000, waitTimeoutMs: 1_000 },
@@ -66,6 +69,8 @@ export class HostHarness {
   #watchers: (() => void)[] = [];
   #hosts: VmHost[] = [];
   ports: { from: number; to: number } = { from: 21_000, to: 21_999 };
+  /** Envs that can be had. */
+  readonly envs: Map<EnvHash, Readonly<Record<string, string>>> = new Map();
   /** What unpacking does when it shall not copy the app's files. */
   unpack: (folder: string, signal: AbortSignal) => Promise<void>;
 
@@ -104,6 +109,11 @@ export class HostHarness {
         driver,
         runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
+        envs: {
+          fetch: async (ref) =>
+            this.envs.has(ref.hash) ? ok(null) : fail(`nobody gives it: ${ref.host} is away`),
+          read: async (ref) => ok(this.envs.get(ref.hash) ?? {}),
+        },
         publish: (name, entry) => this.#publish(name, entry),
         logger: pino({ level: "silent" }),
         nowMs: Date.now,

@@ -3,7 +3,7 @@ import { readdir, readFile, rename, stat, truncate, writeFile } from "node:fs/pr
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Check, type VmEntry, vmName } from "../../mesh/index.ts";
+import { type Check, envHash, memberName, type VmEntry, vmName } from "../../mesh/index.ts";
 import { ProcessDriver } from "./process-driver.ts";
 import { stopLeftoverVms } from "./vm-host.ts";
 import { HostHarness, vm, wanted } from "./vm-host-harness.ts";
@@ -24,9 +24,21 @@ describe("VmHost with real processes", () => {
     return await response.text();
   }
 
+  const env = { hash: envHash("e".repeat(64)), host: memberName("host-7") };
+
+  it("does not start without its env, says who had it, and starts when it is there", async () => {
+    const host = await harness.startAgent();
+    host.reconcile([wanted("serving", { env })]);
+    const failed = await harness.entry({ state: "failed" });
+    expect(failed.reason).toBe("cannot get the release's env: nobody gives it: host-7 is away");
+    harness.envs.set(env.hash, { GREETING: "hi" });
+    await harness.entry({ health: "healthy" });
+  });
+
   it("starts what is wanted, and says when it is healthy and where", async () => {
     const host = await harness.startAgent();
-    host.reconcile([wanted("starting", { env: { PORT: "1", GRAPEVINE_VM: "not me" } })]);
+    harness.envs.set(env.hash, { PORT: "1", GRAPEVINE_VM: "not me" });
+    host.reconcile([wanted("starting", { env })]);
     const entry = await harness.entry({ health: "healthy" });
     expect(entry).toMatchObject({
       vm,

@@ -11,7 +11,7 @@ import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
 import type { VmDriver } from "./vm-driver.ts";
 import { VmLife } from "./vm-life.ts";
 import { planVms } from "./vm-plan.ts";
-import { type VmBundles, VmRun, type VmRunDeps } from "./vm-run.ts";
+import { type VmBundles, type VmEnvs, VmRun, type VmRunDeps } from "./vm-run.ts";
 
 export { stopLeftoverVms } from "./restore-vms.ts";
 
@@ -37,6 +37,7 @@ export interface VmHostDeps {
   readonly driver: VmDriver;
   readonly runChecks: VmRunDeps["runChecks"];
   readonly bundles: VmBundles;
+  readonly envs: VmEnvs;
   /** Null: it is gone. */
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;

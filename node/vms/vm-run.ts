@@ -5,7 +5,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import type { BundleHash, MemberName, VmEntry, VmName } from "../../mesh/index.ts";
+import type { BundleHash, EnvRef, MemberName, Result, VmEntry, VmName } from "../../mesh/index.ts";
 import { messageOf } from "../../mesh/index.ts";
 import type { HealthChanged } from "../health/check-machine.ts";
 import type { ProbeAddress } from "../health/probe.ts";
@@ -19,6 +19,7 @@ import { type VmRecord, writeVmRecord } from "./vm-record.ts";
 
 /** As the entry's shape has it. */
 const REASON_CHARS_MAX = 1_000;
+const NO_ENV = "cannot get the release's env: ";
 
 export interface VmRunOptions {
   readonly host: MemberName;
@@ -33,11 +34,19 @@ export interface VmBundles {
   unpack(hash: BundleHash, folder: string, signal: AbortSignal): Promise<void>;
 }
 
+/** The env of releases. Reasons are for people, and tell nothing of the values. */
+export interface VmEnvs {
+  /** Ok once it is on this host's disk. */
+  fetch(ref: EnvRef, signal: AbortSignal): Promise<Result<null>>;
+  read(ref: EnvRef): Promise<Result<Readonly<Record<string, string>>>>;
+}
+
 export interface VmRunDeps {
   readonly driver: VmDriver;
   /** `runChecks` of health/prober.ts. */
   readonly runChecks: typeof runChecks;
   readonly bundles: VmBundles;
+  readonly envs: VmEnvs;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -188,12 +197,21 @@ export class VmRun {
 
   async #prepare(token: number, signal: AbortSignal): Promise<void> {
     const app = join(this.folder, "app");
+    const { bundle, env } = this.life.release.spec;
+    if (!(await this.#fetchEnv(token, env, signal))) return;
     await this.#orFail(token, "cannot get the release's files: ", async () => {
       // What an earlier try left is no release.
       await rm(app, { recursive: true, force: true });
-      await this.#deps.bundles.unpack(this.life.release.spec.bundle.hash, app, signal);
+      await this.#deps.bundles.unpack(bundle.hash, app, signal);
       this.step({ type: "prepared", token });
     });
+  }
+
+  async #fetchEnv(token: number, env: EnvRef | undefined, signal: AbortSignal): Promise<boolean> {
+    const fetched = env === undefined ? null : await this.#deps.envs.fetch(env, signal);
+    if (fetched === null || fetched.ok) return true;
+    this.#failStart(token, `${NO_ENV}${fetched.error}`);
+    return false;
   }
 
   async #place(token: number, preferred: number | null): Promise<void> {
@@ -209,22 +227,23 @@ export class VmRun {
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
       await boundOutput(this.outputFile, BOUND_AT_START);
       const { vm } = this.life.entry;
-      const { command } = this.life.release.spec;
+      const { command, env } = this.life.release.spec;
+      const own = env === undefined ? null : await this.#deps.envs.read(env);
+      if (own?.ok === false) throw new Error(`${NO_ENV}${own.error}`);
       const handle = await this.#deps.driver.start({
         vm,
         command,
-        env: this.#environment(address),
+        env: { ...own?.value, ...this.#environment(address) },
         folder: this.folder,
       });
       this.step({ type: "started", token, handle });
     });
   }
 
-  /** Ours last: where a VM listens and who it is are no matter of its spec. */
+  /** Over its own: where a VM listens and who it is are no matter of its spec. */
   #environment(address: ProbeAddress): Readonly<Record<string, string>> {
     const { vm, app, release } = this.life.entry;
     return {
-      ...this.life.release.spec.env,
       HOST: address.host,
       PORT: String(address.port),
       GRAPEVINE_APP: app,
@@ -238,9 +257,13 @@ export class VmRun {
     try {
       await task();
     } catch (error) {
-      const reason = `${prefix}${messageOf(error)}`.slice(0, REASON_CHARS_MAX);
-      this.step({ type: "start-failed", token, reason, lastLines: [] });
+      this.#failStart(token, `${prefix}${messageOf(error)}`);
     }
+  }
+
+  #failStart(token: number, reason: string): void {
+    const cut = reason.slice(0, REASON_CHARS_MAX);
+    this.step({ type: "start-failed", token, reason: cut, lastLines: [] });
   }
 
   async #watchExit(token: number, handle: VmHandle, signal: AbortSignal): Promise<void> {

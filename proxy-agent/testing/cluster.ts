@@ -87,7 +87,6 @@ function release(
     hostnames: [],
     count: 1,
     command: ["true"],
-    env: {},
     checks: [],
     stop: { signal: "SIGTERM", timeoutMs: 1_000 },
     deploy: { strategy: "rolling", drainTimeoutMs, waitTimeoutMs: 60_000 },

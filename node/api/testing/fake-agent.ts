@@ -8,7 +8,9 @@ import {
   appName,
   type BundleHash,
   bundleHash,
+  type EnvRef,
   encodeRecord,
+  envHash,
   fail,
   type HostEntry,
   hostKey,
@@ -23,14 +25,16 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../../../mesh/sim/stand-in-voter.ts";
+import type { AppSubmission } from "../../config/app-file.ts";
 import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest, ExclusionResult } from "../../deploy/exclude-proxies.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
-import type { BundlePut } from "../../releases/bundle-store.ts";
-import type { ApiBundles, ApiDeps } from "../ports.ts";
+import type { ContentPut } from "../../releases/content-store.ts";
+import type { EnvValues } from "../../releases/env-blob.ts";
+import type { ApiBundles, ApiDeps, ApiEnvs } from "../ports.ts";
 
 const silent = pino({ level: "silent" });
 const HELLO: AppName = appName("hello");
@@ -76,6 +80,8 @@ export class FakeDeploys implements Deploys {
   readonly #shown = new Map<AppName, AppView>();
   readonly #watchers = new Set<() => void>();
   readonly #onWatch: (() => void)[] = [];
+  /** Of a submission, in place of `answer`. */
+  answerTo: ((spec: AppSpec) => SubmitResult) | null = null;
   answer: SubmitResult = { code: "accepted", app: HELLO, rollout: "hello-v2", release: 2, joined: false };
 
   get watchers(): number {
@@ -94,7 +100,7 @@ export class FakeDeploys implements Deploys {
 
   async submit(spec: AppSpec): Promise<SubmitResult> {
     this.submitted.push(spec);
-    return this.answer;
+    return this.answerTo?.(spec) ?? this.answer;
   }
 
   async stopVm(_vm: VmName): Promise<SubmitResult> {
@@ -151,7 +157,7 @@ class FakeBundles implements ApiBundles {
     return this.held.has(hash);
   }
 
-  async put(hash: BundleHash, chunks: AsyncIterable<Uint8Array>): Promise<BundlePut> {
+  async put(hash: BundleHash, chunks: AsyncIterable<Uint8Array>): Promise<ContentPut> {
     const parts: Uint8Array[] = [];
     let bytes = 0;
     for await (const chunk of chunks) {
@@ -163,6 +169,22 @@ class FakeBundles implements ApiBundles {
     if (hashOf(content) !== hash) return { code: "mismatch", message: "its bytes have another hash" };
     this.held.set(hash, content);
     return { code: "stored" };
+  }
+}
+
+/** Each that is put aside gets the same hash, but for `next`. */
+class FakeEnvs implements ApiEnvs {
+  readonly sealed: EnvValues[] = [];
+  next: EnvRef = FAKE_ENV;
+  /** What `isSame` answers. */
+  same: boolean | null = null;
+
+  async seal(values: EnvValues): ReturnType<ApiEnvs["seal"]> {
+    this.sealed.push(values);
+    return ok(Object.keys(values).length === 0 ? undefined : this.next);
+  }
+  async isSame(): Promise<boolean | null> {
+    return this.same;
   }
 }
 
@@ -195,6 +217,7 @@ export interface FakeAgent {
   /** The real thing; to be stopped by whoever queried. */
   readonly queries: QueryEngine;
   readonly bundles: FakeBundles;
+  readonly envs: FakeEnvs;
   /** Output files by VM. */
   readonly logFiles: Map<VmName, string>;
 }
@@ -202,6 +225,7 @@ export interface FakeAgent {
 /** The ports of an agent that joined as `mesh`; it drives if it has `deploys`: then it is the voter. */
 export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const bundles = new FakeBundles();
+  const envs = new FakeEnvs();
   const logFiles = new Map<VmName, string>();
   const self = fakeHostEntry(mesh.self.name, deploys !== null);
   mesh.write(hostKey(mesh.self.name), encodeRecord(self));
@@ -220,6 +244,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
     voting: NO_VOTING,
     deploys: () => deploys,
     bundles,
+    envs,
     fetchBundle: async (hash) => (bundles.held.has(hash) ? ok(null) : fail(`no member has ${hash}`)),
     vms: { logFile: (vm) => logFiles.get(vm) ?? null },
     metrics: () => "grapevine_test_total 1",
@@ -228,7 +253,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
     entries: new CustomEntries({ mesh, file: new FakeCustomFile(), logger: log, nowMs: () => 0 }),
     log,
   };
-  return { deps, queries, bundles, logFiles };
+  return { deps, queries, bundles, envs, logFiles };
 }
 
 /** Nobody asks these agents for a seat. */
@@ -271,7 +296,16 @@ export function writeVm(mesh: Mesh, entry: VmEntry): void {
   mesh.write(vmKey(entry.vm), encodeRecord(entry));
 }
 
-export function fakeSpec(bundle: Uint8Array, changes: Partial<AppSpec> = {}): AppSpec {
+export const FAKE_ENV: EnvRef = { hash: envHash("e".repeat(64)), host: memberName("host-1") };
+
+/** As a record has it. */
+export function fakeSealedSpec(bundle: Uint8Array, changes: Partial<AppSpec> = {}): AppSpec {
+  const { env: _values, ...spec } = fakeSpec(bundle);
+  return { ...spec, env: FAKE_ENV, ...changes };
+}
+
+/** As it is submitted. */
+export function fakeSpec(bundle: Uint8Array, changes: Partial<AppSubmission> = {}): AppSubmission {
   return {
     name: "hello",
     hostnames: ["hello.localhost"],

@@ -5,14 +5,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type AppSpec,
-  describeConfigErrors,
-  nearestWord,
-  parseDuration,
-  STRATEGY_NAMES,
-} from "../../../mesh/index.ts";
-import { type AppFile, readAppFile } from "../../config/app-file.ts";
+import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from "../../../mesh/index.ts";
+import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
@@ -44,7 +38,8 @@ export async function deploy(file: string, options: DeployOptions): Promise<Exit
     const folder = await mkdtemp(path.join(tmpdir(), "grapevine-bundle-"));
     try {
       const bundleFile = path.join(folder, "bundle.tar");
-      const { hash, bytes } = await packFolder(path.dirname(path.resolve(file)), bundleFile);
+      const { dir, base } = path.parse(path.resolve(file));
+      const { hash, bytes } = await packFolder(dir, bundleFile, { without: base });
       const submitted = await submit(session, { ...spec, bundle: { hash, bytes } }, bundleFile);
       return await followToEnd(session, submitted, options);
     } finally {
@@ -118,7 +113,11 @@ function waitTimeoutOf(text: string): number {
   );
 }
 
-async function submit({ client, signal }: Session, spec: AppSpec, bundleFile: string): Promise<Submitted> {
+async function submit(
+  { client, signal }: Session,
+  spec: AppSubmission,
+  bundleFile: string,
+): Promise<Submitted> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await submitOnce(client, spec, bundleFile, signal);
@@ -133,7 +132,7 @@ async function submit({ client, signal }: Session, spec: AppSpec, bundleFile: st
 /** Submitting once more what was submitted joins the rollout that runs: an answer that was lost does no harm. */
 async function submitOnce(
   client: ApiClient,
-  spec: AppSpec,
+  spec: AppSubmission,
   bundleFile: string,
   signal: AbortSignal,
 ): Promise<Submitted> {

@@ -93,8 +93,8 @@ describe("submitDeploy()", () => {
       code: "invalid",
       message: expect.stringContaining("lower count"),
     });
-    const env = Object.fromEntries(Array.from({ length: 7 }, (_, index) => [`K${index}`, "v".repeat(7900)]));
-    expect(submit(specOf("hello", { env }))).toMatchObject({
+    const command = Array.from({ length: 14 }, () => "v".repeat(3950));
+    expect(submit(specOf("hello", { command }))).toMatchObject({
       code: "invalid",
       message: expect.stringMatching(/would need \d+ bytes/),
     });

@@ -259,7 +259,7 @@ function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
   const proxies = registeredProxies(facts).reduce((sum, proxy) => sum + 2 * (proxy.length + 1), 0);
   const need = encodeAppRecord(rest).length + vms * (VM_BYTES + NAME_BYTES) + proxies + ROLLOUT_BYTES;
   if (need <= RECORD_BYTES_MAX) return null;
-  return `the app's record would need ${need} bytes of at most ${RECORD_BYTES_MAX}: make [env] or command shorter, or count smaller`;
+  return `the app's record would need ${need} bytes of at most ${RECORD_BYTES_MAX}: make command shorter, or count smaller`;
 }
 
 function runningOf(record: AppRecord): Rollout | null {

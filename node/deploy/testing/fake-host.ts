@@ -1,4 +1,4 @@
-// A fake host agent: runs what records want of it as entries alone. What a VM does is said by its release's env.
+// A fake host agent: runs what records want of it as entries alone. What a VM does is said by its release's command.
 
 import {
   APP_PREFIX,
@@ -19,7 +19,7 @@ import {
   vmKey,
 } from "../../../mesh/index.ts";
 
-/** env.FATE of a release: what becomes of its VMs. Default: healthy. */
+/** The second argument of a release's command: what becomes of its VMs. Default: healthy. */
 type Fate = "healthy" | "crashes" | "unhealthy" | "hangs";
 
 export class FakeHost {
@@ -87,7 +87,7 @@ export class FakeHost {
     this.running.add(vm.vm);
     this.ran.push(vm.vm);
     const release = record.releases.find((candidate) => candidate.number === vm.release);
-    const fate = (release?.spec.env["FATE"] ?? "healthy") as Fate;
+    const fate = (release?.spec.command[2] ?? "healthy") as Fate;
     this.say(vm.vm, {}, entryOf(vm, record.app));
     if (fate === "hangs") return;
     const gated = this.#hasGate ? ({ gated: true } as const) : {};

@@ -1,56 +1,83 @@
-// Bundle store: packed releases on this host's disk, one file each, named by its hash. What is there is whole and verified.
+// Content store: what a release needs (its packed folder, its env) on this host's disk, one file each, named by its hash. What is
+// there is whole and verified.
 
 import { createHash, randomBytes } from "node:crypto";
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from "node:fs/promises";
 import { join } from "node:path";
-import { type BundleHash, isBundleHash, syncFolder } from "../../mesh/index.ts";
+import { type BundleHash, type EnvHash, isBundleHash, syncFolder } from "../../mesh/index.ts";
 import { BUNDLE_BYTES_MAX, describeBytes } from "./bundle-limits.ts";
 
 /** `too-large` and `mismatch` blame the sender, `no-space` this host's disk. Nothing was stored. */
-export type BundlePut =
+export type ContentPut =
   | { readonly code: "stored" }
   | { readonly code: "too-large" | "mismatch" | "no-space"; readonly message: string };
 
-export interface BundleStoreOptions {
-  /** `state_dir/bundles`; made if it is not there. */
-  readonly folder: string;
+export type ContentHash = BundleHash | EnvHash;
+
+export interface ContentKind {
+  /** For people: "bundle". */
+  readonly name: string;
+  readonly suffix: string;
+  readonly fileMode: number;
+  readonly folderMode: number;
+  readonly bytesMax: number;
 }
 
-export interface BundleStoreDeps {
+const BUNDLES: ContentKind = {
+  name: "bundle",
+  suffix: ".tar",
+  fileMode: 0o640,
+  folderMode: 0o777,
+  bytesMax: BUNDLE_BYTES_MAX,
+};
+
+export interface ContentStoreOptions {
+  /** `state_dir/bundles`; made if it is not there. */
+  readonly folder: string;
+  /** Default: bundles. */
+  readonly kind?: ContentKind;
+}
+
+export interface ContentStoreDeps {
   readonly nowMs: () => number;
 }
 
 /** One is uploaded before the record that names it is committed: what was put or asked for lately is kept. */
 const UNUSED_AGE_MS_MIN = 10 * 60 * 1000;
-const SUFFIX = ".tar";
 const PART_SUFFIX = ".part";
 const NO_SPACE_CODES = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
-export class BundleStore {
+export class ContentStore<Hash extends ContentHash = BundleHash> {
   readonly #folder: string;
+  readonly #kind: ContentKind;
   readonly #nowMs: () => number;
 
-  private constructor(options: BundleStoreOptions, deps: BundleStoreDeps) {
-    this.#folder = options.folder;
+  private constructor({ folder, kind = BUNDLES }: ContentStoreOptions, deps: ContentStoreDeps) {
+    this.#folder = folder;
+    this.#kind = kind;
     this.#nowMs = deps.nowMs;
   }
 
   /** Removes what an agent that died in the middle of a `put` left behind. */
-  static async open(options: BundleStoreOptions, deps: BundleStoreDeps): Promise<BundleStore> {
-    await mkdir(options.folder, { recursive: true });
+  static async open<Hash extends ContentHash = BundleHash>(
+    options: ContentStoreOptions,
+    deps: ContentStoreDeps,
+  ): Promise<ContentStore<Hash>> {
+    const store = new ContentStore<Hash>(options, deps);
+    await mkdir(options.folder, { recursive: true, mode: store.#kind.folderMode });
     for (const name of await readdir(options.folder)) {
       if (name.endsWith(PART_SUFFIX)) await rm(join(options.folder, name), { force: true });
     }
-    return new BundleStore(options, deps);
+    return store;
   }
 
-  /** The file of a bundle; it is there when `touch` says so. */
-  fileOf(hash: BundleHash): string {
-    return join(this.#folder, `${hash}${SUFFIX}`);
+  /** The file of this content; it is there when `touch` says so. */
+  fileOf(hash: Hash): string {
+    return join(this.#folder, `${hash}${this.#kind.suffix}`);
   }
 
   /** Is it here? If it is, `removeUnused` spares it for a while. */
-  async touch(hash: BundleHash): Promise<boolean> {
+  async touch(hash: Hash): Promise<boolean> {
     const now = new Date(this.#nowMs());
     return await utimes(this.fileOf(hash), now, now).then(
       () => true,
@@ -62,10 +89,10 @@ export class BundleStore {
    * Stores what `chunks` yield if it is within the bound and hashes to `hash`. It is there whole, synced, or not at all.
    * Rejects with what `chunks` throw, and when the disk fails in another way than being full.
    */
-  async put(hash: BundleHash, chunks: AsyncIterable<Uint8Array>): Promise<BundlePut> {
+  async put(hash: Hash, chunks: AsyncIterable<Uint8Array>): Promise<ContentPut> {
     const part = `${this.fileOf(hash)}.${randomBytes(6).toString("hex")}${PART_SUFFIX}`;
     try {
-      const put = await writePart(part, hash, chunks);
+      const put = await writePart(part, { hash, kind: this.#kind }, chunks);
       if (put.code !== "stored") return put;
       await rename(part, this.fileOf(hash));
       await syncFolder(this.#folder);
@@ -75,15 +102,15 @@ export class BundleStore {
       if (!NO_SPACE_CODES.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
       return {
         code: "no-space",
-        message: `this host has no room for the bundle: ${(error as Error).message}`,
+        message: `this host has no room for the ${this.#kind.name}: ${(error as Error).message}`,
       };
     } finally {
       await rm(part, { force: true });
     }
   }
 
-  /** The bytes of a bundle, in chunks of at most `chunkBytes`. Rejects with ENOENT when it is not there. */
-  async *read(hash: BundleHash, chunkBytes: number): AsyncGenerator<Uint8Array> {
+  /** The bytes, in chunks of at most `chunkBytes`. Rejects with ENOENT when it is not there. */
+  async *read(hash: Hash, chunkBytes: number): AsyncGenerator<Uint8Array> {
     const handle = await open(this.fileOf(hash), "r");
     try {
       for (;;) {
@@ -97,9 +124,9 @@ export class BundleStore {
     }
   }
 
-  /** Removes bundles that are not in `used` and were not asked for lately. Returns what it removed. */
-  async removeUnused(used: ReadonlySet<BundleHash>): Promise<readonly BundleHash[]> {
-    const removed: BundleHash[] = [];
+  /** Removes what is not in `used` and was not asked for lately. Returns what it removed. */
+  async removeUnused(used: ReadonlySet<Hash>): Promise<readonly Hash[]> {
+    const removed: Hash[] = [];
     for (const hash of await this.#list()) {
       const held = await stat(this.fileOf(hash)).catch(() => null);
       const isRecent = held === null || this.#nowMs() - held.mtimeMs < UNUSED_AGE_MS_MIN;
@@ -110,20 +137,27 @@ export class BundleStore {
     return removed;
   }
 
-  async #list(): Promise<readonly BundleHash[]> {
-    const names = (await readdir(this.#folder)).filter((name) => name.endsWith(SUFFIX));
-    return names.map((name) => name.slice(0, -SUFFIX.length)).filter(isBundleHash);
+  async #list(): Promise<readonly Hash[]> {
+    const { suffix } = this.#kind;
+    const names = (await readdir(this.#folder)).filter((name) => name.endsWith(suffix));
+    // Hashes of all kinds look alike.
+    return names.map((name) => name.slice(0, -suffix.length)).filter(isBundleHash) as string[] as Hash[];
   }
+}
+
+interface Wanted {
+  readonly hash: ContentHash;
+  readonly kind: ContentKind;
 }
 
 async function writePart(
   part: string,
-  expected: BundleHash,
+  wanted: Wanted,
   chunks: AsyncIterable<Uint8Array>,
-): Promise<BundlePut> {
-  const handle = await open(part, "wx", 0o640);
+): Promise<ContentPut> {
+  const handle = await open(part, "wx", wanted.kind.fileMode);
   try {
-    const put = await writeVerified(handle, expected, chunks);
+    const put = await writeVerified(handle, wanted, chunks);
     if (put.code === "stored") await handle.sync();
     return put;
   } finally {
@@ -133,15 +167,15 @@ async function writePart(
 
 async function writeVerified(
   handle: FileHandle,
-  expected: BundleHash,
+  { hash: expected, kind: { name, bytesMax } }: Wanted,
   chunks: AsyncIterable<Uint8Array>,
-): Promise<BundlePut> {
+): Promise<ContentPut> {
   const hash = createHash("sha256");
   let bytes = 0;
   for await (const chunk of chunks) {
     bytes += chunk.length;
-    if (bytes > BUNDLE_BYTES_MAX) {
-      return { code: "too-large", message: `the bundle has more than ${describeBytes(BUNDLE_BYTES_MAX)}` };
+    if (bytes > bytesMax) {
+      return { code: "too-large", message: `the ${name} has more than ${describeBytes(bytesMax)}` };
     }
     hash.update(chunk);
     await handle.writeFile(chunk);
@@ -150,6 +184,6 @@ async function writeVerified(
   if (got === expected) return { code: "stored" };
   return {
     code: "mismatch",
-    message: `the bundle's hash is ${got}, not ${expected}: it was damaged on its way`,
+    message: `the ${name}'s hash is ${got}, not ${expected}: it was damaged on its way`,
   };
 }

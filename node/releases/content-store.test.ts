@@ -4,16 +4,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type BundleHash, bundleHash } from "../../mesh/index.ts";
-import { BundleStore } from "./bundle-store.ts";
+import { ContentStore } from "./content-store.ts";
 
 let folder = "";
 let nowMs = 0;
-let store: BundleStore;
+let store: ContentStore;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "grapevine-store-"));
   nowMs = Date.UTC(2026, 0);
-  store = await BundleStore.open({ folder }, { nowMs: () => nowMs });
+  store = await ContentStore.open({ folder }, { nowMs: () => nowMs });
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -32,7 +32,7 @@ async function read(hash: BundleHash, chunkBytes: number): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-describe("BundleStore", () => {
+describe("ContentStore", () => {
   it("gives back what was put, whatever the chunks", async () => {
     const bytes = randomBytes(100_000);
     const hash = hashOf(bytes);
@@ -114,7 +114,7 @@ describe("BundleStore", () => {
     await store.put(hashOf(bytes), chunksOf(bytes));
     await writeFile(join(folder, `${hashOf(bytes)}.tar.0123.part`), "half");
     await mkdir(join(folder, "else"));
-    await BundleStore.open({ folder }, { nowMs: () => nowMs });
+    await ContentStore.open({ folder }, { nowMs: () => nowMs });
     expect((await readdir(folder)).sort()).toEqual([`${hashOf(bytes)}.tar`, "else"].sort());
   });
 });
