@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import {
   type BundleHash,
+  commandVmOf,
   type HostEntry,
   type HostPort,
   HostRegisters,
@@ -15,6 +16,7 @@ import {
   type RunningMesh,
   startMesh,
   toMultiaddr,
+  type VmName,
 } from "../mesh/index.ts";
 import { createApi } from "./api/api.ts";
 import { convergenceMetrics } from "./api/convergence-metrics.ts";
@@ -35,6 +37,7 @@ import { runChecks } from "./health/prober.ts";
 import { HostCordon } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
+import { readRecords } from "./read-records.ts";
 import { Reconciler } from "./reconciler.ts";
 import { ContentStore } from "./releases/content-store.ts";
 import { Envs } from "./releases/envs.ts";
@@ -276,6 +279,7 @@ export class Agent {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
         envs: this.#envs,
+        isCommandWanted: (vm, signal) => this.#isCommandWanted(vm, signal),
         publish: (vm, entry) => {
           this.#publisher.publishVm(vm, entry);
           this.#gateHost.vmsChanged();
@@ -304,6 +308,13 @@ export class Agent {
     const fetched = await this.#fetcher.fetch(hash, signal);
     if (!fetched.ok) throw new Error(fetched.error);
     await unpackBundle(this.#bundles.fileOf(hash), folder);
+  }
+
+  async #isCommandWanted(vm: VmName, signal: AbortSignal): Promise<boolean> {
+    const [mesh, registers, logger] = [this.#mesh, this.#registers, this.#logger];
+    await readRecords({ mesh, registers, logger }, signal);
+    const command = registers.apps.all().map(({ record }) => commandVmOf(record));
+    return command.some((wanted) => wanted?.vm === vm && wanted.host === mesh.self.name);
   }
 
   #createCoordinator(register: Register): Coordinator {

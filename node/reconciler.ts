@@ -1,7 +1,14 @@
 // Reconciler: keeps this host's VMs what the records want of them. Level-triggered: an order lost is an order repeated.
 
 import type { Logger } from "pino";
-import type { BundleHash, CommittedApp, MemberName, Mesh, Registers } from "../mesh/index.ts";
+import {
+  type BundleHash,
+  type CommittedApp,
+  commandVmOf,
+  type MemberName,
+  type Mesh,
+  type Registers,
+} from "../mesh/index.ts";
 import { readRecords } from "./read-records.ts";
 import type { ContentStore } from "./releases/content-store.ts";
 import { namedEnvs } from "./releases/env-rights.ts";
@@ -84,10 +91,14 @@ export class Reconciler {
 }
 
 function wantedHere({ record }: CommittedApp, host: MemberName): readonly WantedVm[] {
-  return record.vms
+  const { app, releases } = record;
+  const command = commandVmOf(record);
+  const ofCommand = command === null ? [] : [{ ...command, phase: "starting", isCommand: true } as const];
+  return [...record.vms, ...ofCommand]
     .filter((vm) => vm.host === host)
-    .flatMap(({ vm, release: number, phase }) => {
-      const release = record.releases.find((candidate) => candidate.number === number);
-      return release === undefined ? [] : [{ vm, app: record.app, release, phase }];
+    .flatMap(({ vm, release: number, phase, ...rest }) => {
+      const release = releases.find((candidate) => candidate.number === number);
+      const isCommand = "isCommand" in rest ? { isCommand: true } : {};
+      return release === undefined ? [] : [{ vm, app, release, phase, ...isCommand }];
     });
 }

@@ -40,14 +40,14 @@ export interface DesiredVm {
   readonly requires: Version | null;
 }
 
-const STEP_KINDS = ["start", "standby", "approve", "serve", "flip", "cordon", "stop"] as const;
+const STEP_KINDS = ["command", "start", "standby", "approve", "serve", "flip", "cordon", "stop"] as const;
 
 /** One gated move of a rollout. Its change was committed together with it; the next follows when what it waits for was observed. */
 export interface RolloutStep {
   /** 1, 2, …, over both directions. */
   readonly number: number;
   /**
-   * `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
+   * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
    * `vms` are cordoned, in one commit, ⇢ as a cordon · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
    * too · `stop` ⇢ gone.
    */
@@ -73,8 +73,15 @@ export interface RolloutStepReport {
   readonly outcome: string;
 }
 
-/** `start-failed` and `check-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
-const ROLLOUT_FAILURES = ["start-failed", "check-failed", "wait-timeout", "no-host", "aborted"] as const;
+/** `start-failed`, `check-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
+const ROLLOUT_FAILURES = [
+  "start-failed",
+  "check-failed",
+  "command-failed",
+  "wait-timeout",
+  "no-host",
+  "aborted",
+] as const;
 type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
 
 /** `running` is the only state in which it moves; `failed` means that there was nothing to go back to. */
@@ -110,6 +117,8 @@ export interface Rollout {
    * hosts of VMs that it replaced.
    */
   readonly except?: readonly MemberName[];
+  /** The release command's step is over, however it ended: it is not run again. */
+  readonly commandEnded?: boolean;
   /** A person said that the new release may take over. */
   readonly approved?: boolean;
   /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
@@ -140,9 +149,24 @@ export const ROLLOUT_HISTORY_MAX: number = 64;
 export const RELEASES_MAX: number = 4;
 export const APP_VMS_MAX: number = 200;
 
+type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host">;
+
+/**
+ * The VM of the release command. It is in no list of VMs: nothing routes to it, nothing replaces it. Its host runs it while the step is
+ * in force, and never twice.
+ */
+export function commandVmOf({ rollout }: AppRecord): PlacedVm | null {
+  const { state, step, to } = rollout ?? {};
+  const [vm] = step?.vms ?? [];
+  const [host] = step?.hosts ?? [];
+  if (state !== "running" || step?.kind !== "command" || to == null) return null;
+  return vm === undefined || host === undefined ? null : { vm, host, release: to };
+}
+
 /** VMs that the record gives to hosts. */
-export function placedVms(record: AppRecord): readonly Pick<DesiredVm, "vm" | "release" | "host">[] {
-  return record.vms;
+export function placedVms(record: AppRecord): readonly PlacedVm[] {
+  const command = commandVmOf(record);
+  return command === null ? record.vms : [...record.vms, command];
 }
 
 export interface AppRecord {
@@ -212,6 +236,7 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
     })
     .nullable(),
   targets: z.array(vmNameShape).max(APP_VMS_MAX),
+  commandEnded: z.exactOptional(z.boolean()),
   approved: z.exactOptional(z.boolean()),
   count: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),

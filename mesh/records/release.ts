@@ -46,6 +46,10 @@ export interface DeploySpec {
   readonly approval?: "auto" | "manual";
   /** Bluegreen: the old VMs are kept, cordoned, for so long after the end. Default 0. */
   readonly keepOldMs?: number;
+  /** Program and arguments, run once before anything else of a deploy, in a VM of its own. Default: nothing is. */
+  readonly releaseCommand?: readonly string[];
+  /** Of `releaseCommand`, always beside it: still running then, it is stopped, and the deploy fails. */
+  readonly releaseCommandTimeoutMs?: number;
 }
 
 /**
@@ -117,11 +121,13 @@ export const envRefShape: ZodType<EnvRef> = z.strictObject(
   envRefText,
 );
 
+const commandShape = z.array(z.string().max(4096)).min(1).max(64);
+
 export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   name: z.string(),
   hostnames: z.array(z.string().max(253)).max(32),
   count: z.number().int().min(1).max(100),
-  command: z.array(z.string().max(4096)).min(1).max(64),
+  command: commandShape,
   env: z.exactOptional(envRefShape),
   checks: z.array(checkShape).max(8),
   stop: z.strictObject({ signal: z.string().max(20), timeoutMs: millisecondsShape }),
@@ -136,6 +142,8 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     excludeSilentAfterMs: z.exactOptional(millisecondsShape),
     approval: z.exactOptional(z.enum(["auto", "manual"])),
     keepOldMs: z.exactOptional(millisecondsShape),
+    releaseCommand: z.exactOptional(commandShape),
+    releaseCommandTimeoutMs: z.exactOptional(millisecondsShape),
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
   gate: z.exactOptional(z.literal("off")),

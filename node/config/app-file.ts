@@ -17,6 +17,7 @@ import {
   type StopSpec,
 } from "../../mesh/index.ts";
 import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts";
+import { commandShape, hasNoNul } from "./command-shape.ts";
 import {
   deployProblem,
   deployShape,
@@ -70,7 +71,7 @@ export function specProblem(spec: AppSubmission): string | null {
   if (!isName(spec.name)) return `name must be a name as in an app file; found ${JSON.stringify(spec.name)}`;
   const tooMany = tooManySettings(spec);
   if (tooMany !== null) return tooMany;
-  const parts = { hostnames: hostnamesShape, command: commandShape, env: envShape };
+  const parts = { hostnames: hostnamesShape, command: appCommandShape, env: envShape };
   for (const [key, shape] of Object.entries(parts)) {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
     if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
@@ -119,15 +120,7 @@ function named(
 }
 
 const countText = "must be a whole number from 1 to 100, for example count = 2";
-const commandText =
-  'must be a list with the program and its arguments, at most 64, for example command = ["node", "server.js"]';
-const argumentText = 'must be a text of at most 4096 characters, for example command = ["node", "server.js"]';
-
-const commandShape = z
-  .array(z.string(argumentText).max(4_096, argumentText).refine(hasNoNul, argumentText), commandText)
-  .min(1, commandText)
-  .max(64, commandText)
-  .refine((command) => command[0]?.trim() !== "", commandText);
+const appCommandShape = commandShape('command = ["node", "server.js"]');
 
 const hostnameText = 'must be a lower-case DNS name, for example hostnames = ["hello.localhost"]';
 const hostnamesText = 'must be a list of 1 to 32 DNS names, for example hostnames = ["hello.localhost"]';
@@ -196,7 +189,7 @@ const appFileKeys = z.strictObject({
   name: nameShape('name = "hello"'),
   hostnames: hostnamesShape.optional(),
   count: z.int(countText).min(1, countText).max(100, countText).default(1),
-  command: commandShape,
+  command: appCommandShape,
   env: envShape.default({}),
   checks: z.array(checkShape, checksText).max(8, checksText).default([]),
   stop: stopShape.prefault({}),
@@ -209,8 +202,3 @@ const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, contex
   if (problem === null) return;
   context.addIssue({ code: "custom", path: problem.key.split("."), message: problem.message });
 });
-
-/** A process takes no argument or variable with a NUL in it. */
-function hasNoNul(text: string): boolean {
-  return !text.includes("\0");
-}

@@ -9,6 +9,7 @@ import {
   PREVIEWED_HOSTNAME_CHARS_MAX,
   STRATEGY_NAMES,
 } from "../../mesh/index.ts";
+import { commandShape } from "./command-shape.ts";
 
 export const HOUR_MS = 3_600_000;
 
@@ -25,6 +26,11 @@ export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS }
 const silenceRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
 /** The old VMs cost memory for so long; a week is for who looks at a release over a weekend. */
 const keepOldRange: TimeRange = { minMs: 0, maxMs: 7 * 24 * HOUR_MS };
+
+/** A migration takes minutes; what takes longer than an hour is better run beside a deploy. */
+const releaseCommandRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
+const RELEASE_COMMAND_TIMEOUT_MS = 300_000;
+const releaseCommandShape = commandShape('release_command = ["node", "migrate.js"]');
 
 const strategyText = `must be one of ${STRATEGY_NAMES.join(", ")}, for example strategy = "rolling"`;
 const approvalText = 'must be "auto" or "manual", for example approval = "manual"';
@@ -58,6 +64,11 @@ export const deployShape: ZodType<DeploySpec> = z
       }).optional(),
       approval: z.enum(["auto", "manual"], approvalText).optional(),
       keep_old: durationShape({ ...keepOldRange, example: 'keep_old = "10m"' }).optional(),
+      release_command: releaseCommandShape.optional(),
+      release_command_timeout: durationShape({
+        ...releaseCommandRange,
+        example: 'release_command_timeout = "5m"',
+      }).optional(),
     },
     { error: notTable('[deploy] and below it strategy = "rolling"') },
   )
@@ -72,7 +83,18 @@ export const deployShape: ZodType<DeploySpec> = z
     ...given("excludeSilentAfterMs", rest.exclude_silent_after),
     ...given("approval", rest.approval),
     ...given("keepOldMs", rest.keep_old),
+    ...given("releaseCommand", rest.release_command),
+    ...given("releaseCommandTimeoutMs", releaseCommandTimeoutMs(rest)),
   }));
+
+/** Without a command it is kept as it was written, to be refused. */
+function releaseCommandTimeoutMs(keys: {
+  readonly release_command?: readonly string[] | undefined;
+  readonly release_command_timeout?: number | undefined;
+}): number | undefined {
+  const { release_command: command, release_command_timeout: timeoutMs } = keys;
+  return timeoutMs ?? (command === undefined ? undefined : RELEASE_COMMAND_TIMEOUT_MS);
+}
 
 /** What was not written is not in the spec either: its hash is that of a file of before. */
 function given<Key extends string, Value>(
@@ -96,10 +118,19 @@ export function deployProblem({
 }: Pick<AppSpec, "deploy" | "count" | "hostnames"> & { readonly gate?: "on" | "off" }): KeyProblem | null {
   return (
     strangerProblem(deploy) ??
+    releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??
     previewProblem(deploy, hostnames)
   );
+}
+
+function releaseCommandProblem({ releaseCommand, releaseCommandTimeoutMs }: DeploySpec): KeyProblem | null {
+  const wrong = releaseCommandShape.optional().safeParse(releaseCommand).error?.issues[0];
+  if (wrong !== undefined) return { key: "deploy.release_command", message: wrong.message };
+  if ((releaseCommand === undefined) === (releaseCommandTimeoutMs === undefined)) return null;
+  const message = 'is of release_command alone: remove it, or write release_command = ["node", "migrate.js"]';
+  return { key: "deploy.release_command_timeout", message };
 }
 
 const KEYS_OF_ONE = [
@@ -159,6 +190,11 @@ export function deployTimes(deploy: DeploySpec): readonly (readonly [string, num
     ["deploy.minHealthyMs", deploy.minHealthyMs ?? 0, upToAnHour],
     ["deploy.excludeSilentAfterMs", deploy.excludeSilentAfterMs ?? silenceRange.minMs, silenceRange],
     ["deploy.keepOldMs", deploy.keepOldMs ?? 0, keepOldRange],
+    [
+      "deploy.releaseCommandTimeoutMs",
+      deploy.releaseCommandTimeoutMs ?? releaseCommandRange.minMs,
+      releaseCommandRange,
+    ],
   ];
 }
 

@@ -115,6 +115,7 @@ async function lookForStarting(
 ): Promise<Pick<FoundVm, "entry" | "state">> {
   const { entry, starting } = record;
   const handle = await driver.find(entry.vm, folder);
+  if (handle === null && record.isCommand === true) return lostCommand(entry);
   if (handle === null || starting === null) {
     return { entry: { ...entry, state: "preparing" }, state: { state: "idle" } };
   }
@@ -123,6 +124,16 @@ async function lookForStarting(
   return {
     entry: { ...running, restarts, reason: null, lastLines: [] },
     state: { state: "running", handle },
+  };
+}
+
+/** It may have run to its end before anybody looked: it is not started again, and nobody may take it for done. */
+function lostCommand(entry: VmEntry): Pick<FoundVm, "entry" | "state"> {
+  const reason = "its agent died as it was started: nobody knows whether it ran";
+  const exit = { code: null, signal: null };
+  return {
+    entry: { ...entry, state: "exited", health: "unknown", exit, reason },
+    state: { state: "exited", isRetrying: false },
   };
 }
 

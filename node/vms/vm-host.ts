@@ -38,6 +38,7 @@ export interface VmHostDeps {
   readonly runChecks: VmRunDeps["runChecks"];
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
+  readonly isCommandWanted: VmRunDeps["isCommandWanted"];
   /** Null: it is gone. */
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -51,6 +52,8 @@ export interface WantedVm {
   readonly app: AppName;
   readonly release: Release;
   readonly phase: VmPhase;
+  /** It runs the release command, once, and has no port. Its phase is `starting` until no record wants it. */
+  readonly isCommand?: boolean;
 }
 
 export interface VmStatus {
@@ -147,10 +150,11 @@ export class VmHost {
   }
 
   #create(wanted: WantedVm): VmRun {
-    const { vm, app, release } = wanted;
+    const { vm, app, release, isCommand = false } = wanted;
     const { host } = this.#options;
     const entry = newVmEntry({ vm, app, release: release.number, host });
-    return this.#run(new VmLife({ release, ...this.#bindOf(release), entry, state: { state: "idle" } }));
+    const bind = this.#bindOf(release);
+    return this.#run(new VmLife({ release, ...bind, isCommand, entry, state: { state: "idle" } }));
   }
 
   #adopt(found: FoundVm): void {
@@ -158,9 +162,8 @@ export class VmHost {
     const { host } = this.#options;
     const entry = { ...found.entry, host };
     if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
-    const run = this.#run(
-      new VmLife({ release: record.release, ...this.#bindOf(record.release), entry, state }),
-    );
+    const { release, isCommand = false } = record;
+    const run = this.#run(new VmLife({ release, ...this.#bindOf(release), isCommand, entry, state }));
     this.#runs.set(vm, run);
     this.#deps.logger.info({ vm, to: state.state, health: entry.health }, "vm found again");
     run.resume();

@@ -57,6 +57,8 @@ export type LifeInput =
       readonly token: number;
       readonly exit: VmExit;
       readonly lastLines: readonly string[];
+      /** It was stopped: its time was over. */
+      readonly isOverdue?: boolean;
     }
   | {
       readonly type: "health";
@@ -84,7 +86,7 @@ export type LifeEffect =
   | { readonly type: "prepare"; readonly token: number }
   /** `preferred`: the port it had, so that its address stays. */
   | { readonly type: "place"; readonly token: number; readonly preferred: number | null }
-  | { readonly type: "start"; readonly token: number; readonly address: NonNullable<VmEntry["address"]> }
+  | { readonly type: "start"; readonly token: number; readonly address: VmEntry["address"] }
   /** Waits for its end and runs its checks, from the health that its entry has. */
   | { readonly type: "watch"; readonly token: number; readonly handle: VmHandle }
   | { readonly type: "schedule-restart"; readonly token: number; readonly delayMs: number }
@@ -97,6 +99,8 @@ export interface VmLifeOptions {
   readonly bindHost: string;
   /** Only the gate of this host reaches it there. */
   readonly isGated: boolean;
+  /** It runs the release command, once: no port, no checks, and never a second start. Default: false. */
+  readonly isCommand?: boolean;
   readonly entry: VmEntry;
   readonly state: LifeState;
 }
@@ -105,6 +109,7 @@ export class VmLife {
   readonly release: Release;
   readonly #bindHost: string;
   readonly #isGated: boolean;
+  readonly isCommand: boolean;
   #entry: VmEntry;
   #state: LifeState;
   /** What is wished of it: to run in this phase, to be removed, or to rest until a later agent. null: no word yet. */
@@ -118,6 +123,7 @@ export class VmLife {
     this.release = options.release;
     this.#bindHost = options.bindHost;
     this.#isGated = options.isGated;
+    this.isCommand = options.isCommand ?? false;
     this.#entry = options.entry;
     this.#state = options.state;
   }
@@ -159,7 +165,7 @@ export class VmLife {
         return this.#leave("at-rest");
       case "prepared":
         this.#isPrepared = true;
-        return this.#place();
+        return this.#place(nowMs);
       case "placed":
         return this.#start({ address: { host: this.#bindHost, port: input.port }, startedAtMs: nowMs });
       case "started":
@@ -171,7 +177,7 @@ export class VmLife {
       case "health":
         return this.#judge(input, nowMs);
       case "restart-due":
-        return this.#isPrepared ? this.#place() : this.#prepare();
+        return this.#isPrepared ? this.#place(nowMs) : this.#prepare();
       case "stopped":
         return this.#stopped(input.exit, nowMs);
       case "removed":
@@ -232,7 +238,8 @@ export class VmLife {
     return [...entered, this.#save(), this.#publish(), { type: "prepare", token: this.#token }];
   }
 
-  #place(): readonly LifeEffect[] {
+  #place(nowMs: number): readonly LifeEffect[] {
+    if (this.isCommand) return this.#start({ address: null, startedAtMs: nowMs });
     const entered = this.#enter({ state: "placing" });
     const preferred = this.#entry.address?.port ?? null;
     return [...entered, { type: "place", token: this.#token, preferred }];
@@ -275,7 +282,7 @@ export class VmLife {
   #stopped(exit: VmExit, nowMs: number): readonly LifeEffect[] {
     if (this.#wish === "removed") return this.#settle();
     const reason = `stopped with its agent: ${describeExit(exit, this.#ranForMs(nowMs))}`;
-    this.#entry = { ...this.#entry, state: "exited", health: "unknown", exit, reason };
+    this.#entry = { ...this.#entry, state: "exited", health: "unknown", exit: this.#cutShort(exit), reason };
     return this.#settle();
   }
 
@@ -284,8 +291,10 @@ export class VmLife {
     const { health, healthyAtMs } = this.#entry;
     const wasWell = health === "healthy" && nowMs - (healthyAtMs ?? nowMs) >= BACKOFF_RESET_MS;
     if (wasWell) this.#starts = 1;
-    const reason = describeExit(exit, this.#ranForMs(nowMs));
-    this.#entry = { ...this.#entry, state: "exited", health: "unknown", exit, reason, lastLines };
+    const ended = describeExit(exit, this.#ranForMs(nowMs));
+    const reason = input.isOverdue === true ? `ran into release_command_timeout: ${ended}` : ended;
+    const seen = input.isOverdue === true ? this.#cutShort(exit) : exit;
+    this.#entry = { ...this.#entry, state: "exited", health: "unknown", exit: seen, reason, lastLines };
     return this.#retry("exited");
   }
 
@@ -316,6 +325,11 @@ export class VmLife {
     return [this.#save(), this.#publish(), { type: "log", what: "health", from, to: health, reason }];
   }
 
+  /** A release command that was stopped has not done its work, whatever code it ends with then. */
+  #cutShort(exit: VmExit): VmExit {
+    return this.isCommand ? { code: null, signal: exit.signal ?? this.release.spec.stop.signal } : exit;
+  }
+
   #backoffMs(): number {
     const doublings = Math.min(Math.max(0, this.#starts - 1), 20);
     return Math.min(BACKOFF_LAST_MS, BACKOFF_FIRST_MS * 2 ** doublings);
@@ -343,7 +357,14 @@ export class VmLife {
     const starting = state.state === "starting" ? state.start : null;
     return {
       type: "save",
-      record: { format: 1, release: this.release, entry: this.#entry, handle, starting },
+      record: {
+        format: 1,
+        release: this.release,
+        ...(this.isCommand ? { isCommand: true } : {}),
+        entry: this.#entry,
+        handle,
+        starting,
+      },
     };
   }
 }

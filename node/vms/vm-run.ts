@@ -47,6 +47,8 @@ export interface VmRunDeps {
   readonly runChecks: typeof runChecks;
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
+  /** Whether the records, as a majority has them now, want this release command run here. Waits for a majority; rejects on abort. */
+  readonly isCommandWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -66,6 +68,8 @@ export class VmRun {
   /** Ends what the state before began. */
   #current = new AbortController();
   #isStepping = false;
+  /** Of a release command: its time is over. */
+  #isOverdue = false;
   /** Why the record on disk is not the one in force; null: it is. */
   #saveError: string | null = null;
   #restWaiters: (() => void)[] = [];
@@ -149,6 +153,7 @@ export class VmRun {
         break;
       case "watch":
         this.#do((signal) => this.#watchExit(token, effect.handle, signal));
+        if (this.life.isCommand) this.#do((signal) => this.#stopOverdue(effect.handle, signal));
         this.#do((signal) => this.#watchHealth(token, signal));
         break;
       case "schedule-restart":
@@ -203,6 +208,9 @@ export class VmRun {
       // What an earlier try left is no release.
       await rm(app, { recursive: true, force: true });
       await this.#deps.bundles.unpack(bundle.hash, app, signal);
+      // What a partition kept from us may have ended its deploy long ago.
+      const isLate = this.life.isCommand && !(await this.#deps.isCommandWanted(this.life.entry.vm, signal));
+      if (isLate) throw new Error("no record wants its release command run any more");
       this.step({ type: "prepared", token });
     });
   }
@@ -221,18 +229,18 @@ export class VmRun {
     });
   }
 
-  async #start(token: number, address: ProbeAddress): Promise<void> {
+  async #start(token: number, address: ProbeAddress | null): Promise<void> {
     await this.#orFail(token, "", async () => {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
       await boundOutput(this.outputFile, BOUND_AT_START);
       const { vm } = this.life.entry;
-      const { command, env } = this.life.release.spec;
+      const { env } = this.life.release.spec;
       const own = env === undefined ? null : await this.#deps.envs.read(env);
       if (own?.ok === false) throw new Error(`${NO_ENV}${own.error}`);
       const handle = await this.#deps.driver.start({
         vm,
-        command,
+        command: this.#command,
         env: { ...own?.value, ...this.#environment(address) },
         folder: this.folder,
       });
@@ -241,16 +249,20 @@ export class VmRun {
   }
 
   /** Over its own: where a VM listens and who it is are no matter of its spec. */
-  #environment(address: ProbeAddress): Readonly<Record<string, string>> {
+  #environment(address: ProbeAddress | null): Readonly<Record<string, string>> {
     const { vm, app, release } = this.life.entry;
     return {
-      HOST: address.host,
-      PORT: String(address.port),
+      ...(address === null ? {} : { HOST: address.host, PORT: String(address.port) }),
       GRAPEVINE_APP: app,
       GRAPEVINE_VM: vm,
       GRAPEVINE_RELEASE: `v${release}`,
       GRAPEVINE_HOST: this.#options.host,
     };
+  }
+
+  get #command(): readonly string[] {
+    const { command, deploy } = this.life.release.spec;
+    return this.life.isCommand ? (deploy.releaseCommand ?? []) : command;
   }
 
   async #orFail(token: number, prefix: string, task: () => Promise<void>): Promise<void> {
@@ -270,7 +282,18 @@ export class VmRun {
     const exit = await this.#deps.driver.waitForExit(handle, signal);
     // What it left behind would hold its port, and run beside its successor.
     await this.#deps.driver.stop(handle, { stopSignal: "SIGKILL", timeoutMs: 0, signal });
-    this.step({ type: "exited", token, exit, lastLines: await readEntryLines(this.outputFile) });
+    const lastLines = await readEntryLines(this.outputFile);
+    this.step({ type: "exited", token, exit, lastLines, isOverdue: this.#isOverdue });
+  }
+
+  /** Its time counts from its start, over restarts of the agent. */
+  async #stopOverdue(handle: VmHandle, signal: AbortSignal): Promise<void> {
+    const { deploy, stop } = this.life.release.spec;
+    const { nowMs, driver } = this.#deps;
+    const endMs = (this.life.entry.startedAtMs ?? nowMs()) + (deploy.releaseCommandTimeoutMs ?? 0);
+    await delay(Math.max(0, endMs - nowMs()), undefined, { signal });
+    this.#isOverdue = true;
+    await driver.stop(handle, { stopSignal: stop.signal, timeoutMs: stop.timeoutMs, signal });
   }
 
   async #watchHealth(token: number, signal: AbortSignal): Promise<void> {

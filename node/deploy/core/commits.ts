@@ -18,7 +18,7 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
-import { place } from "./place.ts";
+import { type Placing, place } from "./place.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
@@ -45,6 +45,11 @@ export function nextVmName(record: AppRecord, release: number | null, index: num
   return vmName(`${record.app}-v${release}-${named + 1 + index}`);
 }
 
+/** Of the VM that runs the release command: a number that no other VM of the release gets. */
+export function commandVmName(record: AppRecord, release: number): VmName {
+  return vmName(`${record.app}-v${release}-0`);
+}
+
 /** The record with `planned` as its step, its change made. The step before must have ended (`withStepEnded`). */
 export function withStep(
   record: AppRecord,
@@ -61,7 +66,9 @@ export function withStep(
     kind: planned.kind,
     vms: planned.vms,
     ...(planned.serves === undefined ? {} : { serves: planned.serves }),
-    hosts: planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
+    hosts:
+      changed.hosts ??
+      planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
     ackSet: isAcked ? registeredProxies(context.facts) : [],
     startedAtMs: context.wallMs,
   };
@@ -70,11 +77,21 @@ export function withStep(
   return { code: "applied", record: fitted({ ...changed.record, rollout: next }) };
 }
 
+/** `hosts`: of VMs that are in the step alone. */
 function changeVms(
   record: AppRecord,
   planned: PlannedStep & { readonly release: number | null },
   { facts }: CommitContext,
-): Applied {
+): Applied & { readonly hosts?: readonly MemberName[] } {
+  if (planned.kind === "command") {
+    const placing = placeOn(
+      record,
+      { release: releaseOf(record, planned), count: planned.vms.length },
+      facts,
+    );
+    if (placing.code === "no-host") return placing;
+    return { code: "applied", record, hosts: placing.placements.map(({ host }) => host) };
+  }
   if (planned.kind === "start") return withStarted(record, planned, facts);
   if (planned.kind === "approve") return { code: "applied", record };
   const named = new Set(planned.vms);
@@ -97,13 +114,27 @@ function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): D
   return { ...vm, phase, requires: observed(facts, vm)?.version ?? vm.requires };
 }
 
+function placeOn(
+  { vms }: AppRecord,
+  wanted: { readonly release: number; readonly count: number },
+  facts: Facts,
+): Placing {
+  return place({ ...wanted, vms, hosts: facts.hosts.values() });
+}
+
+function releaseOf({ app }: AppRecord, { release }: { readonly release: number | null }): number {
+  if (release === null) throw new Error(`${app}: a VM of no release cannot be started`);
+  return release;
+}
+
 function withStarted(
   record: AppRecord,
-  { vms, release }: PlannedStep & { readonly release: number | null },
+  planned: PlannedStep & { readonly release: number | null },
   facts: Facts,
 ): Applied {
-  if (release === null) throw new Error(`${record.app}: a VM of no release cannot be started`);
-  const placing = place({ vms: record.vms, release, hosts: facts.hosts.values(), count: vms.length });
+  const { vms } = planned;
+  const release = releaseOf(record, planned);
+  const placing = placeOn(record, { release, count: vms.length }, facts);
   if (placing.code === "no-host") return placing;
   const started = vms.flatMap((vm, index): readonly DesiredVm[] => {
     const host = placing.placements[index]?.host;
@@ -124,7 +155,8 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome }: StepEnd)
   const { number, kind, vms } = step;
   const report = { number, kind, vms, waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000) };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
-  return { ...record, rollout: { ...rollout, step: null, history } };
+  const ran = kind === "command" ? { commandEnded: true } : {};
+  return { ...record, rollout: { ...rollout, ...ran, step: null, history } };
 }
 
 export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {

@@ -14,6 +14,7 @@ import {
   type Applied,
   asCordoned,
   type CommitContext,
+  commandVmName,
   fitted,
   keepOldMs,
   nextVmName,
@@ -27,7 +28,7 @@ import {
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
 import { isGone, isRegistered, lostHostsOf } from "./facts.ts";
-import { faultOf, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
 import {
   missingOfDeploy,
   missingOfRepair,
@@ -71,7 +72,7 @@ export function decide(input: DecideInput): Decision {
   const rollout = rolloutOf(record);
   if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.direction === "back") return decideBack(input);
-  const fault = rollout.kind === "deploy" ? faultOf(record, rollout.to, input.facts) : null;
+  const fault = rollout.kind === "deploy" ? faultOfDeploy(record, input.facts) : null;
   if (fault !== null) return turnBack(input, fault);
   if (input.standing.wants.length > 0) {
     return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
@@ -156,6 +157,8 @@ function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | nu
   const rollout = rolloutOf(record);
   const { vms } = record;
   if (rollout.kind === "repair") return planRepair(record, rollout, retiring);
+  const command = planCommand(record, rollout);
+  if (command !== null) return command;
   if (rollout.kind !== "deploy") {
     const isAll = rollout.kind === "destroy" && rollout.direction === "forward";
     const targets = isAll ? vms.map((vm) => vm.vm) : rollout.targets;
@@ -178,6 +181,17 @@ function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | nu
     kept,
   })[0];
   return step === undefined ? null : { ...step, release: target.release };
+}
+
+/** Before all else of a deploy, once: asked with its step in force, that step is over. Never on the way back. */
+function planCommand(
+  record: AppRecord,
+  { kind, direction, to, step, commandEnded }: Rollout,
+): Planned | null {
+  const isOver = commandEnded === true || step?.kind === "command";
+  if (kind !== "deploy" || direction === "back" || to === null || isOver) return null;
+  if (specOf(record, to).deploy.releaseCommand === undefined) return null;
+  return { kind: "command", vms: [commandVmName(record, to)], release: to };
 }
 
 /** As a rolling deploy, in which what is to be replaced is of no release. */

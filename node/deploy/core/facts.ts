@@ -56,7 +56,10 @@ export interface Facts {
 }
 
 /** A VM's entry is believed only from the host that the record gives it to. */
-export function observed(facts: Facts, { vm, host, release }: DesiredVm): ObservedVm | undefined {
+export function observed(
+  facts: Facts,
+  { vm, host, release }: Pick<DesiredVm, "vm" | "host" | "release">,
+): ObservedVm | undefined {
   const seen = facts.vms.get(vm)?.get(host);
   return seen?.entry.release === release ? seen : undefined;
 }

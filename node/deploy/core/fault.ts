@@ -1,12 +1,44 @@
 // Fault: what of a new VM ends a rollout forward: it ended, could not be started, or its checks fail.
 
-import type { AppRecord, DesiredVm, Rollout, VmEntry } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  commandVmOf,
+  type DesiredVm,
+  type Rollout,
+  type VmEntry,
+} from "../../../mesh/index.ts";
 import { type Facts, observed } from "./facts.ts";
 
 export type RolloutReason = NonNullable<Rollout["reason"]>;
 
+/** The first fault of what a deploy brings, or null. */
+export function faultOfDeploy(record: AppRecord, facts: Facts): RolloutReason | null {
+  return faultOfCommand(record, facts) ?? faultOf(record, record.rollout?.to ?? null, facts);
+}
+
+/**
+ * What can be said of the release command but that it ended well. Where nobody can say how it ended it has failed: run again, it would
+ * perhaps do twice what it does.
+ */
+function faultOfCommand(record: AppRecord, facts: Facts): RolloutReason | null {
+  const placed = commandVmOf(record);
+  if (placed === null) return null;
+  const { vm, host } = placed;
+  const entry = observed(facts, placed)?.entry;
+  const fault = (what: string): RolloutReason => {
+    const message = `the release command, ${vm} on ${host}, ${what}`;
+    return { code: "command-failed", message: message.slice(0, 1_500), lastLines: entry?.lastLines ?? [] };
+  };
+  if (entry?.state === "exited" && entry.exit?.code === 0) return null;
+  if (entry?.state === "exited") return fault(entry.reason ?? describeExit(entry.exit));
+  if (entry?.state === "failed") return fault(`could not be started${whyOf(entry)}`);
+  return facts.lost.has(host)
+    ? fault("was lost with its host, which is dead: nobody knows what it did")
+    : null;
+}
+
 /** The first fault of a VM of `release`, or null. A VM that its host already started again has ended too. */
-export function faultOf(record: AppRecord, release: number | null, facts: Facts): RolloutReason | null {
+function faultOf(record: AppRecord, release: number | null, facts: Facts): RolloutReason | null {
   for (const vm of record.vms) {
     if (vm.release !== release || vm.phase === "cordoned") continue;
     const entry = observed(facts, vm)?.entry;
@@ -30,7 +62,7 @@ export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason |
 
 function faultOfVm({ vm, host }: DesiredVm, entry: VmEntry): RolloutReason | null {
   const { lastLines } = entry;
-  const why = entry.reason === null ? "" : `: ${entry.reason}`;
+  const why = whyOf(entry);
   if (entry.state === "failed") {
     return { code: "start-failed", message: `${vm} on ${host} could not be started${why}`, lastLines };
   }
@@ -41,6 +73,10 @@ function faultOfVm({ vm, host }: DesiredVm, entry: VmEntry): RolloutReason | nul
     return { code: "check-failed", message: `${vm} on ${host} is unhealthy${why}`, lastLines };
   }
   return null;
+}
+
+function whyOf({ reason }: VmEntry): string {
+  return reason === null ? "" : `: ${reason}`;
 }
 
 function describeExit(exit: VmEntry["exit"]): string {

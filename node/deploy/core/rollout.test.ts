@@ -130,10 +130,13 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     case "exited":
       world.say(vm, {
         state: "exited",
-        exit: { code: 1, signal: null },
-        lastLines: ["no such table: users"],
+        exit: { code: Number(rest[0] ?? 1), signal: null },
+        lastLines: rest[0] === "0" ? [] : ["no such table: users"],
       });
       return [...reason(world), ...waits(world)];
+    case "running":
+      world.say(vm, { state: "running" });
+      return waits(world);
     case "unhealthy":
       world.say(vm, { state: "running", health: "unhealthy", reason: "GET /healthz answered 500" });
       return [...reason(world), ...waits(world)];
@@ -184,7 +187,7 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
   }
 }
 
-/** "bluegreen", and of `keys` "approval", "keep", "surge", "unavailable", "healthy". */
+/** "bluegreen", and of `keys` "approval", "keep", "surge", "unavailable", "healthy", "command" (its timeout). */
 function deployOf(strategy: string, keys: Readonly<Record<string, string>>): DeploySpec {
   const numbers = {
     keepOldMs: keys["keep"],
@@ -193,6 +196,7 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     minHealthyMs: keys["healthy"],
     ackQuorum: keys["quorum"],
     excludeSilentAfterMs: keys["silent"],
+    releaseCommandTimeoutMs: keys["command"],
   };
   const given = Object.entries(numbers).flatMap(([key, text]) =>
     text === undefined ? [] : [[key, Number(text)]],
@@ -202,6 +206,7 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     drainTimeoutMs: 30_000,
     waitTimeoutMs: 60_000,
     ...(keys["approval"] === "manual" ? { approval: "manual" } : {}),
+    ...(keys["command"] === undefined ? {} : { releaseCommand: ["node", "migrate.js"] }),
     ...Object.fromEntries(given),
   };
 }

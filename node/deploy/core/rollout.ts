@@ -261,7 +261,8 @@ export class Rollout {
     const hold = holdOf(committed, standing, this.#clock, nowMs);
     // What a clock or a person holds up is nobody's silence.
     const isHeld = hold !== null || rollout.step?.kind === "approve";
-    const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + waitTimeoutMs(committed.record);
+    const timeoutMs = waitTimeoutMs(committed.record) + commandTimeoutMs(committed.record, standing);
+    const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
     const end = this.#clock.endOf(rollout.step, standing, this.#facts, nowMs);
@@ -379,6 +380,15 @@ function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
   const number = rollout?.to ?? current;
   const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
   return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
+}
+
+/** While the release command runs its own time counts first, which its host keeps: this is for a host that says nothing. */
+function commandTimeoutMs({ rollout, releases }: AppRecord, { score }: Standing): number {
+  const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
+  const isRunning = rollout?.step?.kind === "command" && score > 0;
+  return isRunning && spec !== undefined
+    ? (spec.deploy.releaseCommandTimeoutMs ?? 0) + spec.stop.timeoutMs
+    : 0;
 }
 
 /** As the app file's default; of a record without a release nothing else is known. */

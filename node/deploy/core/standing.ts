@@ -1,7 +1,7 @@
 // Standing: how far the step in force is, from the newest facts: what is still missing, who has answered. Nothing here decides.
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
-import { memberName, vmName } from "../../../mesh/index.ts";
+import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { type Facts, isGone, isHealthy, lostHostsOf, observed } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
@@ -39,6 +39,8 @@ export function needsAcks(record: AppRecord): boolean {
 
 export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
   switch (step.kind) {
+    case "command":
+      return commandStanding(committed, facts);
     case "start":
       return startStanding(step, committed, facts);
     case "approve":
@@ -71,6 +73,23 @@ function approveStanding({ app, rollout }: AppRecord): Standing {
 }
 
 const NOTHING_WANTED: Standing = { wants: [], acks: null, score: 0 };
+
+/** That it ended otherwise than well is a fault, and not something that is missing. */
+function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
+  const placed = commandVmOf(record);
+  if (placed === null) return NOTHING_WANTED;
+  const { vm, host } = placed;
+  const entry = observed(facts, placed)?.entry;
+  if (entry?.state === "exited" && entry.exit?.code === 0) return { ...NOTHING_WANTED, score: 2 };
+  const away = awayText(host, facts);
+  const want: Want = {
+    kind: "vm",
+    who: vm,
+    what: `to end on ${host}: it is the release command${away}`,
+    complaint: `the release command, ${vm} on ${host}, did not end${away}`,
+  };
+  return { wants: [want], acks: null, score: entry?.state === "running" ? 1 : 0 };
+}
 
 function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts): Standing {
   const wants: Want[] = [];

@@ -98,6 +98,7 @@ export class StepClock {
   }
 
   #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
+    if (step.kind === "command") return `ended well after ${Math.round(waitedMs)} ms`;
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";

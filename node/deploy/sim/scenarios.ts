@@ -57,10 +57,20 @@ function coursesOf(
   });
 }
 
+/** It runs before anything that the strategies differ in; that of a release that `exits` fails. */
+const WITH_COMMAND: readonly [string, DeploySpec] = [
+  "rolling after a release command",
+  { ...TIMES, strategy: "rolling", releaseCommand: ["migrate"], releaseCommandTimeoutMs: 60_000 },
+];
+
 export const SCENARIOS: readonly Scenario[] = [
   ...DEPLOYS.flatMap((deploy) => coursesOf(deploy, COURSES)),
   ...coursesOf(
     LENIENT,
     COURSES.filter(({ disturbance }) => disturbance !== "none"),
+  ),
+  ...coursesOf(
+    WITH_COMMAND,
+    COURSES.filter(({ before, count, disturbance }) => disturbance === "none" && before + count === 2),
   ),
 ];

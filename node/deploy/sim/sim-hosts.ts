@@ -3,11 +3,13 @@
 import assert from "node:assert/strict";
 import {
   type AppRecord,
+  commandVmOf,
   type DesiredVm,
   type MemberName,
   newVmEntry,
   type VmEntry,
   type VmName,
+  vmName,
 } from "../../../mesh/index.ts";
 import type { ObservedVm } from "../core/facts.ts";
 import type { RolloutInput } from "../core/rollout.ts";
@@ -15,6 +17,14 @@ import { routesTo } from "../testing/judge.ts";
 import type { Fate } from "./scenarios.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimProxy } from "./sim-proxy.ts";
+
+/** Of the second release. */
+const COMMAND_VM = vmName(`${SIM_APP}-v2-0`);
+
+function commandOf(record: AppRecord | null): readonly DesiredVm[] {
+  const command = record === null ? null : commandVmOf(record);
+  return command === null ? [] : [{ ...command, phase: "starting", requires: null }];
+}
 
 /** Something that may happen next. */
 export interface Action {
@@ -27,6 +37,7 @@ export class SimHosts {
   readonly #fate: Fate;
   readonly #tell: (input: RolloutInput) => void;
   #versions = 0;
+  #hasRunCommand = false;
 
   /** `fate`: of the second release; the first is healthy. */
   constructor(fate: Fate, tell: (input: RolloutInput) => void) {
@@ -35,7 +46,7 @@ export class SimHosts {
   }
 
   possible(record: AppRecord | null, proxies: Iterable<SimProxy>): readonly Action[] {
-    const wanted = record?.vms ?? [];
+    const wanted = [...(record?.vms ?? []), ...commandOf(record)];
     const names = new Set(wanted.map(({ vm }) => vm));
     const gone = [...this.entries.values()].filter(({ entry }) => !names.has(entry.vm));
     return [
@@ -54,7 +65,12 @@ export class SimHosts {
       label: `${vm.vm} ${label}`,
       run: () => this.#say(vm, change),
     });
-    if (entry === undefined) return [say("is started", {})];
+    const isCommand = vm.vm === COMMAND_VM;
+    if (entry === undefined) return [isCommand ? this.#startOnce(vm) : say("is started", {})];
+    if (entry.state === "preparing" && isCommand) {
+      const exit = { code: fate === "exits" ? 1 : 0, signal: null };
+      return [say("ends", { state: "exited", exit })];
+    }
     if (entry.state === "preparing") {
       return fate === "exits"
         ? [say("exits", { state: "exited", exit: { code: 1, signal: null } })]
@@ -62,6 +78,16 @@ export class SimHosts {
     }
     const isDue = fate === "breaks-late" && vm.phase === "serving" && entry.health === "healthy";
     return isDue ? [say("breaks", { health: "unhealthy" })] : [];
+  }
+
+  /** `command-once`: whatever becomes of its driver. */
+  #startOnce(vm: DesiredVm): Action {
+    const run = () => {
+      assert.ok(!this.#hasRunCommand, "the release command is run twice");
+      this.#hasRunCommand = true;
+      this.#say(vm, {});
+    };
+    return { label: `${vm.vm} is started`, run };
   }
 
   #say({ vm, release, host }: DesiredVm, change: Partial<VmEntry>): void {

@@ -4,6 +4,7 @@ import {
   APP_PREFIX,
   type AppRecord,
   appName,
+  commandVmOf,
   type DesiredVm,
   decodeCommittedApp,
   encodeRecord,
@@ -48,7 +49,11 @@ export class FakeHost {
   }
 
   reconcile(): void {
-    const wanted = [...this.#records.values()].flatMap((record) => record.vms.map((vm) => ({ vm, record })));
+    const wanted = [...this.#records.values()].flatMap((record) => {
+      const command = commandVmOf(record);
+      const ofCommand = command === null ? [] : [{ ...command, phase: "starting", requires: null } as const];
+      return [...record.vms, ...ofCommand].map((vm) => ({ vm, record }));
+    });
     const mine = wanted.filter(({ vm }) => vm.host === this.mesh.self.name);
     for (const { vm, record } of mine) if (!this.running.has(vm.vm)) this.#start(vm, record);
     const names = new Set(mine.map(({ vm }) => vm.vm));
@@ -90,6 +95,12 @@ export class FakeHost {
     const fate = (release?.spec.command[2] ?? "healthy") as Fate;
     this.say(vm.vm, {}, entryOf(vm, record.app));
     if (fate === "hangs") return;
+    if (commandVmOf(record)?.vm === vm.vm) {
+      const code = release?.spec.deploy.releaseCommand?.includes("fails") === true ? 5 : 0;
+      this.say(vm.vm, { state: "running" });
+      this.say(vm.vm, { state: "exited", exit: { code, signal: null }, lastLines: ["no such table"] });
+      return;
+    }
     const gated = this.#hasGate ? ({ gated: true } as const) : {};
     this.say(vm.vm, { state: "running", address: { host: "127.0.0.1", port: 20_001 }, ...gated });
     if (fate === "healthy") this.say(vm.vm, { health: "healthy", healthyAtMs: 1_000 });
@@ -103,6 +114,6 @@ export class FakeHost {
 }
 
 /** A VM of which nothing is known but that it is wanted. */
-export function entryOf(vm: DesiredVm, app: string): VmEntry {
+export function entryOf(vm: Pick<DesiredVm, "vm" | "release" | "host">, app: string): VmEntry {
   return newVmEntry({ vm: vm.vm, app: appName(app), release: vm.release, host: vm.host });
 }

@@ -25,12 +25,21 @@ export function routesTo(table: CommittedApp | null, vm: VmName): boolean {
   return routed?.phase === "serving" || routed?.phase === "standby";
 }
 
+/** One step of a rollout at most is its release command, and it is the first. */
+function judgeCommand({ rollout }: AppRecord): void {
+  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
+  for (const { kind, number } of steps) {
+    if (kind === "command") assert.equal(number, 1, "the release command is a later step, or one more");
+  }
+}
+
 export class Judge {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
 
-  /** `no-early-stop`, and: where one served, one serves. */
+  /** `no-early-stop`, `command-once`, and: where one served, one serves. */
   judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
+    judgeCommand(record);
     for (const { vm, phase } of record.vms) {
       if (phase === "serving" || phase === "standby") this.#reached.add(vm);
     }

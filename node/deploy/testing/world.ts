@@ -8,10 +8,12 @@ import {
   type AppSpec,
   appName,
   type CommittedApp,
+  commandVmOf,
   decodeAppRecord,
   encodeAppRecord,
   type MemberName,
   memberName,
+  placedVms,
   type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
@@ -186,7 +188,8 @@ export class World {
 
   /** The host of a VM of the record says something of it. */
   say(vm: VmName, change: Partial<VmEntry>): void {
-    const wanted = this.committed?.record.vms.find((candidate) => candidate.vm === vm);
+    const placed = this.committed === null ? [] : placedVms(this.committed.record);
+    const wanted = placed.find((candidate) => candidate.vm === vm);
     const before = this.entries.get(vm)?.entry;
     const base = before ?? (wanted === undefined ? undefined : entryOf(wanted, APP));
     if (base === undefined) return;
@@ -273,6 +276,11 @@ export class World {
       while ((this.proxies.get(name)?.told.length ?? 0) > 0) this.deliver(name);
     }
     const wanted = new Set(this.committed?.record.vms.map((vm) => vm.vm));
+    const command = this.committed === null ? null : commandVmOf(this.committed.record);
+    if (command !== null) {
+      this.say(command.vm, ENDED_WELL);
+      return;
+    }
     for (const vm of wanted) {
       if (this.entries.get(vm)?.entry.health !== "healthy") this.say(vm, HEALTHY);
     }
@@ -280,6 +288,7 @@ export class World {
   }
 }
 
+const ENDED_WELL: Partial<VmEntry> = { state: "exited", exit: { code: 0, signal: null } };
 export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };
 
 /** A record as it comes back from the register: whatever its shape does not allow is found here. */

@@ -94,6 +94,7 @@ export function applyPlanned(
     case "standby":
       return move("standby");
     case "approve":
+    case "command":
       return vms;
     case "serve":
       return move("serving");
