@@ -1,5 +1,7 @@
 // A release that crashes and one whose check never passes: exit 1, the reason, traffic never left old, nothing left over.
 
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { getJson } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
@@ -47,6 +49,35 @@ test.each([
     expect(view).toMatchObject({ release, rollout: { state: "rolled-back" } });
   },
 );
+
+test("a release command runs once, before anything else; one that fails leaves all as it was", async () => {
+  const app = scenario.app({ greeting: "migrated" });
+  const log = join(app.path, "..", `runs-${process.pid}-${Math.random()}`);
+  const work = `require("node:fs").appendFileSync(${JSON.stringify(log)}, process.env.GREETING + "\\n");`;
+  const deploy = ['release_command = ["node", "migrate.js"]', 'release_command_timeout = "1m"'];
+  app.change({ greeting: "migrated", deploy });
+  writeFileSync(join(app.path, "migrate.js"), work);
+  const good = await scenario.run(["deploy", app.file]);
+  expect(good, good.stdout + good.stderr).toMatchObject({ code: 0 });
+  expect(good.stdout).toMatch(/step 1 command web-v\d+-0: ended well after/);
+  expect(readFileSync(log, "utf8")).toBe("migrated\n");
+
+  const before = scenario.runningVms();
+  const client = scenario.load({ ratePerSecond: 50 });
+  writeFileSync(
+    join(app.path, "migrate.js"),
+    `${work} console.error("fatal: no such table"); process.exit(3);`,
+  );
+  const bad = await scenario.run(["deploy", app.file]);
+  expect(bad, bad.stdout + bad.stderr).toMatchObject({ code: 1 });
+  expect(bad.stdout + bad.stderr).toMatch(/the release command, web-v\d+-0 on host-\d, exited with code 3/);
+  expect(bad.stdout + bad.stderr).toContain("fatal: no such table");
+  expect(failures(await client.stop())).toEqual(NO_FAILURES);
+  expect(readFileSync(log, "utf8")).toBe("migrated\nmigrated\n");
+  // Its own VM may still be on its way out.
+  expect(scenario.runningVms().filter((vm) => !vm.endsWith("-0"))).toEqual(before);
+  rmSync(log);
+});
 
 test("a command that does not exist is named, and what ran goes on", async () => {
   const app = scenario.app({ command: ["no-such-command", "x"] });

@@ -1,6 +1,6 @@
 // An env goes to the host that runs the release and stays at the one where it was submitted; nobody else has it, and nothing says it.
 
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, sep } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { get } from "../harness/get.ts";
@@ -78,14 +78,16 @@ test("a value of env is on the disk of the VM's host and of the one where it was
 });
 
 test("the same file, submitted at another agent while it is on its way, is the same deploy; another env is not", async () => {
-  const held = ['min_healthy_time = "3s"'];
-  const app = scenario.app({ greeting: `${MARKER}-2`, deploy: held });
+  // Not healthy before all have been asked.
+  const readyFile = join(scenario.cluster.stateDir, "ready");
+  const app = scenario.app({ greeting: `${MARKER}-2`, readyFile });
   const first = scenario.start(["deploy", app.file], "host-4");
   await first.waitFor(/web-v2: submitted/);
   const again = await scenario.run(["deploy", app.file, "--detach"], "host-1");
   expect(again.stdout).toContain("web-v2: on its way already; joined it");
-  app.change({ greeting: `${MARKER}-3`, deploy: held });
+  app.change({ greeting: `${MARKER}-3`, readyFile });
   expect(await scenario.run(["deploy", app.file, "--detach"], "host-1")).toMatchObject({ code: 4 });
+  writeFileSync(readyFile, "");
   const { code } = await first.result;
   expect(code).toBe(0);
   expect((await view()).rollout?.id).toBe("web-v2");

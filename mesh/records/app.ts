@@ -149,7 +149,9 @@ export const ROLLOUT_HISTORY_MAX: number = 64;
 export const RELEASES_MAX: number = 4;
 export const APP_VMS_MAX: number = 200;
 
-type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host">;
+/** `command`: it runs the release command, and nothing routes to it. */
+export type WantedPhase = VmPhase | "command";
+type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host"> & { readonly phase: WantedPhase };
 
 /**
  * The VM of the release command. It is in no list of VMs: nothing routes to it, nothing replaces it. Its host runs it while the step is
@@ -160,7 +162,7 @@ export function commandVmOf({ rollout }: AppRecord): PlacedVm | null {
   const [vm] = step?.vms ?? [];
   const [host] = step?.hosts ?? [];
   if (state !== "running" || step?.kind !== "command" || to == null) return null;
-  return vm === undefined || host === undefined ? null : { vm, host, release: to };
+  return vm === undefined || host === undefined ? null : { vm, host, release: to, phase: "command" };
 }
 
 /** VMs that the record gives to hosts. */

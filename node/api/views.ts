@@ -14,12 +14,13 @@ import {
   type Mesh,
   type OwnerId,
   PROXY_PREFIX,
+  placedVms,
   proxyEntryShape,
   VM_PREFIX,
   type VmEntry,
   type VmName,
-  type VmPhase,
   vmEntryShape,
+  type WantedPhase,
 } from "../../mesh/index.ts";
 import type { VmView } from "../deploy/app-view.ts";
 
@@ -123,8 +124,8 @@ function believedVm(entry: Entry, names: ReadonlyMap<OwnerId, MemberName>): VmEn
   return names.get(entry.owner) === said.value.host ? said.value : undefined;
 }
 
-function wantedPhases(apps: readonly CommittedApp[]): ReadonlyMap<VmName, VmPhase> {
-  const vms = apps.flatMap(({ record }) => record.vms);
+function wantedPhases(apps: readonly CommittedApp[]): ReadonlyMap<VmName, WantedPhase> {
+  const vms = apps.flatMap(({ record }) => placedVms(record));
   return new Map(vms.map(({ vm, phase }) => [vm, phase]));
 }
 

@@ -63,6 +63,10 @@ wait_timeout = "1h"
     expect(parseAppFile("app.toml", required + quorum)).toMatchObject({
       value: { deploy: { ackQuorum: 0.5, excludeSilentAfterMs: 30_000 } },
     });
+    const migrating = '[deploy]\nrelease_command = ["node", "migrate.js"]\n';
+    expect(parseAppFile("app.toml", required + migrating)).toMatchObject({
+      value: { deploy: { releaseCommand: ["node", "migrate.js"], releaseCommandTimeoutMs: 300_000 } },
+    });
     const all = parseAppFile("app.toml", `${required}[deploy]\nack_quorum = "all"\n`);
     expect(all.ok && "ackQuorum" in all.value.deploy).toBe(false);
     const bluegreen = '[deploy]\nstrategy = "bluegreen"\napproval = "manual"\nkeep_old = "1h"\n';
@@ -224,6 +228,18 @@ wait_timeout = "1h"
     [
       `${required}[deploy]\nwait_timeout = "5 minutes"`,
       'app.toml:4: deploy.wait_timeout: must be a duration from 1s to 24h with its unit (ms, s, m or h), for example wait_timeout = "5m"; found "5 minutes"',
+    ],
+    [
+      `${required}[deploy]\nrelease_command = "migrate"`,
+      'app.toml:4: deploy.release_command: must be a list with the program and its arguments, at most 64, for example release_command = ["node", "migrate.js"]; found "migrate"',
+    ],
+    [
+      `${required}[deploy]\nrelease_command_timeout = "5m"`,
+      'app.toml:4: deploy.release_command_timeout: is of release_command alone: remove it, or write release_command = ["node", "migrate.js"]',
+    ],
+    [
+      `${required}[deploy]\nrelease_command = ["x"]\nrelease_command_timeout = "2h"`,
+      "app.toml:5: deploy.release_command_timeout: must be a duration from 1s to 1h",
     ],
     [
       `${required}[deploy]\ndrain_timout = "5s"`,

@@ -7,8 +7,8 @@ import type {
   RolloutStep,
   VmHealth,
   VmName,
-  VmPhase,
   VmState,
+  WantedPhase,
 } from "../../mesh/index.ts";
 
 /** Someone a step waits for, and for what: "proxy-2" "to acknowledge epoch 7", "hello-v3-1" "to become healthy". */
@@ -68,7 +68,7 @@ export interface VmView {
   readonly release: number;
   readonly host: MemberName;
   /** What the record wants; null: no record wants it, its host is stopping it. */
-  readonly phase: VmPhase | null;
+  readonly phase: WantedPhase | null;
   /** What its host observed; null: no word of it yet. */
   readonly state: VmState | null;
   readonly health: VmHealth | null;

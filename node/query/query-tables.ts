@@ -12,6 +12,7 @@ import {
   type MemberView,
   type OwnerId,
   PROXY_PREFIX,
+  placedVms,
   proxyEntryShape,
   proxyKey,
   VM_PREFIX,
@@ -215,7 +216,7 @@ export function appRows({ epoch, record }: CommittedApp): AppRows {
       bundle_bytes: spec.bundle.bytes,
       submitted_at_ms: submittedAtMs,
     })),
-    wanted: record.vms.map(({ vm, release, host, phase }) => ({ app, vm, release, host, phase })),
+    wanted: placedVms(record).map(({ vm, release, host, phase }) => ({ app, vm, release, host, phase })),
   };
 }
 

@@ -58,11 +58,11 @@ const recordShape = z.strictObject({
 /**
  * Writes the record in place of the old one, whole. Synchronous, so that no other change of the VM comes between: a few
  * KiB to the page cache, ~0.1 ms. Not synced to disk: what a power cut takes from the file it took from the VMs too. Of a release
- * command that is not so, since what it did is elsewhere: its start is synced, so that no agent starts it again.
+ * command that is not so, since what it did is elsewhere: it is synced, so that no agent starts it again.
  */
 export function writeVmRecord(folder: string, record: VmRecord): void {
   const file = join(folder, FILE);
-  const isSynced = record.isCommand === true && record.starting !== null;
+  const isSynced = record.isCommand === true;
   writeFileSync(`${file}.new`, JSON.stringify(record), { mode: 0o600, flush: isSynced });
   renameSync(`${file}.new`, file);
   if (isSynced) for (const path of [folder, dirname(folder)]) syncFolderNow(path);

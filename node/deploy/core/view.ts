@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   type CommittedApp,
+  placedVms,
   previewHostnames,
   type VmEntry,
   type VmName,
@@ -96,12 +97,13 @@ function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): Step
 }
 
 function vmViews(record: AppRecord, facts: Facts): readonly VmView[] {
-  const wanted = record.vms.map((vm): VmView => {
+  const placed = placedVms(record);
+  const wanted = placed.map((vm): VmView => {
     const entry = observed(facts, vm)?.entry;
     const { vm: name, release, host, phase } = vm;
     return { vm: name, app: record.app, release, host, phase, ...observedView(entry) };
   });
-  const named = new Set<VmName>(record.vms.map((vm) => vm.vm));
+  const named = new Set<VmName>(placed.map((vm) => vm.vm));
   const unwanted = [...facts.vms].flatMap(([vm, seen]) => (named.has(vm) ? [] : [...seen.values()]));
   const leaving = unwanted.map(({ entry }): VmView => {
     const { vm, release, host } = entry;
