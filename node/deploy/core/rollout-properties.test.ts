@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type DeploySpec, type MemberName, memberName, type VmName } from "../../../mesh/index.ts";
+import {
+  commandVmOf,
+  type DeploySpec,
+  type MemberName,
+  memberName,
+  placedVms,
+  type VmName,
+} from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 
@@ -15,6 +22,7 @@ const KINDS = [
   "healthy",
   "unhealthy",
   "exited",
+  "command-ends",
   "gone",
   "gone",
   "apply",
@@ -110,7 +118,13 @@ describe("Rollout, whatever happens in whatever order", () => {
 
 /** Every strategy, with each of its keys. */
 function deployOf(pick: number): DeploySpec {
-  const common = { drainTimeoutMs: 30_000, waitTimeoutMs: 60_000, minHealthyMs: pick % 2 === 0 ? 0 : 500 };
+  const command = { releaseCommand: ["migrate"], releaseCommandTimeoutMs: 60_000 };
+  const common = {
+    drainTimeoutMs: 30_000,
+    waitTimeoutMs: 60_000,
+    minHealthyMs: pick % 2 === 0 ? 0 : 500,
+    ...(pick % 5 === 0 ? command : {}),
+  };
   const all: readonly DeploySpec[] = [
     { ...common, strategy: "rolling" },
     { ...common, strategy: "rolling", maxSurge: 2, maxUnavailable: 0.5 },
@@ -158,8 +172,14 @@ function happen(world: World, { kind, pick }: Happening): void {
     case "exited":
       if (vm !== null && pick % 2 === 0) world.say(vm, { state: "exited", health: "unknown", restarts: 1 });
       return;
+    case "command-ends": {
+      const command = world.committed === null ? null : commandVmOf(world.committed.record);
+      const exit = { code: pick % 3 === 0 ? 1 : 0, signal: null };
+      if (command !== null) world.say(command.vm, { state: "exited", exit });
+      return;
+    }
     case "gone": {
-      const wanted = world.committed?.record.vms.map((candidate) => candidate.vm) ?? [];
+      const wanted = world.committed === null ? [] : placedVms(world.committed.record).map(({ vm }) => vm);
       for (const name of world.entries.keys()) if (!wanted.includes(name)) world.gone(name);
       return;
     }
