@@ -171,6 +171,14 @@ describe("packFolder()", () => {
     });
   });
 
+  it("leaves out one file by name, whatever the ignore file takes back, and nothing else of that name", async () => {
+    const files = { "app.toml": "PASSWORD = 1", ".grapevineignore": "!app.toml", "sub/app.toml": "", a: "" };
+    const folder = await folderOf("app", files);
+    const { entries } = await packFolder(folder, tar, { without: "app.toml" });
+    expect(entries).toBe(3);
+    expect((await readFile(tar)).includes("PASSWORD")).toBe(false);
+  });
+
   it("counts what tar adds too", async () => {
     const folder = await folderOf("app", { a: "", b: "", c: "" });
     const limits = { bytesMax: 1_024, entriesMax: 10 };
