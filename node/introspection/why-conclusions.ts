@@ -20,6 +20,7 @@ function ofRecord({ record, app, vm }: WhyFacts): readonly string[] {
   if (record.wanted === null)
     return [`${epoch} does not name ${vm}: its host stops it, and nobody routes to it`];
   const { phase } = record.wanted;
+  if (phase === "command") return [`${epoch} wants it to run the release command: nobody routes to it`];
   return phase === "serving"
     ? []
     : [`${epoch} wants it ${phase}: proxies route to VMs that serve alone${rolloutOf(record)}`];

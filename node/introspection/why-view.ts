@@ -4,9 +4,11 @@
 import {
   APP_PREFIX,
   type AppName,
+  type AppRecord,
   appKey,
   type CertifiedApps,
   type CommittedApp,
+  commandVmOf,
   compareVersions,
   type DesiredVm,
   decodeCommittedApp,
@@ -26,6 +28,7 @@ import {
   type VmRouting,
   vmEntryShape,
   vmKey,
+  type WantedPhase,
 } from "../../mesh/index.ts";
 import { OwnerNames, secondsSince, type VersionView, viewVersion } from "./names.ts";
 import { askProxyStatus } from "./proxy-status.ts";
@@ -41,11 +44,13 @@ interface CommitView {
   readonly inForce: boolean;
 }
 
+type WantedVm = Omit<DesiredVm, "phase"> & { readonly phase: WantedPhase };
+
 export interface RecordView {
   readonly epoch: number;
   readonly deleted: boolean;
   /** null: it does not name this VM, whose host stops it. */
-  readonly wanted: Pick<DesiredVm, "host" | "phase" | "release" | "requires"> | null;
+  readonly wanted: Pick<WantedVm, "host" | "phase" | "release" | "requires"> | null;
   readonly rollout: (Pick<Rollout, "id" | "state" | "driver"> & { readonly step: string | null }) | null;
 }
 
@@ -125,7 +130,7 @@ export async function viewWhy(
   const judged = await Promise.all(newest.map((row) => commitOf(row, { names, apps }, signal)));
   const commits = judged.flatMap((commit) => commit ?? []);
   const committed = app === null ? null : (apps.get(app) ?? null);
-  const wanted = committed?.record.vms.find((candidate) => candidate.vm === vm) ?? null;
+  const wanted = committed && wantedVm(committed.record, vm);
   const saying = newest.filter(({ entry }) => entry.key === vmKey(vm));
   const facts = {
     vm,
@@ -139,6 +144,12 @@ export async function viewWhy(
     members: holdings.map((row) => viewMember(row, newest, names, new Map(statuses).get(row.member.owner))),
   };
   return { ...facts, conclusions: conclude(facts) };
+}
+
+function wantedVm(record: AppRecord, vm: VmName): WantedVm | null {
+  const command = commandVmOf(record);
+  if (command?.vm === vm) return { ...command, requires: null };
+  return record.vms.find((candidate) => candidate.vm === vm) ?? null;
 }
 
 /** As we know it: of the VM's own entry, or of a record that names it. */
@@ -188,7 +199,7 @@ async function commitOf(
   return { epoch, by: names.name(entry.owner), version: viewVersion(entry), isCertified };
 }
 
-function viewRecord({ epoch, record }: CommittedApp, wanted: DesiredVm | null): RecordView {
+function viewRecord({ epoch, record }: CommittedApp, wanted: WantedVm | null): RecordView {
   const { deleted, rollout } = record;
   const asked = wanted && {
     host: wanted.host,
@@ -205,7 +216,7 @@ function viewRecord({ epoch, record }: CommittedApp, wanted: DesiredVm | null): 
   };
 }
 
-function viewSaid({ entry, value }: NewestEntry, names: OwnerNames, wanted: DesiredVm | null): SaidView {
+function viewSaid({ entry, value }: NewestEntry, names: OwnerNames, wanted: WantedVm | null): SaidView {
   const by = names.name(entry.owner);
   const decoded = value === null ? null : decodeRecord(vmEntryShape, value);
   const deleted = entry.bytes === null;
