@@ -341,7 +341,9 @@ export class Agent {
       ...countersOf("register", this.#registers.metrics()),
     ];
     const convergence = convergenceMetrics(this.#mesh.convergence());
-    return [...lines, ...this.#gateHost.metrics(), this.#custom.metrics(), convergence].join("\n");
+    const rollouts = this.#coordinator === null ? [] : [this.#coordinator.metrics()];
+    const parts = [...this.#gateHost.metrics(), ...rollouts, this.#custom.metrics(), convergence];
+    return [...lines, ...parts].join("\n");
   }
 
   #writeReady(api: string): void {

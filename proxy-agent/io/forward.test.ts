@@ -205,6 +205,7 @@ describe("a request that waits for its connection", () => {
       random: () => 0,
       isStale: () => false,
       onRetry: () => undefined,
+      onRefused: () => undefined,
       onFailure: () => undefined,
     };
     const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);

@@ -2,6 +2,7 @@
 // again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
 
 import type { VmName } from "../../mesh/index.ts";
+import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
 import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
@@ -44,6 +45,8 @@ export interface ForwardDeps {
   /** The routes are those of before a crash. */
   readonly isStale: () => boolean;
   readonly onRetry: () => void;
+  /** A gate refused it. */
+  readonly onRefused: (why: GateRefusal) => void;
   /** A try brought no answer, or broke its answer off; what comes of it is not decided yet. */
   readonly onFailure: (endpoint: Endpoint, reason: string) => void;
 }
@@ -120,6 +123,7 @@ export class Forwarder {
     { endpoint, epoch, journey }: { endpoint: Endpoint; epoch: number; journey: Journey },
   ): Promise<boolean> {
     journey.catchUps += 1;
+    this.#deps.onRefused(why);
     const isLate = monotonicUnixMs() >= journey.startedAtMs + this.#options.retryTimeMs;
     if (isLate || journey.catchUps > GATE_CATCH_UPS_MAX) return false;
     const { gates, feed } = this.#deps;
