@@ -2,7 +2,7 @@
 // set of VMs, or left both running (docs/scars.md).
 
 import { afterEach, expect, it } from "vitest";
-import { type AppName, appName, type AppRecord, type Register, type SwapResult } from "../../mesh/index.ts";
+import { type AppName, type AppRecord, appName, type Register, type SwapResult } from "../../mesh/index.ts";
 import { Cluster } from "./testing/cluster.ts";
 import { specOf } from "./testing/specs.ts";
 
