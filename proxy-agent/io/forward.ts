@@ -124,8 +124,9 @@ export class Forwarder {
   ): Promise<boolean> {
     journey.catchUps += 1;
     this.#deps.onRefused(why);
+    // The first refusal may come late because this process or the gate stood still: no record was tried but the one that is old now.
     const isLate = monotonicUnixMs() >= journey.startedAtMs + this.#options.retryTimeMs;
-    if (isLate || journey.catchUps > GATE_CATCH_UPS_MAX) return false;
+    if ((isLate && journey.catchUps > 1) || journey.catchUps > GATE_CATCH_UPS_MAX) return false;
     const { gates, feed } = this.#deps;
     if (why === "behind") return gates.handIn(endpoint);
     if (why === "ahead") await gates.learn(endpoint, bytes);
@@ -250,7 +251,10 @@ export class Forwarder {
   /** False: no time or no try is left, the client left, or too many wait already. */
   async #pause(exchange: Exchange, journey: Journey, match: { readonly route: AppRoute }): Promise<boolean> {
     const nowMs = monotonicUnixMs();
-    const endAtMs = Math.min(nowMs + journey.pauseMs, journey.startedAtMs + this.#options.retryTimeMs);
+    // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
+    const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
+    const lastMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + this.#options.retryTimeMs;
+    const endAtMs = Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
     journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
