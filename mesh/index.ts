@@ -14,6 +14,7 @@ export {
 } from "./config.ts";
 export { ACCUSATION_PREFIX as SUSPECT_PREFIX } from "./core/accusation-entry.ts";
 export type { ConvergenceView } from "./core/convergence.ts";
+export { Histogram, type HistogramView } from "./core/histogram.ts";
 export type { EntryDifference } from "./core/holdings.ts";
 export * from "./core/ids.ts";
 export { decodeMember as decodeMemberEntry, MEMBER_KEY } from "./core/member.ts";

@@ -366,13 +366,15 @@ export class Agent {
       ...countersOf("register", this.#registers.metrics()),
     ];
     const convergence = convergenceMetrics(this.#mesh.convergence());
-    return [
-      ...lines,
+    const rollouts = this.#coordinator === null ? [] : [this.#coordinator.metrics()];
+    const parts = [
       ...this.#gateHost.metrics(),
       ...this.#envs.metrics(),
+      ...rollouts,
       this.#custom.metrics(),
       convergence,
-    ].join("\n");
+    ];
+    return [...lines, ...parts].join("\n");
   }
 
   #writeReady(api: string): void {

@@ -30,11 +30,17 @@ export interface RunningGate {
 }
 
 const DISK_FILE = "gate.sqlite";
+/** There from the start: of what is not told nobody knows whether it is none. */
+const COUNTERS = [
+  ...["requests", "requests-bad", "requests-cut"],
+  ...["refused-shut", "refused-behind", "refused-ahead", "refused-closed"],
+  ...["unreachable", "lost", "late", "records-handed-in"],
+];
 
 /** Resolves once it listens: open with what its disk says, or shut until its agent has read a majority. Rejects with `ListenError`. */
 export async function startGate(options: GateOptions, { logger, crypto }: GateDeps): Promise<RunningGate> {
   const { cluster, host, stateDir } = options;
-  const counters = new Map<string, number>();
+  const counters = new Map<string, number>(COUNTERS.map((name) => [name, 0]));
   const count = (counter: string) => void counters.set(counter, (counters.get(counter) ?? 0) + 1);
   const file = { cluster, host, path: path.join(stateDir, DISK_FILE) };
   const state = await GateState.open(file, { logger, ...(crypto === undefined ? {} : { crypto }) });

@@ -155,6 +155,7 @@ class Parts {
         random: Math.random,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
+        onRefused: (why) => this.#metrics.refusedByGate(why),
         onFailure: ({ app, vm }, reason) => logger.debug({ app, vm, reason }, "no answer"),
       },
     );

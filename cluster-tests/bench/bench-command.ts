@@ -49,11 +49,20 @@ export async function runBench<Numbers extends string, Texts extends string>(
 ): Promise<void> {
   // So that what the run made is taken away (see `MeshProcesses.abandon`) at Ctrl-C too.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+  process.exitCode = await benchExitCode(spec, process.argv.slice(2), run);
+}
+
+/** The same of a run that ends by itself at Ctrl-C. Resolves with the exit code. */
+export async function benchExitCode<Numbers extends string, Texts extends string>(
+  spec: BenchSpec<Numbers, Texts>,
+  argv: readonly string[],
+  run: (command: BenchCommand<Numbers, Texts>) => Promise<BenchResult>,
+): Promise<number> {
   try {
-    const command = readCommand(spec, process.argv.slice(2));
+    const command = readCommand(spec, argv);
     if (command === "help") {
       process.stdout.write(`${spec.help}\n`);
-      return;
+      return 0;
     }
     command.say(`seed ${command.seed}, load ${loadNow()}`);
     const { report, lines, isGood } = await run(command);
@@ -65,11 +74,15 @@ export async function runBench<Numbers extends string, Texts extends string>(
         `load ${loadNow()}: ${isGood ? "within the targets" : "NOT within the targets"}`,
       ])
         command.say(line);
-    process.exitCode = isGood ? 0 : 1;
+    return isGood ? 0 : 1;
   } catch (error) {
     if (!(error instanceof BenchUsageError)) throw error;
     process.stderr.write(`${error.message}\n\n${spec.help}\n`);
-    process.exitCode = 2;
+    if (argv.includes("--json"))
+      process.stdout.write(
+        `${JSON.stringify({ error: { code: "invalid", message: error.message }, exitCode: 2 })}\n`,
+      );
+    return 2;
   }
 }
 

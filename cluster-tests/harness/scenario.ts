@@ -13,10 +13,10 @@ export class Scenario {
   readonly #commands: RunningCli[] = [];
 
   static async start(
-    options: { hosts?: number; proxies?: number; replaceAfter?: string } = {},
+    options: { hosts?: number; proxies?: number; replaceAfter?: string; isStaggered?: boolean } = {},
   ): Promise<Scenario> {
-    const { hosts = 3, proxies = 2, replaceAfter } = options;
-    const others = replaceAfter === undefined ? {} : { replaceAfter };
+    const { hosts = 3, proxies = 2, replaceAfter, isStaggered = false } = options;
+    const others = { isStaggered, ...(replaceAfter === undefined ? {} : { replaceAfter }) };
     return new Scenario(await DevCluster.start({ hosts, proxies, stateDir: null, ...others }));
   }
 

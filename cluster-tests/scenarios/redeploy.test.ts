@@ -1,7 +1,7 @@
 // One VM, ten deploys in a row under load: no request fails, every deploy says done, nothing is left behind.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { getJson } from "../harness/observe.ts";
+import { getJson, until } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 
 const DEPLOYS = 10;
@@ -36,6 +36,20 @@ test(`${DEPLOYS} deploys of one VM at 200 requests a second fail no request and 
   expect(view.vms.map((vm) => vm.vm)).toEqual(scenario.runningVms());
 });
 
+test("the agents' metrics have what their gates closed and how the rollouts ended", async () => {
+  const ended = 'grapevine_rollouts_ended_total{kind="deploy",state="succeeded"}';
+  expect(await metricOfAll(ended)).toBe(DEPLOYS + 1);
+  expect(await metricOfAll('grapevine_rollouts_ended_total{kind="deploy",state="failed"}')).toBe(0);
+  expect(await metricOfAll("grapevine_rollouts_running")).toBe(0);
+  // A gate tells its agent now and then.
+  await until("what the gates closed", async () => {
+    const closings = await metricOfAll("grapevine_gate_closing_seconds_count");
+    const open = await metricOfAll("grapevine_gate_open_vms");
+    return closings === DEPLOYS && open === 1 ? true : null;
+  });
+  expect(await metricOfAll("grapevine_gate_requests_total")).toBeGreaterThan(0);
+});
+
 test("an app of three VMs is rolled one by one without a failed request", async () => {
   const app = scenario.app({ count: 3, greeting: "three" });
   expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
@@ -48,3 +62,13 @@ test("an app of three VMs is rolled one by one without a failed request", async 
   const releases = scenario.runningVms().map((vm) => /^web-(v\d+)-\d+$/.exec(vm)?.[1]);
   expect(releases).toEqual([release, release, release]);
 });
+
+/** The sum over all agents. */
+async function metricOfAll(series: string): Promise<number> {
+  const texts = scenario.view.agents.map(async ({ api }) => (await fetch(`${api}/metrics`)).text());
+  const values = (await Promise.all(texts)).map((text) => {
+    const line = text.split("\n").find((one) => one.startsWith(`${series} `));
+    return Number(line?.slice(series.length) ?? Number.NaN);
+  });
+  return values.reduce((sum, value) => sum + value, 0);
+}

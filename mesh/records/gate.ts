@@ -1,6 +1,7 @@
 // Gate: what a gate and its agent say to each other over their link, and what the gate confirms to the voters.
 
 import { type ZodType, z } from "zod";
+import type { HistogramView } from "../core/histogram.ts";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
 import { APP_VMS_MAX } from "./app.ts";
 import { appNameShape, countShape, memberNameShape, portShape, vmNameShape } from "./shapes.ts";
@@ -74,6 +75,8 @@ export type ToAgent =
       readonly format: 1;
       readonly kind: "counters";
       readonly counters: Readonly<Record<string, number>>;
+      /** Of each VM that was closed: seconds until that was on disk. */
+      readonly closings?: HistogramView;
     };
 
 export const vmPlaceShape: ZodType<VmPlace> = z.strictObject({
@@ -114,6 +117,15 @@ export const gateMessageShape: ZodType<GateMessage> = z.strictObject({
   standings: standingsShape,
 });
 
+/** Far more than there are. */
+const BUCKETS_MAX = 64;
+const sizesShape = z.array(z.number().nonnegative()).max(BUCKETS_MAX);
+const histogramShape: ZodType<HistogramView> = z.strictObject({
+  bounds: sizesShape,
+  counts: sizesShape,
+  sum: z.number().nonnegative(),
+});
+
 export const toAgentShape: ZodType<ToAgent> = z.discriminatedUnion("kind", [
   z.strictObject({
     format,
@@ -129,5 +141,6 @@ export const toAgentShape: ZodType<ToAgent> = z.discriminatedUnion("kind", [
     format,
     kind: z.literal("counters"),
     counters: z.record(z.string().max(64), countShape),
+    closings: z.exactOptional(histogramShape),
   }),
 ]);

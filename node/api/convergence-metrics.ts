@@ -1,6 +1,7 @@
 // Convergence metrics: how soon what this host wrote was in force everywhere, as Prometheus histograms.
 
 import type { ConvergenceView } from "../../mesh/index.ts";
+import { histogramLines } from "../prometheus.ts";
 
 type GoalView = ConvergenceView["proxies"];
 
@@ -24,9 +25,7 @@ function goalLines(goal: keyof typeof GOALS, { writes, seconds, lost }: GoalView
   const { name, help } = GOALS[goal];
   const losses = Object.entries(lost).map(([why, count]) => `${name}_lost_total{why="${why}"} ${count}`);
   return [
-    `# HELP ${name}_seconds ${help} Upper bound, on this agent's own clock.`,
-    `# TYPE ${name}_seconds histogram`,
-    ...histogramLines(`${name}_seconds`, seconds),
+    ...histogramLines(`${name}_seconds`, `${help} Upper bound, on this agent's own clock.`, seconds),
     `# HELP ${name}_writes_total Writes that somebody had to get.`,
     `# TYPE ${name}_writes_total counter`,
     `${name}_writes_total ${writes}`,
@@ -34,13 +33,4 @@ function goalLines(goal: keyof typeof GOALS, { writes, seconds, lost }: GoalView
     `# TYPE ${name}_lost_total counter`,
     ...losses,
   ];
-}
-
-function histogramLines(name: string, { bounds, counts, sum }: GoalView["seconds"]): readonly string[] {
-  let total = 0;
-  const buckets = [...bounds.map(String), "+Inf"].map((bound, at) => {
-    total += counts[at] ?? 0;
-    return `${name}_bucket{le="${bound}"} ${total}`;
-  });
-  return [...buckets, `${name}_sum ${sum}`, `${name}_count ${total}`];
 }

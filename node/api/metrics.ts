@@ -2,23 +2,13 @@
 
 import { performance } from "node:perf_hooks";
 import type { Mesh } from "../../mesh/index.ts";
-
-interface Metric {
-  readonly name: string;
-  readonly type: "gauge" | "counter";
-  readonly help: string;
-  readonly samples: readonly (readonly [labels: string, value: number])[];
-}
+import { type Metric, metricLines } from "../prometheus.ts";
+import { factsOf } from "./views.ts";
 
 /** `more`: lines that are in the format already. */
 export function metricsText(mesh: Mesh, more: string): string {
   const lines = [...processMetrics(), ...meshMetrics(mesh)].flatMap(metricLines);
   return `${lines.join("\n")}\n${more === "" || more.endsWith("\n") ? more : `${more}\n`}`;
-}
-
-function metricLines({ name, type, help, samples }: Metric): readonly string[] {
-  const values = samples.map(([labels, value]) => `${name}${labels} ${value}`);
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...values];
 }
 
 function processMetrics(): readonly Metric[] {
@@ -55,8 +45,16 @@ function meshMetrics(mesh: Mesh): readonly Metric[] {
       (state) => [`{role="${role}",state="${state}"}`, count(role, state)] as const,
     ),
   );
+  const hosts = members.filter(({ role }) => role === "host");
+  const cordoned = hosts.filter((member) => factsOf(mesh, member)?.cordoned === true).length;
   return [
     { name: "grapevine_members", type: "gauge", help: "Members known, as this agent sees them.", samples },
+    {
+      name: "grapevine_hosts_cordoned",
+      type: "gauge",
+      help: "Hosts on which nothing new is placed, as they say themselves.",
+      samples: [["", cordoned]],
+    },
     {
       name: "grapevine_entries",
       type: "gauge",

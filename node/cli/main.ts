@@ -24,7 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   if (argv[0] === "proxy" && !isOfProxy(argv[1]))
     return (await proxyPart<{ runProxy: Run }>("main.ts")).runProxy(argv.slice(1));
   if (argv[0] === "gate") return (await proxyPart<{ runGate: Run }>("gate-main.ts")).runGate(argv.slice(1));
-  if (argv[0] === "bench" && argv[1] === "convergence") return runConvergenceBench(argv.slice(2));
+  if (argv[0] === "bench" && BENCHES.includes(argv[1] ?? "")) return runBench(argv.slice(1));
   let exitCode: number = EXIT.done;
   const program = createProgram((code) => {
     exitCode = code;
@@ -76,17 +76,20 @@ async function proxyPart<Part>(file: string): Promise<Part> {
   return import(new URL(`../../proxy-agent/${file}`, import.meta.url).href);
 }
 
+/** The word that follows "bench" is the name of a folder in cluster-tests/bench. */
+const BENCHES: readonly string[] = ["convergence", "deploy-overhead"];
+
 /** It starts agents and proxies alike, and belongs to the tests: production does not import those. */
-async function runConvergenceBench(argv: readonly string[]): Promise<number> {
-  const file = new URL("../../cluster-tests/bench/convergence/main.ts", import.meta.url);
+async function runBench([name = "", ...argv]: readonly string[]): Promise<number> {
+  const file = new URL(`../../cluster-tests/bench/${name}/main.ts`, import.meta.url);
   if (!existsSync(file)) {
     const message = "it is not part of the image: run it in a checkout of Grapevine's repository";
-    process.stderr.write(`grapevine bench convergence: ${message}\n`);
+    process.stderr.write(`grapevine bench ${name}: ${message}\n`);
     if (argv.includes("--json")) printUsageError(message);
     return EXIT.usage;
   }
-  const bench: { runConvergenceBench(argv: readonly string[]): Promise<number> } = await import(file.href);
-  return bench.runConvergenceBench(argv);
+  const bench: { runBench: Run } = await import(file.href);
+  return bench.runBench(argv);
 }
 
 /** `grapevine logs … | head`: the reader has what it wanted. */

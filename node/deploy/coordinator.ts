@@ -30,6 +30,8 @@ import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.t
 import type { Deploys, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, type ExclusionResult, excludeProxy } from "./exclude-proxies.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
+import { RolloutCounters } from "./rollout-counters.ts";
+import { rolloutMetrics } from "./rollout-metrics.ts";
 import { Submissions } from "./submissions.ts";
 
 /** The voters, any of which may drive an app. */
@@ -76,9 +78,11 @@ export class Coordinator implements Deploys {
   readonly #running = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[] = [];
   readonly #submissions: Submissions;
+  readonly #counters: RolloutCounters;
 
   constructor(deps: CoordinatorDeps) {
     this.#deps = deps;
+    this.#counters = new RolloutCounters(deps.mesh.self.name);
     this.#observations = new Observations(deps.mesh, deps.wallMs);
     this.#submissions = new Submissions({
       register: deps.register,
@@ -153,6 +157,11 @@ export class Coordinator implements Deploys {
     return this.#apps.get(app)?.machine.view(this.#deps.nowMs()) ?? null;
   }
 
+  /** In Prometheus' text format. */
+  metrics(): string {
+    return rolloutMetrics(this.views(), this.#counters);
+  }
+
   /** One line for each machine. */
   describe(): readonly string[] {
     return [...this.#apps.values()].map(({ machine }) => machine.describe());
@@ -183,7 +192,11 @@ export class Coordinator implements Deploys {
     if (committed === null) return;
     const { app } = committed.record;
     if (!this.#apps.has(app)) this.#apps.set(app, this.#newDriven(app));
-    const isNews = committed.epoch > (this.#apps.get(app)?.machine.committed?.epoch ?? 0);
+    const before = this.#apps.get(app)?.machine.committed ?? null;
+    const isNews = committed.epoch > (before?.epoch ?? 0);
+    // What was there at our start is nothing that we brought about, but the very first record of an app.
+    if (isNews && (before !== null || committed.epoch === 1))
+      this.#counters.committed(before?.record ?? null, committed.record);
     this.#feed(app, { kind: "committed", committed, isInCharge: this.#isInCharge(committed.record) });
     if (isNews) this.#releaseNames(app);
   }

@@ -22,6 +22,7 @@ import {
   type VmPlace,
 } from "../../mesh/index.ts";
 import { readRecords } from "../read-records.ts";
+import { gateMetrics, type ToldByGate } from "./gate-metrics.ts";
 
 export interface GateHostOptions {
   readonly cluster: string;
@@ -44,8 +45,10 @@ interface Gate {
   readonly link: LocalLink;
   readonly pid: number;
   readonly standings: Map<AppName, GateStanding>;
-  counters: Readonly<Record<string, number>>;
+  told: ToldByGate;
 }
+
+const NOTHING_TOLD: ToldByGate = { counters: {}, closings: null };
 
 export class GateHost {
   readonly #options: GateHostOptions;
@@ -100,14 +103,7 @@ export class GateHost {
   }
 
   metrics(): readonly string[] {
-    const up = `grapevine_gate_up ${Number(this.#gate !== null)}`;
-    const counters = Object.entries(this.#gate?.counters ?? {}).map(([name, value]) => {
-      const metric = name.replaceAll("-", "_");
-      return name === "in-flight"
-        ? `grapevine_gate_in_flight_requests ${value}`
-        : `grapevine_gate_${metric}_total ${value}`;
-    });
-    return [up, ...counters];
+    return gateMetrics(this.#gate?.told ?? null);
   }
 
   async stop(): Promise<void> {
@@ -147,7 +143,7 @@ export class GateHost {
       return null;
     }
     this.#gate?.link.close("another gate took its place");
-    const gate: Gate = { link, pid, standings: new Map(), counters: {} };
+    const gate: Gate = { link, pid, standings: new Map(), told: NOTHING_TOLD };
     this.#gate = gate;
     logger.info({ pid, isBlank }, "gate is there");
     for (const one of registers.directory.links)
@@ -181,7 +177,7 @@ export class GateHost {
         this.#deps.registers.apps.take(message.key, message.value);
         return;
       case "counters":
-        gate.counters = message.counters;
+        gate.told = { counters: message.counters, closings: message.closings ?? null };
         return;
       case "hello":
         return;

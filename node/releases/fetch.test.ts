@@ -15,7 +15,7 @@ import { ContentStore } from "./content-store.ts";
 import { BUNDLE_SERVICE, ContentFetcher } from "./fetch.ts";
 
 const never = new AbortController().signal;
-const quick = { stallTimeoutMs: 60_000, retryForMs: 0 };
+const quick = { stallTimeoutMs: 60_000, retryForMs: 0, awayForMs: 0 };
 let root = "";
 let hub: MemoryHub;
 
@@ -131,7 +131,7 @@ describe("ContentFetcher", () => {
         await new Promise(() => undefined);
       });
     }
-    const last = await joinHost("host-9", { stallTimeoutMs: 20, retryForMs: 0 });
+    const last = await joinHost("host-9", { ...quick, stallTimeoutMs: 20 });
     const fetched = await last.fetcher.fetch(hash, never);
     expect(fetched).toMatchObject({
       error: "host-1: sent nothing for 20 ms; host-2: sent nothing for 20 ms",
@@ -145,6 +145,31 @@ describe("ContentFetcher", () => {
     const one = await joinHost("host-1");
     await one.store.put(hash, whole());
     expect(await fetching).toEqual({ ok: true, value: null });
+  });
+
+  it("waits for a host that has it and is away just now, as its agent is that starts again", async () => {
+    const [one, two] = [await joinHost("host-1"), await joinHost("host-2")];
+    await one.store.put(hash, whole());
+    const last = await joinHost("host-9", { ...quick, awayForMs: 60_000 });
+    hub.disconnect(one.mesh, last.mesh);
+    const asked = new Promise<void>((resolve) => {
+      two.mesh.handle("bundle", async function* () {
+        resolve();
+        yield* [];
+      });
+    });
+    const fetching = last.fetcher.fetch(hash, never);
+    await asked;
+    hub.reconnect(one.mesh, last.mesh);
+    expect(await fetching).toEqual({ ok: true, value: null });
+  });
+
+  it("names those that are away when it waits no longer", async () => {
+    const [one, last] = [await joinHost("host-1"), await joinHost("host-9")];
+    await joinHost("host-2");
+    hub.disconnect(one.mesh, last.mesh);
+    const error = "host-2: not held here; host-1: not connected";
+    expect(await last.fetcher.fetch(hash, never)).toEqual({ ok: false, error });
   });
 
   it("asks once for all who wait, and one who leaves does not end it for the others", async () => {

@@ -41,10 +41,20 @@ export interface ContentFetcherOptions {
   readonly stallTimeoutMs: number;
   /** Nobody had it: ask all again until then. A host that has it may be about to be connected. */
   readonly retryForMs: number;
+  /**
+   * The same while a host is away that may have it: more than the restart of an agent takes on a busy machine, since the only host that
+   * has a release's files may be the one that was asked to deploy it. One that is dead for longer is not waited for.
+   */
+  readonly awayForMs: number;
 }
 
 /** Preset for one network: a stopped peer costs a start 3 s, as long as the mesh needs to drop it (`PINGS_MISSED_MAX`). */
-export const FETCH_LAN: ContentFetcherOptions = { stallTimeoutMs: 3_000, retryForMs: 10_000 };
+export const FETCH_LAN: ContentFetcherOptions = {
+  stallTimeoutMs: 3_000,
+  retryForMs: 10_000,
+  // As long as a dead host's VMs stay its own (`replace_after`).
+  awayForMs: 60_000,
+};
 const RETRY_PAUSE_MS = 100;
 
 export interface ContentFetcherDeps<Hash extends ContentHash> {
@@ -123,9 +133,12 @@ export class ContentFetcher<Hash extends ContentHash> {
   }
 
   async #askAll(hash: Hash, signal: AbortSignal): Promise<Result<null>> {
-    const deadlineMs = performance.now() + this.#options.retryForMs;
+    const startedAtMs = performance.now();
+    const { retryForMs, awayForMs } = this.#options;
     for (;;) {
       const refusals: string[] = [];
+      // Before they are asked: who is back by the end of this round has not been.
+      const away = this.#away();
       for (const member of this.#hosts(hash)) {
         const put = await this.#askOne(member, hash, signal);
         signal.throwIfAborted();
@@ -134,7 +147,11 @@ export class ContentFetcher<Hash extends ContentHash> {
         if (put.code === "no-space") return fail(put.message);
         refusals.push(`${member.name}: ${put.message}`);
       }
-      if (performance.now() >= deadlineMs) return fail(refusals.join("; ") || "no other host is connected");
+      const forMs = away.length > 0 ? Math.max(retryForMs, awayForMs) : retryForMs;
+      if (performance.now() >= startedAtMs + forMs) {
+        const all = [...refusals, ...away.map(({ name }) => `${name}: not connected`)];
+        return fail(all.join("; ") || "no other host is connected");
+      }
       await delay(RETRY_PAUSE_MS, undefined, { signal });
     }
   }
@@ -143,6 +160,15 @@ export class ContentFetcher<Hash extends ContentHash> {
     const holders = new Set(this.#service.holders(hash));
     const hosts = this.#mesh.members().filter((one) => one.role === "host" && one.connected && !one.self);
     return hosts.sort((left, right) => Number(holders.has(right.name)) - Number(holders.has(left.name)));
+  }
+
+  /** Those that may be back. */
+  #away(): readonly MemberView[] {
+    const hosts = this.#mesh.members().filter((one) => one.role === "host" && !one.connected);
+    return hosts.filter(({ liveness: { state, sinceMs } }) => {
+      if (state === "left") return false;
+      return state !== "dead" || Date.now() - sinceMs < this.#options.awayForMs;
+    });
   }
 
   async #askOne(

@@ -98,6 +98,16 @@ export class Gate {
     return this.#flights.size;
   }
 
+  /** VMs to which requests may go. */
+  get openVms(): number {
+    return this.#isOpen ? [...this.#apps.values()].reduce((sum, { open }) => sum + open.size, 0) : 0;
+  }
+
+  /** VMs that were closed and still run requests. */
+  get drainingVms(): number {
+    return this.#drains.size;
+  }
+
   step(input: GateInput, nowMs: number): readonly GateEffect[] {
     switch (input.type) {
       case "restored":

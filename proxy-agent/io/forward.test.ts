@@ -5,6 +5,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { type Dispatcher, errors } from "undici";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { appName, memberName, vmName } from "../../mesh/index.ts";
+import { gateAnswerHeader } from "../core/gate-headers.ts";
 import {
   type AppRoute,
   EMPTY_TABLE,
@@ -185,10 +186,18 @@ describe("a request that waits for its connection", () => {
   }
 
   /** One request by a real client through a forwarder whose connections are opened by hand. */
-  async function waitingRequest(first: RouteTable, method: string) {
-    const feed = { table: first, nextTable: () => Promise.resolve() };
+  async function waitingRequest(
+    first: RouteTable,
+    method: string,
+    { retryTimeMs = 5_000, learned = first }: { retryTimeMs?: number; learned?: RouteTable } = {},
+  ) {
+    const feed = { table: first, nextTable: () => turn() };
     const flights = new Flights({ onDrained: () => undefined, onCut: () => undefined });
     flights.adopt(first);
+    const adopt = (table: RouteTable) => {
+      feed.table = table;
+      flights.adopt(table);
+    };
     const dispatches: { endpoint: Endpoint; handler: Dispatcher.DispatchHandler }[] = [];
     let dispatched = Promise.withResolvers<void>();
     const dispatch: Upstreams["dispatch"] = (to, _options, handler) => {
@@ -201,13 +210,20 @@ describe("a request that waits for its connection", () => {
       feed,
       flights,
       upstreams,
-      gates: { learn: async () => false, handIn: async () => false },
+      gates: {
+        learn: async () => {
+          adopt(learned);
+          return true;
+        },
+        handIn: async () => false,
+      },
       random: () => 0,
       isStale: () => false,
       onRetry: () => undefined,
+      onRefused: () => undefined,
       onFailure: () => undefined,
     };
-    const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);
+    const forwarder = new Forwarder({ namesItself: true, retryTimeMs }, deps);
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });
       const target = targetOf(request);
@@ -224,10 +240,6 @@ describe("a request that waits for its connection", () => {
       const dispatch = dispatches.at(-1);
       if (dispatch === undefined) throw new Error("nothing was dispatched");
       return dispatch;
-    };
-    const adopt = (table: RouteTable) => {
-      feed.table = table;
-      flights.adopt(table);
     };
     return { answer, next, adopt, flights, dispatches, close: () => server.close() };
   }
@@ -310,5 +322,55 @@ describe("a request that waits for its connection", () => {
     handler.onResponseEnd?.(first, {});
     expect(await answer).toMatchObject({ status: 204 });
     close();
+  });
+
+  /** As after a halt of this process, or of the gate, that took all the time for tries: nobody has tried anything meanwhile. */
+  describe("and whose time is over by then", () => {
+    const none = { retryTimeMs: 0 };
+
+    test.each(["GET", "POST"])("is tried once more when nothing was sent: %s", async (method) => {
+      const first = tableTo(EMPTY_TABLE, 1, endpoint("hello-v1-1"));
+      const { answer, next, dispatches, close } = await waitingRequest(first, method, none);
+      const refused = Object.assign(new Error("connect timed out"), { code: "UND_ERR_CONNECT_TIMEOUT" });
+      (await next()).handler.onResponseError?.(new FakeController(), refused);
+      answerWith(204, (await next()).handler);
+      expect(await answer).toMatchObject({ status: 204 });
+      expect(dispatches).toHaveLength(2);
+      close();
+    });
+
+    test("is told so when that fails as well", async () => {
+      const first = tableTo(EMPTY_TABLE, 1, endpoint("hello-v1-1"));
+      const { answer, next, dispatches, close } = await waitingRequest(first, "GET", none);
+      for (let tries = 0; tries < 2; tries += 1)
+        (await next()).handler.onResponseError?.(new FakeController(), new Error("refused"));
+      expect(await answer).toMatchObject({ status: 502 });
+      expect(dispatches).toHaveLength(2);
+      close();
+    });
+
+    test("goes on by the newer record with which a gate refused it", async () => {
+      const gated = (name: string) => ({ ...endpoint(name), isGated: true });
+      const first = tableTo(EMPTY_TABLE, 1, gated("hello-v1-1"));
+      const learned = tableTo(first, 2, gated("hello-v2-1"));
+      const { answer, next, close } = await waitingRequest(first, "GET", { ...none, learned });
+      answerWith(421, (await next()).handler, { "grapevine-gate": gateAnswerHeader("ahead") });
+      const again = await next();
+      expect(again.endpoint.vm).toBe("hello-v2-1");
+      answerWith(204, again.handler);
+      expect(await answer).toMatchObject({ status: 204 });
+      close();
+    });
+
+    function answerWith(
+      status: number,
+      handler: Dispatcher.DispatchHandler,
+      headers: Record<string, string> = {},
+    ): void {
+      const controller = new FakeController();
+      handler.onRequestStart?.(controller, null);
+      handler.onResponseStart?.(controller, status, headers, "");
+      handler.onResponseEnd?.(controller, {});
+    }
   });
 });

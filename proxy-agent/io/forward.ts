@@ -2,6 +2,7 @@
 // again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
 
 import type { VmName } from "../../mesh/index.ts";
+import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
 import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
@@ -44,6 +45,8 @@ export interface ForwardDeps {
   /** The routes are those of before a crash. */
   readonly isStale: () => boolean;
   readonly onRetry: () => void;
+  /** A gate refused it. */
+  readonly onRefused: (why: GateRefusal) => void;
   /** A try brought no answer, or broke its answer off; what comes of it is not decided yet. */
   readonly onFailure: (endpoint: Endpoint, reason: string) => void;
 }
@@ -120,8 +123,10 @@ export class Forwarder {
     { endpoint, epoch, journey }: { endpoint: Endpoint; epoch: number; journey: Journey },
   ): Promise<boolean> {
     journey.catchUps += 1;
+    this.#deps.onRefused(why);
+    // The first refusal may come late because this process or the gate stood still: no record was tried but the one that is old now.
     const isLate = monotonicUnixMs() >= journey.startedAtMs + this.#options.retryTimeMs;
-    if (isLate || journey.catchUps > GATE_CATCH_UPS_MAX) return false;
+    if ((isLate && journey.catchUps > 1) || journey.catchUps > GATE_CATCH_UPS_MAX) return false;
     const { gates, feed } = this.#deps;
     if (why === "behind") return gates.handIn(endpoint);
     if (why === "ahead") await gates.learn(endpoint, bytes);
@@ -246,7 +251,10 @@ export class Forwarder {
   /** False: no time or no try is left, the client left, or too many wait already. */
   async #pause(exchange: Exchange, journey: Journey, match: { readonly route: AppRoute }): Promise<boolean> {
     const nowMs = monotonicUnixMs();
-    const endAtMs = Math.min(nowMs + journey.pauseMs, journey.startedAtMs + this.#options.retryTimeMs);
+    // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
+    const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
+    const lastMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + this.#options.retryTimeMs;
+    const endAtMs = Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
     journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);

@@ -31,3 +31,16 @@ test("the newest release is counted however many there were, and old ones make r
   expect(series).toContain('grapevine_proxy_requests_total{app="hello",release="v20000",class="2xx"} 1');
   expect(series).toContain('grapevine_proxy_requests_total{app="busy",release="v1",class="2xx"} 20000');
 });
+
+test("what gates refuse is counted by their reason, and each reason is there from the start", () => {
+  const metrics = new Metrics();
+  metrics.refusedByGate("ahead");
+  metrics.refusedByGate("ahead");
+  const series = metrics.text(gauges).split("\n");
+  const refusals = series.filter((line) => line.startsWith("grapevine_proxy_gate_refusals_total"));
+  expect(refusals).toEqual(
+    ["shut", "behind", "ahead", "closed"].map(
+      (why) => `grapevine_proxy_gate_refusals_total{reason="${why}"} ${why === "ahead" ? 2 : 0}`,
+    ),
+  );
+});

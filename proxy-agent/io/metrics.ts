@@ -1,5 +1,6 @@
 // Metrics: counters in the text format of Prometheus.
 
+import type { Refusal as GateRefusal } from "../core/gate.ts";
 import type { ExchangeEnd } from "./exchange.ts";
 
 /** Series of one metric. Each deploy brings new ones: above this, those make room that were counted longest ago. */
@@ -24,6 +25,7 @@ export class Metrics {
   readonly #requests = new Map<string, number>();
   #retries = 0;
   #cut = 0;
+  readonly #refusals: Record<GateRefusal, number> = { shut: 0, behind: 0, ahead: 0, closed: 0 };
   #learnedOfGates = 0;
   #refusedConnections = 0;
 
@@ -41,6 +43,10 @@ export class Metrics {
 
   retried(): void {
     this.#retries += 1;
+  }
+
+  refusedByGate(why: GateRefusal): void {
+    this.#refusals[why] += 1;
   }
 
   learnedOfGate(): void {
@@ -63,6 +69,10 @@ export class Metrics {
       "# TYPE grapevine_proxy_requests_total counter",
       ...requests,
       ...metric("grapevine_proxy_retries_total", "counter", this.#retries),
+      "# TYPE grapevine_proxy_gate_refusals_total counter",
+      ...Object.entries(this.#refusals).map(
+        ([why, count]) => `grapevine_proxy_gate_refusals_total{reason="${why}"} ${count}`,
+      ),
       ...metric("grapevine_proxy_records_of_gates_total", "counter", this.#learnedOfGates),
       ...metric("grapevine_proxy_requests_cut_total", "counter", this.#cut),
       ...metric("grapevine_proxy_bad_connections_total", "counter", this.#refusedConnections),

@@ -31,7 +31,7 @@ const PLACES = { process: findProcesses, container: findContainers } as const sa
 >;
 
 /** `argv` is what follows "convergence". Resolves with the exit code. */
-export async function runConvergenceBench(argv: readonly string[]): Promise<number> {
+export async function runBench(argv: readonly string[]): Promise<number> {
   const options = parseOptions(argv);
   if (typeof options === "number") return options;
   const refused = await refusal(options);

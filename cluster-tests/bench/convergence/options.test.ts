@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { runConvergenceBench } from "./main.ts";
+import { runBench } from "./main.ts";
 import { parseOptions } from "./options.ts";
 import { commandLine } from "./report/html.ts";
 
@@ -57,11 +57,11 @@ it("takes no floor for an empty comparison", () => {
 
 it("says that no engine answers, and that a page cannot be written, before anything starts", async () => {
   vi.stubEnv("DOCKER_HOST", "unix:///nobody/listens/here.sock");
-  expect(await runConvergenceBench(["--driver", "container"])).toBe(2);
+  expect(await runBench(["--driver", "container"])).toBe(2);
   expect(told.join("")).toMatch(
     /--driver container: no Docker engine answers \(.+\): .*docker\/start-engine/,
   );
-  expect(await runConvergenceBench(["--html", "/nowhere/page.html"])).toBe(2);
+  expect(await runBench(["--html", "/nowhere/page.html"])).toBe(2);
   expect(told.join("")).toContain("--html: ENOENT");
 });
 

@@ -23,11 +23,14 @@ export interface Sample {
   /** "v2", from the `grapevine-release` header. */
   readonly release: string | null;
   readonly vm: string | null;
+  /** Why no whole answer came, or how an answer that is an error begins. */
   readonly error: string | null;
 }
 
 /** A client waits this long for the whole answer; then the request failed. */
 const REQUEST_TIMEOUT_MS = 10_000;
+/** Of an answer that is an error so much is kept. */
+const ERROR_CHARS_MAX = 300;
 /** Samples kept; at 200 a second this is well over an hour. */
 const SAMPLES_MAX = 1_000_000;
 
@@ -136,7 +139,12 @@ function sendOne(
     { agent: options.agent, headers: { host: options.host }, timeout: REQUEST_TIMEOUT_MS },
     (response) => {
       const header = (name: string): string | null => response.headers[name]?.toString() ?? null;
-      response.resume();
+      const isError = (response.statusCode ?? 0) >= 400;
+      let text = "";
+      response.setEncoding("utf8");
+      response.on("data", (chunk: string) => {
+        if (isError) text = `${text}${chunk}`.slice(0, ERROR_CHARS_MAX);
+      });
       response.once("error", failed);
       response.once("end", () => {
         if (!response.complete) return failed(new Error("cut short"));
@@ -144,7 +152,7 @@ function sendOne(
           status: response.statusCode ?? null,
           release: header("grapevine-release"),
           vm: header("grapevine-vm"),
-          error: null,
+          error: isError ? text : null,
         });
       });
     },

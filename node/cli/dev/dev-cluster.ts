@@ -28,6 +28,8 @@ export interface DevOptions {
   readonly logLevel?: string;
   /** Of every agent, as in its configuration: "1s". Default: the agents' own. */
   readonly replaceAfter?: string;
+  /** Each agent starts when the one before is ready: many at once starve each other on few cores. Default: false. */
+  readonly isStaggered?: boolean;
   /** Commands that are told no agent find this cluster. One for each process. Default: false. */
   readonly isFindable?: boolean;
 }
@@ -183,6 +185,7 @@ export class DevCluster {
       await this.#untilAgentIsGone(index);
       if (this.#stopped !== null) throw new Error("interrupted");
       this.#agents.push(this.#startAgent(index, ofAgents));
+      if (options.isStaggered === true) await this.#agents.at(-1)?.process.ready();
       this.#gates.push(this.#startGate(index, shared));
     }
     for (let index = 0; index < options.proxies; index++) this.#proxies.push(this.#startProxy(index, shared));

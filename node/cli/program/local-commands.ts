@@ -27,13 +27,19 @@ export function addLocalCommands(program: Command, setExitCode: SetExitCode): vo
       const { runDemo } = await import("../demo/demo.ts");
       setExitCode(await runDemo({ json: json === true }));
     });
-  // Never called: `main` has passed "bench convergence" on before. Here it is for the list of commands.
-  program
+  // Never called: `main` has passed these on before. Here they are for the list of commands.
+  const bench = program
     .command("bench")
-    .description("Measures Grapevine itself, in a checkout of its repository.")
+    .description("Measures Grapevine itself, in a checkout of its repository.");
+  bench
     .command("convergence")
     .description(
       "How soon a VM's change is in force at every proxy; see grapevine bench convergence --help.",
+    );
+  bench
+    .command("deploy-overhead")
+    .description(
+      "How long a deploy takes beside what its VMs take; see grapevine bench deploy-overhead --help.",
     );
 }
 

@@ -48,11 +48,12 @@ export class Cluster {
     this.#coordinator = coordinator;
   }
 
-  newCoordinator(): Coordinator {
+  /** `register`: in place of the cluster's own, as the coordinator sees it. */
+  newCoordinator(register: Register = this.register): Coordinator {
     const log = (fields: unknown, message?: string) => this.logged.push({ fields, message: message ?? "" });
     return new Coordinator({
       mesh: this.voter,
-      register: this.register,
+      register,
       voters: this.#registers.directory,
       logger: { info: log, warn: log, error: log } as never,
       nowMs: () => performance.now(),

@@ -149,8 +149,8 @@ export class AgentLink {
 
   #sendCounters(): void {
     const { state, counters } = this.#deps;
-    const told = { ...counters(), "in-flight": state.inFlight };
-    this.#send({ format: 1, kind: "counters", counters: told });
+    const told = { ...counters(), ...state.gauges };
+    this.#send({ format: 1, kind: "counters", counters: told, closings: state.closings });
   }
 
   #send(message: ToAgent): void {

@@ -11,6 +11,7 @@ import {
   encodeRecord,
   fail,
   type GateStanding,
+  type HistogramView,
   type MemberName,
   messageOf,
   ok,
@@ -24,6 +25,7 @@ import {
 import { type FlightId, Gate, type GateEffect, type GateInput, type Refusal } from "../../core/gate.ts";
 import { GATE_DISK_PAUSE_MS } from "../../limits.ts";
 import { monotonicUnixMs } from "../clock.ts";
+import { Closings } from "./closings.ts";
 
 export interface GateStateOptions {
   readonly cluster: string;
@@ -58,6 +60,7 @@ export class GateState {
   readonly #logger: Logger;
   readonly #places = new Map<VmName, VmPlace>();
   readonly #ending = new AbortController();
+  readonly #closings = new Closings();
   #listener: GateListener | null = null;
   /** Epochs whose records are on their way to the disk. */
   #owed = new Map<AppName, number>();
@@ -95,8 +98,15 @@ export class GateState {
     return !this.#gate.isOpen;
   }
 
-  get inFlight(): number {
-    return this.#gate.inFlight;
+  /** Of now, for the metrics. */
+  get gauges(): Readonly<Record<string, number>> {
+    const { inFlight, openVms, drainingVms } = this.#gate;
+    return { "in-flight": inFlight, "open-vms": openVms, "draining-vms": drainingVms };
+  }
+
+  /** Of each VM that was closed since the start: seconds until that was on disk. */
+  get closings(): HistogramView {
+    return this.#closings.view();
   }
 
   get links(): readonly Uint8Array[] {
@@ -209,6 +219,11 @@ export class GateState {
     this.#step({ type: "restored", apps, isOpened: this.#disk.rows.has(OPENED) });
   }
 
+  #onDisk(app: AppName, epoch: number): void {
+    this.#closings.onDisk(app, epoch, monotonicUnixMs());
+    this.#step({ type: "persisted", app, epoch });
+  }
+
   #step(input: GateInput): void {
     for (const effect of this.#gate.step(input, monotonicUnixMs())) this.#perform(effect);
   }
@@ -217,6 +232,7 @@ export class GateState {
     switch (effect.type) {
       case "persist":
         this.#owed.set(effect.app, effect.epoch);
+        this.#closings.taken(effect.app, effect.epoch);
         this.#logger.debug({ app: effect.app, epoch: effect.epoch }, "record in force");
         break;
       case "persist-opened":
@@ -225,6 +241,7 @@ export class GateState {
         this.#sync();
         break;
       case "closed":
+        this.#closings.began(effect.app, monotonicUnixMs());
         this.#logger.info({ app: effect.app, vm: effect.vm, from: "open", to: "closed" }, "vm closed");
         this.#listener?.onClosed([effect.vm]);
         break;
@@ -267,7 +284,7 @@ export class GateState {
       this.#owed = new Map();
       try {
         await this.#disk.synced();
-        for (const [app, epoch] of owed) this.#step({ type: "persisted", app, epoch });
+        for (const [app, epoch] of owed) this.#onDisk(app, epoch);
       } catch (error) {
         for (const [app, epoch] of owed) if (!this.#owed.has(app)) this.#owed.set(app, epoch);
         this.#logger.error(
