@@ -26,6 +26,15 @@ export const RETRY_TIME_MAX_MS: number = 5_000;
 /** First pause once every endpoint refused; doubled each time. Newer routes of the app end a pause at once. */
 export const RETRY_PAUSE_FIRST_MS: number = 25;
 export const RETRY_PAUSE_LAST_MS: number = 800;
+/**
+ * From the arrival of a request to its last attempt, while a gate that it may go through is away: a gate that is told to stop finishes
+ * what runs for `STOP_TIMEOUT_MS` before its supervisor starts it anew, and a start takes 0.3 s, some seconds on a machine with too much
+ * to do. Most clients wait so long; one that does not ends the wait by leaving.
+ */
+export const GATE_AWAY_MAX_MS: number = 30_000;
+/** Between two dials of a gate that is away, one for all requests that wait for it; doubled each time. */
+export const GATE_DIAL_PAUSE_FIRST_MS: number = 10;
+export const GATE_DIAL_PAUSE_LAST_MS: number = 100;
 /** Requests that pause so at the same time. Above it they fail at once. */
 export const RETRY_WAITERS_MAX: number = 4_096;
 /** An endpoint that could not be dialled is asked last for so long, unless nobody else is left. */
@@ -109,6 +118,9 @@ if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
 }
 if (GATE_ERRAND_TIMEOUT_MS <= CONNECT_TIMEOUT_MS) {
   throw new Error("limits: a gate must have the time to dial a VM for who asks it to");
+}
+if (GATE_AWAY_MAX_MS <= STOP_TIMEOUT_MS + RETRY_TIME_MAX_MS) {
+  throw new Error("limits: a gate that stops and starts again must be waited for");
 }
 if (CONNECT_TIMEOUT_MS * 2 > RETRY_TIME_MAX_MS) {
   throw new Error("limits: a dial that timed out must leave time for another");

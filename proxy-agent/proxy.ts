@@ -19,6 +19,7 @@ import type { RouteTable } from "./core/route-table.ts";
 import { Acker } from "./io/acker.ts";
 import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
 import { type AdmissionOptions, admit } from "./io/admission.ts";
+import { AwayGates } from "./io/away-gates.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
@@ -31,7 +32,7 @@ import { describeFailures, failuresOf, spread } from "./io/spread.ts";
 import { serveStatus } from "./io/status-service.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
-import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
+import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, GATE_AWAY_MAX_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
 
 export interface ProxyOptions {
   /** Where clients reach it; port 0: any free one. */
@@ -42,12 +43,17 @@ export interface ProxyOptions {
   /** Answers name release and VM in `grapevine-release` and `grapevine-vm`, and say `grapevine-stale` while that is so. */
   readonly responseHeaders: boolean;
   /** How patient it is with VMs, and how often it repeats what it acknowledged. */
-  readonly timing: { readonly retryTimeMs: number; readonly ackSettledMs: number };
+  readonly timing: {
+    readonly retryTimeMs: number;
+    readonly gateAwayMs: number;
+    readonly ackSettledMs: number;
+  };
 }
 
 /** As everywhere but in tests. */
 export const PROXY_TIMING: ProxyOptions["timing"] = {
   retryTimeMs: RETRY_TIME_MAX_MS,
+  gateAwayMs: GATE_AWAY_MAX_MS,
   ackSettledMs: ACK_SETTLED_MS,
 };
 
@@ -102,6 +108,7 @@ class Parts {
   readonly #acks = new AckState();
   readonly #metrics = new Metrics();
   readonly #upstreams = new Upstreams();
+  readonly #away = new AwayGates();
   readonly #feed: RouteFeed;
   readonly #flights: Flights;
   readonly #verifier: Verifier;
@@ -146,12 +153,17 @@ class Parts {
       { mesh, directory, feed, acks, flights, verifier },
     );
     const forwarder = new Forwarder(
-      { namesItself: options.responseHeaders, retryTimeMs: timing.retryTimeMs },
+      {
+        namesItself: options.responseHeaders,
+        retryTimeMs: timing.retryTimeMs,
+        gateAwayMs: timing.gateAwayMs,
+      },
       {
         feed,
         flights,
         upstreams: this.#upstreams,
         gates,
+        away: this.#away,
         random: Math.random,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),

@@ -13,7 +13,7 @@ import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
 
 /**
  * - `answered`: the client has the whole answer.
- * - `failed`: no answer; `status` is what to tell the client if this was the last try.
+ * - `failed`: no answer; `status` is what to tell the client if this was the last try. `isGateAway`: the machine of its gate is there, and says that nobody listens.
  * - `unsendable`: no VM could be sent this request; nothing was.
  * - `refused`: its endpoint's gate refused it: nothing of it reached a VM. `bytes`: what the gate says beside.
  * - `stale`: its endpoint left the table before a byte was sent.
@@ -21,7 +21,12 @@ import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
  */
 export type Outcome =
   | { readonly kind: "answered"; readonly status: number }
-  | ({ readonly kind: "failed"; readonly status: 502 | 503 | 504; readonly reason: string } & Failure)
+  | ({
+      readonly kind: "failed";
+      readonly status: 502 | 503 | 504;
+      readonly reason: string;
+      readonly isGateAway: boolean;
+    } & Failure)
   | { readonly kind: "unsendable"; readonly reason: string }
   | { readonly kind: "refused"; readonly why: Refusal; readonly bytes: Uint8Array }
   | { readonly kind: "stale" }
@@ -162,7 +167,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     else if (error instanceof errors.InvalidArgumentError)
       this.#end({ kind: "unsendable", reason: error.message });
     else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
-    else this.#fail(dialMessageOf(error));
+    else this.#fail(dialMessageOf(error), 502, isAbsence(error));
   }
 
   #markSent(): void {
@@ -170,10 +175,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (!this.#deps.isGated) this.#exchange.body?.markSent();
   }
 
-  #fail(reason: string, status: 502 | 503 | 504 = 502): void {
+  #fail(reason: string, status: 502 | 503 | 504 = 502, isAbsent = false): void {
     const progress = { sent: this.#sent, responded: this.#responded, timedOut: status === 504 };
     if (this.#exchange.response.headersSent) this.#end({ kind: "broken", status: this.#status, reason });
-    else this.#end({ kind: "failed", status, reason, ...progress });
+    else
+      this.#end({ kind: "failed", status, reason, isGateAway: isAbsent && this.#deps.isGated, ...progress });
   }
 
   /** Ends the attempt first, so that what undici says of the abort is not taken for a failure. */
@@ -213,7 +219,12 @@ function isStatusText(message: string | undefined): message is string {
   return message !== undefined && /^[\t\x20-\x7e]*$/.test(message);
 }
 
-/** undici keeps several causes together when a name has several addresses. */
+/** The machine is there and nobody listens. Of what was sent on a connection this is never said. */
+export function isAbsence(error: unknown): boolean {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  return first instanceof Error && "code" in first && first.code === "ECONNREFUSED";
+}
+
 /** Of a name with several addresses: what the first of them said. */
 function dialMessageOf(error: unknown): string {
   return messageOf(

@@ -14,6 +14,7 @@ import {
 } from "../core/route-table.ts";
 import { ask } from "../testing/client.ts";
 import { answering, desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
+import { AwayGates } from "./away-gates.ts";
 import { Exchange } from "./exchange.ts";
 import { Flights } from "./flights.ts";
 import { Forwarder } from "./forward.ts";
@@ -207,7 +208,10 @@ describe("a request that waits for its connection", () => {
       onRetry: () => undefined,
       onFailure: () => undefined,
     };
-    const forwarder = new Forwarder({ namesItself: true, retryTimeMs: 5_000 }, deps);
+    const forwarder = new Forwarder(
+      { namesItself: true, retryTimeMs: 5_000, gateAwayMs: 5_000 },
+      { ...deps, away: new AwayGates() },
+    );
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });
       const target = targetOf(request);

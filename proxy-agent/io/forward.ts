@@ -19,6 +19,7 @@ import {
   TRIES_MAX,
 } from "../limits.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
+import type { AwayGates } from "./away-gates.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
@@ -32,6 +33,8 @@ export interface ForwardOptions {
   readonly namesItself: boolean;
   /** From the arrival of a request to its last try: `RETRY_TIME_MAX_MS`, less in tests. */
   readonly retryTimeMs: number;
+  /** The same while a gate is away: `GATE_AWAY_MAX_MS`, less in tests. */
+  readonly gateAwayMs: number;
 }
 
 export interface ForwardDeps {
@@ -39,6 +42,7 @@ export interface ForwardDeps {
   readonly flights: Flights;
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
+  readonly away: Pick<AwayGates, "untilAny">;
   /** From 0 to below 1. */
   readonly random: () => number;
   /** The routes are those of before a crash. */
@@ -73,6 +77,8 @@ interface Journey {
   /** The next try needs no pause: the last one broke, which says nothing of the endpoint. */
   isAtOnce: boolean;
   pauseMs: number;
+  /** Gates that were away when they were dialled since the last pause. */
+  readonly away: Set<Endpoint>;
   /** Why the last try failed, for people. */
   lastReason: string | null;
   lastStatus: 502 | 503 | 504;
@@ -204,6 +210,7 @@ export class Forwarder {
     journey.lastReason = `${endpoint.vm} at ${describeAddress(endpoint)}: ${failure.reason}`;
     journey.lastStatus = failure.status;
     const { method, body } = exchange;
+    if (failure.isGateAway) journey.away.add(endpoint);
     const decision = decideRetry(failure, { method, hasBody: body !== null }, journey.broken);
     if (failure.sent) journey.broken += 1;
     journey.isAtOnce = decision === "once-more";
@@ -228,6 +235,7 @@ export class Forwarder {
       else if (!(await this.#pause(exchange, journey, match)))
         return { route: match.route, refusal: refusalOfFailed(match.route, journey) };
       journey.tried.clear();
+      journey.away.clear();
     }
   }
 
@@ -246,29 +254,54 @@ export class Forwarder {
   /** False: no time or no try is left, the client left, or too many wait already. */
   async #pause(exchange: Exchange, journey: Journey, match: { readonly route: AppRoute }): Promise<boolean> {
     const nowMs = monotonicUnixMs();
-    const endAtMs = Math.min(nowMs + journey.pauseMs, journey.startedAtMs + this.#options.retryTimeMs);
+    const { retryTimeMs, gateAwayMs } = this.#options;
+    const isAway = journey.away.size > 0;
+    const lastMs = journey.startedAtMs + (isAway ? Math.max(retryTimeMs, gateAwayMs) : retryTimeMs);
+    // Whoever knows what to wait for needs no pause: a gate that is back ends the wait.
+    const endAtMs =
+      isAway && journey.tried.size === journey.away.size ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
     journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
     this.#waiters += 1;
-    await this.#untilOther(match.route, endAtMs, exchange);
+    await this.#untilOther(match.route, endAtMs, exchange, journey.away);
     this.#waiters -= 1;
     return !exchange.isGone;
   }
 
-  /** Until the app's routes are others, or the time is over, or the client left. What changes for other apps is no news. */
-  async #untilOther(route: AppRoute, endAtMs: number, exchange: Exchange): Promise<void> {
+  /**
+   * Until the app's routes are others, or one of the gates `away` is back, or the time is over, or the client left. What changes for
+   * other apps is no news.
+   */
+  async #untilOther(
+    route: AppRoute,
+    endAtMs: number,
+    exchange: Exchange,
+    away: ReadonlySet<Endpoint>,
+  ): Promise<void> {
     const { feed } = this.#deps;
-    while (isInForce(feed.table, route) && !exchange.isGone) {
+    const over = new AbortController();
+    const back = new AbortController();
+    const signal = AbortSignal.any([exchange.gone, back.signal]);
+    if (away.size > 0) void this.#deps.away.untilAny(away, over.signal).then(() => back.abort());
+    while (isInForce(feed.table, route) && !signal.aborted) {
       const leftMs = endAtMs - monotonicUnixMs();
-      if (leftMs <= 0) return;
-      await feed.nextTable(leftMs, exchange.gone);
+      if (leftMs <= 0) break;
+      await feed.nextTable(leftMs, signal);
     }
+    over.abort();
   }
 }
 
 /** Nothing of it reached a VM. */
-const REFUSED = { kind: "failed", status: 503, sent: false, responded: false, timedOut: false } as const;
+const REFUSED = {
+  kind: "failed",
+  status: 503,
+  sent: false,
+  responded: false,
+  timedOut: false,
+  isGateAway: false,
+} as const;
 
 /** What an attempt says to the gate of its endpoint, flat. */
 export function gateHeader(
@@ -287,6 +320,7 @@ function newJourney(): Journey {
     catchUps: 0,
     isAtOnce: false,
     pauseMs: RETRY_PAUSE_FIRST_MS,
+    away: new Set(),
     lastReason: null,
     lastStatus: 502,
   };
