@@ -110,6 +110,10 @@ export const GATE_ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Between two tries of a gate to reach its agent. */
 export const GATE_LINK_PAUSE_FIRST_MS: number = 50;
 export const GATE_LINK_PAUSE_LAST_MS: number = 1_000;
+/** Proxies of one host that send requests to its VMs themselves. Of more the others go through the gate. */
+export const ARMS_MAX: number = 16;
+/** A gate that cannot see by a connection whether an arm's process is there looks again so often; nothing is confirmed meanwhile. */
+export const ARM_LOOK_MS: number = 500;
 /** A gate tells its agent its counters so often. */
 export const GATE_COUNTERS_MS: number = 2_000;
 

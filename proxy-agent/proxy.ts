@@ -5,6 +5,7 @@ import net from "node:net";
 import type { Logger } from "pino";
 import {
   aboutProcess,
+  appKey,
   connectedOwners,
   encodeRecord,
   type HostPort,
@@ -19,6 +20,7 @@ import type { RouteTable } from "./core/route-table.ts";
 import { Acker } from "./io/acker.ts";
 import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
 import { type AdmissionOptions, admit } from "./io/admission.ts";
+import { Arm } from "./io/arm.ts";
 import { AwayGates } from "./io/away-gates.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
@@ -42,6 +44,8 @@ export interface ProxyOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Answers name release and VM in `grapevine-release` and `grapevine-vm`, and say `grapevine-stale` while that is so. */
   readonly responseHeaders: boolean;
+  /** `arms.sock` in the state folder of the gate of this host, whose VMs it then dials itself. Null: no VM is of this host. */
+  readonly gate: { readonly cluster: string; readonly socket: string } | null;
   /** How patient it is with VMs, and how often it repeats what it acknowledged. */
   readonly timing: {
     readonly retryTimeMs: number;
@@ -109,6 +113,7 @@ class Parts {
   readonly #metrics = new Metrics();
   readonly #upstreams = new Upstreams();
   readonly #away = new AwayGates();
+  readonly #arm: Arm | null;
   readonly #feed: RouteFeed;
   readonly #flights: Flights;
   readonly #verifier: Verifier;
@@ -152,6 +157,7 @@ class Parts {
       { settledMs: timing.ackSettledMs },
       { mesh, directory, feed, acks, flights, verifier },
     );
+    this.#arm = this.#armOf(options.gate);
     const forwarder = new Forwarder(
       {
         namesItself: options.responseHeaders,
@@ -164,6 +170,7 @@ class Parts {
         upstreams: this.#upstreams,
         gates,
         away: this.#away,
+        arm: this.#arm,
         random: Math.random,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
@@ -184,6 +191,7 @@ class Parts {
     const http = await reservePort(this.#options.http);
     const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
     this.#subscribe();
+    this.#arm?.start();
     mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
     serveDebug(mesh, {
       about: () => JSON.stringify({ ...aboutProcess(), config: this.#deps.config, status: this.#status() }),
@@ -256,8 +264,25 @@ class Parts {
     this.#feed.stop();
     this.#verifier.stop();
     this.#flights.stop();
+    await this.#arm?.stop();
     await this.#upstreams.stop();
     await this.#admin.stop();
+  }
+
+  #armOf(gate: ProxyOptions["gate"]): Arm | null {
+    if (gate === null) return null;
+    const { mesh, registers, logger } = this.#deps;
+    return new Arm(
+      { cluster: gate.cluster, proxy: mesh.self.name, gateSocket: gate.socket },
+      {
+        onRecord: (app, record) => {
+          registers.apps.take(appKey(app), record);
+          this.#feed.flush();
+        },
+        onWithdrawn: (vms) => this.#upstreams.leave(vms),
+        logger,
+      },
+    );
   }
 
   /** All in one breath with the swap: from then on nothing is dispatched to who left, then it is acknowledged. */
@@ -339,6 +364,8 @@ class Parts {
     return this.#metrics.text({
       serial: this.#feed.table.serial,
       inFlight: this.#flights.total,
+      armedVms: this.#arm?.vms ?? 0,
+      direct: this.#arm?.claimed ?? 0,
       draining: this.#flights.draining().reduce((sum, { requests }) => sum + requests, 0),
       acksSent: this.#acker.sent,
       refusedRecords: this.#feed.refused + refusedRecords(registers),

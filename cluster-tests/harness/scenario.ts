@@ -13,11 +13,11 @@ export class Scenario {
   readonly #commands: RunningCli[] = [];
 
   static async start(
-    options: { hosts?: number; proxies?: number; replaceAfter?: string } = {},
+    options: { hosts?: number; proxies?: number; replaceAfter?: string; isArmed?: boolean } = {},
   ): Promise<Scenario> {
-    const { hosts = 3, proxies = 2, replaceAfter } = options;
+    const { hosts = 3, proxies = 2, replaceAfter, isArmed = false } = options;
     const others = replaceAfter === undefined ? {} : { replaceAfter };
-    return new Scenario(await DevCluster.start({ hosts, proxies, stateDir: null, ...others }));
+    return new Scenario(await DevCluster.start({ hosts, proxies, isArmed, stateDir: null, ...others }));
   }
 
   private constructor(cluster: DevCluster) {

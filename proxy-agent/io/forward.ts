@@ -18,6 +18,7 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../limits.ts";
+import type { Arm } from "./arm.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import type { AwayGates } from "./away-gates.ts";
 import { monotonicUnixMs } from "./clock.ts";
@@ -43,6 +44,8 @@ export interface ForwardDeps {
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
   readonly away: Pick<AwayGates, "untilAny">;
+  /** Null: every gate is reached as those of other hosts. */
+  readonly arm: Pick<Arm, "claim"> | null;
   /** From 0 to below 1. */
   readonly random: () => number;
   /** The routes are those of before a crash. */
@@ -136,12 +139,17 @@ export class Forwarder {
 
   #send(exchange: Exchange, target: Target, { flight, epoch, isFirst }: Tried): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const { endpoint } = flight;
+    const { flights, arm } = this.#deps;
+    const armed = arm?.claim(flight, epoch) ?? null;
+    const endpoint = armed?.endpoint ?? flight.endpoint;
     const attempt = new Attempt(exchange, flight, {
-      isRouted: () => this.#deps.flights.isRouted(endpoint),
+      isRouted: () => flights.isRouted(flight.endpoint) && (armed === null || armed.isGranted()),
       responseHeaders: (raw) => responseHeaders(raw, this.signature(endpoint)),
       isGated: endpoint.isGated,
-      onOutcome: resolve,
+      onOutcome: (outcome) => {
+        armed?.end();
+        resolve(outcome);
+      },
     });
     const { method, request, body } = exchange;
     const address = request.socket.remoteAddress ?? "unknown";

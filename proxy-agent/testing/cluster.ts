@@ -284,6 +284,7 @@ export class TestCluster {
         region: "default",
         labels: {},
         responseHeaders: true,
+        gate: null,
         timing: PROXY_TIMING,
         ...options,
       },

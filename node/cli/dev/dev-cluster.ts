@@ -28,6 +28,8 @@ export interface DevOptions {
   readonly logLevel?: string;
   /** Of every agent, as in its configuration: "1s". Default: the agents' own. */
   readonly replaceAfter?: string;
+  /** Proxy N is an arm of the gate of host N: it sends requests to that host's VMs itself. Default: false. */
+  readonly isArmed?: boolean;
   /** Commands that are told no agent find this cluster. One for each process. Default: false. */
   readonly isFindable?: boolean;
 }
@@ -185,7 +187,13 @@ export class DevCluster {
       this.#agents.push(this.#startAgent(index, ofAgents));
       this.#gates.push(this.#startGate(index, shared));
     }
-    for (let index = 0; index < options.proxies; index++) this.#proxies.push(this.#startProxy(index, shared));
+    for (let index = 0; index < options.proxies; index++) {
+      const isOfHost = options.isArmed === true && index < options.hosts;
+      const gate = isOfHost
+        ? { gate_socket: join(this.folder(`gate-${index + 1}`), "state", "arms.sock") }
+        : {};
+      this.#proxies.push(this.#startProxy(index, { ...shared, ...gate }));
+    }
     await Promise.all(this.#agents.map((agent) => agent.process.ready()));
     await this.#nameVoters();
     await Promise.all(
