@@ -10,8 +10,8 @@ import { percentiles, runBench } from "./bench-command.ts";
 const HELP = `Usage: npm run bench:gate -- [--requests 2000] [--rounds 5] [--clients 1] [--json]
 
 One host, its gate and two proxies as processes of a dev cluster; two apps of one VM each, one behind the gate, one with gate = "off".
-Three ways: "gate", by the proxy that goes through the gate as those of other hosts do; "armed", by the proxy of the gate's own host, to
-the same VM; "direct", gate = "off". In each round --requests GETs on kept connections of --clients go each way, one after the other,
+Three ways: "gate", by a proxy that goes through the gate as those of other hosts do; "armed", by a proxy that is an arm of the gate, to
+the same VM; "direct", by that proxy, gate = "off". In each round --requests GETs on kept connections of --clients go each way, one after the other,
 each request after the answer to the one before; in the next round in the other order. Reported for each: latency, and CPU of the proxy
 and of the gate for a request, as the kernel counts it (10 ms steps: few requests are measured badly). Exit code 1: a request failed.`;
 
@@ -127,7 +127,7 @@ await runBench(
         throw new Error("bug: a cluster without them");
       const results = { gate: [] as Round[], armed: [] as Round[], direct: [] as Round[] };
       const measure = async (way: Way): Promise<Round> => {
-        const proxy = way === "armed" ? armed : distant;
+        const proxy = way === "gate" ? distant : armed;
         const app = way === "armed" ? "gate" : way;
         const before = [cpuMs(proxy.pid), cpuMs(gate.pid)] as const;
         const loaded = await load({ url: `${proxy.http}/`, host: `${app}.localhost`, requests, clients });

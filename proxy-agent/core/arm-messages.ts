@@ -3,7 +3,7 @@
 
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName, VmPlace } from "../../mesh/index.ts";
-import { APP_VMS_MAX, isName, vmPlaceShape } from "../../mesh/index.ts";
+import { APP_VMS_MAX, isName, memberName, vmPlaceShape } from "../../mesh/index.ts";
 import type { InFlight } from "./arms.ts";
 
 export interface ArmHello {
@@ -45,10 +45,15 @@ export type ToArm =
   /** End what you sent to these. */
   | { readonly format: 1; readonly kind: "cut"; readonly vms: readonly VmName[] };
 
-const MARK = /^arm-[0-9a-f]{16}\.sock$/;
+/** `life`: eight hexadecimal digits, another one for each process. */
+export function markOf(proxy: MemberName, life: string): string {
+  return `arm-${proxy}-${life}.sock`;
+}
 
-export function isMark(name: string): boolean {
-  return MARK.test(name);
+/** Whose mark it is; null: it is none. */
+export function ownerOfMark(name: string): MemberName | null {
+  const [, proxy = ""] = /^arm-(.+)-[0-9a-f]{8}\.sock$/.exec(name) ?? [];
+  return isName(proxy) ? memberName(proxy) : null;
 }
 
 const format = z.literal(1);
@@ -65,7 +70,7 @@ export const fromArmShape: ZodType<FromArm> = z.discriminatedUnion("kind", [
     kind: z.literal("hello"),
     cluster: z.string().max(255),
     proxy: nameOf<MemberName>(),
-    mark: z.string().regex(MARK),
+    mark: z.string().refine((mark) => ownerOfMark(mark) !== null),
     network: z.string().max(255),
     inFlight: z.array(z.strictObject({ app: appShape, vm: vmShape, requests })).max(LEFT_OVER_MAX),
   }),

@@ -24,7 +24,7 @@ interface Grant {
 
 interface Arm {
   standing: Standing;
-  readonly proxy: MemberName | null;
+  readonly proxy: MemberName;
   readonly grants: Map<AppName, Grant>;
   /** To VMs that its newest grant does not name, as it said last. */
   readonly inFlight: Map<AppName, InFlight>;
@@ -34,9 +34,9 @@ export class Arms {
   readonly #arms = new Map<ArmId, Arm>();
 
   /** Its process was there before this gate. */
-  found(id: ArmId): void {
+  found(id: ArmId, proxy: MemberName): void {
     if (!this.#arms.has(id))
-      this.#arms.set(id, { standing: "former", proxy: null, grants: new Map(), inFlight: new Map() });
+      this.#arms.set(id, { standing: "former", proxy, grants: new Map(), inFlight: new Map() });
   }
 
   /** It has a link, and uses no right of before: what it says is in flight is left over. */
@@ -106,11 +106,11 @@ export class Arms {
   /** Who keeps that epoch from being confirmed, for people. */
   waitsFor(app: AppName, epoch: number): readonly string[] {
     const waiting = [...this.#arms].filter(([, arm]) => floorAt(arm, app) < epoch);
-    return waiting.map(([id, { proxy, standing }]) => `${proxy ?? id} (${standing})`);
+    return waiting.map(([, { proxy }]) => proxy);
   }
 
   describe(): string {
-    return [...this.#arms].map(([id, { proxy, standing }]) => `arm ${proxy ?? id} ${standing}`).join("; ");
+    return [...this.#arms.values()].map(({ proxy, standing }) => `arm ${proxy} ${standing}`).join("; ");
   }
 }
 

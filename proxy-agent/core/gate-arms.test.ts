@@ -185,7 +185,7 @@ class World {
     const apps = this.#onDisk === 0 ? [] : [this.#recordOf(this.#onDisk)];
     const effects = this.#gate.step({ type: "restored", apps, isOpened: true }, 0);
     for (const arm of this.#arms)
-      if (arm.isAlive) this.#gate.step({ type: "arm-found", arm: arm.id }, 0);
+      if (arm.isAlive) this.#gate.step({ type: "arm-found", arm: arm.id, proxy: memberName("proxy-1") }, 0);
       else arm.isForgotten = true;
     this.#perform(effects);
   }

@@ -2,7 +2,15 @@
 // only; no clock ever does. What a record closed is confirmed once that record is on disk: a restart opens nothing that was confirmed.
 // Closed is: what runs is finished, nothing new is admitted, not by anybody who names an older epoch either.
 
-import type { AppName, AppRecord, CommittedApp, GateStanding, MemberName, VmName } from "../../mesh/index.ts";
+import {
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  GATE_AWAITS_MAX,
+  type GateStanding,
+  type MemberName,
+  type VmName,
+} from "../../mesh/index.ts";
 import { GATE_CUT_MARGIN_MS } from "../limits.ts";
 import { type ArmId, Arms, type InFlight } from "./arms.ts";
 import { drainTimeoutOf, isReached } from "./route-fold.ts";
@@ -35,7 +43,7 @@ export type GateInput =
       readonly epoch: number;
     }
   /** Before all other inputs but "restored": a process is there that may have been an arm of an earlier life of this gate. */
-  | { readonly type: "arm-found"; readonly arm: ArmId }
+  | { readonly type: "arm-found"; readonly arm: ArmId; readonly proxy: MemberName }
   /** A proxy of this host asks for rights, and uses none now; what runs by those that it had is in flight still. */
   | {
       readonly type: "arm-attached";
@@ -177,17 +185,12 @@ export class Gate {
   standing(app: AppName): GateStanding | null {
     const durable = this.#durable.get(app);
     if (durable === undefined || !this.#isOpen) return null;
+    // 0: an arm of an earlier life goes by nobody knows what.
     const epoch = Math.min(durable, this.#arms.floorOf(app));
-    // An arm of an earlier life goes by nobody knows what.
-    if (epoch === 0) return null;
     const draining = [...this.#drains].filter(([, drain]) => drain.app === app);
     const inFlight = draining.map(([vm]) => ({ vm, requests: this.#requestsTo(app, vm) }));
-    return { app, epoch, inFlight };
-  }
-
-  /** Arms that keep the newest record on disk from being confirmed, for people. */
-  waitsFor(app: AppName): readonly string[] {
-    return this.#arms.waitsFor(app, this.#durable.get(app) ?? 0);
+    const awaits = epoch < durable ? this.#arms.waitsFor(app, durable).slice(0, GATE_AWAITS_MAX) : [];
+    return { app, epoch, inFlight, ...(awaits.length === 0 ? {} : { awaits }) };
   }
 
   describe(): string {
@@ -276,7 +279,7 @@ export class Gate {
     const { arm } = input;
     switch (input.type) {
       case "arm-found":
-        this.#arms.found(arm);
+        this.#arms.found(arm, input.proxy);
         return [];
       case "arm-attached": {
         this.#arms.attached(arm, input.proxy, input.inFlight);

@@ -16,7 +16,7 @@ import {
   type VmName,
   type VmPlace,
 } from "../../mesh/index.ts";
-import { type FromArm, type ToArm, toArmShape } from "../core/arm-messages.ts";
+import { type FromArm, markOf, type ToArm, toArmShape } from "../core/arm-messages.ts";
 import type { Endpoint } from "../core/route-table.ts";
 import { GATE_LINK_PAUSE_FIRST_MS, GATE_LINK_PAUSE_LAST_MS } from "../limits.ts";
 import type { Flight } from "./flights.ts";
@@ -56,7 +56,7 @@ export interface ArmFlight {
 export class Arm {
   readonly #options: ArmOptions;
   readonly #deps: ArmDeps;
-  readonly #mark = `arm-${randomBytes(8).toString("hex")}.sock`;
+  readonly #mark: string;
   readonly #markServer: Server;
   readonly #watchers = new Set<Socket>();
   readonly #granted = new Map<AppName, Granted>();
@@ -74,6 +74,7 @@ export class Arm {
   constructor(options: ArmOptions, deps: ArmDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#mark = markOf(options.proxy, randomBytes(4).toString("hex"));
     // Who holds a connection learns by its end that we are gone: we end none.
     this.#markServer = createServer({ allowHalfOpen: true }, (socket) => {
       this.#watchers.add(socket);

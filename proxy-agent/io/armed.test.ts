@@ -9,7 +9,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { decodeRecord, encodeRecord, LocalLink, memberName, vmName } from "../../mesh/index.ts";
 import { STAND_IN_CLUSTER } from "../../mesh/sim/stand-in-voter.ts";
-import { type FromArm, type ToArm, toArmShape } from "../core/arm-messages.ts";
+import { type FromArm, markOf, type ToArm, toArmShape } from "../core/arm-messages.ts";
 import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
 import { type Answer, ask } from "../testing/client.ts";
 import {
@@ -176,7 +176,7 @@ describe("a proxy on the host of the gate", () => {
 /** An arm that answers when it is told to: as one whose process is stopped, or slow, or dies. */
 class SlowArm {
   readonly heard: ToArm[] = [];
-  readonly mark = `arm-${randomBytes(8).toString("hex")}.sock`;
+  readonly mark = markOf(memberName("proxy-9"), randomBytes(4).toString("hex"));
   readonly #process: Server = createServer((socket) => socket.resume());
   #sockets = new Set<{ destroy(): void }>();
   #link: LocalLink | null = null;
@@ -259,12 +259,10 @@ describe("a gate with an arm that does not answer", () => {
     return epoch;
   }
 
-  /** The record is on its disk, and a whole turn of messages later it confirms no more than `epoch`. */
+  /** What closes is on its disk, and it says that it confirms no more than `epoch`, and for whom it waits. */
   async function confirmsOnly(epoch: number): Promise<void> {
-    const counters = () => gate.heard.filter(({ kind }) => kind === "counters").length;
-    const before = counters();
-    await gate.until(() => counters() > before);
-    expect(gate.standing()?.epoch ?? 0).toBeLessThanOrEqual(epoch);
+    const standing = await gate.waitForStanding(({ awaits }) => awaits !== undefined);
+    expect(standing).toMatchObject({ epoch, awaits: ["proxy-9"] });
   }
 
   test("confirms no closing, and does when it answers, with what runs there", async () => {

@@ -7,7 +7,13 @@ import { createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import type { Logger } from "pino";
 import { decodeRecord, encodeRecord, LocalLink, messageOf, type VmName } from "../../../mesh/index.ts";
-import { type ArmHello, type FromArm, fromArmShape, type ToArm } from "../../core/arm-messages.ts";
+import {
+  type ArmHello,
+  type FromArm,
+  fromArmShape,
+  ownerOfMark,
+  type ToArm,
+} from "../../core/arm-messages.ts";
 import type { ArmId } from "../../core/arms.ts";
 import { ARMS_MAX } from "../../limits.ts";
 import { networkOf } from "../network.ts";
@@ -51,7 +57,9 @@ export class ArmDesk {
     const { state, logger } = this.#deps;
     this.#folder = await realpath(this.#options.stateDir);
     for (const mark of await marksIn(this.#folder)) {
-      state.arm({ type: "arm-found", arm: mark as ArmId });
+      const proxy = ownerOfMark(mark);
+      if (proxy === null) continue;
+      state.arm({ type: "arm-found", arm: mark as ArmId, proxy });
       this.#watch(mark as ArmId);
     }
     try {
@@ -133,7 +141,8 @@ export class ArmDesk {
     state.arm({ type: "arm-attached", arm, proxy, inFlight });
   }
 
-  #refusalOf({ cluster, network }: ArmHello): string | null {
+  #refusalOf({ cluster, network, mark, proxy }: ArmHello): string | null {
+    if (ownerOfMark(mark) !== proxy) return "its mark is of another proxy";
     if (cluster !== this.#options.cluster) return `it is of the cluster ${cluster}`;
     if (network !== networkOf()) return "its 127.0.0.1 is another one";
     return this.#links.size >= ARMS_MAX ? `${ARMS_MAX} are attached already` : null;

@@ -6,12 +6,12 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { isMark } from "../../core/arm-messages.ts";
+import { ownerOfMark } from "../../core/arm-messages.ts";
 import { ARM_LOOK_MS } from "../../limits.ts";
 
 /** Marks of processes that may be there: as the folder has them, and as the kernel has those whose file somebody took away. */
 export async function marksIn(folder: string): Promise<readonly string[]> {
-  const named = (await readdir(folder)).filter(isMark);
+  const named = (await readdir(folder)).filter((name) => ownerOfMark(name) !== null);
   return [...new Set([...named, ...(await marksOfKernel(folder))])];
 }
 
@@ -83,6 +83,6 @@ async function readKernelList(folder: string): Promise<readonly string[]> {
   return text.split("\n").flatMap((line) => {
     const at = line.indexOf(`${folder}/`);
     const name = at === -1 ? "" : line.slice(at + folder.length + 1);
-    return isMark(name) ? [name] : [];
+    return ownerOfMark(name) === null ? [] : [name];
   });
 }

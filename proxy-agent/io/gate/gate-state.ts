@@ -186,11 +186,6 @@ export class GateState {
     this.#step(input);
   }
 
-  /** Arms that keep the newest record on disk from being confirmed, for people. */
-  waitsFor(app: AppName): readonly string[] {
-    return this.#gate.waitsFor(app);
-  }
-
   isOpenFor(app: AppName, vm: VmName): boolean {
     return this.#gate.isOpenFor(app, vm);
   }
@@ -307,7 +302,11 @@ export class GateState {
       this.#owed = new Map();
       try {
         await this.#disk.synced();
-        for (const [app, epoch] of owed) this.#step({ type: "persisted", app, epoch });
+        for (const [app, epoch] of owed) {
+          this.#step({ type: "persisted", app, epoch });
+          const awaits = this.#gate.standing(app)?.awaits;
+          if (awaits !== undefined) this.#logger.debug({ app, epoch, awaits }, "not confirmed yet");
+        }
       } catch (error) {
         for (const [app, epoch] of owed) if (!this.#owed.has(app)) this.#owed.set(app, epoch);
         this.#logger.error(
