@@ -103,6 +103,8 @@ export const GATE_DISK_PAUSE_MS: number = 1_000;
 export const GATE_LINKS_MAX: number = 10_000;
 /** Heads of requests at a gate: twice what node lets clients send to a proxy. */
 export const GATE_HEAD_BYTES_MAX: number = 32 * 1024;
+/** Headers that a gate remembers as it read them; above it all are forgotten. In use are as many as there are VMs, twice while records change. */
+export const GATE_HEADERS_KEPT_MAX: number = 1_000;
 /** A record that is handed in, with the links that prove its voters. An entry has 64 KiB at most; a link is some hundred bytes. */
 export const GATE_HAND_IN_BYTES_MAX: number = 4 * 1024 * 1024;
 /** What a gate answers itself: a record at most, or the links. */
