@@ -67,8 +67,7 @@ export class Arm {
   #pauseMs = GATE_LINK_PAUSE_FIRST_MS;
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
-  /** Tries that went to a VM itself. */
-  claimed = 0;
+  #claimed = 0;
   #isToldDown = false;
 
   constructor(options: ArmOptions, deps: ArmDeps) {
@@ -95,6 +94,11 @@ export class Arm {
     return [...this.#granted.values()].reduce((sum, { vms }) => sum + vms.size, 0);
   }
 
+  /** Tries that went to a VM itself. */
+  get claimed(): number {
+    return this.#claimed;
+  }
+
   /** Null: this one goes through the gate. Else it is in flight from this breath on, and `end` must follow. */
   claim(flight: Flight, epoch: number): ArmFlight | null {
     const { endpoint } = flight;
@@ -103,7 +107,7 @@ export class Arm {
     const place = granted?.epoch === epoch ? granted.vms.get(vm) : undefined;
     if (place === undefined || !endpoint.isGated) return null;
     const flights = this.#flightsTo(app, vm).add(flight);
-    this.claimed += 1;
+    this.#claimed += 1;
     return {
       endpoint: this.#endpointAt(endpoint, place),
       isGranted: () => this.#granted.get(app)?.vms.get(vm) === place,

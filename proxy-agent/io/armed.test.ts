@@ -127,6 +127,20 @@ describe("a proxy on the host of the gate", () => {
     expect(vm.seen).toBe(1);
   });
 
+  test("keeps its connections to a VM when the table changes for another app", async () => {
+    const vm = await cluster.upstream((_request, response) => {
+      response.setHeader("keep-alive", "timeout=20");
+      response.end("one");
+    });
+    const proxy = await serve(vm.port);
+    await ask({ port: proxy.port });
+    const [first] = [...vm.connections];
+    const epoch = cluster.commit({ app: "other", vms: [] });
+    await cluster.waitForAck(({ applied }) => applied === epoch, "other");
+    await ask({ port: proxy.port });
+    expect([...vm.connections]).toEqual([first]);
+  });
+
   test("goes through the gate when that is started anew, and then past it again, without a failed request", async () => {
     const vm = await cluster.upstream(answering("one"));
     const proxy = await serve(vm.port);
