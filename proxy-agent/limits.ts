@@ -32,6 +32,11 @@ export const RETRY_PAUSE_LAST_MS: number = 800;
  * to do. Most clients wait so long; one that does not ends the wait by leaving.
  */
 export const GATE_AWAY_MAX_MS: number = 30_000;
+/**
+ * Times that a request which may run twice is sent again since the connection to a gate broke: a gate that is killed closes its
+ * connections one by one and its listener among them, so that what goes there anew at once can break again.
+ */
+export const GATE_BREAKS_MAX: number = 3;
 /** Between two dials of a gate that is away, one for all requests that wait for it; doubled each time. */
 export const GATE_DIAL_PAUSE_FIRST_MS: number = 10;
 export const GATE_DIAL_PAUSE_LAST_MS: number = 100;

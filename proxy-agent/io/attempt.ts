@@ -11,9 +11,12 @@ import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
 import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
 
+/** Of the gate itself, before it said anything. `away`: its machine is there, and says that nobody listens. `broken`: the connection ended. */
+export type GateLoss = "away" | "broken" | null;
+
 /**
  * - `answered`: the client has the whole answer.
- * - `failed`: no answer; `status` is what to tell the client if this was the last try. `isGateAway`: the machine of its gate is there, and says that nobody listens.
+ * - `failed`: no answer; `status` is what to tell the client if this was the last try.
  * - `unsendable`: no VM could be sent this request; nothing was.
  * - `refused`: its endpoint's gate refused it: nothing of it reached a VM. `bytes`: what the gate says beside.
  * - `stale`: its endpoint left the table before a byte was sent.
@@ -25,7 +28,7 @@ export type Outcome =
       readonly kind: "failed";
       readonly status: 502 | 503 | 504;
       readonly reason: string;
-      readonly isGateAway: boolean;
+      readonly gate: GateLoss;
     } & Failure)
   | { readonly kind: "unsendable"; readonly reason: string }
   | { readonly kind: "refused"; readonly why: Refusal; readonly bytes: Uint8Array }
@@ -167,7 +170,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     else if (error instanceof errors.InvalidArgumentError)
       this.#end({ kind: "unsendable", reason: error.message });
     else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
-    else this.#fail(dialMessageOf(error), 502, isAbsence(error));
+    else this.#fail(dialMessageOf(error), 502, this.#deps.isGated ? gateLossOf(error) : null);
   }
 
   #markSent(): void {
@@ -175,11 +178,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (!this.#deps.isGated) this.#exchange.body?.markSent();
   }
 
-  #fail(reason: string, status: 502 | 503 | 504 = 502, isAbsent = false): void {
+  #fail(reason: string, status: 502 | 503 | 504 = 502, gate: GateLoss = null): void {
     const progress = { sent: this.#sent, responded: this.#responded, timedOut: status === 504 };
     if (this.#exchange.response.headersSent) this.#end({ kind: "broken", status: this.#status, reason });
-    else
-      this.#end({ kind: "failed", status, reason, isGateAway: isAbsent && this.#deps.isGated, ...progress });
+    else this.#end({ kind: "failed", status, reason, gate, ...progress });
   }
 
   /** Ends the attempt first, so that what undici says of the abort is not taken for a failure. */
@@ -219,10 +221,10 @@ function isStatusText(message: string | undefined): message is string {
   return message !== undefined && /^[\t\x20-\x7e]*$/.test(message);
 }
 
-/** The machine is there and nobody listens. Of what was sent on a connection this is never said. */
-export function isAbsence(error: unknown): boolean {
+/** Of an error of the connection to a gate. */
+export function gateLossOf(error: unknown): GateLoss {
   const first = error instanceof AggregateError ? error.errors[0] : error;
-  return first instanceof Error && "code" in first && first.code === "ECONNREFUSED";
+  return first instanceof Error && "code" in first && first.code === "ECONNREFUSED" ? "away" : "broken";
 }
 
 /** Of a name with several addresses: what the first of them said. */

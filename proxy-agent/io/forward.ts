@@ -9,6 +9,7 @@ import { pickEndpoint } from "../core/pick-endpoint.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
 import {
+  GATE_BREAKS_MAX,
   GATE_CATCH_UPS_MAX,
   REPLAY_BYTES_MAX,
   RETRY_PAUSE_FIRST_MS,
@@ -75,6 +76,8 @@ interface Journey {
   tries: number;
   /** Times that it broke after it may have been sent. */
   broken: number;
+  /** The same, with the connection to a gate. */
+  brokenAtGate: number;
   /** Times that a gate refused it, and one of both went by a newer record then. */
   catchUps: number;
   /** The next try needs no pause: the last one broke, which says nothing of the endpoint. */
@@ -114,7 +117,7 @@ export class Forwarder {
       if ("refusal" in next) return refuse(exchange, next.route, next.refusal);
       const { flight, epoch } = next;
       const { endpoint } = flight;
-      const outcome = await attempt({ flight, epoch, isFirst: journey.broken === 0 });
+      const outcome = await attempt({ flight, epoch, isFirst: journey.broken + journey.brokenAtGate === 0 });
       if (outcome.kind === "refused" && (await this.#caughtUp(outcome, { endpoint, epoch, journey })))
         continue;
       const end = this.#judge(outcome, { exchange, endpoint, journey });
@@ -218,10 +221,14 @@ export class Forwarder {
     journey.lastReason = `${endpoint.vm} at ${describeAddress(endpoint)}: ${failure.reason}`;
     journey.lastStatus = failure.status;
     const { method, body } = exchange;
-    if (failure.isGateAway) journey.away.add(endpoint);
-    const decision = decideRetry(failure, { method, hasBody: body !== null }, journey.broken);
-    if (failure.sent) journey.broken += 1;
-    journey.isAtOnce = decision === "once-more";
+    if (failure.gate === "away") journey.away.add(endpoint);
+    // A gate that dies may break it again while its listener still stands: that says nothing of the request.
+    const isOfGate = failure.gate === "broken" && journey.brokenAtGate < GATE_BREAKS_MAX;
+    const before = isOfGate ? 0 : journey.broken + journey.brokenAtGate;
+    const decision = decideRetry(failure, { method, hasBody: body !== null }, before);
+    journey.isAtOnce = decision === "once-more" && journey.brokenAtGate === 0;
+    if (failure.sent && isOfGate) journey.brokenAtGate += 1;
+    else if (failure.sent) journey.broken += 1;
     if (decision !== "give-up" && (body?.canReplay ?? true)) return null;
     const { app, release } = endpoint;
     exchange.refuse({ status: failure.status, reason: journey.lastReason });
@@ -308,7 +315,7 @@ const REFUSED = {
   sent: false,
   responded: false,
   timedOut: false,
-  isGateAway: false,
+  gate: null,
 } as const;
 
 /** What an attempt says to the gate of its endpoint, flat. */
@@ -325,6 +332,7 @@ function newJourney(): Journey {
     tried: new Set(),
     tries: 0,
     broken: 0,
+    brokenAtGate: 0,
     catchUps: 0,
     isAtOnce: false,
     pauseMs: RETRY_PAUSE_FIRST_MS,

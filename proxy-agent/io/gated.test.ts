@@ -192,6 +192,32 @@ describe("a proxy", () => {
     expect(vm.seen).toBe(2);
   });
 
+  test("sends what may run twice again, also when a gate that dies breaks it anew, and nothing else", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    const { port } = gate;
+    await gate.stop();
+    let broken = 0;
+    const allBroken = Promise.withResolvers<void>();
+    const dying = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        broken += 1;
+        socket.destroy();
+        if (broken === 4) allBroken.resolve();
+      });
+    });
+    await once(dying.listen(port, "127.0.0.1"), "listening");
+    expect((await ask({ port: proxy.port, method: "POST", body: "x" })).status).toBe(502);
+    const asked = ask({ port: proxy.port });
+    await allBroken.promise;
+    dying.close();
+    await once(dying, "close");
+    await gate.start(port);
+    expect(await asked).toMatchObject({ status: 200, body: "one" });
+    expect(vm.seen).toBe(1);
+  });
+
   test("waits for it no longer than its time, and says whom it waited for", async () => {
     const vm = await cluster.upstream(answering("one"));
     const timing = { ...IMPATIENT.timing, gateAwayMs: 50 };
