@@ -1,6 +1,7 @@
 // Gate main: `grapevine gate --config FILE`, from the file to a gate that listens, until a signal ends it.
 
 import { rename, rm, writeFile } from "node:fs/promises";
+import { flushCompileCache } from "node:module";
 import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { type Logger, pino } from "pino";
@@ -66,6 +67,8 @@ async function serve(config: GateConfig, logger: Logger, signal: AbortSignal): P
   await rm(readyFile, { force: true });
   const gate = await startGate(config, { logger });
   await writeReady(readyFile, config, gate);
+  // Where NODE_COMPILE_CACHE names a folder the next start takes a third of the time. Node writes it at its end; a kill has none.
+  flushCompileCache();
   await aborted(signal);
   logger.info("gate stops");
   await rm(readyFile, { force: true });

@@ -5,6 +5,7 @@ import path from "node:path";
 import type { Logger } from "pino";
 import type { createVerifier, HostPort, MemberName } from "../mesh/index.ts";
 import { AgentLink } from "./io/gate/agent-link.ts";
+import { ArmDesk } from "./io/gate/arm-desk.ts";
 import { GateServer } from "./io/gate/gate-server.ts";
 import { GateState } from "./io/gate/gate-state.ts";
 import { orListenError } from "./io/listen-error.ts";
@@ -46,20 +47,26 @@ export async function startGate(options: GateOptions, { logger, crypto }: GateDe
   const state = await GateState.open(file, { logger, ...(crypto === undefined ? {} : { crypto }) });
   const told = { state, logger, counters: () => Object.fromEntries(counters) };
   const link = new AgentLink(options, told);
+  const arms = new ArmDesk(options, { state, count, logger });
   const onHandedIn = (key: string, value: Uint8Array) => link.handedIn(key, value);
   const server = new GateServer({ state, logger, count, onHandedIn });
   state.listen({
     onConfirm: (app) => link.changed(app),
+    onGrant: (grant) => arms.grant(grant),
+    onCutAtArms: (vms) => arms.cut(vms),
     onClosed: (vms) => server.closed(new Set(vms)),
     onCut: (flights) => server.cut(flights),
   });
   const stop = async () => {
     await server.stop();
     link.stop();
+    await arms.stop();
     await state.close();
   };
   try {
     const address = await orListenError(server.listen(options.listen), options.listen);
+    // Before anything is confirmed to anybody: who may still go by what an earlier life of ours granted.
+    await arms.start();
     link.start();
     logger.info({ address, state: state.describe() }, "gate listens");
     return { address, describe: () => state.describe(), stop };

@@ -26,6 +26,20 @@ export const RETRY_TIME_MAX_MS: number = 5_000;
 /** First pause once every endpoint refused; doubled each time. Newer routes of the app end a pause at once. */
 export const RETRY_PAUSE_FIRST_MS: number = 25;
 export const RETRY_PAUSE_LAST_MS: number = 800;
+/**
+ * From the arrival of a request to its last attempt, while a gate that it may go through is away: a gate that is told to stop finishes
+ * what runs for `STOP_TIMEOUT_MS` before its supervisor starts it anew, and a start takes 0.3 s, some seconds on a machine with too much
+ * to do. Most clients wait so long; one that does not ends the wait by leaving.
+ */
+export const GATE_AWAY_MAX_MS: number = 30_000;
+/**
+ * Times that a request which may run twice is sent again since the connection to a gate broke: a gate that is killed closes its
+ * connections one by one and its listener among them, so that what goes there anew at once can break again.
+ */
+export const GATE_BREAKS_MAX: number = 3;
+/** Between two dials of a gate that is away, one for all requests that wait for it; doubled each time. */
+export const GATE_DIAL_PAUSE_FIRST_MS: number = 10;
+export const GATE_DIAL_PAUSE_LAST_MS: number = 100;
 /** Requests that pause so at the same time. Above it they fail at once. */
 export const RETRY_WAITERS_MAX: number = 4_096;
 /** An endpoint that could not be dialled is asked last for so long, unless nobody else is left. */
@@ -94,6 +108,8 @@ export const GATE_DISK_PAUSE_MS: number = 1_000;
 export const GATE_LINKS_MAX: number = 10_000;
 /** Heads of requests at a gate: twice what node lets clients send to a proxy. */
 export const GATE_HEAD_BYTES_MAX: number = 32 * 1024;
+/** Headers that a gate remembers as it read them; above it all are forgotten. In use are as many as there are VMs, twice while records change. */
+export const GATE_HEADERS_KEPT_MAX: number = 1_000;
 /** A record that is handed in, with the links that prove its voters. An entry has 64 KiB at most; a link is some hundred bytes. */
 export const GATE_HAND_IN_BYTES_MAX: number = 4 * 1024 * 1024;
 /** What a gate answers itself: a record at most, or the links. */
@@ -101,6 +117,10 @@ export const GATE_ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Between two tries of a gate to reach its agent. */
 export const GATE_LINK_PAUSE_FIRST_MS: number = 50;
 export const GATE_LINK_PAUSE_LAST_MS: number = 1_000;
+/** Proxies of one host that send requests to its VMs themselves. Of more the others go through the gate. */
+export const ARMS_MAX: number = 16;
+/** A gate that cannot see by a connection whether an arm's process is there looks again so often; nothing is confirmed meanwhile. */
+export const ARM_LOOK_MS: number = 500;
 /** A gate tells its agent its counters so often. */
 export const GATE_COUNTERS_MS: number = 2_000;
 
@@ -109,6 +129,9 @@ if (CLIENT_HEAD_MS <= CLIENT_IDLE_MS) {
 }
 if (GATE_ERRAND_TIMEOUT_MS <= CONNECT_TIMEOUT_MS) {
   throw new Error("limits: a gate must have the time to dial a VM for who asks it to");
+}
+if (GATE_AWAY_MAX_MS <= STOP_TIMEOUT_MS + RETRY_TIME_MAX_MS) {
+  throw new Error("limits: a gate that stops and starts again must be waited for");
 }
 if (CONNECT_TIMEOUT_MS * 2 > RETRY_TIME_MAX_MS) {
   throw new Error("limits: a dial that timed out must leave time for another");

@@ -19,7 +19,7 @@ import { type ProxyConfig, publicConfig, readProxyConfig } from "./config.ts";
 import { aborted, listenForEnd } from "./io/end-of-life.ts";
 import { ListenError } from "./io/listen-error.ts";
 import { openServingMark } from "./io/serving-mark.ts";
-import { PROXY_TIMING, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
+import { PROXY_TIMING, type ProxyOptions, type RunningProxy, reservePort, startProxy } from "./proxy.ts";
 
 /** Design, section 9: usage or configuration. */
 const EXIT_USAGE = 2;
@@ -111,7 +111,7 @@ async function serve(config: ProxyConfig, { logger, recentLog }: Log, signal: Ab
       recentLog,
       logger,
     };
-    const proxy = await startProxy({ ...config, timing: PROXY_TIMING }, deps, signal);
+    const proxy = await startProxy({ ...config, gate: gateOf(config), timing: PROXY_TIMING }, deps, signal);
     await writeReady(readyFile, config, proxy);
     await aborted(signal);
     logger.info("proxy stops");
@@ -120,6 +120,10 @@ async function serve(config: ProxyConfig, { logger, recentLog }: Log, signal: Ab
   } finally {
     await mesh.stop();
   }
+}
+
+function gateOf({ cluster, gateSocket }: ProxyConfig): ProxyOptions["gate"] {
+  return gateSocket === null ? null : { cluster, socket: gateSocket };
 }
 
 function hostPortOf(validated: string): HostPort {

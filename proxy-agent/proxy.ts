@@ -5,6 +5,7 @@ import net from "node:net";
 import type { Logger } from "pino";
 import {
   aboutProcess,
+  appKey,
   connectedOwners,
   encodeRecord,
   type HostPort,
@@ -19,6 +20,8 @@ import type { RouteTable } from "./core/route-table.ts";
 import { Acker } from "./io/acker.ts";
 import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
 import { type AdmissionOptions, admit } from "./io/admission.ts";
+import { Arm } from "./io/arm.ts";
+import { AwayGates } from "./io/away-gates.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
@@ -31,7 +34,7 @@ import { describeFailures, failuresOf, spread } from "./io/spread.ts";
 import { serveStatus } from "./io/status-service.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
-import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
+import { ACK_SETTLED_MS, DEREGISTER_TIMEOUT_MS, GATE_AWAY_MAX_MS, RETRY_TIME_MAX_MS } from "./limits.ts";
 
 export interface ProxyOptions {
   /** Where clients reach it; port 0: any free one. */
@@ -41,13 +44,20 @@ export interface ProxyOptions {
   readonly labels: Readonly<Record<string, string>>;
   /** Answers name release and VM in `grapevine-release` and `grapevine-vm`, and say `grapevine-stale` while that is so. */
   readonly responseHeaders: boolean;
+  /** `arms.sock` in the state folder of the gate of this host, whose VMs it then dials itself. Null: no VM is of this host. */
+  readonly gate: { readonly cluster: string; readonly socket: string } | null;
   /** How patient it is with VMs, and how often it repeats what it acknowledged. */
-  readonly timing: { readonly retryTimeMs: number; readonly ackSettledMs: number };
+  readonly timing: {
+    readonly retryTimeMs: number;
+    readonly gateAwayMs: number;
+    readonly ackSettledMs: number;
+  };
 }
 
 /** As everywhere but in tests. */
 export const PROXY_TIMING: ProxyOptions["timing"] = {
   retryTimeMs: RETRY_TIME_MAX_MS,
+  gateAwayMs: GATE_AWAY_MAX_MS,
   ackSettledMs: ACK_SETTLED_MS,
 };
 
@@ -102,6 +112,8 @@ class Parts {
   readonly #acks = new AckState();
   readonly #metrics = new Metrics();
   readonly #upstreams = new Upstreams();
+  readonly #away = new AwayGates();
+  readonly #arm: Arm | null;
   readonly #feed: RouteFeed;
   readonly #flights: Flights;
   readonly #verifier: Verifier;
@@ -145,13 +157,20 @@ class Parts {
       { settledMs: timing.ackSettledMs },
       { mesh, directory, feed, acks, flights, verifier },
     );
+    this.#arm = this.#armOf(options.gate);
     const forwarder = new Forwarder(
-      { namesItself: options.responseHeaders, retryTimeMs: timing.retryTimeMs },
+      {
+        namesItself: options.responseHeaders,
+        retryTimeMs: timing.retryTimeMs,
+        gateAwayMs: timing.gateAwayMs,
+      },
       {
         feed,
         flights,
         upstreams: this.#upstreams,
         gates,
+        away: this.#away,
+        arm: this.#arm,
         random: Math.random,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
@@ -173,6 +192,7 @@ class Parts {
     const http = await reservePort(this.#options.http);
     const admin = urlOf(await orListenError(this.#admin.listen(this.#options.admin), this.#options.admin));
     this.#subscribe();
+    this.#arm?.start();
     mesh.handle(ROUTES_SERVICE, () => this.#answerRoutes());
     serveDebug(mesh, {
       about: () => JSON.stringify({ ...aboutProcess(), config: this.#deps.config, status: this.#status() }),
@@ -245,8 +265,25 @@ class Parts {
     this.#feed.stop();
     this.#verifier.stop();
     this.#flights.stop();
+    await this.#arm?.stop();
     await this.#upstreams.stop();
     await this.#admin.stop();
+  }
+
+  #armOf(gate: ProxyOptions["gate"]): Arm | null {
+    if (gate === null) return null;
+    const { mesh, registers, logger } = this.#deps;
+    return new Arm(
+      { cluster: gate.cluster, proxy: mesh.self.name, gateSocket: gate.socket },
+      {
+        onRecord: (app, record) => {
+          registers.apps.take(appKey(app), record);
+          this.#feed.flush();
+        },
+        onWithdrawn: (vms) => this.#upstreams.leave(vms),
+        logger,
+      },
+    );
   }
 
   /** All in one breath with the swap: from then on nothing is dispatched to who left, then it is acknowledged. */
@@ -328,6 +365,8 @@ class Parts {
     return this.#metrics.text({
       serial: this.#feed.table.serial,
       inFlight: this.#flights.total,
+      armedVms: this.#arm?.vms ?? 0,
+      direct: this.#arm?.claimed ?? 0,
       draining: this.#flights.draining().reduce((sum, { requests }) => sum + requests, 0),
       acksSent: this.#acker.sent,
       refusedRecords: this.#feed.refused + refusedRecords(registers),

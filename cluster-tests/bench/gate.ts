@@ -9,14 +9,16 @@ import { percentiles, runBench } from "./bench-command.ts";
 
 const HELP = `Usage: npm run bench:gate -- [--requests 2000] [--rounds 5] [--clients 1] [--json]
 
-One host, its gate and one proxy as processes of a dev cluster; two apps of one VM each, one behind the gate, one with gate = "off".
-In each round --requests GETs on kept connections of --clients go to the one, then as many to the other, each after the answer to the
-one before; in the next round the other way round. Reported for each: latency, and CPU of the proxy and of the gate for a request, as
-the kernel counts it (10 ms steps: few requests are measured badly). Exit code 1: a request failed.`;
+One host, its gate and two proxies as processes of a dev cluster; two apps of one VM each, one behind the gate, one with gate = "off".
+Three ways: "gate", by a proxy that goes through the gate as those of other hosts do; "armed", by a proxy that is an arm of the gate, to
+the same VM; "direct", by that proxy, gate = "off". In each round --requests GETs on kept connections of --clients go each way, one after the other,
+each request after the answer to the one before; in the next round in the other order. Reported for each: latency, and CPU of the proxy
+and of the gate for a request, as the kernel counts it (10 ms steps: few requests are measured badly). Exit code 1: a request failed.`;
 
 /** The kernel's unit of CPU time in /proc (USER_HZ). */
 const TICK_MS = 10;
-const WAYS = ["gate", "direct"] as const;
+const WAYS = ["gate", "armed", "direct"] as const;
+const APPS = ["gate", "direct"] as const;
 type Way = (typeof WAYS)[number];
 
 interface Round {
@@ -72,9 +74,7 @@ async function load({ url, host, requests, clients }: Load): Promise<Pick<Round,
 }
 
 async function deployBoth(api: string): Promise<readonly AppFolder[]> {
-  const folders = WAYS.map(
-    (way) => new AppFolder({ name: way, ...(way === "direct" ? { gate: "off" } : {}) }),
-  );
+  const folders = APPS.map((name) => new AppFolder({ name, ...(name === "direct" ? { gate: "off" } : {}) }));
   for (const { file } of folders) {
     const { code, stdout, stderr } = await runCli(["deploy", file], { GRAPEVINE_API: api });
     if (code !== 0) throw new Error(`${stdout}${stderr}`);
@@ -111,17 +111,26 @@ await runBench(
   },
   async ({ numbers, say }) => {
     const { requests, rounds, clients } = numbers;
-    const cluster = await DevCluster.start({ hosts: 1, proxies: 1, stateDir: null, logLevel: "warn" });
+    const cluster = await DevCluster.start({
+      hosts: 1,
+      proxies: 2,
+      isArmed: true,
+      stateDir: null,
+      logLevel: "warn",
+    });
     let folders: readonly AppFolder[] = [];
     try {
       const { agents, gates, proxies } = cluster.view();
       folders = await deployBoth(agents[0]?.api ?? "");
-      const [proxy, gate] = [proxies[0], gates[0]];
-      if (proxy === undefined || gate === undefined) throw new Error("bug: a cluster without them");
-      const results = { gate: [] as Round[], direct: [] as Round[] };
+      const [armed, distant, gate] = [proxies[0], proxies[1], gates[0]];
+      if (armed === undefined || distant === undefined || gate === undefined)
+        throw new Error("bug: a cluster without them");
+      const results = { gate: [] as Round[], armed: [] as Round[], direct: [] as Round[] };
       const measure = async (way: Way): Promise<Round> => {
+        const proxy = way === "gate" ? distant : armed;
+        const app = way === "armed" ? "gate" : way;
         const before = [cpuMs(proxy.pid), cpuMs(gate.pid)] as const;
-        const loaded = await load({ url: `${proxy.http}/`, host: `${way}.localhost`, requests, clients });
+        const loaded = await load({ url: `${proxy.http}/`, host: `${app}.localhost`, requests, clients });
         return {
           ...loaded,
           proxyMs: cpuMs(proxy.pid) - before[0],
@@ -137,6 +146,7 @@ await runBench(
       const report = {
         ...numbers,
         gate: summaryOf(results.gate, requests),
+        armed: summaryOf(results.armed, requests),
         direct: summaryOf(results.direct, requests),
       };
       const lines = WAYS.map((way) => {

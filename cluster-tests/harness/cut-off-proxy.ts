@@ -34,7 +34,15 @@ export async function cutOffProxy(stateDir: string): Promise<CutOffProxy> {
   const mesh = await startMesh({ ...who, listen: ["/ip4/127.0.0.1/tcp/0"] }, { logger });
   const free = { host: "127.0.0.1", port: 0 };
   const proxy = await startProxy(
-    { http: free, admin: free, region: "default", labels: {}, responseHeaders: true, timing: PROXY_TIMING },
+    {
+      http: free,
+      admin: free,
+      region: "default",
+      labels: {},
+      responseHeaders: true,
+      gate: null,
+      timing: PROXY_TIMING,
+    },
     {
       mesh,
       registers: new Registers({ cluster }, { mesh, logger }),

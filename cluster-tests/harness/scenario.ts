@@ -13,10 +13,16 @@ export class Scenario {
   readonly #commands: RunningCli[] = [];
 
   static async start(
-    options: { hosts?: number; proxies?: number; replaceAfter?: string; isStaggered?: boolean } = {},
+    options: {
+      hosts?: number;
+      proxies?: number;
+      replaceAfter?: string;
+      isStaggered?: boolean;
+      isArmed?: boolean;
+    } = {},
   ): Promise<Scenario> {
-    const { hosts = 3, proxies = 2, replaceAfter, isStaggered = false } = options;
-    const others = { isStaggered, ...(replaceAfter === undefined ? {} : { replaceAfter }) };
+    const { hosts = 3, proxies = 2, replaceAfter, isStaggered = false, isArmed = false } = options;
+    const others = { isStaggered, isArmed, ...(replaceAfter === undefined ? {} : { replaceAfter }) };
     return new Scenario(await DevCluster.start({ hosts, proxies, stateDir: null, ...others }));
   }
 

@@ -19,6 +19,8 @@ export interface GateStanding {
   readonly epoch: number;
   /** VMs that were closed, with requests that still run there. One that is not named here has none. */
   readonly inFlight: readonly { readonly vm: VmName; readonly requests: number }[];
+  /** Proxies of its host that keep it from confirming what its disk has, for people; not there: none. */
+  readonly awaits?: readonly string[];
 }
 
 /** The `tell` topic that carries `GateMessage`. */
@@ -33,6 +35,8 @@ export interface GateMessage {
 
 /** In one message: of more apps more messages are sent. */
 export const GATE_STANDINGS_MAX: number = 200;
+/** Proxies that keep a gate from confirming: more are not named. */
+export const GATE_AWAITS_MAX: number = 32;
 /** VMs of one host. */
 const HOST_VMS_MAX = 10_000;
 
@@ -107,6 +111,7 @@ const standingsShape: ZodType<readonly GateStanding[]> = z
       app: appNameShape,
       epoch: countShape,
       inFlight: z.array(z.strictObject({ vm: vmNameShape, requests: countShape })).max(APP_VMS_MAX),
+      awaits: z.exactOptional(z.array(z.string().max(512)).max(GATE_AWAITS_MAX)),
     }),
   )
   .max(GATE_STANDINGS_MAX);

@@ -44,7 +44,10 @@ interface Member {
 async function joined(name: string, role: MemberRole = "host"): Promise<Member> {
   const mesh = hub.join({ name, role });
   mesh.announce();
-  const options = { folder: join(root, name), fetch: { stallTimeoutMs: 60_000, retryForMs: 0, awayForMs: 0 } };
+  const options = {
+    folder: join(root, name),
+    fetch: { stallTimeoutMs: 60_000, retryForMs: 0, awayForMs: 0 },
+  };
   const logger = pino({ level: "silent" });
   const envs = await Envs.open(options, {
     mesh,

@@ -2,8 +2,17 @@
 // only; no clock ever does. What a record closed is confirmed once that record is on disk: a restart opens nothing that was confirmed.
 // Closed is: what runs is finished, nothing new is admitted, not by anybody who names an older epoch either.
 
-import type { AppName, AppRecord, CommittedApp, GateStanding, MemberName, VmName } from "../../mesh/index.ts";
+import {
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  GATE_AWAITS_MAX,
+  type GateStanding,
+  type MemberName,
+  type VmName,
+} from "../../mesh/index.ts";
 import { GATE_CUT_MARGIN_MS } from "../limits.ts";
+import { type ArmId, Arms, type InFlight } from "./arms.ts";
 import { drainTimeoutOf, isReached } from "./route-fold.ts";
 
 /** One request, from its admission to its end. Never used twice by a running gate. */
@@ -33,6 +42,29 @@ export type GateInput =
       readonly vm: VmName;
       readonly epoch: number;
     }
+  /** Before all other inputs but "restored": a process is there that may have been an arm of an earlier life of this gate. */
+  | { readonly type: "arm-found"; readonly arm: ArmId; readonly proxy: MemberName }
+  /** A proxy of this host asks for rights, and uses none now; what runs by those that it had is in flight still. */
+  | {
+      readonly type: "arm-attached";
+      readonly arm: ArmId;
+      readonly proxy: MemberName;
+      readonly inFlight: readonly (Flight & { readonly requests: number })[];
+    }
+  /** It goes by this epoch; `inFlight`: to VMs that its grant does not name. */
+  | {
+      readonly type: "arm-answered";
+      readonly arm: ArmId;
+      readonly app: AppName;
+      readonly epoch: number;
+      readonly inFlight: InFlight;
+    }
+  /** Its link ended; its process may be there, and not know. */
+  | { readonly type: "arm-lost"; readonly arm: ArmId }
+  /** Its process is gone. */
+  | { readonly type: "arm-gone"; readonly arm: ArmId }
+  /** VMs of this app listen elsewhere than before. */
+  | { readonly type: "placed"; readonly app: AppName }
   /** Of a flight that was admitted: it is over. */
   | { readonly type: "ended"; readonly flight: FlightId }
   /** Some time passed. */
@@ -50,6 +82,16 @@ export type GateEffect =
   | { readonly type: "closed"; readonly app: AppName; readonly vm: VmName }
   /** End these: their VM was closed, and gave them all the time that its app allows. */
   | { readonly type: "cut"; readonly flights: readonly FlightId[] }
+  /** Tell an arm that it may send requests to these VMs of the app, and to no other, by this epoch. */
+  | {
+      readonly type: "grant";
+      readonly arm: ArmId;
+      readonly app: AppName;
+      readonly epoch: number;
+      readonly vms: readonly VmName[];
+    }
+  /** The same, of what arms sent to these VMs. */
+  | { readonly type: "cut-at-arms"; readonly vms: readonly VmName[] }
   /** What is confirmed of this app is another thing than before. */
   | { readonly type: "confirm"; readonly app: AppName }
   /** `tick` then, at the latest. */
@@ -69,6 +111,9 @@ interface Flight {
 /** What runs on a VM that was closed. */
 interface Drain {
   readonly app: AppName;
+  /** Of the record that closed it. */
+  readonly epoch: number;
+  /** Infinity: its proxy ends what is left, since what its app allows is not known any more. */
   readonly deadlineMs: number;
 }
 
@@ -83,6 +128,7 @@ export class Gate {
   readonly #flights = new Map<FlightId, Flight>();
   readonly #byVm = new Map<VmName, Set<FlightId>>();
   readonly #drains = new Map<VmName, Drain>();
+  readonly #arms = new Arms();
 
   /** `host`: whose VMs it stands before. */
   constructor({ host }: { readonly host: MemberName }) {
@@ -124,6 +170,10 @@ export class Gate {
         return this.#ended(input.flight);
       case "tick":
         return this.#cut(nowMs);
+      case "placed":
+        return this.#grants(input.app);
+      default:
+        return this.#heardOfArm(input, nowMs);
     }
   }
 
@@ -143,11 +193,14 @@ export class Gate {
   }
 
   standing(app: AppName): GateStanding | null {
-    const epoch = this.#durable.get(app);
-    if (epoch === undefined || !this.#isOpen) return null;
+    const durable = this.#durable.get(app);
+    if (durable === undefined || !this.#isOpen) return null;
+    // 0: an arm of an earlier life goes by nobody knows what.
+    const epoch = Math.min(durable, this.#arms.floorOf(app));
     const draining = [...this.#drains].filter(([, drain]) => drain.app === app);
-    const inFlight = draining.map(([vm]) => ({ vm, requests: this.#flightsTo(vm).size }));
-    return { app, epoch, inFlight };
+    const inFlight = draining.map(([vm]) => ({ vm, requests: this.#requestsTo(app, vm) }));
+    const awaits = epoch < durable ? this.#arms.waitsFor(app, durable).slice(0, GATE_AWAITS_MAX) : [];
+    return { app, epoch, inFlight, ...(awaits.length === 0 ? {} : { awaits }) };
   }
 
   describe(): string {
@@ -156,8 +209,9 @@ export class Gate {
       const onDisk = this.#durable.get(app) ?? 0;
       return `${app}@${epoch}${onDisk === epoch ? "" : ` (on disk ${onDisk})`}: ${vms === "" ? "nothing open" : vms}`;
     });
-    const drains = [...this.#drains.keys()].map((vm) => `${vm} drains (${this.#flightsTo(vm).size})`);
-    return [this.#isOpen ? "open" : "shut", ...apps, ...drains].join("; ");
+    const drains = [...this.#drains].map(([vm, { app }]) => `${vm} drains (${this.#requestsTo(app, vm)})`);
+    const arms = this.#arms.describe();
+    return [this.#isOpen ? "open" : "shut", ...apps, ...drains, ...(arms === "" ? [] : [arms])].join("; ");
   }
 
   #restore({ apps, isOpened }: Extract<GateInput, { type: "restored" }>): readonly GateEffect[] {
@@ -179,10 +233,11 @@ export class Gate {
     for (const vm of open.keys()) this.#drains.delete(vm);
     for (const [vm, drainTimeoutMs] of closed) {
       const deadlineMs = nowMs + drainTimeoutMs + GATE_CUT_MARGIN_MS;
-      if (this.#flightsTo(vm).size > 0) this.#drains.set(vm, { app, deadlineMs });
+      const mayFly = this.#flightsTo(vm).size > 0 || this.#arms.floorOf(app) < Number.POSITIVE_INFINITY;
+      if (mayFly) this.#drains.set(vm, { app, epoch, deadlineMs });
     }
     const effects: GateEffect[] = closed.map(([vm]) => ({ type: "closed", app, vm }));
-    return [...effects, { type: "persist", app, epoch }, ...this.#schedule()];
+    return [...effects, ...this.#grants(app), { type: "persist", app, epoch }, ...this.#schedule()];
   }
 
   /** A gate that was ever open for what a majority had needs no other word: its disk is as good. */
@@ -190,7 +245,8 @@ export class Gate {
     if (this.#isOpen) return [];
     this.#isOpen = true;
     const apps = [...this.#durable.keys()];
-    return [{ type: "persist-opened" }, ...apps.map((app) => ({ type: "confirm", app }) as const)];
+    const confirms = apps.map((app) => ({ type: "confirm", app }) as const);
+    return [{ type: "persist-opened" }, ...confirms, ...this.#grantsOfAll()];
   }
 
   /** The disk may be an epoch behind: what it has then is what a restart begins with. */
@@ -226,26 +282,100 @@ export class Gate {
     if (left.size > 0) return [];
     this.#byVm.delete(vm);
     const drain = this.#drains.get(vm);
-    this.#drains.delete(vm);
-    return drain === undefined ? [] : [{ type: "confirm", app: drain.app }];
+    return drain !== undefined && this.#endDrains(drain.app) ? [{ type: "confirm", app: drain.app }] : [];
+  }
+
+  #heardOfArm(input: Extract<GateInput, { readonly arm: ArmId }>, nowMs: number): readonly GateEffect[] {
+    const { arm } = input;
+    switch (input.type) {
+      case "arm-found":
+        this.#arms.found(arm, input.proxy);
+        return [];
+      case "arm-attached": {
+        this.#arms.attached(arm, input.proxy, input.inFlight);
+        for (const { app, vm } of input.inFlight) this.#drainLeftOver(app, vm);
+        return [...this.#confirmAll(), ...this.#grantsOfAll()];
+      }
+      case "arm-answered":
+        this.#arms.answered(arm, input.app, input);
+        this.#endDrains(input.app);
+        // It may have been silent over the deadline.
+        return [{ type: "confirm", app: input.app }, ...this.#cut(nowMs)];
+      case "arm-lost":
+        this.#arms.lost(arm);
+        return [];
+      case "arm-gone":
+        this.#arms.gone(arm);
+        return this.#confirmAll();
+    }
+  }
+
+  /** It runs by a right that an earlier life of this gate gave, or an earlier link, to a VM that was closed since. */
+  #drainLeftOver(app: AppName, vm: VmName): void {
+    const { open, epoch } = this.#held(app);
+    if (open.has(vm) || this.#drains.has(vm)) return;
+    this.#drains.set(vm, { app, epoch, deadlineMs: Number.POSITIVE_INFINITY });
+  }
+
+  /** True: of a VM that was closed the last request is over. */
+  #endDrains(app: AppName): boolean {
+    let isAny = false;
+    const floor = this.#arms.floorOf(app);
+    for (const [vm, drain] of this.#drains) {
+      if (drain.app !== app || drain.epoch > floor || this.#requestsTo(app, vm) > 0) continue;
+      this.#drains.delete(vm);
+      isAny = true;
+    }
+    return isAny;
+  }
+
+  #confirmAll(): readonly GateEffect[] {
+    const apps = [...this.#durable.keys()];
+    for (const app of apps) this.#endDrains(app);
+    return apps.map((app) => ({ type: "confirm", app }));
+  }
+
+  #grantsOfAll(): readonly GateEffect[] {
+    return [...this.#apps.keys()].flatMap((app) => this.#grants(app));
+  }
+
+  /** Who has something of an app is told of each newer record of it; who has nothing of one that opens a VM here. */
+  #grants(app: AppName): readonly GateEffect[] {
+    if (!this.#isOpen) return [];
+    const { epoch, open } = this.#held(app);
+    const vms = [...open.keys()];
+    const told = this.#arms.linked.filter((arm) => vms.length > 0 || this.#arms.concerns(arm, app));
+    return told.map((arm) => {
+      this.#arms.granted(arm, app, epoch);
+      return { type: "grant", arm, app, epoch, vms };
+    });
   }
 
   #cut(nowMs: number): readonly GateEffect[] {
     const due = [...this.#drains].filter(([, { deadlineMs }]) => deadlineMs <= nowMs);
     const flights = due.flatMap(([vm]) => [...this.#flightsTo(vm)]);
-    const later = this.#schedule(nowMs);
-    return flights.length === 0 ? later : [{ type: "cut", flights }, ...later];
+    const atArms = due.flatMap(([vm, { app }]) => (this.#arms.inFlightTo(app, vm) > 0 ? [vm] : []));
+    return [
+      ...(flights.length === 0 ? [] : [{ type: "cut", flights } as const]),
+      ...(atArms.length === 0 ? [] : [{ type: "cut-at-arms", vms: atArms } as const]),
+      ...this.#schedule(nowMs),
+    ];
   }
 
   /** Of what is not due yet the first. */
   #schedule(nowMs = Number.NEGATIVE_INFINITY): readonly GateEffect[] {
     const deadlines = [...this.#drains.values()].map(({ deadlineMs }) => deadlineMs);
-    const next = deadlines.filter((deadlineMs) => deadlineMs > nowMs);
+    const next = deadlines.filter((deadlineMs) => deadlineMs > nowMs && Number.isFinite(deadlineMs));
     return next.length === 0 ? [] : [{ type: "schedule", atMs: Math.min(...next) }];
   }
 
   #held(app: AppName): Held {
     return this.#apps.get(app) ?? NOTHING_HELD;
+  }
+
+  /** By the gate and by its arms. */
+  #requestsTo(app: AppName, vm: VmName): number {
+    return this.#flightsTo(vm).size + this.#arms.inFlightTo(app, vm);
   }
 
   #flightsTo(vm: VmName): Set<FlightId> {

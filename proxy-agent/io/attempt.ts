@@ -11,6 +11,9 @@ import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
 import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
 
+/** Of the gate itself, before it said anything. `away`: its machine is there, and says that nobody listens. `broken`: the connection ended. */
+export type GateLoss = "away" | "broken" | null;
+
 /**
  * - `answered`: the client has the whole answer.
  * - `failed`: no answer; `status` is what to tell the client if this was the last try.
@@ -21,7 +24,12 @@ import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
  */
 export type Outcome =
   | { readonly kind: "answered"; readonly status: number }
-  | ({ readonly kind: "failed"; readonly status: 502 | 503 | 504; readonly reason: string } & Failure)
+  | ({
+      readonly kind: "failed";
+      readonly status: 502 | 503 | 504;
+      readonly reason: string;
+      readonly gate: GateLoss;
+    } & Failure)
   | { readonly kind: "unsendable"; readonly reason: string }
   | { readonly kind: "refused"; readonly why: Refusal; readonly bytes: Uint8Array }
   | { readonly kind: "stale" }
@@ -162,7 +170,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     else if (error instanceof errors.InvalidArgumentError)
       this.#end({ kind: "unsendable", reason: error.message });
     else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
-    else this.#fail(dialMessageOf(error));
+    else this.#fail(dialMessageOf(error), 502, this.#deps.isGated ? gateLossOf(error) : null);
   }
 
   #markSent(): void {
@@ -170,10 +178,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (!this.#deps.isGated) this.#exchange.body?.markSent();
   }
 
-  #fail(reason: string, status: 502 | 503 | 504 = 502): void {
+  #fail(reason: string, status: 502 | 503 | 504 = 502, gate: GateLoss = null): void {
     const progress = { sent: this.#sent, responded: this.#responded, timedOut: status === 504 };
     if (this.#exchange.response.headersSent) this.#end({ kind: "broken", status: this.#status, reason });
-    else this.#end({ kind: "failed", status, reason, ...progress });
+    else this.#end({ kind: "failed", status, reason, gate, ...progress });
   }
 
   /** Ends the attempt first, so that what undici says of the abort is not taken for a failure. */
@@ -213,7 +221,12 @@ function isStatusText(message: string | undefined): message is string {
   return message !== undefined && /^[\t\x20-\x7e]*$/.test(message);
 }
 
-/** undici keeps several causes together when a name has several addresses. */
+/** Of an error of the connection to a gate. */
+export function gateLossOf(error: unknown): GateLoss {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  return first instanceof Error && "code" in first && first.code === "ECONNREFUSED" ? "away" : "broken";
+}
+
 /** Of a name with several addresses: what the first of them said. */
 function dialMessageOf(error: unknown): string {
   return messageOf(

@@ -15,6 +15,7 @@ import {
 } from "../core/route-table.ts";
 import { ask } from "../testing/client.ts";
 import { answering, desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
+import { AwayGates } from "./away-gates.ts";
 import { Exchange } from "./exchange.ts";
 import { Flights } from "./flights.ts";
 import { Forwarder } from "./forward.ts";
@@ -223,7 +224,10 @@ describe("a request that waits for its connection", () => {
       onRefused: () => undefined,
       onFailure: () => undefined,
     };
-    const forwarder = new Forwarder({ namesItself: true, retryTimeMs }, deps);
+    const forwarder = new Forwarder(
+      { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },
+      { ...deps, away: new AwayGates(), arm: null },
+    );
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });
       const target = targetOf(request);

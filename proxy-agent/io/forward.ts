@@ -10,6 +10,7 @@ import { pickEndpoint } from "../core/pick-endpoint.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
 import {
+  GATE_BREAKS_MAX,
   GATE_CATCH_UPS_MAX,
   REPLAY_BYTES_MAX,
   RETRY_PAUSE_FIRST_MS,
@@ -19,7 +20,9 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../limits.ts";
+import type { Arm } from "./arm.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
+import type { AwayGates } from "./away-gates.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
@@ -33,6 +36,8 @@ export interface ForwardOptions {
   readonly namesItself: boolean;
   /** From the arrival of a request to its last try: `RETRY_TIME_MAX_MS`, less in tests. */
   readonly retryTimeMs: number;
+  /** The same while a gate is away: `GATE_AWAY_MAX_MS`, less in tests. */
+  readonly gateAwayMs: number;
 }
 
 export interface ForwardDeps {
@@ -40,6 +45,9 @@ export interface ForwardDeps {
   readonly flights: Flights;
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
+  readonly away: Pick<AwayGates, "untilAny">;
+  /** Null: every gate is reached as those of other hosts. */
+  readonly arm: Pick<Arm, "claim"> | null;
   /** From 0 to below 1. */
   readonly random: () => number;
   /** The routes are those of before a crash. */
@@ -71,11 +79,15 @@ interface Journey {
   tries: number;
   /** Times that it broke after it may have been sent. */
   broken: number;
+  /** The same, with the connection to a gate. */
+  brokenAtGate: number;
   /** Times that a gate refused it, and one of both went by a newer record then. */
   catchUps: number;
   /** The next try needs no pause: the last one broke, which says nothing of the endpoint. */
   isAtOnce: boolean;
   pauseMs: number;
+  /** Gates that were away when they were dialled since the last pause. */
+  readonly away: Set<Endpoint>;
   /** Why the last try failed, for people. */
   lastReason: string | null;
   lastStatus: 502 | 503 | 504;
@@ -108,7 +120,7 @@ export class Forwarder {
       if ("refusal" in next) return refuse(exchange, next.route, next.refusal);
       const { flight, epoch } = next;
       const { endpoint } = flight;
-      const outcome = await attempt({ flight, epoch, isFirst: journey.broken === 0 });
+      const outcome = await attempt({ flight, epoch, isFirst: journey.broken + journey.brokenAtGate === 0 });
       if (outcome.kind === "refused" && (await this.#caughtUp(outcome, { endpoint, epoch, journey })))
         continue;
       const end = this.#judge(outcome, { exchange, endpoint, journey });
@@ -135,12 +147,17 @@ export class Forwarder {
 
   #send(exchange: Exchange, target: Target, { flight, epoch, isFirst }: Tried): Promise<Outcome> {
     const { promise, resolve } = Promise.withResolvers<Outcome>();
-    const { endpoint } = flight;
+    const { flights, arm } = this.#deps;
+    const armed = arm?.claim(flight, epoch) ?? null;
+    const endpoint = armed?.endpoint ?? flight.endpoint;
     const attempt = new Attempt(exchange, flight, {
-      isRouted: () => this.#deps.flights.isRouted(endpoint),
+      isRouted: () => flights.isRouted(flight.endpoint) && (armed === null || armed.isGranted()),
       responseHeaders: (raw) => responseHeaders(raw, this.signature(endpoint)),
       isGated: endpoint.isGated,
-      onOutcome: resolve,
+      onOutcome: (outcome) => {
+        armed?.end();
+        resolve(outcome);
+      },
     });
     const { method, request, body } = exchange;
     const address = request.socket.remoteAddress ?? "unknown";
@@ -209,9 +226,14 @@ export class Forwarder {
     journey.lastReason = `${endpoint.vm} at ${describeAddress(endpoint)}: ${failure.reason}`;
     journey.lastStatus = failure.status;
     const { method, body } = exchange;
-    const decision = decideRetry(failure, { method, hasBody: body !== null }, journey.broken);
-    if (failure.sent) journey.broken += 1;
-    journey.isAtOnce = decision === "once-more";
+    if (failure.gate === "away") journey.away.add(endpoint);
+    // A gate that dies may break it again while its listener still stands: that says nothing of the request.
+    const isOfGate = failure.gate === "broken" && journey.brokenAtGate < GATE_BREAKS_MAX;
+    const before = isOfGate ? 0 : journey.broken + journey.brokenAtGate;
+    const decision = decideRetry(failure, { method, hasBody: body !== null }, before);
+    journey.isAtOnce = decision === "once-more" && journey.brokenAtGate === 0;
+    if (failure.sent && isOfGate) journey.brokenAtGate += 1;
+    else if (failure.sent) journey.broken += 1;
     if (decision !== "give-up" && (body?.canReplay ?? true)) return null;
     const { app, release } = endpoint;
     exchange.refuse({ status: failure.status, reason: journey.lastReason });
@@ -233,6 +255,7 @@ export class Forwarder {
       else if (!(await this.#pause(exchange, journey, match)))
         return { route: match.route, refusal: refusalOfFailed(match.route, journey) };
       journey.tried.clear();
+      journey.away.clear();
     }
   }
 
@@ -251,32 +274,57 @@ export class Forwarder {
   /** False: no time or no try is left, the client left, or too many wait already. */
   async #pause(exchange: Exchange, journey: Journey, match: { readonly route: AppRoute }): Promise<boolean> {
     const nowMs = monotonicUnixMs();
+    const { retryTimeMs, gateAwayMs } = this.#options;
+    const isAway = journey.away.size > 0;
     // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
     const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
-    const lastMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + this.#options.retryTimeMs;
-    const endAtMs = Math.min(nowMs + journey.pauseMs, lastMs);
+    const triesMs = isAway ? Math.max(retryTimeMs, gateAwayMs) : retryTimeMs;
+    const lastMs = isFirst && !isAway ? Number.POSITIVE_INFINITY : journey.startedAtMs + triesMs;
+    // Whoever knows what to wait for needs no pause: a gate that is back ends the wait.
+    const endAtMs =
+      isAway && journey.tried.size === journey.away.size ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
     journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
     this.#waiters += 1;
-    await this.#untilOther(match.route, endAtMs, exchange);
+    await this.#untilOther(match.route, endAtMs, exchange, journey.away);
     this.#waiters -= 1;
     return !exchange.isGone;
   }
 
-  /** Until the app's routes are others, or the time is over, or the client left. What changes for other apps is no news. */
-  async #untilOther(route: AppRoute, endAtMs: number, exchange: Exchange): Promise<void> {
+  /**
+   * Until the app's routes are others, or one of the gates `away` is back, or the time is over, or the client left. What changes for
+   * other apps is no news.
+   */
+  async #untilOther(
+    route: AppRoute,
+    endAtMs: number,
+    exchange: Exchange,
+    away: ReadonlySet<Endpoint>,
+  ): Promise<void> {
     const { feed } = this.#deps;
-    while (isInForce(feed.table, route) && !exchange.isGone) {
+    const over = new AbortController();
+    const back = new AbortController();
+    const signal = AbortSignal.any([exchange.gone, back.signal]);
+    if (away.size > 0) void this.#deps.away.untilAny(away, over.signal).then(() => back.abort());
+    while (isInForce(feed.table, route) && !signal.aborted) {
       const leftMs = endAtMs - monotonicUnixMs();
-      if (leftMs <= 0) return;
-      await feed.nextTable(leftMs, exchange.gone);
+      if (leftMs <= 0) break;
+      await feed.nextTable(leftMs, signal);
     }
+    over.abort();
   }
 }
 
 /** Nothing of it reached a VM. */
-const REFUSED = { kind: "failed", status: 503, sent: false, responded: false, timedOut: false } as const;
+const REFUSED = {
+  kind: "failed",
+  status: 503,
+  sent: false,
+  responded: false,
+  timedOut: false,
+  gate: null,
+} as const;
 
 /** What an attempt says to the gate of its endpoint, flat. */
 export function gateHeader(
@@ -292,9 +340,11 @@ function newJourney(): Journey {
     tried: new Set(),
     tries: 0,
     broken: 0,
+    brokenAtGate: 0,
     catchUps: 0,
     isAtOnce: false,
     pauseMs: RETRY_PAUSE_FIRST_MS,
+    away: new Set(),
     lastReason: null,
     lastStatus: 502,
   };

@@ -46,5 +46,5 @@ export class GateWord {
   }
 }
 
-const NOTHING_SENT = { sent: false, responded: false, timedOut: false } as const;
-const MAY_HAVE_RUN = { sent: true, responded: false, timedOut: false } as const;
+const NOTHING_SENT = { sent: false, responded: false, timedOut: false, gate: null } as const;
+const MAY_HAVE_RUN = { sent: true, responded: false, timedOut: false, gate: null } as const;

@@ -3,9 +3,11 @@
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { REPLAY_BYTES_MAX } from "../limits.ts";
+import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
 import { ask, sendRaw } from "../testing/client.ts";
 import {
   answering,
@@ -32,17 +34,24 @@ afterEach(async () => {
 });
 
 /** A proxy that serves "hello" through the gate by one VM; both go by the same record. `at`: where the proxy finds the gate. */
-async function serve(port: number, at?: (gatePort: number) => Promise<number>): Promise<TestProxy> {
+async function serve(
+  port: number,
+  at?: (gatePort: number) => Promise<number>,
+  options: Partial<ProxyOptions> = {},
+): Promise<TestProxy> {
   const gatePort = await gate.start();
   gate.announce((await at?.(gatePort)) ?? gatePort);
   gate.place({ [V1]: port });
-  const proxy = await cluster.proxy();
+  const proxy = await cluster.proxy(options);
   cluster.writeVm(V1, port);
   const epoch = gate.commit({ vms: [desiredVm(V1)] });
   gate.open();
   await cluster.waitForAck(({ verified }) => verified === epoch);
   return proxy;
 }
+
+/** Its own clock is of no use here: only a gate that is waited for can be back in time. */
+const IMPATIENT = { timing: { ...PROXY_TIMING, retryTimeMs: 0 } };
 
 async function routesOf({ admin }: TestProxy): Promise<{ routes: { epoch: number }[] }> {
   return (await fetch(`${admin}/v1/routes`)).json() as Promise<{ routes: { epoch: number }[] }>;
@@ -51,6 +60,11 @@ async function routesOf({ admin }: TestProxy): Promise<{ routes: { epoch: number
 async function metricOf({ admin }: TestProxy, name: string): Promise<number> {
   const text = await (await fetch(`${admin}/metrics`)).text();
   return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text)?.[1]);
+}
+
+/** So many tries failed and are to be made again. */
+async function untilRetried(proxy: TestProxy, count: number): Promise<void> {
+  while ((await metricOf(proxy, "grapevine_proxy_retries_total")) < count) await delay(5);
 }
 
 describe("a proxy", () => {
@@ -168,13 +182,61 @@ describe("a proxy", () => {
 
   test("waits for a gate that is started anew, and fails no request that had not begun", async () => {
     const vm = await cluster.upstream(answering("one"));
-    const proxy = await serve(vm.port);
+    const proxy = await serve(vm.port, undefined, IMPATIENT);
     const { port } = gate;
     await gate.stop();
     const asked = [ask({ port: proxy.port }), ask({ port: proxy.port, method: "POST", body: "x" })];
+    await untilRetried(proxy, asked.length);
     await gate.start(port);
     for (const answer of await Promise.all(asked)) expect(answer).toMatchObject({ status: 200, body: "one" });
     expect(vm.seen).toBe(2);
+  });
+
+  test("sends what may run twice again, also when a gate that dies breaks it anew, and nothing else", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port);
+    const { port } = gate;
+    await gate.stop();
+    let broken = 0;
+    const allBroken = Promise.withResolvers<void>();
+    const dying = createServer((socket) => {
+      socket.on("error", () => undefined);
+      socket.once("data", () => {
+        broken += 1;
+        socket.destroy();
+        if (broken === 4) allBroken.resolve();
+      });
+    });
+    await once(dying.listen(port, "127.0.0.1"), "listening");
+    expect((await ask({ port: proxy.port, method: "POST", body: "x" })).status).toBe(502);
+    const asked = ask({ port: proxy.port });
+    await allBroken.promise;
+    dying.close();
+    await once(dying, "close");
+    await gate.start(port);
+    expect(await asked).toMatchObject({ status: 200, body: "one" });
+    expect(vm.seen).toBe(1);
+  });
+
+  test("waits for it no longer than its time, and says whom it waited for", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const timing = { ...IMPATIENT.timing, gateAwayMs: 50 };
+    const { port } = await serve(vm.port, undefined, { timing });
+    await gate.stop();
+    const answer = await ask({ port });
+    expect(answer).toMatchObject({ status: 502 });
+    expect(answer.body).toContain("ECONNREFUSED");
+    expect(vm.seen).toBe(0);
+  });
+
+  test("waits for it no longer when the table shows another way", async () => {
+    const vm = await cluster.upstream(answering("one"));
+    const proxy = await serve(vm.port, undefined, IMPATIENT);
+    await gate.stop();
+    const asked = ask({ port: proxy.port });
+    await untilRetried(proxy, 1);
+    cluster.commit({ vms: [desiredVm(V1)], gate: "off" });
+    expect(await asked).toMatchObject({ status: 200, body: "one" });
   });
 
   test("takes nothing from a client that only gates are told, and nothing from an app that only gates say", async () => {

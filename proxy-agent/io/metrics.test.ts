@@ -6,6 +6,8 @@ const gauges: Gauges = {
   serial: 1,
   inFlight: 0,
   draining: 0,
+  armedVms: 0,
+  direct: 0,
   acksSent: 0,
   refusedRecords: 0,
   connections: 0,

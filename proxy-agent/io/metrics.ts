@@ -10,6 +10,9 @@ export interface Gauges {
   readonly serial: number;
   readonly inFlight: number;
   readonly draining: number;
+  /** VMs of this host that are dialled without their gate, and tries that went there. */
+  readonly armedVms: number;
+  readonly direct: number;
   readonly acksSent: number;
   readonly refusedRecords: number;
   readonly connections: number;
@@ -79,6 +82,8 @@ export class Metrics {
       ...metric("grapevine_proxy_acks_sent_total", "counter", gauges.acksSent),
       ...metric("grapevine_proxy_refused_records_total", "counter", gauges.refusedRecords),
       ...metric("grapevine_proxy_in_flight_requests", "gauge", gauges.inFlight),
+      ...metric("grapevine_proxy_armed_vms", "gauge", gauges.armedVms),
+      ...metric("grapevine_proxy_armed_tries_total", "counter", gauges.direct),
       ...metric("grapevine_proxy_draining_requests", "gauge", gauges.draining),
       ...metric("grapevine_proxy_client_connections", "gauge", gauges.connections),
       ...metric("grapevine_proxy_table_serial", "gauge", gauges.serial),

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
 import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LINGER_MS } from "../limits.ts";
-import type { Outcome } from "./attempt.ts";
+import { type GateLoss, gateLossOf, type Outcome } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
 import { GateWord } from "./gate-word.ts";
@@ -57,7 +57,9 @@ class UpgradeAttempt {
 
   start(): void {
     const upstream = this.#upstream;
-    upstream.on("error", (error) => this.#fail(error.message));
+    upstream.on("error", (error) =>
+      this.#fail(error.message, 502, this.#options.isGated ? gateLossOf(error) : null),
+    );
     upstream.on("socket", (socket) => {
       this.#connectTimer = setTimeout(
         () => upstream.destroy(new Error("connect timed out")),
@@ -140,10 +142,17 @@ class UpgradeAttempt {
     else this.#client.setTimeout(LINGER_MS, () => this.#client.destroy());
   }
 
-  #fail(reason: string, status: 502 | 504 = 502): void {
+  #fail(reason: string, status: 502 | 504 = 502, gate: GateLoss = null): void {
     const progress = { sent: this.#sent, responded: this.#responded, timedOut: status === 504 };
     if (this.#options.exchange.response.headersSent) this.#end({ kind: "broken", status: 0, reason });
-    else this.#end({ kind: "failed", status, reason, ...progress });
+    else
+      this.#end({
+        kind: "failed",
+        status,
+        reason,
+        gate,
+        ...progress,
+      });
   }
 
   #end(outcome: Outcome): void {

@@ -27,6 +27,8 @@ import {
 
 interface Upstream {
   readonly vm: VmName;
+  /** Its connections lead to the VM's gate. */
+  readonly isGated: boolean;
   /** Each made at its first request. */
   readonly pools: { kept?: Pool; once?: Pool };
   /** Its last answer said how long it keeps an idle connection; null: none came yet. */
@@ -49,7 +51,7 @@ export class Upstreams {
     handler: Dispatcher.DispatchHandler,
   ): boolean {
     const key = endpointKey(endpoint);
-    const upstream = this.#upstreams.get(key) ?? this.#open(key, endpoint.vm);
+    const upstream = this.#upstreams.get(key) ?? this.#open(key, endpoint);
     upstream.isRouted = true;
     if (upstream.requests >= ENDPOINT_REQUESTS_MAX) return false;
     upstream.requests += 1;
@@ -69,10 +71,15 @@ export class Upstreams {
 
   adopt(table: RouteTable): void {
     const routed = new Set<string>();
+    const gated = new Set<VmName>();
     for (const route of table.apps.values())
-      for (const endpoint of reachedEndpoints(route)) routed.add(endpointKey(endpoint));
+      for (const endpoint of reachedEndpoints(route)) {
+        routed.add(endpointKey(endpoint));
+        if (endpoint.isGated) gated.add(endpoint.vm);
+      }
     for (const [key, upstream] of this.#upstreams) {
-      upstream.isRouted = routed.has(key);
+      // Past its gate to a VM leads an arm's right, which is withdrawn by `leave`.
+      upstream.isRouted = routed.has(key) || (!upstream.isGated && gated.has(upstream.vm));
       this.#closeIfOver(key, upstream);
     }
   }
@@ -92,8 +99,8 @@ export class Upstreams {
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
-  #open(key: string, vm: VmName): Upstream {
-    const upstream: Upstream = { vm, pools: {}, promises: null, requests: 0, isRouted: true };
+  #open(key: string, { vm, isGated }: Endpoint): Upstream {
+    const upstream: Upstream = { vm, isGated, pools: {}, promises: null, requests: 0, isRouted: true };
     this.#upstreams.set(key, upstream);
     return upstream;
   }

@@ -283,6 +283,7 @@ export class TestCluster {
         region: "default",
         labels: {},
         responseHeaders: true,
+        gate: null,
         timing: PROXY_TIMING,
         ...options,
       },

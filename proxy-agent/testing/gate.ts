@@ -1,6 +1,6 @@
 // A gate for tests, with an agent that says what it is told to: a real gate, a real socket of the file system, real VMs.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -87,6 +87,11 @@ export class TestGate {
     return this.#gate?.address.port ?? 0;
   }
 
+  /** Where proxies of its host attach. */
+  get armSocket(): string {
+    return this.#file("arms.sock");
+  }
+
   describe(): string {
     return this.#gate?.describe() ?? "";
   }
@@ -165,6 +170,11 @@ export class TestGate {
   /** Its disk is lost. */
   forget(): void {
     for (const suffix of ["", "-wal", "-shm"]) rmSync(this.#file(`gate.sqlite${suffix}`), { force: true });
+  }
+
+  /** And what arms left beside it, while they are there. */
+  forgetMarks(): void {
+    for (const name of readdirSync(this.#folder)) if (name.startsWith("arm-")) rmSync(this.#file(name));
   }
 
   async close(): Promise<void> {

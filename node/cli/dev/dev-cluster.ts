@@ -30,6 +30,8 @@ export interface DevOptions {
   readonly replaceAfter?: string;
   /** Each agent starts when the one before is ready: many at once starve each other on few cores. Default: false. */
   readonly isStaggered?: boolean;
+  /** Proxy N is an arm of the gate of host N: it sends requests to that host's VMs itself. Default: false. */
+  readonly isArmed?: boolean;
   /** Commands that are told no agent find this cluster. One for each process. Default: false. */
   readonly isFindable?: boolean;
 }
@@ -188,7 +190,13 @@ export class DevCluster {
       if (options.isStaggered === true) await this.#agents.at(-1)?.process.ready();
       this.#gates.push(this.#startGate(index, shared));
     }
-    for (let index = 0; index < options.proxies; index++) this.#proxies.push(this.#startProxy(index, shared));
+    for (let index = 0; index < options.proxies; index++) {
+      const isOfHost = options.isArmed === true && index < options.hosts;
+      const gate = isOfHost
+        ? { gate_socket: join(this.folder(`gate-${index + 1}`), "state", "arms.sock") }
+        : {};
+      this.#proxies.push(this.#startProxy(index, { ...shared, ...gate }));
+    }
     await Promise.all(this.#agents.map((agent) => agent.process.ready()));
     await this.#nameVoters();
     await Promise.all(

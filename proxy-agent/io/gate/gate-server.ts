@@ -4,7 +4,7 @@
 import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
-import { decodeRecord, encodeRecord } from "../../../mesh/index.ts";
+import { decodeRecord, encodeRecord, type Result } from "../../../mesh/index.ts";
 import type { FlightId, Refusal } from "../../core/gate.ts";
 import { type GateRequest, gateHandInShape, readGateRequest } from "../../core/gate-headers.ts";
 import { responseHeaders } from "../../core/header-rules.ts";
@@ -15,6 +15,7 @@ import {
   CLIENT_IDLE_MS,
   GATE_HAND_IN_BYTES_MAX,
   GATE_HEAD_BYTES_MAX,
+  GATE_HEADERS_KEPT_MAX,
 } from "../../limits.ts";
 import { Attempt, type Outcome } from "../attempt.ts";
 import { dial } from "../dial.ts";
@@ -49,6 +50,8 @@ export class GateServer {
   readonly #listener: Listener;
   /** Answers of VMs that are not complete yet; of an upgrade: until its pipe ends. */
   readonly #answering = new Set<ServerResponse>();
+  /** What was read of a header: it is the same for all requests that go by one record to one VM. */
+  readonly #asked = new Map<string | undefined, Result<GateRequest>>();
   #isStopping = false;
 
   constructor(deps: GateServerDeps) {
@@ -63,6 +66,8 @@ export class GateServer {
       // What a client may send, and what its proxy adds.
       maxHeaderSize: GATE_HEAD_BYTES_MAX,
       insecureHTTPParser: false,
+      // One without a body has nothing to read: no stream is kept for it.
+      optimizeEmptyRequests: true,
     });
     this.#server.maxConnections = CLIENT_CONNECTIONS_MAX;
     this.#listener = new Listener(this.#server);
@@ -97,8 +102,19 @@ export class GateServer {
     await this.#upstreams.stop();
   }
 
+  #read(request: IncomingMessage): Result<GateRequest> {
+    const header = headerOf(request);
+    const known = this.#asked.get(header);
+    if (known !== undefined) return known;
+    const read = readGateRequest(header);
+    if (!read.ok) return read;
+    if (this.#asked.size >= GATE_HEADERS_KEPT_MAX) this.#asked.clear();
+    this.#asked.set(header, read);
+    return read;
+  }
+
   #take(request: IncomingMessage, response: ServerResponse): void {
-    const read = readGateRequest(headerOf(request));
+    const read = this.#read(request);
     const fault = read.ok ? framingFault(request) : read.error;
     const waitsFor = read.ok && read.value.errand === "claim" ? "claim" : null;
     const exchange = new Exchange({ request, response, waitsFor, marks: () => ({}) });
@@ -148,7 +164,7 @@ export class GateServer {
     response.shouldKeepAlive = false;
     response.assignSocket(socket);
     response.once("finish", () => socket.destroySoon());
-    const read = readGateRequest(headerOf(request));
+    const read = this.#read(request);
     if (!read.ok) {
       this.#deps.count("requests-bad");
       answerAsGate(response, "failed", read.error);

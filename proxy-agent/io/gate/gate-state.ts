@@ -22,6 +22,7 @@ import {
   type VmPlace,
   vmPlaceShape,
 } from "../../../mesh/index.ts";
+import type { ArmId } from "../../core/arms.ts";
 import { type FlightId, Gate, type GateEffect, type GateInput, type Refusal } from "../../core/gate.ts";
 import { GATE_DISK_PAUSE_MS } from "../../limits.ts";
 import { monotonicUnixMs } from "../clock.ts";
@@ -46,7 +47,21 @@ export interface GateListener {
   /** These VMs take nothing new. */
   readonly onClosed: (vms: readonly VmName[]) => void;
   readonly onCut: (flights: readonly FlightId[]) => void;
+  /** This arm may send requests to these VMs of the app itself, and to no other. `record`: by which. */
+  readonly onGrant: (grant: Grant) => void;
+  /** Arms end what they sent to these VMs. */
+  readonly onCutAtArms: (vms: readonly VmName[]) => void;
 }
+
+export interface Grant {
+  readonly arm: ArmId;
+  readonly app: AppName;
+  readonly epoch: number;
+  readonly places: readonly VmPlace[];
+  readonly record: Uint8Array;
+}
+
+type ArmInput = Extract<GateInput, { readonly arm: ArmId }>;
 
 const RECORD = "record/";
 const PLACE = "vm/";
@@ -141,6 +156,7 @@ export class GateState {
   /** All VMs of this host that have an address. */
   place(places: readonly VmPlace[]): void {
     const named = new Set(places.map(({ vm }) => vm));
+    const moved = new Set<AppName>();
     for (const vm of [...this.#places.keys()].filter((one) => !named.has(one))) {
       this.#places.delete(vm);
       this.#disk.put(`${PLACE}${vm}`, null);
@@ -149,8 +165,10 @@ export class GateState {
       const held = this.#places.get(place.vm);
       if (held?.host === place.host && held.port === place.port) continue;
       this.#places.set(place.vm, place);
+      moved.add(place.app);
       this.#disk.put(`${PLACE}${place.vm}`, encodeRecord(place));
     }
+    for (const app of moved) this.#step({ type: "placed", app });
     this.#sync();
   }
 
@@ -171,6 +189,11 @@ export class GateState {
 
   ended(flight: FlightId): void {
     this.#step({ type: "ended", flight });
+  }
+
+  /** What is heard or seen of a proxy that sends requests to VMs itself. */
+  arm(input: ArmInput): void {
+    this.#step(input);
   }
 
   isOpenFor(app: AppName, vm: VmName): boolean {
@@ -251,6 +274,12 @@ export class GateState {
       case "confirm":
         this.#listener?.onConfirm(effect.app);
         break;
+      case "grant":
+        this.#grant(effect);
+        break;
+      case "cut-at-arms":
+        this.#listener?.onCutAtArms(effect.vms);
+        break;
       case "schedule":
         this.#schedule(effect.atMs);
         break;
@@ -258,6 +287,12 @@ export class GateState {
       case "refuse":
         break;
     }
+  }
+
+  /** A VM whose address nobody told yet is granted once it is there. */
+  #grant({ arm, app, epoch, vms }: Extract<GateEffect, { type: "grant" }>): void {
+    const places = vms.flatMap((vm) => this.placeOf(app, vm) ?? []);
+    this.#listener?.onGrant({ arm, app, epoch, places, record: this.recordOf(app) ?? new Uint8Array() });
   }
 
   #schedule(atMs: number): void {
@@ -284,7 +319,11 @@ export class GateState {
       this.#owed = new Map();
       try {
         await this.#disk.synced();
-        for (const [app, epoch] of owed) this.#onDisk(app, epoch);
+        for (const [app, epoch] of owed) {
+          this.#onDisk(app, epoch);
+          const awaits = this.#gate.standing(app)?.awaits;
+          if (awaits !== undefined) this.#logger.debug({ app, epoch, awaits }, "not confirmed yet");
+        }
       } catch (error) {
         for (const [app, epoch] of owed) if (!this.#owed.has(app)) this.#owed.set(app, epoch);
         this.#logger.error(
