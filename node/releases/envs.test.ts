@@ -123,7 +123,7 @@ describe("Envs", () => {
     await one.mesh.stop();
     expect(await two.envs.fetch(ref, never)).toEqual({
       ok: false,
-      error: "it was submitted at host-1, and nobody gives it: no other host is connected",
+      error: "it was submitted at host-1, and nobody gives it: host-1: not connected",
     });
   });
 
