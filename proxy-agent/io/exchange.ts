@@ -104,7 +104,11 @@ export class Exchange {
     if (socket.destroyed) return;
     // The connection's next request is behind this one's body: read it for a while, then give up on the connection.
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    const stop = () => clearTimeout(timer);
+    const stop = () => {
+      clearTimeout(timer);
+      // The connection may live on, and see many of us.
+      socket.removeListener("close", stop);
+    };
     this.request.once("end", stop);
     socket.once("close", stop);
   }

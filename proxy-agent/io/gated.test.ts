@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { REPLAY_BYTES_MAX } from "../limits.ts";
@@ -31,10 +31,9 @@ afterEach(async () => {
   await cluster.close();
 });
 
-/** A proxy that serves "hello" through the gate by one VM; both go by the same record. `at`: where the proxy finds the gate. */
-async function serve(port: number, at?: (gatePort: number) => Promise<number>): Promise<TestProxy> {
-  const gatePort = await gate.start();
-  gate.announce((await at?.(gatePort)) ?? gatePort);
+/** A proxy that serves "hello" through the gate by one VM; both go by the same record. */
+async function serve(port: number): Promise<TestProxy> {
+  gate.announce(await gate.start());
   gate.place({ [V1]: port });
   const proxy = await cluster.proxy();
   cluster.writeVm(V1, port);
@@ -252,83 +251,4 @@ describe("a body", () => {
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => stalled.close(() => resolve()));
   });
-});
-
-describe("a connection to the gate that is cut", () => {
-  /** A relay before the gate that cuts each connection after so many bytes that came from the proxy, or from the gate. */
-  let relay: Server;
-  let cut: { readonly way: "to-gate" | "to-proxy"; readonly afterBytes: number } | null;
-  const relayed: Socket[] = [];
-
-  async function relayTo(gatePort: number): Promise<number> {
-    cut = null;
-    relay = createServer((inner) => {
-      const outer = connectTcp(gatePort, "127.0.0.1");
-      relayed.push(inner, outer);
-      const both = (): void => {
-        inner.destroy();
-        outer.destroy();
-      };
-      const pass = (from: Socket, to: Socket, way: "to-gate" | "to-proxy"): void => {
-        let bytes = 0;
-        from.on("data", (chunk: Buffer) => {
-          const room = cut?.way === way ? cut.afterBytes - bytes : Number.POSITIVE_INFINITY;
-          bytes += chunk.length;
-          if (room > 0) to.write(chunk.subarray(0, room));
-          // After what may pass was handed to the system.
-          if (chunk.length >= room) to.end(() => both());
-        });
-        from.on("error", both).on("close", both);
-      };
-      pass(inner, outer, "to-gate");
-      pass(outer, inner, "to-proxy");
-    });
-    relay.listen(0, "127.0.0.1");
-    await once(relay, "listening");
-    return (relay.address() as { port: number }).port;
-  }
-
-  afterEach(async () => {
-    for (const socket of relayed.splice(0)) socket.destroy();
-    await new Promise<void>((resolve) => relay.close(() => resolve()));
-  });
-
-  const places = [
-    { way: "to-gate", afterBytes: 1 },
-    { way: "to-gate", afterBytes: 200 },
-    { way: "to-gate", afterBytes: REPLAY_BYTES_MAX / 2 },
-    { way: "to-gate", afterBytes: REPLAY_BYTES_MAX + 1_000 },
-    { way: "to-gate", afterBytes: 400_000 },
-    { way: "to-proxy", afterBytes: 1 },
-    { way: "to-proxy", afterBytes: 30 },
-    { way: "to-proxy", afterBytes: 150 },
-  ] as const;
-
-  test.each(places)(
-    "$way after $afterBytes bytes runs no POST twice, and every one that is not answered is told as failed",
-    async (place) => {
-      const runs = new Map<string, number>();
-      const vm = await cluster.upstream((request, response) => {
-        const id = String(request.headers["x-id"]);
-        runs.set(id, (runs.get(id) ?? 0) + 1);
-        request
-          .resume()
-          .on("end", () => response.end(id))
-          .on("error", () => undefined);
-      });
-      const { port } = await serve(vm.port, relayTo);
-      cut = place;
-      for (const [index, size] of [1, 1_000, REPLAY_BYTES_MAX, REPLAY_BYTES_MAX * 2, 1_000_000].entries()) {
-        const id = `${place.way}-${index}`;
-        const posted = ask({ port, method: "POST", body: Buffer.alloc(size), headers: { "x-id": id } });
-        const status = await posted.then(
-          (answer) => answer.status,
-          () => 0,
-        );
-        expect([200, 502, 0]).toContain(status);
-        expect(runs.get(id) ?? 0).toBeLessThanOrEqual(1);
-        if (status === 200) expect(runs.get(id)).toBe(1);
-      }
-    },
-  );
 });
