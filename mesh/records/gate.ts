@@ -18,6 +18,8 @@ export interface GateStanding {
   readonly epoch: number;
   /** VMs that were closed, with requests that still run there. One that is not named here has none. */
   readonly inFlight: readonly { readonly vm: VmName; readonly requests: number }[];
+  /** A later record is in force there and cannot be written down: why, for people. Absent: none is, or it is on its way. */
+  readonly fault?: string;
 }
 
 /** The `tell` topic that carries `GateMessage`. */
@@ -30,6 +32,8 @@ export interface GateMessage {
   readonly standings: readonly GateStanding[];
 }
 
+/** Of a fault, in characters: it is a disk's word. */
+export const GATE_FAULT_CHARS_MAX: number = 300;
 /** In one message: of more apps more messages are sent. */
 export const GATE_STANDINGS_MAX: number = 200;
 /** VMs of one host. */
@@ -104,6 +108,7 @@ const standingsShape: ZodType<readonly GateStanding[]> = z
       app: appNameShape,
       epoch: countShape,
       inFlight: z.array(z.strictObject({ vm: vmNameShape, requests: countShape })).max(APP_VMS_MAX),
+      fault: z.exactOptional(z.string().max(GATE_FAULT_CHARS_MAX)),
     }),
   )
   .max(GATE_STANDINGS_MAX);

@@ -39,6 +39,12 @@ export interface GateHostDeps {
   readonly logger: Logger;
 }
 
+/** Of what a gate counts, that which also falls. */
+const GAUGES: Readonly<Record<string, string>> = {
+  "in-flight": "in_flight_requests",
+  "disk-failing": "disk_failing",
+};
+
 /** The gate that is there, from its hello on. */
 interface Gate {
   readonly link: LocalLink;
@@ -101,12 +107,9 @@ export class GateHost {
 
   metrics(): readonly string[] {
     const up = `grapevine_gate_up ${Number(this.#gate !== null)}`;
-    const counters = Object.entries(this.#gate?.counters ?? {}).map(([name, value]) => {
-      const metric = name.replaceAll("-", "_");
-      return name === "in-flight"
-        ? `grapevine_gate_in_flight_requests ${value}`
-        : `grapevine_gate_${metric}_total ${value}`;
-    });
+    const counters = Object.entries(this.#gate?.counters ?? {}).map(
+      ([name, value]) => `grapevine_gate_${GAUGES[name] ?? `${name.replaceAll("-", "_")}_total`} ${value}`,
+    );
     return [up, ...counters];
   }
 

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Logger } from "pino";
 import {
   appKey,
   decodeRecord,
@@ -26,9 +27,16 @@ import { appRecord, HOST_1, type RecordOptions, silent, type TestCluster, vmEntr
 /** Checks what the stand-in voters of a test cluster sign. */
 const crypto = standInCrypto(ownerId("gate"));
 
+export interface TestGateOptions {
+  /** By default a folder of its own. */
+  readonly stateDir?: string;
+  readonly logger?: Logger;
+}
+
 export class TestGate {
   readonly #cluster: TestCluster;
   readonly #folder = mkdtempSync(path.join(tmpdir(), "grapevine-gate-"));
+  readonly #options: TestGateOptions;
   #server: Server;
   #link: LocalLink | null = null;
   #gate: RunningGate | null = null;
@@ -37,8 +45,9 @@ export class TestGate {
   /** All that the gate said. */
   readonly heard: ToAgent[] = [];
 
-  constructor(cluster: TestCluster) {
+  constructor(cluster: TestCluster, options: TestGateOptions = {}) {
     this.#cluster = cluster;
+    this.#options = options;
     this.#server = createServer((socket) => {
       const onMessage = (bytes: Uint8Array) => this.#hear(bytes);
       const onEnd = () => {
@@ -58,11 +67,11 @@ export class TestGate {
       {
         cluster: STAND_IN_CLUSTER,
         host: HOST_1,
-        stateDir: this.#folder,
+        stateDir: this.#options.stateDir ?? this.#folder,
         listen: { host: "127.0.0.1", port },
         agentSocket: this.#file("agent.sock"),
       },
-      { logger: silent, crypto },
+      { logger: this.#options.logger ?? silent, crypto },
     );
     await this.until(() => this.#hellos > hellos);
     return this.port;
@@ -128,6 +137,13 @@ export class TestGate {
         message.kind === "standings" ? message.standings.find((one) => one.app === app) : undefined;
       if (found !== undefined) return found;
     }
+    return undefined;
+  }
+
+  /** As the gate told it last. */
+  counter(name: string): number | undefined {
+    for (const message of this.heard.toReversed())
+      if (message.kind === "counters") return message.counters[name];
     return undefined;
   }
 

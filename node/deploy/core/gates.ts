@@ -34,8 +34,11 @@ function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, fa
     return { kind: "gate", who: host, what: `${what}${away}`, complaint: `${host} ${complaint}${away}` };
   };
   const standing = facts.gates.get(host);
-  if (standing === undefined || standing.app !== record.app || standing.epoch < epoch)
-    return want(`to close ${vm} at its gate`, `has not closed ${vm} at its gate`);
+  if (standing === undefined || standing.app !== record.app || standing.epoch < epoch) {
+    const why =
+      standing?.fault === undefined ? "" : `, which cannot write down what it closed: ${standing.fault}`;
+    return want(`to close ${vm} at its gate${why}`, `has not closed ${vm} at its gate${why}`);
+  }
   const requests = standing.inFlight.find((busy) => busy.vm === vm)?.requests ?? 0;
   if (requests === 0) return null;
   const count = requests === 1 ? "1 request" : `${requests} requests`;

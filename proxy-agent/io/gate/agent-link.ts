@@ -149,7 +149,7 @@ export class AgentLink {
 
   #sendCounters(): void {
     const { state, counters } = this.#deps;
-    const told = { ...counters(), "in-flight": state.inFlight };
+    const told = { ...counters(), "in-flight": state.inFlight, "disk-failing": Number(state.isDiskFailing) };
     this.#send({ format: 1, kind: "counters", counters: told });
   }
 

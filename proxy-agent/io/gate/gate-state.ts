@@ -10,6 +10,7 @@ import {
   decodeRecord,
   encodeRecord,
   fail,
+  GATE_FAULT_CHARS_MAX,
   type GateStanding,
   type MemberName,
   messageOf,
@@ -63,6 +64,8 @@ export class GateState {
   #owed = new Map<AppName, number>();
   #syncing: Promise<void> | null = null;
   #isDue = false;
+  /** Why the last write failed; null: it did not. */
+  #fault: string | null = null;
   #timer: NodeJS.Timeout | undefined;
 
   /** Rejects with why its disk cannot be used. */
@@ -172,12 +175,17 @@ export class GateState {
     return this.#book.get(app)?.encoded;
   }
 
+  get isDiskFailing(): boolean {
+    return this.#fault !== null;
+  }
+
   standings(): readonly GateStanding[] {
-    return this.#gate.standings();
+    return this.#gate.standings().map((standing) => this.#withFault(standing));
   }
 
   standing(app: AppName): GateStanding | null {
-    return this.#gate.standing(app);
+    const standing = this.#gate.standing(app);
+    return standing === null ? null : this.#withFault(standing);
   }
 
   describe(): string {
@@ -189,6 +197,11 @@ export class GateState {
     clearTimeout(this.#timer);
     await this.#syncing;
     await this.#disk.close();
+  }
+
+  #withFault(standing: GateStanding): GateStanding {
+    if (this.#fault === null || this.#gate.epochOf(standing.app) <= standing.epoch) return standing;
+    return { ...standing, fault: this.#fault.slice(0, GATE_FAULT_CHARS_MAX) };
   }
 
   /** What was written here was checked before: that the voters changed since makes none of it untrue. */
@@ -250,6 +263,19 @@ export class GateState {
     this.#timer = setTimeout(() => this.#step({ type: "tick" }), delayMs);
   }
 
+  /** Said when it changes: to people by the log, and for the apps that wait for it to the voters. */
+  #diskIs(fault: string | null, owed: Iterable<AppName>): void {
+    const before = this.#fault;
+    this.#fault = fault;
+    if (before === null && fault !== null)
+      this.#logger.error(
+        { reason: fault },
+        "cannot write down what is closed: nothing is confirmed until it can",
+      );
+    if (before !== null && fault === null) this.#logger.info("what is closed can be written down again");
+    if (fault !== null) for (const app of owed) this.#listener?.onConfirm(app);
+  }
+
   #sync(): void {
     this.#isDue = true;
     this.#syncing ??= this.#syncAll().finally(() => {
@@ -257,7 +283,11 @@ export class GateState {
     });
   }
 
-  /** Until nothing is owed. A disk that fails confirms nothing, and closes no less: that holds in memory. */
+  /**
+   * Until nothing is owed. A disk that fails confirms nothing, and closes no less: that holds in memory, and what is open stays open.
+   * So the gate stays and tries again: a start would begin with what the disk had before, if it came up on such a disk at all. A write
+   * that failed is a whole transaction that counts for nothing, and is written anew.
+   */
   async #syncAll(): Promise<void> {
     // What comes in one breath is one write.
     await Promise.resolve();
@@ -267,13 +297,11 @@ export class GateState {
       this.#owed = new Map();
       try {
         await this.#disk.synced();
+        this.#diskIs(null, owed.keys());
         for (const [app, epoch] of owed) this.#step({ type: "persisted", app, epoch });
       } catch (error) {
         for (const [app, epoch] of owed) if (!this.#owed.has(app)) this.#owed.set(app, epoch);
-        this.#logger.error(
-          { reason: messageOf(error) },
-          "cannot write down what is closed: nothing is confirmed",
-        );
+        this.#diskIs(messageOf(error), owed.keys());
         await delay(GATE_DISK_PAUSE_MS, undefined, { signal: this.#ending.signal }).catch(() => undefined);
       }
     } while ((this.#isDue || this.#owed.size > 0) && !this.#ending.signal.aborted);
