@@ -3,7 +3,7 @@
 
 import path from "node:path";
 import type { Logger } from "pino";
-import type { createVerifier, HostPort, MemberName } from "../mesh/index.ts";
+import type { AppName, createVerifier, HostPort, MemberName } from "../mesh/index.ts";
 import { AgentLink } from "./io/gate/agent-link.ts";
 import { GateServer } from "./io/gate/gate-server.ts";
 import { GateState } from "./io/gate/gate-state.ts";
@@ -41,7 +41,8 @@ export async function startGate(options: GateOptions, { logger, crypto }: GateDe
   const told = { state, logger, counters: () => Object.fromEntries(counters) };
   const link = new AgentLink(options, told);
   const onHandedIn = (key: string, value: Uint8Array) => link.handedIn(key, value);
-  const server = new GateServer({ state, logger, count, onHandedIn });
+  const entriesOf = (app: AppName) => link.entries(app);
+  const server = new GateServer({ state, logger, count, entriesOf, onHandedIn });
   state.listen({
     onConfirm: (app) => link.changed(app),
     onClosed: (vms) => server.closed(new Set(vms)),

@@ -34,6 +34,11 @@ export interface GateMessage {
 
 /** Of a fault, in characters: it is a disk's word. */
 export const GATE_FAULT_CHARS_MAX: number = 300;
+/**
+ * Signed entries of one app's VMs that go with a refusal: a host of a thousand entries takes 35 KB, so thirty of those. What is above it is
+ * left off, whole hosts, those of VMs that serve come first: of them a proxy learns by the mesh, or of another gate.
+ */
+export const GATE_ENTRIES_BYTES_MAX: number = 1024 * 1024;
 /** In one message: of more apps more messages are sent. */
 export const GATE_STANDINGS_MAX: number = 200;
 /** VMs of one host. */
@@ -56,7 +61,14 @@ export type ToGate =
   /** All VMs of the host that have an address. */
   | { readonly format: 1; readonly kind: "vms"; readonly vms: readonly VmPlace[] }
   /** All records that a majority of the voters had, at a moment after the gate said that it is blank, came before this. */
-  | { readonly format: 1; readonly kind: "current" };
+  | { readonly format: 1; readonly kind: "current" }
+  /** The answer to `ask-entries` of that app: `proveEntries` of each host of its VMs, as far as they are known and there is room. */
+  | {
+      readonly format: 1;
+      readonly kind: "entries";
+      readonly app: AppName;
+      readonly proofs: readonly Uint8Array[];
+    };
 
 /** What a gate tells its agent. */
 export type ToAgent =
@@ -73,6 +85,8 @@ export type ToAgent =
   | { readonly format: 1; readonly kind: "standings"; readonly standings: readonly GateStanding[] }
   /** A proxy handed it in: the agent may not have it yet. */
   | { readonly format: 1; readonly kind: "record"; readonly key: string; readonly value: Uint8Array }
+  /** A proxy lacks what is said of the VMs of this app. */
+  | { readonly format: 1; readonly kind: "ask-entries"; readonly app: AppName }
   /** For the metrics, by name. */
   | {
       readonly format: 1;
@@ -91,6 +105,9 @@ const bytesShape = z.instanceof(Uint8Array);
 const format = z.literal(1);
 const recordShape = z.strictObject({ format, kind: z.literal("record"), key: z.string(), value: bytesShape });
 
+/** Of the hosts of one app's VMs. */
+export const gateProofsShape: ZodType<readonly Uint8Array[]> = z.array(bytesShape).max(APP_VMS_MAX);
+
 export const toGateShape: ZodType<ToGate> = z.discriminatedUnion("kind", [
   z.strictObject({ format, kind: z.literal("voter-link"), link: bytesShape }),
   recordShape,
@@ -100,6 +117,7 @@ export const toGateShape: ZodType<ToGate> = z.discriminatedUnion("kind", [
     vms: z.array(vmPlaceShape).max(HOST_VMS_MAX),
   }),
   z.strictObject({ format, kind: z.literal("current") }),
+  z.strictObject({ format, kind: z.literal("entries"), app: appNameShape, proofs: gateProofsShape }),
 ]);
 
 const standingsShape: ZodType<readonly GateStanding[]> = z
@@ -130,6 +148,7 @@ export const toAgentShape: ZodType<ToAgent> = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ format, kind: z.literal("standings"), standings: standingsShape }),
   recordShape,
+  z.strictObject({ format, kind: z.literal("ask-entries"), app: appNameShape }),
   z.strictObject({
     format,
     kind: z.literal("counters"),

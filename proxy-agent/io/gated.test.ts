@@ -4,9 +4,23 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { headBytes } from "../../mesh/core/head.ts";
+import { encodeMember } from "../../mesh/core/member.ts";
+import {
+  encodeRecord,
+  hostKey,
+  MEMBER_KEY,
+  memberName,
+  ownerId,
+  proveEntries,
+  vmKey,
+  vmName,
+} from "../../mesh/index.ts";
+import { standInCrypto } from "../../mesh/sim/stand-in-crypto.ts";
 import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { REPLAY_BYTES_MAX } from "../limits.ts";
-import { ask, sendRaw } from "../testing/client.ts";
+import { PROXY_TIMING } from "../proxy.ts";
+import { type Answer, ask, sendRaw } from "../testing/client.ts";
 import {
   answering,
   appRecord,
@@ -14,9 +28,11 @@ import {
   freePort,
   TestCluster,
   type TestProxy,
+  vmEntry,
 } from "../testing/cluster.ts";
-import { TestGate } from "../testing/gate.ts";
+import { hostEntry, TestGate } from "../testing/gate.ts";
 
+const HOST_2 = memberName("host-2");
 const V1 = "hello-v1-1";
 const V2 = "hello-v2-1";
 
@@ -32,15 +48,46 @@ afterEach(async () => {
 });
 
 /** A proxy that serves "hello" through the gate by one VM; both go by the same record. */
-async function serve(port: number): Promise<TestProxy> {
+async function serve(port: number, timing: Partial<typeof PROXY_TIMING> = {}): Promise<TestProxy> {
   gate.announce(await gate.start());
   gate.place({ [V1]: port });
-  const proxy = await cluster.proxy();
+  const proxy = await cluster.proxy({ timing: { ...PROXY_TIMING, ...timing } });
   cluster.writeVm(V1, port);
   const epoch = gate.commit({ vms: [desiredVm(V1)] });
   gate.open();
   await cluster.waitForAck(({ verified }) => verified === epoch);
   return proxy;
+}
+
+/** What a host that no mesh told of says: who it is, where its gate is, and that its VM runs. */
+function hostProof(
+  gatePort: number,
+  { name = "host-2", signer = name }: { readonly name?: string; readonly signer?: string } = {},
+): Uint8Array {
+  const owner = ownerId(`owner-of-${name}`);
+  const start = { incarnation: 5, startId: 5 };
+  const member = { role: "host", addresses: [], startedAtMs: 0, refutation: 0, isLeaving: false } as const;
+  const values = new Map([
+    [MEMBER_KEY, encodeMember({ ...member, name: memberName(name) })],
+    [hostKey(memberName(name)), encodeRecord(hostEntry(memberName(name), gatePort))],
+    [vmKey(vmName(V2)), encodeRecord(vmEntry(V2, 1, { host: memberName(name) }))],
+  ]);
+  const entries = [...values].map(([key, value], index) => ({
+    owner,
+    key,
+    value,
+    version: { ...start, counter: index + 1 },
+  }));
+  const crypto = standInCrypto(ownerId(`owner-of-${signer}`));
+  const claim = {
+    counter: 3,
+    completeAt: 3,
+    born: start,
+    raisedAbove: 0,
+    root: crypto.roots.rootOf(entries),
+  };
+  const head = { ...claim, signature: crypto.sign(headBytes(owner, start, claim)) };
+  return proveEntries({ owner, start, head, entries }, () => true, crypto.hash);
 }
 
 async function routesOf({ admin }: TestProxy): Promise<{ routes: { epoch: number }[] }> {
@@ -102,6 +149,50 @@ describe("a proxy", () => {
     expect((await routesOf(proxy)).routes[0]?.epoch).toBe(epoch);
     expect(await metricOf(proxy, "grapevine_proxy_records_of_gates_total")).toBe(1);
     expect(old.seen).toBe(0);
+  });
+
+  describe("that hears nothing of the mesh, and whose next VM is on a host that it never heard of", () => {
+    /** The record moves to a VM of host-2, whose gate is another one; returns what is asked through the proxy. */
+    async function moveToUnknown(proofs: readonly Uint8Array[]): Promise<Answer> {
+      const old = await cluster.upstream(answering("old"));
+      const proxy = await serve(old.port, { retryTimeMs: 500 });
+      const there = { vms: [desiredVm(V1, "cordoned"), { ...desiredVm(V2), host: HOST_2 }] };
+      const epoch = cluster.commitUntold(there);
+      gate.proofs = proofs;
+      gate.tellRecord(epoch, there);
+      farGate.tellRecord(epoch, there);
+      await gate.waitForStanding((standing) => standing.epoch === epoch);
+      await farGate.waitForStanding((standing) => standing.epoch === epoch);
+      const answer = await ask({ port: proxy.port, method: "POST", body: "x" });
+      expect(old.seen).toBe(0);
+      return answer;
+    }
+
+    let farGate: TestGate;
+    beforeEach(async () => {
+      farGate = new TestGate(cluster, { host: HOST_2 });
+      await farGate.start();
+      farGate.open();
+      farGate.place({ [V2]: (await cluster.upstream(answering("far"))).port });
+    });
+    afterEach(() => farGate.close());
+
+    test("takes from the gate what that host signed, and fails no request", async () => {
+      expect(await moveToUnknown([hostProof(farGate.port)])).toMatchObject({ status: 200, body: "far" });
+    });
+
+    test("takes nothing that its host did not sign, or that one says of another's VM", async () => {
+      const others = [
+        hostProof(farGate.port, { signer: "host-3" }),
+        hostProof(farGate.port, { name: "host-3" }),
+      ];
+      expect(await moveToUnknown(others)).toMatchObject({ status: 503 });
+    });
+
+    test("takes nothing of who calls itself as another one that the mesh knows", async () => {
+      cluster.hostNamed("host-2");
+      expect(await moveToUnknown([hostProof(farGate.port)])).toMatchObject({ status: 503 });
+    });
   });
 
   test("learns it by a HEAD too, whose answer carries nothing", async () => {

@@ -13,6 +13,7 @@ import {
   type HostEntry,
   hostKey,
   LocalLink,
+  type MemberName,
   ownerId,
   type ToAgent,
   type ToGate,
@@ -31,6 +32,23 @@ export interface TestGateOptions {
   /** By default a folder of its own. */
   readonly stateDir?: string;
   readonly logger?: Logger;
+  /** Whose VMs it stands before; by default those of host-1. */
+  readonly host?: MemberName;
+}
+
+/** What a host says of itself: where its gate is. */
+export function hostEntry(host: MemberName, port: number): HostEntry {
+  const gate = { host: "127.0.0.1", port };
+  return {
+    format: 1,
+    host,
+    region: "default",
+    labels: {},
+    api: "http://127.0.0.1:1",
+    pid: 1,
+    voter: true,
+    gate,
+  };
 }
 
 export class TestGate {
@@ -44,6 +62,8 @@ export class TestGate {
   #places: readonly VmPlace[] = [];
   /** All that the gate said. */
   readonly heard: ToAgent[] = [];
+  /** What its agent knows of hosts, as `proveEntries` gives it. */
+  proofs: readonly Uint8Array[] = [];
 
   constructor(cluster: TestCluster, options: TestGateOptions = {}) {
     this.#cluster = cluster;
@@ -66,7 +86,7 @@ export class TestGate {
     this.#gate = await startGate(
       {
         cluster: STAND_IN_CLUSTER,
-        host: HOST_1,
+        host: this.#options.host ?? HOST_1,
         stateDir: this.#options.stateDir ?? this.#folder,
         listen: { host: "127.0.0.1", port },
         agentSocket: this.#file("agent.sock"),
@@ -79,17 +99,7 @@ export class TestGate {
 
   /** What its host says of itself: where its gate is. */
   announce(port: number = this.port): void {
-    const entry: HostEntry = {
-      format: 1,
-      host: HOST_1,
-      region: "default",
-      labels: {},
-      api: "http://127.0.0.1:1",
-      pid: 1,
-      voter: true,
-      gate: { host: "127.0.0.1", port },
-    };
-    this.#cluster.host.write(hostKey(HOST_1), encodeRecord(entry));
+    this.#cluster.host.write(hostKey(HOST_1), encodeRecord(hostEntry(HOST_1, port)));
   }
 
   get port(): number {
@@ -201,6 +211,8 @@ export class TestGate {
     const message = decodeRecord(toAgentShape, bytes);
     if (!message.ok) throw new Error(`bad message of the gate: ${message.error}`);
     this.heard.push(message.value);
+    if (message.value.kind === "ask-entries")
+      this.tell({ format: 1, kind: "entries", app: message.value.app, proofs: this.proofs });
     for (const listener of [...this.#listeners]) listener();
   }
 }
