@@ -154,9 +154,10 @@ export class GateServer {
     response.assignSocket(socket);
     response.once("finish", () => socket.destroySoon());
     const read = readGateRequest(headerOf(request));
-    if (!read.ok) {
+    const fault = read.ok ? framingFault(request) : read.error;
+    if (!read.ok || fault !== null) {
       this.#deps.count("requests-bad");
-      answerAsGate(response, "failed", read.error);
+      answerAsGate(response, "failed", fault ?? "");
       return;
     }
     const asked = read.value;
