@@ -9,6 +9,7 @@ import {
   mkdirSync,
   openSync,
   rmSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -29,6 +30,8 @@ export interface SmallDisk {
 const BALLAST = "ballast";
 /** A page of tmpfs. */
 const BLOCK_BYTES = 4_096;
+/** More than the disk below has room for. */
+const IMAGE_BYTES = 8 * 1_024 * 1_024;
 
 /** Null: this user may not mount, or there are no loop devices. Else under CI root must be able to: a throw. `at`: an empty folder. */
 export function smallDisk(at: string, fault: DiskFault): SmallDisk | null {
@@ -49,7 +52,8 @@ export function smallDisk(at: string, fault: DiskFault): SmallDisk | null {
   const folder = join(at, "ext2");
   mkdirSync(folder);
   // Sparse, and of blocks that are pages below: what is written to it needs room there.
-  execFileSync("truncate", ["-s", "8M", image]);
+  writeFileSync(image, "");
+  truncateSync(image, IMAGE_BYTES);
   execFileSync("mkfs.ext2", ["-q", "-b", String(BLOCK_BYTES), image]);
   const mountImage = (): void => mount("-o", "loop", image, folder);
   const unmountImage = (): void => void execFileSync("umount", [folder]);

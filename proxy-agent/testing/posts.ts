@@ -24,7 +24,7 @@ const BLOCK: Buffer = Buffer.from(
 );
 
 /** The bytes of a body from one place to another. */
-export function* bodyBytes(from: number, to: number): Generator<Buffer> {
+function* bodyBytes(from: number, to: number): Generator<Buffer> {
   for (let at = from; at < to; ) {
     const offset = at % BLOCK.length;
     const piece = BLOCK.subarray(offset, Math.min(BLOCK.length, offset + to - at));
