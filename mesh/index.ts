@@ -66,6 +66,7 @@ export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
+export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
 export * from "./records/gate.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/members.ts";

@@ -1,5 +1,6 @@
 // Mesh: what `node` and `proxy-agent` see of the mesh. Implemented by io/mesh.ts over libp2p, and in memory by sim/memory-mesh.ts.
 
+import type { Head } from "./core/head.ts";
 import type { MemberName, OwnerId } from "./core/ids.ts";
 import type { LivenessState } from "./core/liveness-face.ts";
 import type { Version } from "./core/version.ts";
@@ -89,6 +90,15 @@ export interface OwnerDigest {
   readonly isStale: boolean;
 }
 
+/** One owner's whole state at one version, as it signed it. */
+export interface SignedState {
+  readonly owner: OwnerId;
+  readonly start: Pick<Version, "incarnation" | "startId">;
+  readonly head: Head;
+  /** Live ones, in version order. */
+  readonly entries: readonly Entry[];
+}
+
 /** What this member holds and how it came here, for who looks for a fault. Reads only; tombstones are shown. */
 export interface Inspection {
   /** By owner. What nobody may be told of yet is left out: our own state before `announce`. */
@@ -96,6 +106,8 @@ export interface Inspection {
   /** In version order. */
   entriesOf(owner: OwnerId): Iterable<Entry>;
   held(owner: OwnerId, key: string): Entry | undefined;
+  /** Its state in force as it signed it; undefined: nothing is held, or nothing that it signed at this very version. */
+  signed(owner: OwnerId): SignedState | undefined;
   /** null: not remembered any more. */
   arrivalOf(entry: Pick<Entry, "owner" | "key" | "version">): Arrival | null;
   /** How late our event loop was at worst in the last ten seconds or so. */

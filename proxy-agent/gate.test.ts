@@ -1,8 +1,13 @@
 import { once } from "node:events";
-import { request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import { mkdtempSync, rmSync } from "node:fs";
+import { Agent, request as httpRequest, type IncomingMessage, type ServerResponse } from "node:http";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { decodeCommittedApp, encodeRecord } from "../mesh/index.ts";
+import { smallDisk } from "../mesh/sim/small-disk.ts";
 import { type Answer, type Ask, ask } from "./testing/client.ts";
 import { answering, appRecord, desiredVm, freePort, TestCluster } from "./testing/cluster.ts";
 import { TestGate } from "./testing/gate.ts";
@@ -175,6 +180,21 @@ describe("a refusal", () => {
     const body = Buffer.alloc(1024 * 1024);
     expect(await verdict({ epoch: epoch - 1, method: "POST", body })).toBe("1 ahead");
   });
+
+  test("of large bodies, one after the other, leaves nothing behind in their connection", async () => {
+    const epoch = await serve((await cluster.upstream(answering("one"))).port);
+    const warnings: string[] = [];
+    const heard = (warning: Error): void => void warnings.push(warning.name);
+    process.on("warning", heard);
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const body = Buffer.alloc(1024 * 1024);
+    // Above the listeners of one kind that node takes for a leak.
+    for (let index = 0; index < 20; index += 1)
+      expect(await verdict({ epoch: epoch - 1, method: "POST", body, agent })).toBe("1 ahead");
+    agent.destroy();
+    process.off("warning", heard);
+    expect(warnings).toEqual([]);
+  });
 });
 
 describe("a VM that was closed", () => {
@@ -239,6 +259,49 @@ describe("a VM that was closed", () => {
     expect(await verdict({ epoch: 0, errand: "take", method: "POST", body: handIn })).toBe("1 done");
     expect(await verdict({ epoch })).toBe("1 shut");
   });
+});
+
+describe("a gate whose disk fails while it runs", () => {
+  const faults = [
+    { fault: "full", reason: /full/ },
+    { fault: "failing", reason: /I\/O error/ },
+  ] as const;
+
+  test.for(faults)(
+    "($fault) closes, confirms nothing, says why, and confirms once it can",
+    async (one, { skip }) => {
+      const folder = mkdtempSync(path.join(tmpdir(), "grapevine-disk-"));
+      const disk = smallDisk(folder, one.fault);
+      if (disk === null) return skip("only root may mount a small disk");
+      const lines: { level: number; reason?: string }[] = [];
+      const logger = pino({ level: "info" }, { write: (line: string) => lines.push(JSON.parse(line)) });
+      await gate.close();
+      gate = new TestGate(cluster, { stateDir: disk.folder, logger });
+      try {
+        const epoch = await serve((await cluster.upstream(answering("one"))).port);
+        disk.fail();
+        const closed = gate.commit({ vms: [desiredVm(V1, "cordoned")] });
+        const owed = await gate.waitForStanding((standing) => standing.fault !== undefined);
+        expect(owed).toMatchObject({ epoch, fault: expect.stringMatching(one.reason) });
+        expect(await verdict({ epoch: closed })).toBe("1 closed");
+        await gate.until(() => gate.counter("disk-failing") === 1);
+        disk.heal();
+        expect(await gate.waitForStanding((standing) => standing.epoch === closed)).not.toHaveProperty(
+          "fault",
+        );
+        const told = lines.filter(({ level, reason }) => level === 50 || reason !== undefined);
+        expect(told).toMatchObject([{ level: 50, reason: expect.stringMatching(one.reason) }]);
+        await gate.stop();
+        disk.remount();
+        await gate.start();
+        expect(await verdict({ epoch: closed })).toBe("1 closed");
+      } finally {
+        await gate.stop();
+        disk.remove();
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
 });
 
 test("a gate that stops refuses what comes and finishes what runs", async () => {

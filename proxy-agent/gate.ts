@@ -3,7 +3,7 @@
 
 import path from "node:path";
 import type { Logger } from "pino";
-import type { createVerifier, HostPort, MemberName } from "../mesh/index.ts";
+import type { AppName, createVerifier, HostPort, MemberName } from "../mesh/index.ts";
 import { AgentLink } from "./io/gate/agent-link.ts";
 import { ArmDesk } from "./io/gate/arm-desk.ts";
 import { GateServer } from "./io/gate/gate-server.ts";
@@ -49,7 +49,8 @@ export async function startGate(options: GateOptions, { logger, crypto }: GateDe
   const link = new AgentLink(options, told);
   const arms = new ArmDesk(options, { state, count, logger });
   const onHandedIn = (key: string, value: Uint8Array) => link.handedIn(key, value);
-  const server = new GateServer({ state, logger, count, onHandedIn });
+  const entriesOf = (app: AppName) => link.entries(app);
+  const server = new GateServer({ state, logger, count, entriesOf, onHandedIn });
   state.listen({
     onConfirm: (app) => link.changed(app),
     onGrant: (grant) => arms.grant(grant),

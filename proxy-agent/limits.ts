@@ -104,6 +104,8 @@ export const ADMISSION_LOG_MS: number = 3_000;
 export const GATE_CUT_MARGIN_MS: number = 1_000;
 /** A gate whose disk fails tries again so often, and confirms nothing meanwhile. */
 export const GATE_DISK_PAUSE_MS: number = 1_000;
+/** For an agent to say what it knows of an app's VMs: it answers in the turn in which it reads the question. */
+export const GATE_ENTRIES_TIMEOUT_MS: number = 1_000;
 /** Links of the voter chain that go with a record: each change of the voters is two. */
 export const GATE_LINKS_MAX: number = 10_000;
 /** Heads of requests at a gate: twice what node lets clients send to a proxy. */
@@ -132,6 +134,9 @@ if (GATE_ERRAND_TIMEOUT_MS <= CONNECT_TIMEOUT_MS) {
 }
 if (GATE_AWAY_MAX_MS <= STOP_TIMEOUT_MS + RETRY_TIME_MAX_MS) {
   throw new Error("limits: a gate that stops and starts again must be waited for");
+}
+if (GATE_ERRAND_TIMEOUT_MS <= GATE_ENTRIES_TIMEOUT_MS) {
+  throw new Error("limits: a gate must have the time to ask its agent for who asks it");
 }
 if (CONNECT_TIMEOUT_MS * 2 > RETRY_TIME_MAX_MS) {
   throw new Error("limits: a dial that timed out must leave time for another");

@@ -143,7 +143,7 @@ class Parts {
     });
     const gates = new GateDesk({
       registers,
-      flush: () => this.#feed.flush(),
+      feed: this.#feed,
       onLearned: () => this.#metrics.learnedOfGate(),
     });
     this.#verifier = new Verifier({ gates, onChange: () => this.#acker.changed() });

@@ -107,10 +107,15 @@ export class Roots {
   #leafOf(entry: Entry): string {
     const known = this.#leaves.get(entry);
     if (known !== undefined) return known;
-    const leaf = String.fromCharCode(...this.#hash(leafBytes(entry)));
+    const leaf = String.fromCharCode(...leafHash(this.#hash, entry));
     this.#leaves.set(entry, leaf);
     return leaf;
   }
+}
+
+/** Of a live entry: what roots are made of. */
+export function leafHash(hash: HeadCrypto["hash"], entry: Entry): Uint8Array {
+  return hash(leafBytes(entry));
 }
 
 /** Length of the key, key, counter, value: no two entries share them. */

@@ -1,7 +1,5 @@
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { pino } from "pino";
@@ -9,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type OwnerId, ownerId } from "../core/ids.ts";
 import { compareVersions, type Version } from "../core/version.ts";
 import { seededRandom } from "../sim/seeded-random.ts";
+import { smallDisk } from "../sim/small-disk.ts";
 import type { BurstLine } from "../sim/snapshot-burst.ts";
 import { newOwner, SnapshotFolder, write } from "../sim/snapshot-harness.ts";
 
@@ -23,45 +22,8 @@ beforeEach(() => {
 
 afterEach(() => folder.remove());
 
-/** A folder in which nothing more fits, until `makeRoom`. */
-interface FullDisk {
-  readonly folder: string;
-  makeRoom(): void;
-  remove(): void;
-}
-
-const BALLAST = "ballast";
-
-/** Null: this user may not mount. Under CI root must be able to: then a throw. */
-function fullDisk(): FullDisk | null {
-  const mounted = join(folder.path, "disk");
-  try {
-    mkdirSync(mounted);
-    execFileSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted], { stdio: "pipe" });
-  } catch (error) {
-    if (process.env["CI"] === "true" && process.getuid?.() === 0) throw error;
-    return null;
-  }
-  return {
-    folder: mounted,
-    makeRoom: () => rmSync(join(mounted, BALLAST)),
-    remove: () => execFileSync("umount", [mounted]),
-  };
-}
-
-/** Until the system says that it is full. */
-function fillDisk(mounted: string): void {
-  for (let bytes = 1_024 * 1_024; bytes >= 1; ) {
-    try {
-      writeFileSync(join(mounted, BALLAST), new Uint8Array(bytes), { flag: "a" });
-    } catch {
-      bytes = Math.floor(bytes / 2);
-    }
-  }
-}
-
 test("a full disk is told once, counted, and harms nobody; when there is room the snapshot goes on", async (context) => {
-  const disk = fullDisk();
+  const disk = smallDisk(folder.path, "full");
   if (disk === null) return context.skip("only root may mount a small disk");
   try {
     const lines: string[] = [];
@@ -70,7 +32,7 @@ test("a full disk is told once, counted, and harms nobody; when there is room th
     const own = newOwner("owner-1");
     write(own, store, { a: new Uint8Array([1]) });
     await batches.next();
-    fillDisk(disk.folder);
+    disk.fail();
     for (let at = 0; at < 20; at += 1) write(own, store, { [`${at}`]: new Uint8Array(60_000).fill(at) });
     const failed = () => snapshot.counters().get("snapshot-failed") ?? 0;
     await expect.poll(failed, { timeout: 10_000 }).toBeGreaterThan(2);
@@ -78,7 +40,7 @@ test("a full disk is told once, counted, and harms nobody; when there is room th
       { level: 50, reason: expect.stringMatching(/full/) },
     ]);
     for (let at = 0; at < 20; at += 1) write(own, store, { [`${at}`]: null });
-    disk.makeRoom();
+    disk.heal();
     expect(await batches.next()).toMatchObject({ deltas: [{ owner: "owner-1", to: 41 }] });
     await snapshot.stop();
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([{ level: 50 }, { level: 30 }]);

@@ -2,7 +2,7 @@
 
 import { compareText, type OwnerId } from "../core/ids.ts";
 import type { Store } from "../core/store.ts";
-import type { Arrival, Entry, Inspection, OwnerDigest } from "../mesh.ts";
+import type { Arrival, Entry, Inspection, OwnerDigest, SignedState } from "../mesh.ts";
 import type { Arrivals } from "./arrivals.ts";
 
 export interface StoreInspectionDeps {
@@ -34,6 +34,18 @@ export class StoreInspection implements Inspection {
 
   held(owner: OwnerId, key: string): Entry | undefined {
     return this.#deps.store.inForce(owner)?.get(key);
+  }
+
+  signed(owner: OwnerId): SignedState | undefined {
+    const state = this.#deps.store.inForce(owner);
+    const head = state?.signed;
+    if (state === undefined || head === undefined || state.isDraft || !state.isComplete) return undefined;
+    return {
+      owner,
+      start: state.start,
+      head,
+      entries: [...state.entries()].filter(({ value }) => value !== null),
+    };
   }
 
   arrivalOf(entry: Pick<Entry, "owner" | "key" | "version">): Arrival | null {

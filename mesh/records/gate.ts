@@ -21,6 +21,8 @@ export interface GateStanding {
   readonly inFlight: readonly { readonly vm: VmName; readonly requests: number }[];
   /** Proxies of its host that keep it from confirming what its disk has, for people; not there: none. */
   readonly awaits?: readonly string[];
+  /** A later record is in force there and cannot be written down: why, for people. Absent: none is, or it is on its way. */
+  readonly fault?: string;
 }
 
 /** The `tell` topic that carries `GateMessage`. */
@@ -33,6 +35,13 @@ export interface GateMessage {
   readonly standings: readonly GateStanding[];
 }
 
+/** Of a fault, in characters: it is a disk's word. */
+export const GATE_FAULT_CHARS_MAX: number = 300;
+/**
+ * Signed entries of one app's VMs that go with a refusal: a host of a thousand entries takes 35 KB, so thirty of those. What is above it is
+ * left off, whole hosts, those of VMs that serve come first: of them a proxy learns by the mesh, or of another gate.
+ */
+export const GATE_ENTRIES_BYTES_MAX: number = 1024 * 1024;
 /** In one message: of more apps more messages are sent. */
 export const GATE_STANDINGS_MAX: number = 200;
 /** Proxies that keep a gate from confirming: more are not named. */
@@ -57,7 +66,14 @@ export type ToGate =
   /** All VMs of the host that have an address. */
   | { readonly format: 1; readonly kind: "vms"; readonly vms: readonly VmPlace[] }
   /** All records that a majority of the voters had, at a moment after the gate said that it is blank, came before this. */
-  | { readonly format: 1; readonly kind: "current" };
+  | { readonly format: 1; readonly kind: "current" }
+  /** The answer to `ask-entries` of that app: `proveEntries` of each host of its VMs, as far as they are known and there is room. */
+  | {
+      readonly format: 1;
+      readonly kind: "entries";
+      readonly app: AppName;
+      readonly proofs: readonly Uint8Array[];
+    };
 
 /** What a gate tells its agent. */
 export type ToAgent =
@@ -74,6 +90,8 @@ export type ToAgent =
   | { readonly format: 1; readonly kind: "standings"; readonly standings: readonly GateStanding[] }
   /** A proxy handed it in: the agent may not have it yet. */
   | { readonly format: 1; readonly kind: "record"; readonly key: string; readonly value: Uint8Array }
+  /** A proxy lacks what is said of the VMs of this app. */
+  | { readonly format: 1; readonly kind: "ask-entries"; readonly app: AppName }
   /** For the metrics, by name. */
   | {
       readonly format: 1;
@@ -94,6 +112,9 @@ const bytesShape = z.instanceof(Uint8Array);
 const format = z.literal(1);
 const recordShape = z.strictObject({ format, kind: z.literal("record"), key: z.string(), value: bytesShape });
 
+/** Of the hosts of one app's VMs. */
+export const gateProofsShape: ZodType<readonly Uint8Array[]> = z.array(bytesShape).max(APP_VMS_MAX);
+
 export const toGateShape: ZodType<ToGate> = z.discriminatedUnion("kind", [
   z.strictObject({ format, kind: z.literal("voter-link"), link: bytesShape }),
   recordShape,
@@ -103,6 +124,7 @@ export const toGateShape: ZodType<ToGate> = z.discriminatedUnion("kind", [
     vms: z.array(vmPlaceShape).max(HOST_VMS_MAX),
   }),
   z.strictObject({ format, kind: z.literal("current") }),
+  z.strictObject({ format, kind: z.literal("entries"), app: appNameShape, proofs: gateProofsShape }),
 ]);
 
 const standingsShape: ZodType<readonly GateStanding[]> = z
@@ -112,6 +134,7 @@ const standingsShape: ZodType<readonly GateStanding[]> = z
       epoch: countShape,
       inFlight: z.array(z.strictObject({ vm: vmNameShape, requests: countShape })).max(APP_VMS_MAX),
       awaits: z.exactOptional(z.array(z.string().max(512)).max(GATE_AWAITS_MAX)),
+      fault: z.exactOptional(z.string().max(GATE_FAULT_CHARS_MAX)),
     }),
   )
   .max(GATE_STANDINGS_MAX);
@@ -142,6 +165,7 @@ export const toAgentShape: ZodType<ToAgent> = z.discriminatedUnion("kind", [
   }),
   z.strictObject({ format, kind: z.literal("standings"), standings: standingsShape }),
   recordShape,
+  z.strictObject({ format, kind: z.literal("ask-entries"), app: appNameShape }),
   z.strictObject({
     format,
     kind: z.literal("counters"),

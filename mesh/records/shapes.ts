@@ -13,6 +13,8 @@ import {
   isName,
   type MemberName,
   memberName,
+  type OwnerId,
+  ownerId,
   type VmName,
   vmName,
 } from "../core/ids.ts";
@@ -25,6 +27,11 @@ export const memberNameShape: ZodType<MemberName> = name.transform(
   memberName,
 ) as unknown as ZodType<MemberName>;
 export const vmNameShape: ZodType<VmName> = name.transform(vmName) as unknown as ZodType<VmName>;
+/** A peer id in base58 has 52 characters. */
+export const ownerIdShape: ZodType<OwnerId> = z
+  .string()
+  .regex(/^[!-~]{1,64}$/)
+  .transform(ownerId) as unknown as ZodType<OwnerId>;
 export const bundleHashShape: ZodType<BundleHash> = z
   .string()
   .refine(isBundleHash, "not a bundle hash")

@@ -29,6 +29,8 @@ export function memoryInspection(
       return entries.sort((left, right) => left.version.counter - right.version.counter);
     },
     held: (owner, key) => states.get(owner)?.entries.get(key),
+    // Nothing is signed in memory.
+    signed: () => undefined,
     arrivalOf: (entry) => arrivals.of(entry),
     // It shares its event loop with the test.
     lagMs: () => 0,

@@ -22,6 +22,7 @@ import {
   type VmPlace,
 } from "../../mesh/index.ts";
 import { readRecords } from "../read-records.ts";
+import { entriesOf } from "./gate-entries.ts";
 import { gateMetrics, type ToldByGate } from "./gate-metrics.ts";
 
 export interface GateHostOptions {
@@ -176,12 +177,19 @@ export class GateHost {
       case "record":
         this.#deps.registers.apps.take(message.key, message.value);
         return;
+      case "ask-entries":
+        if (this.#gate === gate) this.#sendEntries(message.app);
+        return;
       case "counters":
         gate.told = { counters: message.counters, closings: message.closings ?? null };
         return;
       case "hello":
         return;
     }
+  }
+
+  #sendEntries(app: AppName): void {
+    this.#send({ format: 1, kind: "entries", app, proofs: entriesOf(app, this.#deps) });
   }
 
   #sendVms(): void {

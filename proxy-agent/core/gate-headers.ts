@@ -6,6 +6,7 @@ import {
   type AppName,
   appName,
   fail,
+  gateProofsShape,
   isName,
   ok,
   type Result,
@@ -23,9 +24,10 @@ const FORMAT = "1";
  * - `pass`: an ordinary request. `afresh`: the same, on a connection that its VM is not about to close: the last one broke.
  * - `claim`: the same, and say so by a 102 once its VM takes it: the rest of the body waits for that.
  * - `probe`: dial the VM, and say whether it can be reached.
- * - `take`: the body is a record that the gate lacks. `lists`: give the links of the voter chain.
+ * - `take`: the body is a record that the gate lacks. `lists`: give the links of the voter chain. `entries`: give what the hosts of
+ *   this app's VMs say of them, signed.
  */
-const ERRANDS = ["pass", "afresh", "claim", "probe", "take", "lists"] as const;
+const ERRANDS = ["pass", "afresh", "claim", "probe", "take", "lists", "entries"] as const;
 export type Errand = (typeof ERRANDS)[number];
 
 export interface GateRequest {
@@ -110,4 +112,15 @@ export interface GateLists {
 export const gateListsShape: ZodType<GateLists> = z.strictObject({
   format: z.literal(1),
   links: z.array(bytesShape).max(GATE_LINKS_MAX),
+});
+
+/** What `entries` is answered by: `readEntryProof` reads each. */
+export interface GateEntries {
+  readonly format: 1;
+  readonly proofs: readonly Uint8Array[];
+}
+
+export const gateEntriesShape: ZodType<GateEntries> = z.strictObject({
+  format: z.literal(1),
+  proofs: gateProofsShape,
 });

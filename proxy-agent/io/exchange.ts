@@ -1,6 +1,7 @@
 // Exchange: the client's side of one request: what it asked, whether it is still there, and how it is told no.
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { AppName } from "../../mesh/index.ts";
 import { LINGER_MS } from "../limits.ts";
 import { RequestBody } from "./request-body.ts";
@@ -100,11 +101,16 @@ export class Exchange {
     this.#gone?.abort();
     if (this.body === null || this.request.complete) return;
     this.body.discard();
-    const { socket } = this.request;
-    if (socket.destroyed) return;
+    // Null: somebody destroyed the request, and its connection with it.
+    const socket = this.request.socket as Socket | null;
+    if (socket === null || socket.destroyed) return;
     // The connection's next request is behind this one's body: read it for a while, then give up on the connection.
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
-    const stop = () => clearTimeout(timer);
+    const stop = () => {
+      clearTimeout(timer);
+      // The connection may live on, and see many of us.
+      socket.removeListener("close", stop);
+    };
     this.request.once("end", stop);
     socket.once("close", stop);
   }

@@ -17,17 +17,18 @@ import {
   type Errand,
   GATE_HEADER,
   type GateAnswer,
+  gateEntriesShape,
   gateListsShape,
   gateRequestHeader,
   readGateAnswer,
 } from "../core/gate-headers.ts";
 import type { Endpoint } from "../core/route-table.ts";
 import { GATE_ANSWER_BYTES_MAX, GATE_CATCH_UPS_MAX, GATE_ERRAND_TIMEOUT_MS } from "../limits.ts";
+import type { RouteFeed } from "./route-feed.ts";
 
 export interface GateDeskDeps {
   readonly registers: Pick<Registers, "apps" | "directory">;
-  /** Puts what was taken in force. */
-  readonly flush: () => void;
+  readonly feed: Pick<RouteFeed, "table" | "flush" | "hostsMissing" | "takeProven">;
   readonly onLearned: () => void;
 }
 
@@ -49,6 +50,8 @@ export class GateDesk {
   readonly #deps: GateDeskDeps;
   /** Of requests that meet the same gate behind at the same time, one hands in. */
   readonly #handIns = new Map<string, Promise<boolean>>();
+  /** Of those that lack entries of one app at the same time, one asks. */
+  readonly #asked = new Map<AppName, Promise<void>>();
 
   constructor(deps: GateDeskDeps) {
     this.#deps = deps;
@@ -62,7 +65,7 @@ export class GateDesk {
   /** Takes the record that its gate sent with a refusal. True: it is in force, or a newer one is. */
   async learn(endpoint: Endpoint, sent: Uint8Array): Promise<boolean> {
     const { app, address } = endpoint;
-    const { registers, flush, onLearned } = this.#deps;
+    const { registers, feed, onLearned } = this.#deps;
     // An answer to HEAD has no body, and one that broke off not all of it.
     const record = sent.length > 0 ? sent : await this.#fetchRecord(endpoint);
     let taken = registers.apps.take(appKey(app), record);
@@ -70,10 +73,24 @@ export class GateDesk {
       await this.#fetchLists(address);
       taken = registers.apps.take(appKey(app), record);
     }
-    flush();
+    feed.flush();
     if (taken.ok) onLearned();
+    const entries = this.#learnEntries(endpoint);
+    // Without them requests can go to the others: who has nowhere to go for a VM waits.
+    if ((feed.table.apps.get(app)?.unaddressed.length ?? 0) > 0) await entries;
     // Of two refusals that come together the second one's record is not news.
     return taken.ok || taken.error === "stale";
+  }
+
+  /** What the record says of VMs is of no use without who their hosts are, and where. Never rejects. */
+  #learnEntries({ app, address }: Endpoint): Promise<void> {
+    const { feed } = this.#deps;
+    if (feed.hostsMissing(app).length === 0) return Promise.resolve();
+    const running = this.#asked.get(app);
+    if (running !== undefined) return running;
+    const asking = this.#fetchEntries(address, app).finally(() => this.#asked.delete(app));
+    this.#asked.set(app, asking);
+    return asking;
   }
 
   /** Gives the gate our newest record of that app. True: the gate has it, or a newer one. */
@@ -130,6 +147,18 @@ export class GateDesk {
       ({ answer, bytes }) => (answer === "ahead" ? bytes : NOTHING),
       () => NOTHING,
     );
+  }
+
+  async #fetchEntries(address: Endpoint["address"], app: AppName): Promise<void> {
+    const errand = { errand: "entries", app, vm: NOBODY, epoch: 0 } as const;
+    try {
+      const { bytes } = await ask(address, errand, AbortSignal.timeout(GATE_ERRAND_TIMEOUT_MS));
+      const entries = decodeRecord(gateEntriesShape, bytes);
+      if (entries.ok) for (const proof of entries.value.proofs) this.#deps.feed.takeProven(proof);
+      this.#deps.feed.flush();
+    } catch {
+      // Then of VMs that the mesh has not told of nothing is known: they are passed over.
+    }
   }
 
   async #fetchLists(address: Endpoint["address"]): Promise<void> {

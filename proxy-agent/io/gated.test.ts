@@ -2,13 +2,14 @@
 
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { connect as connectTcp, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { memberName } from "../../mesh/index.ts";
 import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { REPLAY_BYTES_MAX } from "../limits.ts";
 import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
-import { ask, sendRaw } from "../testing/client.ts";
+import { type Answer, ask, sendRaw } from "../testing/client.ts";
 import {
   answering,
   appRecord,
@@ -18,7 +19,9 @@ import {
   type TestProxy,
 } from "../testing/cluster.ts";
 import { TestGate } from "../testing/gate.ts";
+import { hostProof } from "../testing/host-proof.ts";
 
+const HOST_2 = memberName("host-2");
 const V1 = "hello-v1-1";
 const V2 = "hello-v2-1";
 
@@ -33,14 +36,9 @@ afterEach(async () => {
   await cluster.close();
 });
 
-/** A proxy that serves "hello" through the gate by one VM; both go by the same record. `at`: where the proxy finds the gate. */
-async function serve(
-  port: number,
-  at?: (gatePort: number) => Promise<number>,
-  options: Partial<ProxyOptions> = {},
-): Promise<TestProxy> {
-  const gatePort = await gate.start();
-  gate.announce((await at?.(gatePort)) ?? gatePort);
+/** A proxy that serves "hello" through the gate by one VM; both go by the same record. */
+async function serve(port: number, options: Partial<ProxyOptions> = {}): Promise<TestProxy> {
+  gate.announce(await gate.start());
   gate.place({ [V1]: port });
   const proxy = await cluster.proxy(options);
   cluster.writeVm(V1, port);
@@ -119,6 +117,50 @@ describe("a proxy", () => {
     expect(old.seen).toBe(0);
   });
 
+  describe("that hears nothing of the mesh, and whose next VM is on a host that it never heard of", () => {
+    /** The record moves to a VM of host-2, whose gate is another one; returns what is asked through the proxy. */
+    async function moveToUnknown(proofs: readonly Uint8Array[]): Promise<Answer> {
+      const old = await cluster.upstream(answering("old"));
+      const proxy = await serve(old.port, { timing: { ...PROXY_TIMING, retryTimeMs: 500 } });
+      const there = { vms: [desiredVm(V1, "cordoned"), { ...desiredVm(V2), host: HOST_2 }] };
+      const epoch = cluster.commitUntold(there);
+      gate.proofs = proofs;
+      gate.tellRecord(epoch, there);
+      farGate.tellRecord(epoch, there);
+      await gate.waitForStanding((standing) => standing.epoch === epoch);
+      await farGate.waitForStanding((standing) => standing.epoch === epoch);
+      const answer = await ask({ port: proxy.port, method: "POST", body: "x" });
+      expect(old.seen).toBe(0);
+      return answer;
+    }
+
+    let farGate: TestGate;
+    beforeEach(async () => {
+      farGate = new TestGate(cluster, { host: HOST_2 });
+      await farGate.start();
+      farGate.open();
+      farGate.place({ [V2]: (await cluster.upstream(answering("far"))).port });
+    });
+    afterEach(() => farGate.close());
+
+    test("takes from the gate what that host signed, and fails no request", async () => {
+      expect(await moveToUnknown([hostProof(V2, farGate.port)])).toMatchObject({ status: 200, body: "far" });
+    });
+
+    test("takes nothing that its host did not sign, or that one says of another's VM", async () => {
+      const others = [
+        hostProof(V2, farGate.port, { signer: "host-3" }),
+        hostProof(V2, farGate.port, { name: "host-3" }),
+      ];
+      expect(await moveToUnknown(others)).toMatchObject({ status: 503 });
+    });
+
+    test("takes nothing of who calls itself as another one that the mesh knows", async () => {
+      cluster.hostNamed("host-2");
+      expect(await moveToUnknown([hostProof(V2, farGate.port)])).toMatchObject({ status: 503 });
+    });
+  });
+
   test("learns it by a HEAD too, whose answer carries nothing", async () => {
     const vm = await cluster.upstream(answering("one"));
     const proxy = await serve(vm.port);
@@ -182,7 +224,7 @@ describe("a proxy", () => {
 
   test("waits for a gate that is started anew, and fails no request that had not begun", async () => {
     const vm = await cluster.upstream(answering("one"));
-    const proxy = await serve(vm.port, undefined, IMPATIENT);
+    const proxy = await serve(vm.port, IMPATIENT);
     const { port } = gate;
     await gate.stop();
     const asked = [ask({ port: proxy.port }), ask({ port: proxy.port, method: "POST", body: "x" })];
@@ -221,7 +263,7 @@ describe("a proxy", () => {
   test("waits for it no longer than its time, and says whom it waited for", async () => {
     const vm = await cluster.upstream(answering("one"));
     const timing = { ...IMPATIENT.timing, gateAwayMs: 50 };
-    const { port } = await serve(vm.port, undefined, { timing });
+    const { port } = await serve(vm.port, { timing });
     await gate.stop();
     const answer = await ask({ port });
     expect(answer).toMatchObject({ status: 502 });
@@ -231,7 +273,7 @@ describe("a proxy", () => {
 
   test("waits for it no longer when the table shows another way", async () => {
     const vm = await cluster.upstream(answering("one"));
-    const proxy = await serve(vm.port, undefined, IMPATIENT);
+    const proxy = await serve(vm.port, IMPATIENT);
     await gate.stop();
     const asked = ask({ port: proxy.port });
     await untilRetried(proxy, 1);
@@ -314,83 +356,4 @@ describe("a body", () => {
     for (const socket of sockets) socket.destroy();
     await new Promise<void>((resolve) => stalled.close(() => resolve()));
   });
-});
-
-describe("a connection to the gate that is cut", () => {
-  /** A relay before the gate that cuts each connection after so many bytes that came from the proxy, or from the gate. */
-  let relay: Server;
-  let cut: { readonly way: "to-gate" | "to-proxy"; readonly afterBytes: number } | null;
-  const relayed: Socket[] = [];
-
-  async function relayTo(gatePort: number): Promise<number> {
-    cut = null;
-    relay = createServer((inner) => {
-      const outer = connectTcp(gatePort, "127.0.0.1");
-      relayed.push(inner, outer);
-      const both = (): void => {
-        inner.destroy();
-        outer.destroy();
-      };
-      const pass = (from: Socket, to: Socket, way: "to-gate" | "to-proxy"): void => {
-        let bytes = 0;
-        from.on("data", (chunk: Buffer) => {
-          const room = cut?.way === way ? cut.afterBytes - bytes : Number.POSITIVE_INFINITY;
-          bytes += chunk.length;
-          if (room > 0) to.write(chunk.subarray(0, room));
-          // After what may pass was handed to the system.
-          if (chunk.length >= room) to.end(() => both());
-        });
-        from.on("error", both).on("close", both);
-      };
-      pass(inner, outer, "to-gate");
-      pass(outer, inner, "to-proxy");
-    });
-    relay.listen(0, "127.0.0.1");
-    await once(relay, "listening");
-    return (relay.address() as { port: number }).port;
-  }
-
-  afterEach(async () => {
-    for (const socket of relayed.splice(0)) socket.destroy();
-    await new Promise<void>((resolve) => relay.close(() => resolve()));
-  });
-
-  const places = [
-    { way: "to-gate", afterBytes: 1 },
-    { way: "to-gate", afterBytes: 200 },
-    { way: "to-gate", afterBytes: REPLAY_BYTES_MAX / 2 },
-    { way: "to-gate", afterBytes: REPLAY_BYTES_MAX + 1_000 },
-    { way: "to-gate", afterBytes: 400_000 },
-    { way: "to-proxy", afterBytes: 1 },
-    { way: "to-proxy", afterBytes: 30 },
-    { way: "to-proxy", afterBytes: 150 },
-  ] as const;
-
-  test.each(places)(
-    "$way after $afterBytes bytes runs no POST twice, and every one that is not answered is told as failed",
-    async (place) => {
-      const runs = new Map<string, number>();
-      const vm = await cluster.upstream((request, response) => {
-        const id = String(request.headers["x-id"]);
-        runs.set(id, (runs.get(id) ?? 0) + 1);
-        request
-          .resume()
-          .on("end", () => response.end(id))
-          .on("error", () => undefined);
-      });
-      const { port } = await serve(vm.port, relayTo);
-      cut = place;
-      for (const [index, size] of [1, 1_000, REPLAY_BYTES_MAX, REPLAY_BYTES_MAX * 2, 1_000_000].entries()) {
-        const id = `${place.way}-${index}`;
-        const posted = ask({ port, method: "POST", body: Buffer.alloc(size), headers: { "x-id": id } });
-        const status = await posted.then(
-          (answer) => answer.status,
-          () => 0,
-        );
-        expect([200, 502, 0]).toContain(status);
-        expect(runs.get(id) ?? 0).toBeLessThanOrEqual(1);
-        if (status === 200) expect(runs.get(id)).toBe(1);
-      }
-    },
-  );
 });

@@ -20,6 +20,7 @@ import { RouteFold, type Verdict } from "../core/route-fold.ts";
 import { EMPTY_TABLE, type RouteTable } from "../core/route-table.ts";
 import { AwayHosts } from "./away-hosts.ts";
 import { monotonicUnixMs } from "./clock.ts";
+import { readHostProof } from "./host-proof.ts";
 
 export interface RouteFeedDeps {
   readonly mesh: Mesh;
@@ -119,6 +120,18 @@ export class RouteFeed {
     this.#table = table;
     for (const listener of this.#listeners) listener(table);
     for (const wake of [...this.#waiters]) wake();
+  }
+
+  /**
+   * Entries of a host that the mesh has not told of, as it signed them, from whomever. It speaks for itself alone, and nothing is taken of
+   * who has a name that another one has here, or was forgotten.
+   */
+  takeProven(proof: Uint8Array): void {
+    const { mesh, logger } = this.#deps;
+    const host = readHostProof(proof, mesh);
+    if (host.ok)
+      for (const entry of host.value.entries) this.#judge(this.#fold.takeEntry(entry, host.value.name));
+    else logger.debug({ reason: host.error }, "proof of entries refused");
   }
 
   #take(entry: Entry): void {

@@ -116,8 +116,9 @@ export class Server {
     this.#answering.add(response);
     const exchange = this.#exchange(request, response, null);
     const target = targetOf(request);
-    if (!target.ok) {
-      exchange.refuse({ status: 400, reason: target.error });
+    const fault = target.ok ? framingFault(request) : target.error;
+    if (!target.ok || fault !== null) {
+      exchange.refuse({ status: 400, reason: fault ?? "" });
       this.#answering.delete(response);
       return;
     }

@@ -4,6 +4,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { Logger } from "pino";
 import {
   appKey,
   decodeRecord,
@@ -12,6 +13,7 @@ import {
   type HostEntry,
   hostKey,
   LocalLink,
+  type MemberName,
   ownerId,
   type ToAgent,
   type ToGate,
@@ -26,9 +28,33 @@ import { appRecord, HOST_1, type RecordOptions, silent, type TestCluster, vmEntr
 /** Checks what the stand-in voters of a test cluster sign. */
 const crypto = standInCrypto(ownerId("gate"));
 
+export interface TestGateOptions {
+  /** By default a folder of its own. */
+  readonly stateDir?: string;
+  readonly logger?: Logger;
+  /** Whose VMs it stands before; by default those of host-1. */
+  readonly host?: MemberName;
+}
+
+/** What a host says of itself: where its gate is. */
+export function hostEntry(host: MemberName, port: number): HostEntry {
+  const gate = { host: "127.0.0.1", port };
+  return {
+    format: 1,
+    host,
+    region: "default",
+    labels: {},
+    api: "http://127.0.0.1:1",
+    pid: 1,
+    voter: true,
+    gate,
+  };
+}
+
 export class TestGate {
   readonly #cluster: TestCluster;
   readonly #folder = mkdtempSync(path.join(tmpdir(), "grapevine-gate-"));
+  readonly #options: TestGateOptions;
   #server: Server;
   #link: LocalLink | null = null;
   #gate: RunningGate | null = null;
@@ -36,9 +62,12 @@ export class TestGate {
   #places: readonly VmPlace[] = [];
   /** All that the gate said. */
   readonly heard: ToAgent[] = [];
+  /** What its agent knows of hosts, as `proveEntries` gives it. */
+  proofs: readonly Uint8Array[] = [];
 
-  constructor(cluster: TestCluster) {
+  constructor(cluster: TestCluster, options: TestGateOptions = {}) {
     this.#cluster = cluster;
+    this.#options = options;
     this.#server = createServer((socket) => {
       const onMessage = (bytes: Uint8Array) => this.#hear(bytes);
       const onEnd = () => {
@@ -57,12 +86,12 @@ export class TestGate {
     this.#gate = await startGate(
       {
         cluster: STAND_IN_CLUSTER,
-        host: HOST_1,
-        stateDir: this.#folder,
+        host: this.#options.host ?? HOST_1,
+        stateDir: this.#options.stateDir ?? this.#folder,
         listen: { host: "127.0.0.1", port },
         agentSocket: this.#file("agent.sock"),
       },
-      { logger: silent, crypto },
+      { logger: this.#options.logger ?? silent, crypto },
     );
     await this.until(() => this.#hellos > hellos);
     return this.port;
@@ -70,17 +99,7 @@ export class TestGate {
 
   /** What its host says of itself: where its gate is. */
   announce(port: number = this.port): void {
-    const entry: HostEntry = {
-      format: 1,
-      host: HOST_1,
-      region: "default",
-      labels: {},
-      api: "http://127.0.0.1:1",
-      pid: 1,
-      voter: true,
-      gate: { host: "127.0.0.1", port },
-    };
-    this.#cluster.host.write(hostKey(HOST_1), encodeRecord(entry));
+    this.#cluster.host.write(hostKey(HOST_1), encodeRecord(hostEntry(HOST_1, port)));
   }
 
   get port(): number {
@@ -133,6 +152,13 @@ export class TestGate {
         message.kind === "standings" ? message.standings.find((one) => one.app === app) : undefined;
       if (found !== undefined) return found;
     }
+    return undefined;
+  }
+
+  /** As the gate told it last. */
+  counter(name: string): number | undefined {
+    for (const message of this.heard.toReversed())
+      if (message.kind === "counters") return message.counters[name];
     return undefined;
   }
 
@@ -195,6 +221,8 @@ export class TestGate {
     const message = decodeRecord(toAgentShape, bytes);
     if (!message.ok) throw new Error(`bad message of the gate: ${message.error}`);
     this.heard.push(message.value);
+    if (message.value.kind === "ask-entries")
+      this.tell({ format: 1, kind: "entries", app: message.value.app, proofs: this.proofs });
     for (const listener of [...this.#listeners]) listener();
   }
 }

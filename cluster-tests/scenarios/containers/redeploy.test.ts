@@ -20,6 +20,9 @@ const TRAFFIC = { ratePerSecond: 100, requestsBetween: 250 };
 /** A VM gets 10 s to end, an agent a second to leave: what takes longer is killed, and the exit code says so. */
 const GRACE_SECONDS = 20;
 
+/** As the gate's ready file says. */
+const GATE_PID = "sed -n 's/.*\"pid\":\\([0-9]*\\).*/\\1/p' /var/lib/grapevine/gate/gate.json";
+
 const image = inject("image");
 
 describe.skipIf(image === null)("three hosts and two proxies in containers", () => {
@@ -52,6 +55,10 @@ describe.skipIf(image === null)("three hosts and two proxies in containers", () 
     );
     expect(report.exitCode, report.text).toBe(0);
     expect(report.json).toMatchObject({ failed: 0, deploys: [{ exitCode: 0 }, { exitCode: 0 }] });
+    // All of them went through gates, which tell their counts every 2 s.
+    const requests = Number(report.json["requests"]);
+    expect(requests).toBeGreaterThan(2 * TRAFFIC.requestsBetween);
+    await until("the gates' counts", async () => ((await cluster.gateRequests()) >= requests ? true : null));
     expect(cpuSeconds).toBeGreaterThan(0);
     expect(residentBytes).toBeGreaterThan(0);
   });
@@ -73,6 +80,18 @@ describe.skipIf(image === null)("three hosts and two proxies in containers", () 
     expect(failures(await client.stop())).toEqual(NO_FAILURES);
     const url = await cluster.url("proxy-1");
     for (const proxy of [url, other]) expect((await get(proxy, HOST)).text).toMatch(/^back from hello-v4-1/);
+  });
+
+  test("kill -9 of a gate is nothing to its agent and VM: another one is there, and what it closed stays closed", async () => {
+    const [vm] = (await cluster.view("hello")).vms;
+    const host = cluster.member(vm?.host ?? "");
+    const pids = async (): Promise<string> => (await host.exec(["sh", "-c", GATE_PID])).stdout.trim();
+    const before = await pids();
+    await host.exec(["kill", "-9", before]);
+    await until("another gate", async () => (["", before].includes(await pids()) ? null : true));
+    const url = await cluster.url("proxy-1");
+    await until("an answer by it", async () => ((await get(url, HOST)).status === 200 ? true : null));
+    expect((await cluster.view("hello")).vms).toEqual([vm]);
   });
 
   test("SIGTERM to an agent's container ends its VM, then the agent, with 0 within the grace; both come back", async () => {

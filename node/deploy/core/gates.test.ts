@@ -68,6 +68,7 @@ interface Seen {
   readonly isStartedBehindIt?: boolean;
   readonly epoch?: number;
   readonly requests?: number;
+  readonly fault?: string;
   readonly isHostLost?: boolean;
   /** Of the proxy that is heard. */
   readonly applied?: number;
@@ -78,6 +79,7 @@ function factsOf({
   isStartedBehindIt = true,
   epoch,
   requests = 0,
+  fault,
   isHostLost = false,
   applied = 7,
 }: Seen): Facts {
@@ -98,7 +100,11 @@ function factsOf({
   return {
     vms: new Map([[OLD, new Map([[HOST, { entry, version: { incarnation: 1, startId: 1, counter: 1 } }]])]]),
     acks: new Map([[HEARD, ack]]),
-    gates: new Map(epoch === undefined ? [] : [[HOST, { app, epoch, inFlight }]]),
+    gates: new Map(
+      epoch === undefined
+        ? []
+        : [[HOST, { app, epoch, inFlight, ...(fault === undefined ? {} : { fault }) }]],
+    ),
     proxies: new Map([
       [HEARD, { proxy: HEARD, registered: true, connected: true }],
       [LOST, { proxy: LOST, registered: true, connected: false }],
@@ -119,6 +125,12 @@ describe("a step that takes a VM away", () => {
     expect(whoIsAwaited({ epoch: 6 })).toEqual(["host-1 has not closed hello-v1-1 at its gate"]);
     expect(whoIsAwaited({ epoch: 7 })).toEqual([]);
     expect(whoIsAwaited({ epoch: 8 })).toEqual([]);
+  });
+
+  it("says why a gate cannot close it, if that says so", () => {
+    expect(whoIsAwaited({ epoch: 6, fault: "database or disk is full" })).toEqual([
+      "host-1 has not closed hello-v1-1 at its gate, which cannot write down what it closed: database or disk is full",
+    ]);
   });
 
   it("waits for the gate of a lost host too, unless it only replaces what ran there: nobody stops that", () => {

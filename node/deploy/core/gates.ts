@@ -1,7 +1,13 @@
 // Gates: what a step that takes VMs away still lacks of the gates before them. Few gates, whatever the number of proxies: with their
 // word no request reaches those VMs any more, whoever sends it; proxies that answer only make it fast.
 
-import { type CommittedApp, type DesiredVm, isGated, type VmName } from "../../../mesh/index.ts";
+import {
+  type CommittedApp,
+  type DesiredVm,
+  type GateStanding,
+  isGated,
+  type VmName,
+} from "../../../mesh/index.ts";
 import { type Facts, observed } from "./facts.ts";
 import type { Want } from "./standing.ts";
 
@@ -35,8 +41,7 @@ function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, fa
   };
   const standing = facts.gates.get(host);
   if (standing === undefined || standing.app !== record.app || standing.epoch < epoch) {
-    const awaits = standing?.app === record.app ? (standing.awaits ?? []) : [];
-    const why = awaits.length === 0 ? "" : `, which waits for ${awaits.join(", ")}`;
+    const why = standing?.app === record.app ? whyNotConfirmed(standing) : "";
     return want(`to close ${vm} at its gate${why}`, `has not closed ${vm} at its gate${why}`);
   }
   const requests = standing.inFlight.find((busy) => busy.vm === vm)?.requests ?? 0;
@@ -46,6 +51,12 @@ function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, fa
     `to drain: ${count} in flight to ${vm} at its gate`,
     `has ${count} in flight to ${vm} at its gate`,
   );
+}
+
+/** Of one whose word is of an older record. */
+function whyNotConfirmed({ awaits = [], fault }: GateStanding): string {
+  if (fault !== undefined) return `, which cannot write down what it closed: ${fault}`;
+  return awaits.length === 0 ? "" : `, which waits for ${awaits.join(", ")}`;
 }
 
 /**

@@ -14,7 +14,12 @@ import {
   type ToAgent,
   toGateShape,
 } from "../../../mesh/index.ts";
-import { GATE_COUNTERS_MS, GATE_LINK_PAUSE_FIRST_MS, GATE_LINK_PAUSE_LAST_MS } from "../../limits.ts";
+import {
+  GATE_COUNTERS_MS,
+  GATE_ENTRIES_TIMEOUT_MS,
+  GATE_LINK_PAUSE_FIRST_MS,
+  GATE_LINK_PAUSE_LAST_MS,
+} from "../../limits.ts";
 import type { GateState } from "./gate-state.ts";
 
 export interface AgentLinkOptions {
@@ -40,6 +45,7 @@ export class AgentLink {
   readonly #changed = new Set<AppName>();
   #isStopped = false;
   #isToldDown = false;
+  readonly #asked = new Map<AppName, PromiseWithResolvers<readonly Uint8Array[]>>();
   /** All records that the agent told since the link stands were taken. */
   #isWhole = true;
 
@@ -61,6 +67,22 @@ export class AgentLink {
 
   handedIn(key: string, value: Uint8Array): void {
     this.#send({ format: 1, kind: "record", key, value });
+  }
+
+  /** What the hosts of this app's VMs say of them, as the agent knows it, proven. Empty: the agent is away, or silent. Never rejects. */
+  entries(app: AppName): Promise<readonly Uint8Array[]> {
+    const asked = this.#asked.get(app);
+    // Of those that ask at the same time one does.
+    if (asked !== undefined) return asked.promise;
+    if (this.#link === null) return Promise.resolve([]);
+    const waiting = Promise.withResolvers<readonly Uint8Array[]>();
+    this.#asked.set(app, waiting);
+    const timer = setTimeout(() => waiting.resolve([]), GATE_ENTRIES_TIMEOUT_MS);
+    this.#send({ format: 1, kind: "ask-entries", app });
+    return waiting.promise.finally(() => {
+      clearTimeout(timer);
+      this.#asked.delete(app);
+    });
   }
 
   stop(): void {
@@ -98,6 +120,7 @@ export class AgentLink {
 
   #lost(reason: string): void {
     this.#link = null;
+    for (const waiting of this.#asked.values()) waiting.resolve([]);
     if (this.#isStopped) return;
     if (!this.#isToldDown)
       this.#deps.logger.warn({ reason }, "agent cannot be reached: the gate goes on with what it knows");
@@ -129,6 +152,9 @@ export class AgentLink {
       }
       case "vms":
         state.place(message.vms);
+        return;
+      case "entries":
+        this.#asked.get(message.app)?.resolve(message.proofs);
         return;
       case "current":
         // A blank gate that lacks one of them could open what that closes.

@@ -48,11 +48,11 @@ export function answerOf(
   }
 }
 
-/** Bodies of our own errands: bounded, read whole. Null: it is longer. */
+/** Bodies of our own errands: bounded, read whole. Null: it is longer, and who sent it can still be told. */
 export async function readWhole(request: IncomingMessage, bytesMax: number): Promise<Uint8Array | null> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length;
     if (bytes > bytesMax) return null;
     chunks.push(chunk);

@@ -33,6 +33,8 @@ export interface GateServerDeps {
   readonly state: GateState;
   readonly logger: Logger;
   readonly count: (counter: string) => void;
+  /** Never rejects. */
+  readonly entriesOf: (app: GateRequest["app"]) => Promise<readonly Uint8Array[]>;
   /** A proxy handed in a record that was taken. */
   readonly onHandedIn: (key: string, value: Uint8Array) => void;
 }
@@ -131,6 +133,9 @@ export class GateServer {
       case "take":
         this.#takeRecord(request, response);
         return;
+      case "entries":
+        void this.#giveEntries(asked, response);
+        return;
       case "probe":
         this.#probe(asked, response);
         return;
@@ -165,9 +170,10 @@ export class GateServer {
     response.assignSocket(socket);
     response.once("finish", () => socket.destroySoon());
     const read = this.#read(request);
-    if (!read.ok) {
+    const fault = read.ok ? framingFault(request) : read.error;
+    if (!read.ok || fault !== null) {
       this.#deps.count("requests-bad");
-      answerAsGate(response, "failed", read.error);
+      answerAsGate(response, "failed", fault ?? "");
       return;
     }
     const asked = read.value;
@@ -260,6 +266,13 @@ export class GateServer {
     if (place === undefined) answerAsGate(response, "unreachable", `${asked.vm} has no address there yet`);
     else
       dial(place, (reason) => answerAsGate(response, reason === null ? "done" : "unreachable", reason ?? ""));
+  }
+
+  async #giveEntries({ app }: GateRequest, response: ServerResponse): Promise<void> {
+    const { state, entriesOf } = this.#deps;
+    // Who asks of any name must not make the agent look for it.
+    const proofs = state.recordOf(app) === undefined ? [] : await entriesOf(app);
+    answerAsGate(response, "done", encodeRecord({ format: 1, proofs }));
   }
 
   #takeRecord(request: IncomingMessage, response: ServerResponse): void {

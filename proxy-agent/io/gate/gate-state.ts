@@ -10,6 +10,7 @@ import {
   decodeRecord,
   encodeRecord,
   fail,
+  GATE_FAULT_CHARS_MAX,
   type GateStanding,
   type HistogramView,
   type MemberName,
@@ -81,6 +82,8 @@ export class GateState {
   #owed = new Map<AppName, number>();
   #syncing: Promise<void> | null = null;
   #isDue = false;
+  /** Why the last write failed; null: it did not. */
+  #fault: string | null = null;
   #timer: NodeJS.Timeout | undefined;
 
   /** Rejects with why its disk cannot be used. */
@@ -116,7 +119,12 @@ export class GateState {
   /** Of now, for the metrics. */
   get gauges(): Readonly<Record<string, number>> {
     const { inFlight, openVms, drainingVms } = this.#gate;
-    return { "in-flight": inFlight, "open-vms": openVms, "draining-vms": drainingVms };
+    return {
+      "in-flight": inFlight,
+      "open-vms": openVms,
+      "draining-vms": drainingVms,
+      "disk-failing": Number(this.#fault !== null),
+    };
   }
 
   /** Of each VM that was closed since the start: seconds until that was on disk. */
@@ -206,11 +214,12 @@ export class GateState {
   }
 
   standings(): readonly GateStanding[] {
-    return this.#gate.standings();
+    return this.#gate.standings().map((standing) => this.#withFault(standing));
   }
 
   standing(app: AppName): GateStanding | null {
-    return this.#gate.standing(app);
+    const standing = this.#gate.standing(app);
+    return standing === null ? null : this.#withFault(standing);
   }
 
   describe(): string {
@@ -222,6 +231,11 @@ export class GateState {
     clearTimeout(this.#timer);
     await this.#syncing;
     await this.#disk.close();
+  }
+
+  #withFault(standing: GateStanding): GateStanding {
+    if (this.#fault === null || this.#gate.epochOf(standing.app) <= standing.epoch) return standing;
+    return { ...standing, fault: this.#fault.slice(0, GATE_FAULT_CHARS_MAX) };
   }
 
   /** What was written here was checked before: that the voters changed since makes none of it untrue. */
@@ -302,6 +316,19 @@ export class GateState {
     this.#timer = setTimeout(() => this.#step({ type: "tick" }), delayMs);
   }
 
+  /** Said when it changes: to people by the log, and for the apps that wait for it to the voters. */
+  #diskIs(fault: string | null, owed: Iterable<AppName>): void {
+    const before = this.#fault;
+    this.#fault = fault;
+    if (before === null && fault !== null)
+      this.#logger.error(
+        { reason: fault },
+        "cannot write down what is closed: nothing is confirmed until it can",
+      );
+    if (before !== null && fault === null) this.#logger.info("what is closed can be written down again");
+    if (fault !== null) for (const app of owed) this.#listener?.onConfirm(app);
+  }
+
   #sync(): void {
     this.#isDue = true;
     this.#syncing ??= this.#syncAll().finally(() => {
@@ -309,7 +336,11 @@ export class GateState {
     });
   }
 
-  /** Until nothing is owed. A disk that fails confirms nothing, and closes no less: that holds in memory. */
+  /**
+   * Until nothing is owed. A disk that fails confirms nothing, and closes no less: that holds in memory, and what is open stays open.
+   * So the gate stays and tries again: a start would begin with what the disk had before, if it came up on such a disk at all. A write
+   * that failed is a whole transaction that counts for nothing, and is written anew.
+   */
   async #syncAll(): Promise<void> {
     // What comes in one breath is one write.
     await Promise.resolve();
@@ -319,6 +350,7 @@ export class GateState {
       this.#owed = new Map();
       try {
         await this.#disk.synced();
+        this.#diskIs(null, owed.keys());
         for (const [app, epoch] of owed) {
           this.#onDisk(app, epoch);
           const awaits = this.#gate.standing(app)?.awaits;
@@ -326,10 +358,7 @@ export class GateState {
         }
       } catch (error) {
         for (const [app, epoch] of owed) if (!this.#owed.has(app)) this.#owed.set(app, epoch);
-        this.#logger.error(
-          { reason: messageOf(error) },
-          "cannot write down what is closed: nothing is confirmed",
-        );
+        this.#diskIs(messageOf(error), owed.keys());
         await delay(GATE_DISK_PAUSE_MS, undefined, { signal: this.#ending.signal }).catch(() => undefined);
       }
     } while ((this.#isDue || this.#owed.size > 0) && !this.#ending.signal.aborted);
