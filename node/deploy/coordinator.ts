@@ -25,10 +25,12 @@ import {
 } from "../../mesh/index.ts";
 import { AckInbox } from "./ack-inbox.ts";
 import type { AppView } from "./app-view.ts";
+import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
-import { type ExclusionRequest, type ExclusionResult, excludeProxy } from "./exclude-proxies.ts";
+import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
+import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { Submissions } from "./submissions.ts";
 
@@ -139,9 +141,18 @@ export class Coordinator implements Deploys {
     return this.#submissions.abort(app);
   }
 
-  excludeProxy(request: ExclusionRequest): Promise<ExclusionResult> {
+  excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {
+    return excludeProxy(this.#recordsDeps, request);
+  }
+
+  fenceHost(request: FenceRequest): Promise<RecordsResult> {
+    const there = [...this.#observations.vms()].filter(({ entry }) => entry.host === request.host);
+    return fenceHost(this.#recordsDeps, request, new Set(there.map(({ entry }) => entry.app)));
+  }
+
+  get #recordsDeps(): RecordsDeps {
     const { register, wallMs } = this.#deps;
-    return excludeProxy({ register, wallMs, learn: (committed) => this.#learn(committed) }, request);
+    return { register, wallMs, learn: (committed) => this.#learn(committed) };
   }
 
   views(): readonly AppView[] {

@@ -26,8 +26,10 @@ import { STAND_IN_CLUSTER, StandInVoter } from "../../../mesh/sim/stand-in-voter
 import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
+import type { RecordsResult } from "../../deploy/change-records.ts";
 import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
-import type { ExclusionRequest, ExclusionResult } from "../../deploy/exclude-proxies.ts";
+import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
+import type { FenceRequest } from "../../deploy/fence-host.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
 import type { BundlePut } from "../../releases/bundle-store.ts";
 import type { ApiBundles, ApiDeps } from "../ports.ts";
@@ -101,7 +103,14 @@ export class FakeDeploys implements Deploys {
     return this.answer;
   }
 
-  async excludeProxy(_request: ExclusionRequest): Promise<ExclusionResult> {
+  async excludeProxy(_request: ExclusionRequest): Promise<RecordsResult> {
+    return { code: "done", apps: [HELLO] };
+  }
+
+  readonly fenced: FenceRequest[] = [];
+
+  async fenceHost(request: FenceRequest): Promise<RecordsResult> {
+    this.fenced.push(request);
     return { code: "done", apps: [HELLO] };
   }
 

@@ -26,8 +26,9 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
-import { isGone, isRegistered, lostHostsOf } from "./facts.ts";
+import { isElsewhere, isRegistered, lostHostsOf } from "./facts.ts";
 import { faultOf, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import {
   missingOfDeploy,
   missingOfRepair,
@@ -68,6 +69,8 @@ export function standingOfRollout(committed: CommittedApp, facts: CommitContext[
 /** Of a record whose rollout runs. */
 export function decide(input: DecideInput): Decision {
   const { record } = input.committed;
+  const unfenced = withoutEndedFences(record, input.facts);
+  if (unfenced !== record) return { code: "swap", next: fitted(unfenced), why: FENCE_OVER };
   const rollout = rolloutOf(record);
   if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.direction === "back") return decideBack(input);
@@ -330,7 +333,7 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
   }
   if (rollout.kind === "repair") return missingOfRepair(committed);
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
-  const left = vms.filter((vm) => !isGone(facts, vm, undefined));
+  const left = vms.filter((vm) => isElsewhere(facts, vm));
   return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
 }
 
