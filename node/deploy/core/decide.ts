@@ -183,6 +183,19 @@ function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | nu
   return step === undefined ? null : { ...step, release: target.release };
 }
 
+/**
+ * The next step on the way back. A cordoned VM whose host is away is of no use to anybody who is not: another one is started in its
+ * place where there is room, before any that serves is taken away.
+ */
+function planBack(record: AppRecord, retiring: RolloutStep["vms"], input: DecideInput): Planned | null {
+  const isAway = ({ phase, host }: AppRecord["vms"][number]) =>
+    phase === "cordoned" && input.facts.hosts.get(host)?.open === false;
+  const isDeploy = rolloutOf(record).kind === "deploy";
+  const planned = planNext({ ...record, vms: record.vms.filter((vm) => !isDeploy || !isAway(vm)) }, retiring);
+  const isNowhere = planned?.kind === "start" && withStep(record, planned, input).code === "no-host";
+  return isNowhere ? planNext(record, retiring) : planned;
+}
+
 /** As a rolling deploy, in which what is to be replaced is of no release. */
 function planRepair(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
   const { to, targets, count = 0 } = rollout;
@@ -258,7 +271,7 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   });
   const turned = withDirectionBack(stopped, reason);
   const why = `${reason.code}: ${reason.message}`;
-  const planned = planNext(turned, []);
+  const planned = planBack(turned, [], input);
   if (planned === null) return endWith(input, turned, stateWhenBack(turned));
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
@@ -271,7 +284,7 @@ function decideBack(input: DecideInput): Decision {
   const unexcused = wants.filter((want) => !isExcused(want, input));
   if (unexcused.length > 0) return input.isOverdue ? giveUp(input, unexcused) : { code: "wait", wants };
   const retiring = wants.length > 0 ? [] : retiringOf(rolloutOf(record).step);
-  const planned = planNext(record, retiring);
+  const planned = planBack(record, retiring, input);
   if (planned === null || isDone(record, planned)) return endWith(input, record, stateWhenBack(record));
   const decision = advance(input, planned);
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
