@@ -93,11 +93,11 @@ export class Observations {
     });
   }
 
-  /** Of two of one name the one that is connected comes last, and counts. `loads`: VMs that records place on a host. */
+  /** Of two of one name the one that is connected. `loads`: VMs that records place on a host. */
   hosts(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
-    const members = this.#held("host").toSorted(
-      (left, right) => Number(left.connected) - Number(right.connected),
-    );
+    const all = this.#held("host");
+    const here = new Set(all.flatMap(({ name, connected }) => (connected ? [name] : [])));
+    const members = all.filter(({ name, connected }) => connected || !here.has(name));
     const held = members.map(({ name, owner, connected, liveness }) => {
       const entry = this.#mesh.store.get(owner, hostKey(name));
       const value = entry?.value;
