@@ -157,6 +157,15 @@ export class LabCluster {
     };
   }
 
+  /** What the gate of `of` says to a request of whoever is on `from`, of that header: "421 1 ahead …". */
+  async askGate(from: string, of: string, header: string): Promise<string> {
+    const url = JSON.stringify(`http://${this.lab.address(of)}:${GATE_PORT}/`);
+    const headers = JSON.stringify({ "grapevine-gate": header });
+    const script = `fetch(${url}, { headers: ${headers} }).then(({ status, headers }) => console.log(status, headers.get("grapevine-gate")))`;
+    const child = this.#spawn(from, ["--eval", script], "pipe");
+    return ((await child.stdout?.toArray()) ?? []).join("").trim();
+  }
+
   runningVms(): readonly string[] {
     return runningVms(this.folder);
   }
