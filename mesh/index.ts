@@ -18,7 +18,7 @@ export { Histogram, type HistogramView } from "./core/histogram.ts";
 export type { EntryDifference } from "./core/holdings.ts";
 export * from "./core/ids.ts";
 export { decodeMember as decodeMemberEntry, MEMBER_KEY } from "./core/member.ts";
-export { compareVersions, describeVersion, type Version } from "./core/version.ts";
+export { compareStarts, compareVersions, describeVersion, type Start, type Version } from "./core/version.ts";
 export { askForRecords, askMember } from "./io/ask-member.ts";
 export { createClusterRoot, signVoterList } from "./io/cluster-root.ts";
 export {

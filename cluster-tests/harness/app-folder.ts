@@ -38,16 +38,19 @@ function answerOnce(file, response) {
   else setTimeout(answerOnce, 20, file, response);
 }
 server.listen(Number(PORT), HOST, () => console.log("listening"));
-process.on("SIGTERM", () => server.close(() => process.exit(0)));
+process.on("SIGTERM", () => BEHAVIOUR === "stubborn" || server.close(() => process.exit(0)));
 `;
 
 export interface AppSettings {
   readonly name?: string;
   readonly count?: number;
   readonly greeting?: string;
-  readonly behaviour?: "good" | "crash" | "unhealthy";
+  /** `stubborn`: it does not end at SIGTERM. */
+  readonly behaviour?: "good" | "crash" | "unhealthy" | "stubborn";
   /** Healthy only once this file is there. */
   readonly readyFile?: string;
+  /** For so long a check may fail; default: 1s, of one with a `readyFile` 1m. */
+  readonly gracePeriod?: string;
   readonly waitTimeout?: string;
   readonly drainTimeout?: string;
   readonly command?: readonly string[];
@@ -82,7 +85,7 @@ export class AppFolder {
       'path = "/healthz"',
       'interval = "200ms"',
       'timeout = "1s"',
-      `grace_period = "${readyFile === "" ? "1s" : "1m"}"`,
+      `grace_period = "${settings.gracePeriod ?? (readyFile === "" ? "1s" : "1m")}"`,
       "[deploy]",
       `drain_timeout = "${settings.drainTimeout ?? "10s"}"`,
       `wait_timeout = "${settings.waitTimeout ?? "1m"}"`,

@@ -3,11 +3,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClusterRoot } from "../../mesh/index.ts";
+import { getOverSocket } from "./get-over-socket.ts";
 import { NetLab } from "./net-lab.ts";
 import { until } from "./observe.ts";
 
@@ -101,17 +101,4 @@ export class LabAgents {
     const rows = await getOverSocket<readonly Row[]>(join(this.#folder, name, SOCKET), "/v1/members");
     return rows.length === count && rows.every(({ state, connected }) => state === "alive" && connected);
   }
-}
-
-function getOverSocket<Value>(socketPath: string, path: string): Promise<Value> {
-  const { promise, resolve, reject } = Promise.withResolvers<Value>();
-  const asked = request({ socketPath, path }, async (response) => {
-    try {
-      resolve(JSON.parse((await response.toArray()).join("")) as Value);
-    } catch (error) {
-      reject(error);
-    }
-  });
-  asked.on("error", reject).end();
-  return promise;
 }

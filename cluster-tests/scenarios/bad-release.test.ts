@@ -1,9 +1,12 @@
-// A release that crashes and one whose check never passes: exit 1, the reason, traffic never left old, nothing left over.
+// A release that crashes, one whose check never passes, and one that fails late: exit 1, the reason, old serves as before, nothing left
+// over. And an old VM that does not go: no exit 0 either.
 
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { getJson } from "../harness/observe.ts";
+import type { AppView } from "../../node/deploy/app-view.ts";
+import { getJson, untilView } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 
 let scenario: Scenario;
@@ -86,4 +89,55 @@ test("a command that does not exist is named, and what ran goes on", async () =>
   expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 1 });
   expect(deploy.stdout + deploy.stderr).toMatch(/no-such-command/);
   expect(scenario.runningVms()).toEqual(before);
+});
+
+test("a release that fails once it serves, and before all is confirmed, is never done: exit 1, and old serves as before", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "ready-"));
+  const readyFile = join(folder, "ready");
+  writeFileSync(readyFile, "");
+  const before = scenario.runningVms();
+  const { release } = await getJson<{ release: string }>(`${scenario.api()}/v1/apps/web`);
+  const app = scenario.app({ greeting: "fails late", readyFile, gracePeriod: "1s" });
+  const client = scenario.load({ ratePerSecond: 100, through: ["proxy-1"] });
+  const frozen = scenario.pid("proxy-2");
+  process.kill(frozen, "SIGSTOP");
+  try {
+    const deploy = scenario.start(["deploy", app.file]);
+    // It serves at one proxy, and the other has not said so.
+    await untilView(scenario.api(), "web", ({ rollout }) => rollout?.step?.acks?.have === 1);
+    rmSync(folder, { recursive: true });
+    const result = await deploy.result;
+    expect(result, result.stdout + result.stderr).toMatchObject({ code: 1 });
+    expect(result.stdout + result.stderr).toMatch(/is unhealthy: .*500/);
+  } finally {
+    process.kill(frozen, "SIGCONT");
+  }
+  await untilView(scenario.api(), "web", ({ vms, leftovers }) => vms.length === 1 && leftovers.length === 0);
+  expect(scenario.runningVms()).toEqual(before);
+  expect(failures(await client.stop())).toEqual(NO_FAILURES);
+  expect(await getJson(`${scenario.api()}/v1/apps/web`)).toMatchObject({
+    release,
+    rollout: { state: "rolled-back" },
+  });
+});
+
+test("an old VM that its host does not stop keeps a deploy from being done: exit 3, and it is named", async () => {
+  // Not the driver's: that is frozen in the middle.
+  expect(await scenario.run(["host", "cordon", "host-1"])).toMatchObject({ code: 0 });
+  const app = scenario.app({ name: "stuck", greeting: "one", behaviour: "stubborn", waitTimeout: "3s" });
+  expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+  const { vms } = await getJson<AppView>(`${scenario.api()}/v1/apps/stuck`);
+  const agent = scenario.pid(vms[0]?.host ?? "");
+  app.change({ name: "stuck", greeting: "two", waitTimeout: "3s" });
+  const deploy = scenario.start(["deploy", app.file]);
+  try {
+    await untilView(scenario.api(), "stuck", ({ rollout }) => rollout?.step?.kind === "stop");
+    process.kill(agent, "SIGSTOP");
+    const result = await deploy.result;
+    expect(result, result.stdout + result.stderr).toMatchObject({ code: 3 });
+    expect(result.stdout + result.stderr).toMatch(/stuck-v1-1 is not gone on host-\d/);
+    expect(scenario.runningVms()).toContain("stuck-v1-1");
+  } finally {
+    process.kill(agent, "SIGCONT");
+  }
 });

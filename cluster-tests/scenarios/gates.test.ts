@@ -47,33 +47,6 @@ test("kill -9 of the gate before an app's only VM: clients see nothing of it, an
 });
 
 test(
-  "a proxy that was cut off from the mesh fails no request through a deploy, and its table is current at once",
-  async () => {
-    const app = scenario.app({ greeting: "two" });
-    expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
-    const stale = await cutOffProxy(scenario.cluster.stateDir);
-    try {
-      const client = stale.load();
-      await stale.cutOff();
-      for (const greeting of ["three", "four"]) {
-        app.change({ greeting });
-        const deploy = await scenario.run(["deploy", app.file]);
-        expect(deploy, deploy.stdout + deploy.stderr).toMatchObject({ code: 0 });
-      }
-      expect(failures(await client.stop())).toEqual(NO_FAILURES);
-      const { epoch } = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
-      // The load may have ended before the last commit: one more request, whatever its table says.
-      expect((await stale.get()).status).toBe(200);
-      const { routes } = await getJson<RoutesView>(`${stale.admin}/v1/routes`);
-      expect(routes.find(({ app: name }) => name === "web")?.epoch).toBe(epoch);
-    } finally {
-      await stale.stop();
-    }
-  },
-  2 * PATIENCE_MS,
-);
-
-test(
   "POSTs of 1 B to 100 MB through deploys and killed gates run once each, or are told as failed",
   async () => {
     const app = scenario.app({ greeting: "five", drainTimeout: "1m" });
@@ -104,4 +77,42 @@ test(
     expect(posted.length - failed.length).toBeGreaterThan(sizes.length);
   },
   3 * PATIENCE_MS,
+);
+
+test(
+  "a proxy that was cut off from the mesh is excluded by name, fails no request through deploys, and its table is current at once",
+  async () => {
+    const app = scenario.app({ greeting: "eight" });
+    expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+    const stale = await cutOffProxy(scenario.cluster.stateDir);
+    try {
+      const { epoch: before } = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
+      await until("it registered", async () => {
+        const { proxies } = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
+        return proxies.some(({ proxy, applied }) => proxy === stale.name && applied >= before) ? true : null;
+      });
+      const client = stale.load();
+      await stale.cutOff();
+      app.change({ greeting: "nine" });
+      const held = scenario.start(["deploy", app.file]);
+      await held.waitFor(new RegExp(`waiting for ${stale.name} to acknowledge epoch`));
+      const excluded = await scenario.run(["proxy", "exclude", stale.name]);
+      expect(excluded, excluded.stderr).toMatchObject({ code: 0 });
+      const first = await held.result;
+      expect(first, first.stdout + first.stderr).toMatchObject({ code: 6 });
+      app.change({ greeting: "ten" });
+      const second = await scenario.run(["deploy", app.file]);
+      expect(second, second.stdout + second.stderr).toMatchObject({ code: 6 });
+      expect(second.stdout).toContain(`except: ${stale.name}, which is excluded, has not confirmed it`);
+      expect(failures(await client.stop())).toEqual(NO_FAILURES);
+      const { epoch } = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
+      // The load may have ended before the last commit: one more request, whatever its table says.
+      expect((await stale.get()).status).toBe(200);
+      const { routes } = await getJson<RoutesView>(`${stale.admin}/v1/routes`);
+      expect(routes.find(({ app: name }) => name === "web")?.epoch).toBe(epoch);
+    } finally {
+      await stale.stop();
+    }
+  },
+  2 * PATIENCE_MS,
 );

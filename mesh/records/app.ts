@@ -2,7 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
-import type { Version } from "../core/version.ts";
+import type { Start, Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type Release, releaseShape } from "./release.ts";
@@ -71,6 +71,8 @@ export interface RolloutStepReport {
   readonly waitedMs: number;
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
+  /** Hosts of its VMs that were fenced, and since when: nobody else said that these were closed, or are gone. */
+  readonly fenced?: readonly Pick<Fence, "host" | "atMs">[];
 }
 
 /** `start-failed`, `check-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
@@ -141,6 +143,19 @@ export interface Exclusion {
   readonly atMs: number;
 }
 
+/**
+ * A person's word that a host is off: its gate is not waited for, and its VMs count as stopped. It is about one start of its agent,
+ * the one that was lost: when the host is connected again, or has started anew, it is over.
+ */
+export interface Fence {
+  readonly host: MemberName;
+  readonly start: Start;
+  /** Clock of the agent that was told, milliseconds since 1970: for people. */
+  readonly atMs: number;
+}
+
+/** More hosts than one loses and fences by hand. */
+export const FENCES_MAX: number = 64;
 /** More proxies than one excludes by hand. */
 export const EXCLUSIONS_MAX: number = 64;
 /** Steps of one rollout that are kept; older ones are dropped from the front. */
@@ -185,6 +200,7 @@ export interface AppRecord {
   readonly lastRelease: number;
   readonly vms: readonly DesiredVm[];
   readonly excluded?: readonly Exclusion[];
+  readonly fenced?: readonly Fence[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
   readonly kept?: { readonly release: number; readonly untilMs: number };
   /** The running one, or the last that ended. */
@@ -227,6 +243,9 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
         vms: z.array(vmNameShape).max(APP_VMS_MAX),
         waitedMs: z.number(),
         outcome: z.string().max(1000),
+        fenced: z.exactOptional(
+          z.array(z.strictObject({ host: memberNameShape, atMs: z.number() })).max(FENCES_MAX),
+        ),
       }),
     )
     .max(ROLLOUT_HISTORY_MAX),
@@ -254,6 +273,12 @@ const exclusionShape: ZodType<Exclusion> = z.strictObject({
   atMs: z.number(),
 });
 
+const fenceShape: ZodType<Fence> = z.strictObject({
+  host: memberNameShape,
+  start: z.strictObject({ incarnation: countShape, startId: countShape }),
+  atMs: z.number(),
+});
+
 const appRecordShape: ZodType<AppRecord> = z.strictObject({
   format: z.literal(1),
   app: appNameShape,
@@ -274,6 +299,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
     )
     .max(APP_VMS_MAX),
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
+  fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   rollout: rolloutShape.nullable(),
 });

@@ -10,6 +10,7 @@ import { addDebugRoutes } from "./debug.ts";
 import { addDeployRoute } from "./deploy-route.ts";
 import { addEntryRoutes } from "./entries.ts";
 import { addHostCordonRoutes } from "./host-cordon.ts";
+import { addHostFenceRoutes } from "./host-fence.ts";
 import { addHostRoutes } from "./hosts.ts";
 import { addIntrospectionRoutes } from "./introspection.ts";
 import { LOG_LINES_DEFAULT, LOG_LINES_MAX, readLog } from "./logs.ts";
@@ -45,6 +46,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addQueryRoutes(app, deps, counters);
   addHostRoutes(app, deps);
   addHostCordonRoutes(app, deps);
+  addHostFenceRoutes(app, deps);
   addProxyRoutes(app, deps);
   addVoterRoutes(app, deps);
   app.notFound(({ req }) => apiError("not-found", `there is no ${req.method} ${req.path}`));

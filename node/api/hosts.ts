@@ -42,7 +42,7 @@ async function answerForget(deps: ApiDeps, context: Context<ApiEnv>): Promise<Re
   const host = memberName(name);
   const lost = await findLost(deps, host, context.req.raw.signal);
   if (lost.kind === "refused") return lost.response;
-  const vms = lost.forgotten === "before" ? [] : vmsOf(deps, host);
+  const vms = lost.forgotten === "before" ? [] : vmsNamedOn(deps, host);
   return forget(deps, { host, vms, ...lost }, timeoutMs, context.req.raw.signal);
 }
 
@@ -119,7 +119,11 @@ async function forget(
   return apiErrorBeside(view, "timed-out", message);
 }
 
-function vmsOf({ mesh, registers }: Pick<ApiDeps, "mesh" | "registers">, host: MemberName) {
+/** VMs of that host that records name. */
+export function vmsNamedOn(
+  { mesh, registers }: Pick<ApiDeps, "mesh" | "registers">,
+  host: MemberName,
+): HostForgottenView["vms"] {
   const rows = vmRows(mesh, registers.apps.all()).filter((row) => row.host === host && row.phase !== null);
   return rows.map(({ vm, app }) => ({ vm, app }));
 }

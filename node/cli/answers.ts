@@ -4,6 +4,7 @@ import { type ZodType, z } from "zod";
 import { isName, type RegistersBackup } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HostCordonView } from "../api/host-cordon.ts";
+import type { HostFencedView } from "../api/host-fence.ts";
 import type { HostForgottenView } from "../api/hosts.ts";
 import type { ProxyExclusionView } from "../api/proxies.ts";
 import type { ProxyRoutes } from "../api/routes.ts";
@@ -59,6 +60,7 @@ const rolloutViewLoose = z.looseObject({
       vms: z.array(z.string()),
       waitedMs: z.number(),
       outcome: z.string(),
+      fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number() })).optional(),
     }),
   ),
   reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
@@ -91,6 +93,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
   ),
   leftovers: z.array(waitingShape),
   excluded: z.array(z.looseObject({ proxy: z.string(), by: z.string() })).optional(),
+  fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number(), forMs: z.number() })).optional(),
   kept: z.looseObject({ release: z.string(), vms: z.array(z.string()), forMs: z.number() }).nullish(),
 }) as unknown as ZodType<AppView>;
 
@@ -198,6 +201,13 @@ export const hostCordonShape: ZodType<HostCordonView> = z.looseObject({
   host: z.string(),
   cordoned: z.boolean(),
 }) as unknown as ZodType<HostCordonView>;
+
+export const hostFencedShape: ZodType<HostFencedView> = z.looseObject({
+  host: z.string(),
+  apps: z.array(z.string()),
+  vms: z.array(z.looseObject({ vm: z.string(), app: z.string() })),
+  silent: z.array(z.string()),
+}) as unknown as ZodType<HostFencedView>;
 
 export const proxyExclusionShape: ZodType<ProxyExclusionView> = z.looseObject({
   proxy: z.string(),

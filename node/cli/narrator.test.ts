@@ -83,6 +83,22 @@ describe("Narrator", () => {
     );
   });
 
+  it("says once who is fenced and when that is over, and of a step and at the end who was not asked", () => {
+    const host = memberName("host-3");
+    const atMs = Date.UTC(2026, 10, 27, 2, 10, 3);
+    const now = { ...view({ step: step({}) }, [old]), fenced: [{ host, atMs, forMs: 1_000 }] };
+    const after = { number: 3, kind: "cordon", vms: [old.vm], waitedMs: 12, outcome: "acks 1/1" } as const;
+    const ended = view({ history: [{ ...after, fenced: [{ host, atMs }] }] }, [old]);
+    expect(narrate([now, now, ended])).toEqual([
+      "host-3 is fenced: its gate is not asked, its VMs count as stopped",
+      "step 3 cordon hello-v1-1: acks 1/1; host-3 was fenced at 2026-11-27T02:10:03Z, not asked (12 ms)",
+      "host-3 is back: it is not fenced any more, its gate is asked",
+    ]);
+    const rollout = fakeRollout({ state: "succeeded", except: [host] });
+    const lines = describeEnd({ ...fakeView({ rollout, vms: [] }), fenced: now.fenced }, 6);
+    expect(lines.at(-1)).toBe("except: host-3, which is fenced, has not confirmed it");
+  });
+
   it("tells a deploy as it goes, each fact once", () => {
     const healthy = vm("hello-v2-1", { health: "healthy", phase: "serving" });
     const lines = narrate([

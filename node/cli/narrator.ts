@@ -18,6 +18,7 @@ export class Narrator {
   #waitSaid = { text: "", atMs: 0 };
   #stallSaid: string | null = null;
   #previewsSaid = "";
+  #fencedSaid: readonly string[] = [];
 
   constructor(rollout: string) {
     this.#rollout = rollout;
@@ -33,6 +34,7 @@ export class Narrator {
       ...this.#turnLines(rollout),
       ...this.#stallLines(rollout.stalled ?? null),
       ...this.#previewLines(view.previews ?? []),
+      ...this.#fenceLines(view.fenced ?? []),
       ...this.#waitLines(rollout.step, ageMs, nowMs),
     ];
   }
@@ -51,6 +53,17 @@ export class Narrator {
     return text === "" ? [] : [`the new release is reached at ${plainText(text)}`];
   }
 
+  #fenceLines(fenced: NonNullable<AppView["fenced"]>): readonly string[] {
+    const before = this.#fencedSaid;
+    this.#fencedSaid = fenced.map(({ host }) => host);
+    const begun = this.#fencedSaid.filter((host) => !before.includes(host));
+    const ended = before.filter((host) => !this.#fencedSaid.includes(host));
+    return [
+      ...begun.map((host) => `${host} is fenced: its gate is not asked, its VMs count as stopped`),
+      ...ended.map((host) => `${host} is back: it is not fenced any more, its gate is asked`),
+    ].map(plainText);
+  }
+
   #vmLines(vms: readonly VmView[]): readonly string[] {
     const lines = vms.flatMap((vm) => {
       const text = describeVm(vm);
@@ -66,10 +79,7 @@ export class Narrator {
   #stepLines(rollout: RolloutView): readonly string[] {
     const ended = rollout.history.filter(({ number }) => number > this.#stepsSaid);
     this.#stepsSaid = ended.at(-1)?.number ?? this.#stepsSaid;
-    return ended.map(
-      ({ number, kind, vms, outcome, waitedMs }) =>
-        `step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome)} (${formatDuration(waitedMs)})`,
-    );
+    return ended.map(describeStepReport);
   }
 
   #turnLines(rollout: RolloutView): readonly string[] {
@@ -89,6 +99,16 @@ export class Narrator {
     this.#waitSaid = { text, atMs: nowMs };
     return [`${text} (${formatDuration(step.forMs + ageMs)})`];
   }
+}
+
+/** "step 4 stop hello-v1-1: gone after 12 ms (12 ms)". */
+export function describeStepReport(report: RolloutView["history"][number]): string {
+  const { number, kind, vms, outcome, waitedMs, fenced = [] } = report;
+  // To the second, as in the logs of those who acted on it.
+  const said = fenced.map(
+    ({ host, atMs }) => `; ${host} was fenced at ${new Date(atMs).toISOString().slice(0, 19)}Z, not asked`,
+  );
+  return `step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
 }
 
 /** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */
@@ -126,12 +146,12 @@ export function describeEnd(view: AppView, code: ExitCode): readonly string[] {
 }
 
 /** Who was not waited for, and why. */
-function exceptions({ rollout, excluded = [] }: AppView): readonly string[] {
-  return (rollout?.except ?? []).map((proxy) => {
-    const by = excluded.find((held) => held.proxy === proxy)?.by;
-    return by === "person"
-      ? `${proxy}, which is excluded, has not confirmed it`
-      : `${proxy} has not confirmed it`;
+function exceptions({ rollout, excluded = [], fenced = [] }: AppView): readonly string[] {
+  return (rollout?.except ?? []).map((member) => {
+    const isExcluded = excluded.some((held) => held.proxy === member && held.by === "person");
+    const isFenced = fenced.some(({ host }) => host === member);
+    const what = isExcluded ? ", which is excluded," : isFenced ? ", which is fenced," : "";
+    return `${member}${what} has not confirmed it`;
   });
 }
 

@@ -3,7 +3,7 @@
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
-import { describeAcks, describeWaiting } from "./narrator.ts";
+import { describeAcks, describeStepReport, describeWaiting } from "./narrator.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
 const NONE = "-";
@@ -79,6 +79,7 @@ export function appText(view: AppView): string {
     leftoversText(view.leftovers),
     keptText(view),
     excludedText(view),
+    fencedText(view),
     vmsTable(view.vms),
     proxiesTable(view),
   ];
@@ -91,10 +92,7 @@ function rolloutText(rollout: RolloutView): string {
   const back = rollout.direction === "back" ? ", going back" : "";
   const lines = [
     `rollout ${rollout.id}: ${rollout.kind} ${from} to ${to}: ${rollout.state}${back}, driven by ${rollout.driver}`,
-    ...rollout.history.map(
-      ({ number, kind, vms, outcome, waitedMs }) =>
-        `  step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome)} (${formatDuration(waitedMs)})`,
-    ),
+    ...rollout.history.map((report) => `  ${describeStepReport(report)}`),
     ...stepLines(rollout),
     ...(rollout.stalled == null ? [] : [`  ${plainText(rollout.stalled)}`]),
     ...(rollout.reason === null ? [] : [`  reason: ${plainText(rollout.reason.message)}`]),
@@ -130,6 +128,14 @@ function excludedText({ excluded = [] }: AppView): string {
     by === "person"
       ? `${proxy} is excluded: no rollout asks it`
       : `${proxy} is excluded for its silence, from steps that add`,
+  );
+  return lines.map((line) => `${plainText(line)}\n`).join("");
+}
+
+function fencedText({ fenced = [] }: AppView): string {
+  const lines = fenced.map(
+    ({ host, forMs }) =>
+      `${host} is fenced since ${formatDuration(forMs)}: its gate is not asked, its VMs count as stopped`,
   );
   return lines.map((line) => `${plainText(line)}\n`).join("");
 }

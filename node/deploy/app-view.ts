@@ -107,6 +107,12 @@ export interface AppView {
   readonly leftovers: readonly Waiting[];
   /** Proxies that the app's rollouts do not ask, and who said so. */
   readonly excluded?: readonly { readonly proxy: MemberName; readonly by: "person" | "silence" }[];
+  /** Hosts that are off, as a person said, since then, milliseconds since 1970: their gates are not asked. */
+  readonly fenced?: readonly {
+    readonly host: MemberName;
+    readonly atMs: number;
+    readonly forMs: number;
+  }[];
   /** The release that the app wants kept for a while, its VMs, and for how long; null: none is. */
   readonly kept?: {
     readonly release: string;

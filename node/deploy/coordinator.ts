@@ -25,10 +25,13 @@ import {
 } from "../../mesh/index.ts";
 import { AckInbox } from "./ack-inbox.ts";
 import type { AppView } from "./app-view.ts";
+import { AppWatches } from "./app-watches.ts";
+import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
-import { type ExclusionRequest, type ExclusionResult, excludeProxy } from "./exclude-proxies.ts";
+import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
+import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { RolloutCounters } from "./rollout-counters.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
@@ -73,7 +76,7 @@ export class Coordinator implements Deploys {
   readonly #observations: Observations;
   readonly #inbox: AckInbox;
   readonly #apps = new Map<AppName, Driven>();
-  readonly #watchers = new Map<AppName, Set<() => void>>();
+  readonly #watches = new AppWatches();
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[] = [];
@@ -143,9 +146,18 @@ export class Coordinator implements Deploys {
     return this.#submissions.abort(app);
   }
 
-  excludeProxy(request: ExclusionRequest): Promise<ExclusionResult> {
+  excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {
+    return excludeProxy(this.#recordsDeps, request);
+  }
+
+  fenceHost(request: FenceRequest): Promise<RecordsResult> {
+    const there = [...this.#observations.vms()].filter(({ entry }) => entry.host === request.host);
+    return fenceHost(this.#recordsDeps, request, new Set(there.map(({ entry }) => entry.app)));
+  }
+
+  get #recordsDeps(): RecordsDeps {
     const { register, wallMs } = this.#deps;
-    return excludeProxy({ register, wallMs, learn: (committed) => this.#learn(committed) }, request);
+    return { register, wallMs, learn: (committed) => this.#learn(committed) };
   }
 
   views(): readonly AppView[] {
@@ -167,25 +179,9 @@ export class Coordinator implements Deploys {
     return [...this.#apps.values()].map(({ machine }) => machine.describe());
   }
 
-  async *watch(app: AppName, signal: AbortSignal): AsyncGenerator<AppView> {
+  watch(app: AppName, signal: AbortSignal): AsyncGenerator<AppView> {
     const ended = AbortSignal.any([signal, this.#stopping.signal]);
-    let wake = Promise.withResolvers<void>();
-    const listener = () => wake.resolve();
-    const listeners = this.#watchers.get(app) ?? new Set();
-    this.#watchers.set(app, listeners.add(listener));
-    ended.addEventListener("abort", listener, { once: true });
-    try {
-      while (!ended.aborted) {
-        wake = Promise.withResolvers<void>();
-        const view = this.view(app);
-        if (view !== null) yield view;
-        if (!ended.aborted) await wake.promise;
-      }
-    } finally {
-      ended.removeEventListener("abort", listener);
-      listeners.delete(listener);
-      if (listeners.size === 0 && this.#watchers.get(app) === listeners) this.#watchers.delete(app);
-    }
+    return this.#watches.watch(app, () => this.view(app), ended);
   }
 
   #learn(committed: CommittedApp | null): void {
@@ -289,7 +285,7 @@ export class Coordinator implements Deploys {
         this.#deps.logger.info(effect.fields, effect.message);
         return;
       case "changed":
-        for (const listener of this.#watchers.get(app) ?? []) listener();
+        this.#watches.changed(app);
     }
   }
 

@@ -2,7 +2,9 @@
 
 import type { AppName, AppSpec, EnvRef, MemberName, VmName } from "../../mesh/index.ts";
 import type { AppView } from "./app-view.ts";
-import type { ExclusionRequest, ExclusionResult } from "./exclude-proxies.ts";
+import type { RecordsResult } from "./change-records.ts";
+import type { ExclusionRequest } from "./exclude-proxies.ts";
+import type { FenceRequest } from "./fence-host.ts";
 
 /**
  * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
@@ -42,7 +44,9 @@ export interface Deploys {
   /** The deploy that runs goes back to what served before. */
   abort(app: AppName): Promise<SubmitResult>;
   /** Rollouts do not ask this proxy any more, or do again. */
-  excludeProxy(request: ExclusionRequest): Promise<ExclusionResult>;
+  excludeProxy(request: ExclusionRequest): Promise<RecordsResult>;
+  /** This host is off: no step waits for its gate, and its VMs count as stopped, until it is back. */
+  fenceHost(request: FenceRequest): Promise<RecordsResult>;
   /** Apps that are not deleted, by name. */
   views(): readonly AppView[];
   /** Deleted apps have a view too, so that `destroy` can be followed to its end; null: the app never was. */

@@ -32,6 +32,8 @@ function names(): readonly string[] {
   return [...observations.vms()].map(({ entry }) => `${entry.vm}@${entry.host}`);
 }
 
+const ownerOf = (index: number) => cluster.hosts[index]!.mesh.self.owner;
+
 describe("Observations", () => {
   it("learns of a VM from its host, and of its end", async () => {
     await write(2, encodeRecord(entryOf(wanted, "hello")));
@@ -57,10 +59,15 @@ describe("Observations", () => {
     cluster.proxies[1]!.leave();
     await settled();
     observations.refresh();
+    const startOf = (index: number) => {
+      const { incarnation = 0, startId = 0 } = cluster.voter.store.head(ownerOf(index)) ?? {};
+      return { incarnation, startId };
+    };
+    const said = { region: "test", cordoned: false };
     expect(observations.hosts(new Map([[memberName("host-2"), 4]]))).toEqual([
-      { host: "host-1", open: true, vms: 0, region: "test", cordoned: false },
-      { host: "host-2", open: true, vms: 4, region: "test", cordoned: false },
-      { host: "host-3", open: false, vms: 0, region: "test", cordoned: false },
+      { host: "host-1", open: true, connected: true, start: startOf(0), vms: 0, ...said },
+      { host: "host-2", open: true, connected: true, start: startOf(1), vms: 4, ...said },
+      { host: "host-3", open: false, connected: false, start: startOf(2), vms: 0, ...said },
     ]);
     expect(observations.proxies()).toEqual([
       { proxy: "proxy-1", registered: true, connected: true },

@@ -13,6 +13,8 @@ import {
   type OwnerId,
   PROXY_PREFIX,
   proxyKey,
+  type Start,
+  type Version,
   VM_PREFIX,
   type VmEntry,
   vmEntryShape,
@@ -91,19 +93,26 @@ export class Observations {
     });
   }
 
-  /** `loads`: VMs that records place on a host. */
+  /** Of two of one name the one that is connected. `loads`: VMs that records place on a host. */
   hosts(loads: ReadonlyMap<MemberName, number>): readonly HostFact[] {
-    const held = this.#held("host").map(({ name, owner, connected, liveness }) => {
+    const all = this.#held("host");
+    const here = new Set(all.flatMap(({ name, connected }) => (connected ? [name] : [])));
+    const members = all.filter(({ name, connected }) => connected || !here.has(name));
+    const held = members.map(({ name, owner, connected, liveness }) => {
       const entry = this.#mesh.store.get(owner, hostKey(name));
       const value = entry?.value;
       const dead = liveness.state === "dead" ? { deadSinceMs: liveness.sinceMs } : {};
+      const head = this.#mesh.store.head(owner);
+      const start = head === undefined ? {} : { start: startOf(head) };
       const gated = this.#saysThatItHasGate(owner, entry) ? { hasGate: true } : {};
       const said = value == null ? {} : saidOf(value);
       return {
         host: name,
         open: connected && value != null,
+        connected,
         vms: loads.get(name) ?? 0,
         ...dead,
+        ...start,
         ...gated,
         ...said,
       };
@@ -140,6 +149,10 @@ export class Observations {
   #isBelieved({ owner }: Entry): boolean {
     return this.#members.get(owner)?.role === "host";
   }
+}
+
+function startOf({ incarnation, startId }: Version): Start {
+  return { incarnation, startId };
 }
 
 /** What a host says of itself that matters to who places VMs. */

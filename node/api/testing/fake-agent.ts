@@ -29,8 +29,10 @@ import type { AppSubmission } from "../../config/app-file.ts";
 import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
+import type { RecordsResult } from "../../deploy/change-records.ts";
 import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
-import type { ExclusionRequest, ExclusionResult } from "../../deploy/exclude-proxies.ts";
+import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
+import type { FenceRequest } from "../../deploy/fence-host.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
 import type { ContentPut } from "../../releases/content-store.ts";
 import type { EnvValues } from "../../releases/env-blob.ts";
@@ -107,7 +109,14 @@ export class FakeDeploys implements Deploys {
     return this.answer;
   }
 
-  async excludeProxy(_request: ExclusionRequest): Promise<ExclusionResult> {
+  async excludeProxy(_request: ExclusionRequest): Promise<RecordsResult> {
+    return { code: "done", apps: [HELLO] };
+  }
+
+  readonly fenced: FenceRequest[] = [];
+
+  async fenceHost(request: FenceRequest): Promise<RecordsResult> {
+    this.fenced.push(request);
     return { code: "done", apps: [HELLO] };
   }
 

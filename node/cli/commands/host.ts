@@ -1,8 +1,10 @@
-// host forget, cordon, uncordon: a person's word on a host: that it is gone for good, or that nothing new shall go there.
+// host forget, fence, cordon, uncordon: a person's word on a host: that it is gone for good, that it is off, or that nothing new shall go
+// there.
 
 import { describeDuration, parseDuration } from "../../../mesh/index.ts";
+import type { HostFencedView } from "../../api/host-fence.ts";
 import type { HostForgottenView } from "../../api/hosts.ts";
-import { hostCordonShape, hostForgottenShape } from "../answers.ts";
+import { hostCordonShape, hostFencedShape, hostForgottenShape } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type ClientOptions, print, printJson, UsageError, withAgent } from "../session.ts";
@@ -47,6 +49,30 @@ export function setCordon(
     else print(plainText(said));
     return EXIT.done;
   });
+}
+
+/** Each app's record is changed by itself, and each may have to wait for a voter; and all members are asked before. */
+const FENCE_ANSWER_TIMEOUT_MS = 60_000;
+
+export function fenceHost(host: string, options: ClientOptions): Promise<ExitCode> {
+  return withAgent("host fence", options, async ({ client, signal }) => {
+    const path = `/v1/hosts/${encodeURIComponent(host)}/fence`;
+    const request = { method: "POST", path, answerTimeoutMs: FENCE_ANSWER_TIMEOUT_MS } as const;
+    const view = hostFencedShape.parse(await client.json(request, signal));
+    if (options.json === true) printJson(view);
+    else for (const line of fencedLines(view)) print(plainText(line));
+    return EXIT.done;
+  });
+}
+
+function fencedLines({ host, apps, vms, silent }: HostFencedView): readonly string[] {
+  const names = vms.map(({ vm }) => vm).join(", ");
+  if (apps.length === 0) return [`no app has anything on ${host}: no rollout waits for its gate`];
+  return [
+    `${host} is fenced: rollouts of ${apps.join(", ")} do not ask its gate${names === "" ? "" : `, and count as stopped: ${names}`}`,
+    "it must be off: what still runs there is reached by whoever still reaches it. It is over once the host is back",
+    ...(silent.length === 0 ? [] : [`did not say whether they hear it: ${silent.join(", ")}`]),
+  ];
 }
 
 /** It is done: that not all have heard of it yet is an answer, not a failure. */

@@ -20,6 +20,14 @@ export function addHostCommands(program: Command, setExitCode: SetExitCode): voi
   }
   asking(
     host,
+    "fence <host>",
+    "Says that a host is off: no rollout waits for its gate, and its VMs count as stopped, until it is back.\nRefused while anybody hears it: drain it then. Say it only of a machine that is off, or that no client reaches.",
+    "grapevine host fence host-3",
+  ).action(async (name: string, options: ClientOptions) => {
+    setExitCode(await (await import("../commands/host.ts")).fenceHost(name, options));
+  });
+  asking(
+    host,
     "forget <host>",
     "Says that a host is gone for good: all its entries are removed, and nobody routes to its VMs any more.\nRefused while anybody hears it. If it starts again, it is welcome.",
     "grapevine host forget host-3",

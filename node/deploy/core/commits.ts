@@ -12,6 +12,7 @@ import {
   type Rollout,
   type RolloutState,
   type RolloutStep,
+  type RolloutStepReport,
   type VmName,
   vmName,
 } from "../../../mesh/index.ts";
@@ -33,6 +34,8 @@ export interface CommitContext {
 export interface StepEnd {
   readonly waitedMs: number;
   readonly outcome: string;
+  /** As in `RolloutStepReport`. */
+  readonly fenced?: NonNullable<RolloutStepReport["fenced"]>;
 }
 
 export type Applied =
@@ -148,12 +151,13 @@ function withStarted(
 }
 
 /** The step in force is over: it goes into the history. */
-export function withStepEnded(record: AppRecord, { waitedMs, outcome }: StepEnd): AppRecord {
+export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...fenced }: StepEnd): AppRecord {
   const rollout = rolloutOf(record);
   const { step } = rollout;
   if (step === null) return record;
   const { number, kind, vms } = step;
-  const report = { number, kind, vms, waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000) };
+  const said = { waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000), ...fenced };
+  const report: RolloutStepReport = { number, kind, vms, ...said };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
   const ran = kind === "command" ? { commandEnded: true } : {};
   return { ...record, rollout: { ...rollout, ...ran, step: null, history } };

@@ -27,8 +27,9 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
-import { isGone, isRegistered, lostHostsOf } from "./facts.ts";
+import { isElsewhere, isRegistered, lostHostsOf } from "./facts.ts";
 import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import {
   missingOfDeploy,
   missingOfRepair,
@@ -69,6 +70,8 @@ export function standingOfRollout(committed: CommittedApp, facts: CommitContext[
 /** Of a record whose rollout runs. */
 export function decide(input: DecideInput): Decision {
   const { record } = input.committed;
+  const unfenced = withoutEndedFences(record, input.facts);
+  if (unfenced !== record) return { code: "swap", next: fitted(unfenced), why: FENCE_OVER };
   const rollout = rolloutOf(record);
   if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.direction === "back") return decideBack(input);
@@ -194,6 +197,19 @@ function planCommand(
   return { kind: "command", vms: [commandVmName(record, to)], release: to };
 }
 
+/**
+ * The next step on the way back. A cordoned VM whose host is away is of no use to anybody who is not: another one is started in its
+ * place where there is room, before any that serves is taken away.
+ */
+function planBack(record: AppRecord, retiring: RolloutStep["vms"], input: DecideInput): Planned | null {
+  const isAway = ({ phase, host }: AppRecord["vms"][number]) =>
+    phase === "cordoned" && input.facts.hosts.get(host)?.open === false;
+  const isDeploy = rolloutOf(record).kind === "deploy";
+  const planned = planNext({ ...record, vms: record.vms.filter((vm) => !isDeploy || !isAway(vm)) }, retiring);
+  const isNowhere = planned?.kind === "start" && withStep(record, planned, input).code === "no-host";
+  return isNowhere ? planNext(record, retiring) : planned;
+}
+
 /** As a rolling deploy, in which what is to be replaced is of no release. */
 function planRepair(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
   const { to, targets, count = 0 } = rollout;
@@ -269,7 +285,7 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   });
   const turned = withDirectionBack(stopped, reason);
   const why = `${reason.code}: ${reason.message}`;
-  const planned = planNext(turned, []);
+  const planned = planBack(turned, [], input);
   if (planned === null) return endWith(input, turned, stateWhenBack(turned));
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
@@ -282,7 +298,7 @@ function decideBack(input: DecideInput): Decision {
   const unexcused = wants.filter((want) => !isExcused(want, input));
   if (unexcused.length > 0) return input.isOverdue ? giveUp(input, unexcused) : { code: "wait", wants };
   const retiring = wants.length > 0 ? [] : retiringOf(rolloutOf(record).step);
-  const planned = planNext(record, retiring);
+  const planned = planBack(record, retiring, input);
   if (planned === null || isDone(record, planned)) return endWith(input, record, stateWhenBack(record));
   const decision = advance(input, planned);
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
@@ -344,7 +360,7 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
   }
   if (rollout.kind === "repair") return missingOfRepair(committed);
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
-  const left = vms.filter((vm) => !isGone(facts, vm, undefined));
+  const left = vms.filter((vm) => isElsewhere(facts, vm));
   return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
 }
 

@@ -5,6 +5,7 @@ import type {
   DesiredVm,
   GateStanding,
   MemberName,
+  Start,
   Version,
   VmEntry,
   VmName,
@@ -27,6 +28,10 @@ export interface HostFact {
   readonly host: MemberName;
   /** Connected and registered: new VMs may be placed there. */
   readonly open: boolean;
+  /** Its agent is connected to ours, registered or not. Absent: as `open` says. */
+  readonly connected?: boolean;
+  /** The newest start of its agent of which anything is held; absent: nothing is. A fence is about one start. */
+  readonly start?: Start;
   /** VMs of all apps that records place there. */
   readonly vms: number;
   /** It says that proxies reach its VMs through a gate. Absent: they dial them themselves. */
@@ -49,7 +54,10 @@ export interface Facts {
   /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */
   readonly proxies: ReadonlyMap<MemberName, ProxyFact>;
   readonly hosts: ReadonlyMap<MemberName, HostFact>;
-  /** Hosts that have been dead for so long that nobody waits for them: an agent that starts again is held dead for a moment too. */
+  /**
+   * Hosts that have been dead for so long that nobody waits for them: an agent that starts again is held dead for a moment too. And at
+   * once those that are fenced (`fences.ts`).
+   */
   readonly lost: ReadonlySet<MemberName>;
   /** Proxies that the last commit knew: they count as registered until they are known to have left. */
   readonly expected: ReadonlySet<MemberName>;
@@ -78,6 +86,11 @@ export function isGone(facts: Facts, vm: VmName, host: MemberName | undefined): 
 /** Lost hosts that listed it last: of these nobody can say whether it runs. It is their own to stop once they are back. */
 export function lostHostsOf(facts: Facts, vm: VmName): readonly MemberName[] {
   return [...(facts.vms.get(vm)?.keys() ?? [])].filter((host) => facts.lost.has(host));
+}
+
+/** A host that is not lost lists it. */
+export function isElsewhere(facts: Facts, vm: VmName): boolean {
+  return lostHostsOf(facts, vm).length < (facts.vms.get(vm)?.size ?? 0);
 }
 
 export function isRegistered(facts: Facts, proxy: MemberName): boolean {

@@ -5,6 +5,7 @@ import {
   type MemberName,
   memberName,
   newVmEntry,
+  type Start,
   type VmEntry,
   type VmName,
   vmName,
@@ -13,7 +14,7 @@ import { specOf } from "../testing/specs.ts";
 import { standingOfRollout } from "./decide.ts";
 import type { Facts } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
-import { leftoversOf } from "./housekeeping.ts";
+import { leftoversOf, withoutLeftovers } from "./housekeeping.ts";
 
 const OLD = vmName("hello-v1-1");
 const HOST = memberName("host-1");
@@ -63,7 +64,18 @@ function cordoning({
   };
 }
 
+/** Of the host as it is held. */
+const START: Start = { incarnation: 2, startId: 7 };
+
+/** The same, and a person said of that start of the host that it is off. */
+function fencing(start: Start): CommittedApp {
+  const { epoch, record } = cordoning();
+  return { epoch, record: { ...record, fenced: [{ host: HOST, start, atMs: 0 }] } };
+}
+
 interface Seen {
+  readonly isConnected?: boolean;
+  readonly isHostKnown?: boolean;
   readonly hasGate?: boolean;
   readonly isStartedBehindIt?: boolean;
   readonly epoch?: number;
@@ -81,6 +93,8 @@ function factsOf({
   requests = 0,
   fault,
   isHostLost = false,
+  isConnected = !isHostLost,
+  isHostKnown = true,
   applied = 7,
 }: Seen): Facts {
   const app = "hello" as GateStanding["app"];
@@ -109,7 +123,11 @@ function factsOf({
       [HEARD, { proxy: HEARD, registered: true, connected: true }],
       [LOST, { proxy: LOST, registered: true, connected: false }],
     ]),
-    hosts: new Map([[HOST, { host: HOST, open: !isHostLost, vms: 1, hasGate }]]),
+    hosts: new Map(
+      isHostKnown
+        ? [[HOST, { host: HOST, open: !isHostLost, connected: isConnected, start: START, vms: 1, hasGate }]]
+        : [],
+    ),
     lost: new Set(isHostLost ? [HOST] : []),
     expected: new Set([HEARD, LOST]),
   };
@@ -134,10 +152,26 @@ describe("a step that takes a VM away", () => {
   });
 
   it("waits for the gate of a lost host too, unless it only replaces what ran there: nobody stops that", () => {
-    const closing = "host-1 has not closed hello-v1-1 at its gate (its host is not connected)";
+    const closing =
+      "host-1 has not closed hello-v1-1 at its gate (its host is not connected; if it is off, `grapevine host fence host-1`)";
     expect(whoIsAwaited({ isHostLost: true })).toEqual([closing]);
     expect(whoIsAwaited({ isHostLost: true }, cordoning({ kind: "repair" }))).toEqual([]);
     expect(whoIsAwaited({}, cordoning({ kind: "repair" }))).toHaveLength(1);
+  });
+
+  it("does not wait for the gate of a host that a person fenced, nor for a proxy that cannot be heard", () => {
+    expect(whoIsAwaited({ isHostLost: true }, fencing(START))).toEqual([]);
+    expect(whoIsAwaited({ isHostLost: true, hasGate: false }, fencing(START))).toEqual([]);
+    expect(whoIsAwaited({ isHostLost: true, applied: 6 }, fencing(START))).toHaveLength(1);
+  });
+
+  it.each([
+    ["is connected again", { isHostLost: false }, START],
+    ["is connected, and registers no more", { isHostLost: true, isConnected: true }, START],
+    ["has started anew since", { isHostLost: true }, { ...START, incarnation: 1 }],
+    ["is not known here", { isHostLost: true, isHostKnown: false }, START],
+  ] as const)("waits for the gate of a host that was fenced and %s", (_what, seen, start) => {
+    expect(whoIsAwaited(seen, fencing(start))).toHaveLength(1);
   });
 
   it("waits until nothing runs there as the gate counts it", () => {
@@ -174,6 +208,19 @@ describe("what a rollout left over", () => {
     leftoversOf(cordoning({ state: "succeeded" }), factsOf(seen), 0).flatMap(({ wants }) =>
       wants.map(({ who }) => who),
     );
+
+  it("is not kept by the gate of a host that is fenced, until that is back", () => {
+    const { epoch, record } = fencing(START);
+    const rollout = record.rollout === null ? null : { ...record.rollout, state: "succeeded", step: null };
+    const committed = { epoch, record: { ...record, rollout } } as CommittedApp;
+    const keepers = (seen: Seen) =>
+      leftoversOf(committed, factsOf(seen), 0).flatMap(({ wants }) => wants.map(({ who }) => who));
+    expect(keepers({ isHostLost: true })).toEqual([]);
+    expect(withoutLeftovers(committed, factsOf({ isHostLost: true }), 0)?.vms).toEqual([]);
+    expect(keepers({})).toEqual([HOST]);
+    expect(withoutLeftovers(committed, factsOf({}), 0)).toMatchObject({ vms: [{ vm: OLD }] });
+    expect(withoutLeftovers(committed, factsOf({}), 0)).not.toHaveProperty("fenced");
+  });
 
   it("is kept by its gate until that has closed it, and by no proxy that cannot be heard", () => {
     expect(keepersOf({})).toEqual([HOST]);

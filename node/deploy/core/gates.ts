@@ -9,6 +9,7 @@ import {
   type VmName,
 } from "../../../mesh/index.ts";
 import { type Facts, observed } from "./facts.ts";
+import { isFenced } from "./fences.ts";
 import type { Want } from "./standing.ts";
 
 /**
@@ -24,10 +25,12 @@ function isBehindGate(desired: DesiredVm, { record }: CommittedApp, facts: Facts
   );
 }
 
-/** Those of `vms` that are behind a gate, of the record that cordons them. */
+/** Those of `vms` to which nobody's silence can send a request: they are behind a gate, or on a host that is off, as a person said. */
 function gatedOf(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly DesiredVm[] {
   const named = committed.record.vms.filter(({ vm }) => vms.includes(vm));
-  return named.filter((vm) => isBehindGate(vm, committed, facts));
+  return named.filter(
+    (vm) => isFenced(committed.record, facts, vm.host) || isBehindGate(vm, committed, facts),
+  );
 }
 
 /**
@@ -36,7 +39,10 @@ function gatedOf(vms: readonly VmName[], committed: CommittedApp, facts: Facts):
  */
 function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, facts: Facts): Want | null {
   const want = (what: string, complaint: string): Want => {
-    const away = facts.hosts.get(host)?.open === true ? "" : " (its host is not connected)";
+    const away =
+      facts.hosts.get(host)?.open === true
+        ? ""
+        : ` (its host is not connected; if it is off, \`grapevine host fence ${host}\`)`;
     return { kind: "gate", who: host, what: `${what}${away}`, complaint: `${host} ${complaint}${away}` };
   };
   const standing = facts.gates.get(host);
@@ -60,12 +66,16 @@ function whyNotConfirmed({ awaits = [], fault }: GateStanding): string {
 }
 
 /**
- * The same of several: empty once every gate that they stand behind has confirmed. A repair stops nothing: what it takes out of routing
- * is on a host that is held dead, of the release that serves, and is stopped by that host when it is back.
+ * The same of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. A repair stops
+ * nothing: what it takes out of routing is on a host that is held dead, of the release that serves, and is stopped by that host when it
+ * is back.
  */
 export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
-  const isRepair = committed.record.rollout?.kind === "repair";
-  const asked = gatedOf(vms, committed, facts).filter(({ host }) => !isRepair || !facts.lost.has(host));
+  const { record } = committed;
+  const isRepair = record.rollout?.kind === "repair";
+  const asked = gatedOf(vms, committed, facts).filter(
+    ({ host }) => !isFenced(record, facts, host) && !(isRepair && facts.lost.has(host)),
+  );
   return asked.flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
 }
 

@@ -3,6 +3,7 @@
 import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
+import { withoutEndedFences } from "./fences.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf } from "./quorum.ts";
 import { isHeard, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
@@ -43,7 +44,9 @@ function keepersOf(vm: AppRecord["vms"][number], committed: CommittedApp, facts:
 
 /** The record without what nobody keeps, or null: there is nothing to do. A VM that was never routed goes at once. */
 export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: number): AppRecord | null {
-  const { record } = committed;
+  const record = withoutEndedFences(committed.record, facts);
+  // Before anything else: whom the word was about is asked again.
+  if (record !== committed.record) return fitted(record);
   const free = new Set(
     leftoversOf(committed, facts, wallMs)
       .filter((leftover) => leftover.wants.length === 0)

@@ -43,13 +43,15 @@ export function repairOf({ epoch, record }: CommittedApp, context: CommitContext
   // A host that can run it comes as another fact.
   if (first.code === "no-host") return { code: "none", dueAtMs: null };
   const hosts = [...new Set(targets.map(({ host }) => host))].join(", ");
-  return { code: "begin", record: first.record, why: `${hosts} is dead: its VMs are replaced` };
+  return { code: "begin", record: first.record, why: `${hosts} is lost: its VMs are replaced` };
 }
 
-/** When the VMs of each dead host may be replaced. */
-function dueOf({ hosts }: Facts, afterMs: number): ReadonlyMap<MemberName, number> {
-  const dead = [...hosts.values()].filter(({ deadSinceMs }) => deadSinceMs !== undefined);
-  return new Map(dead.map(({ host, deadSinceMs = 0 }) => [host, deadSinceMs + afterMs]));
+/** When the VMs of each dead host may be replaced; of one that is lost at once: it is fenced, or its time has come. */
+function dueOf({ hosts, lost }: Facts, afterMs: number): ReadonlyMap<MemberName, number> {
+  const dead = [...hosts.values()].filter(
+    ({ host, deadSinceMs }) => deadSinceMs !== undefined || lost.has(host),
+  );
+  return new Map(dead.map(({ host, deadSinceMs = 0 }) => [host, lost.has(host) ? 0 : deadSinceMs + afterMs]));
 }
 
 function pauseOf(rollout: Rollout | null): number {

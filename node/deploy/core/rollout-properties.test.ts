@@ -47,6 +47,11 @@ const KINDS = [
   "learn",
   "host-dies",
   "host-back",
+  "host-anew",
+  "fence",
+  "fence",
+  "gate-closes",
+  "gate-closes",
   "hold",
   "commit-held",
   "pass",
@@ -70,12 +75,15 @@ const RUNS = { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 300) };
 const TIMEOUT_MS = 60_000 + RUNS.numRuns * 20;
 
 describe("Rollout, whatever happens in whatever order", () => {
-  it(
-    "stops no VM early, always has one that serves, and ends when all take part again",
-    () => {
+  it.each([
+    { hosts: "without gates", isGated: false },
+    { hosts: "with gates", isGated: true },
+  ])(
+    "stops no VM early, always has one that serves, and ends when all take part again, on hosts $hosts",
+    ({ isGated }) => {
       fc.assert(
         fc.property(happenings, (all) => {
-          const world = new World({ hosts: 3, proxies: 2 });
+          const world = new World({ hosts: 3, proxies: 2, isGated });
           for (const happening of all) happen(world, happening);
           ensureProxy(world);
           world.cooperate();
@@ -241,8 +249,14 @@ function happen(world: World, { kind, pick }: Happening): void {
       world.hostDies(pickHost(world, pick));
       return;
     case "host-back":
-      world.dead.delete(pickHost(world, pick));
-      world.membersChanged();
+    case "host-anew":
+      world.hostBack(pickHost(world, pick), { isNew: kind === "host-anew" });
+      return;
+    case "fence":
+      world.fence(pickHost(world, pick));
+      return;
+    case "gate-closes":
+      world.closeGate(pickHost(world, pick));
       return;
     case "hold":
       world.isHoldingSwaps = pick % 2 === 0;

@@ -77,12 +77,17 @@ function replay(text: string): string {
     if (!paragraph.startsWith("> ")) return paragraph;
     const [line = ""] = paragraph.split("\n");
     const words = line.slice(2).split(" ");
-    if (words[0] === "world") world = new World({ hosts: Number(words[1]), proxies: Number(words[2]) });
+    if (words[0] === "world") world = worldOf(words);
     const from = world.lines.length;
     const extra = run(world, words);
     return [line, ...world.lines.slice(from), ...extra].join("\n");
   });
   return `${replayed.join("\n\n")}\n`;
+}
+
+/** "world 3 2" hosts and proxies; "world 3 2 gated". */
+function worldOf([, hosts, proxies, gated]: readonly string[]): World {
+  return new World({ hosts: Number(hosts), proxies: Number(proxies), isGated: gated === "gated" });
 }
 
 /** One command; what it prints beside what the machine did. */
@@ -106,6 +111,16 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     }
     case "host-dies":
       world.hostDies(memberName(subject));
+      return waits(world);
+    case "host-back":
+    case "host-anew":
+      world.hostBack(memberName(subject), { isNew: verb === "host-anew" });
+      return waits(world);
+    case "fence":
+      world.fence(memberName(subject));
+      return waits(world);
+    case "close":
+      for (const host of subject === "all" ? world.hosts : [memberName(subject)]) world.closeGate(host);
       return waits(world);
     case "exclude":
     case "include":
@@ -180,7 +195,8 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return waits(world);
     case "history":
       return (world.committed?.record.rollout?.history ?? []).map(
-        (step) => `  ${step.number} ${step.kind} ${step.vms.join(" ")}: ${step.outcome}`,
+        ({ number, kind, vms, outcome, fenced = [] }) =>
+          `  ${number} ${kind} ${vms.join(" ")}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
       );
     default:
       throw new Error(`no command ${verb}`);

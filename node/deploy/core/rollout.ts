@@ -16,6 +16,7 @@ import type { CommitContext } from "./commits.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
+import { FENCE_OVER, fencesOf } from "./fences.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
 import { isEntering } from "./quorum.ts";
 import { repairOf } from "./repair.ts";
@@ -265,7 +266,7 @@ export class Rollout {
     const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
-    const end = this.#clock.endOf(rollout.step, standing, this.#facts, nowMs);
+    const end = this.#clock.endOf(committed.record, standing, this.#facts, nowMs);
     // From the last that did answer on: while nobody does, it is not the proxies that are silent.
     const sinceMs = Math.max(this.#epochSinceMs, this.#clock.progressAtMs);
     const silence = isHeld ? null : silenceOf(committed, standing, this.#facts, sinceMs);
@@ -277,7 +278,7 @@ export class Rollout {
     this.#follow(decide(input), { committed, dueAtMs }, effects);
   }
 
-  /** Which hosts are dead for long enough now. Returns when the next one will be, or null. */
+  /** Which hosts are dead for long enough now, or fenced. Returns when the next one will be, or null. */
   #noteLost(nowMs: number): number | null {
     const { wallOffsetMs, repairAfterMs } = this.#options;
     this.#facts.lost.clear();
@@ -288,13 +289,18 @@ export class Rollout {
       if (atMs <= nowMs) this.#facts.lost.add(host);
       else nextMs = Math.min(nextMs ?? atMs, atMs);
     }
+    const record = this.#committed?.record;
+    if (record !== undefined)
+      for (const { host } of fencesOf(record, this.#facts)) this.#facts.lost.add(host);
     return nextMs;
   }
 
   #keepHouse(committed: CommittedApp, nowMs: number, effects: RolloutEffect[]): void {
     const wallMs = this.#wallMs(nowMs);
     const next = withoutLeftovers(committed, this.#facts, wallMs);
-    if (next !== null) this.#swap({ next, why: "retired what was left over" }, committed, effects);
+    const isUnfenced = next?.fenced !== committed.record.fenced;
+    const why = isUnfenced ? FENCE_OVER : "retired what was left over";
+    if (next !== null) this.#swap({ next, why }, committed, effects);
     const repair = repairOf(committed, this.context(nowMs), this.#options.repairAfterMs);
     if (next === null && repair.code === "begin") {
       this.#swap({ next: repair.record, why: repair.why }, committed, effects);

@@ -2,7 +2,7 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
-import { type Facts, isGone, isHealthy, lostHostsOf, observed } from "./facts.ts";
+import { type Facts, isElsewhere, isGone, isHealthy, observed } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
@@ -241,8 +241,7 @@ export function missingOfDeploy(
   const unwell = serving.filter((vm) => !isHealthy(observed(facts, vm)));
   const wants = unwell.map((vm) => wantHealthy(vm.vm, vm.host, facts));
   const named = new Set(record.vms.map((vm) => vm.vm));
-  const isElsewhere = (vm: VmName) => lostHostsOf(facts, vm).length < (facts.vms.get(vm)?.size ?? 0);
-  const old = wanted.targets.filter((vm) => !named.has(vm) && isElsewhere(vm));
+  const old = wanted.targets.filter((vm) => !named.has(vm) && isElsewhere(facts, vm));
   wants.push(...old.map((vm) => wantGone(vm, undefined, facts)));
   const kept = record.vms.filter((vm) => vm.phase === "cordoned" && vm.release === wanted.kept);
   if (serving.length !== wanted.count || serving.length + kept.length !== record.vms.length) {

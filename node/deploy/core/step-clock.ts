@@ -11,6 +11,7 @@ import type {
 import type { CutoverView } from "../app-view.ts";
 import type { StepEnd } from "./commits.ts";
 import { type Facts, lostHostsOf, observed } from "./facts.ts";
+import { fencedOf } from "./fences.ts";
 import { countRequests, type Standing } from "./standing.ts";
 
 interface Now {
@@ -92,9 +93,12 @@ export class StepClock {
     return slowest;
   }
 
-  endOf(step: RolloutStep | null, standing: Standing, facts: Facts, nowMs: number): StepEnd {
+  endOf(record: AppRecord, standing: Standing, facts: Facts, nowMs: number): StepEnd {
     const waitedMs = nowMs - this.#sinceMs;
-    return { waitedMs, outcome: step === null ? "" : this.#outcome(step, standing, facts, waitedMs) };
+    const step = record.rollout?.step;
+    if (step == null) return { waitedMs, outcome: "" };
+    const outcome = this.#outcome(step, standing, facts, waitedMs);
+    return { waitedMs, outcome, ...fencedOfStep(step, record, facts) };
   }
 
   #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
@@ -114,12 +118,24 @@ function stepId({ rollout }: AppRecord): string {
   return `${rollout?.id} ${rollout?.state} ${rollout?.direction} ${rollout?.step?.number}`;
 }
 
-/** What only a dead host could stop is said. */
+/** What only a lost host could stop is said. */
 function leftList({ vms }: RolloutStep, facts: Facts): string {
   const left = vms.flatMap((vm) =>
     lostHostsOf(facts, vm).map((host) => `${vm} is left to ${host}, which is dead`),
   );
-  return left
+  return listed(left);
+}
+
+/** Of a step that takes VMs away. */
+function fencedOfStep(step: RolloutStep, record: AppRecord, facts: Facts): Pick<StepEnd, "fenced"> {
+  const takesAway = step.kind === "cordon" || step.kind === "flip" || step.kind === "stop";
+  const fenced = takesAway ? fencedOf(record, facts, step.hosts ?? []) : [];
+  return fenced.length === 0 ? {} : { fenced };
+}
+
+/** The first few. */
+function listed(texts: readonly string[]): string {
+  return texts
     .slice(0, 4)
     .map((text) => `; ${text}`)
     .join("");
@@ -131,11 +147,9 @@ function cutList(step: RolloutStep, facts: Facts): string {
   const cuts = [...facts.acks].flatMap(([proxy, ack]) =>
     ack.cut
       .filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm))
-      .map(
-        ({ vm, requests }) => `; ${countRequests(requests)} to ${vm} cut at the drain deadline by ${proxy}`,
-      ),
+      .map(({ vm, requests }) => `${countRequests(requests)} to ${vm} cut at the drain deadline by ${proxy}`),
   );
-  return cuts.slice(0, 4).join("");
+  return listed(cuts);
 }
 
 /** From the moment when the last new VM was healthy to the last request that any proxy sent to an old one. */

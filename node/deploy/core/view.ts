@@ -43,6 +43,11 @@ export function viewOf(input: ViewInput): AppView {
     vms: vmViews(record, facts),
     proxies: proxyViews(committed, facts),
     excluded: (record.excluded ?? []).map(({ proxy, by }) => ({ proxy, by })),
+    fenced: (record.fenced ?? []).map(({ host, atMs }) => ({
+      host,
+      atMs,
+      forMs: Math.max(0, input.wallMs - atMs),
+    })),
     leftovers: leftoverViews(input),
     kept: keptView(input),
   };

@@ -1,7 +1,7 @@
 // Judge: the invariants of a rollout, asked of each commit from what is true, not from what any driver was told.
 
 import assert from "node:assert/strict";
-import type { AppRecord, CommittedApp, MemberName, VmEntry, VmName } from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, DesiredVm, MemberName, VmEntry, VmName } from "../../../mesh/index.ts";
 
 /** A proxy as it really is. */
 interface JudgedProxy {
@@ -17,6 +17,10 @@ export interface Truth {
   readonly entries: ReadonlyMap<VmName, { readonly entry: VmEntry }>;
   /** Hosts that are held dead: what they run is not known. */
   readonly dead?: ReadonlyMap<MemberName, unknown>;
+  /** Hosts that are off, as a person said since they are held dead. */
+  readonly off?: ReadonlySet<MemberName>;
+  /** What the gates of hosts have on their disks; null or absent: there are none. */
+  readonly gates?: ReadonlyMap<MemberName, CommittedApp> | null;
 }
 
 /** By the names that the app has, or by a preview name. */
@@ -44,7 +48,7 @@ export class Judge {
       if (phase === "serving" || phase === "standby") this.#reached.add(vm);
     }
     const removed = (before?.vms ?? []).filter((vm) => !record.vms.some((left) => left.vm === vm.vm));
-    for (const { vm } of removed) if (this.#reached.has(vm)) judgeRemoval(vm, truth);
+    for (const vm of removed) if (this.#reached.has(vm.vm)) judgeRemoval(vm, truth, record);
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     // Nothing ran before: there is nothing that could serve instead.
     const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
@@ -58,8 +62,10 @@ export class Judge {
   judgeSuccess(before: AppRecord | null, record: AppRecord, { entries, dead }: Truth): void {
     const { rollout } = record;
     if (rollout?.state !== "succeeded" || before?.rollout?.state !== "running") return;
+    const isDead = (vm: VmName) => dead?.has(entries.get(vm)?.entry.host as MemberName) === true;
     if (rollout.kind === "destroy") {
-      assert.equal(entries.size, 0, "destroyed, and a VM is left");
+      const left = [...entries.keys()].filter((vm) => !isDead(vm));
+      assert.deepEqual(left, [], "destroyed, and a VM is left");
       return;
     }
     if (rollout.kind !== "deploy") return;
@@ -72,15 +78,31 @@ export class Judge {
       assert.equal(phase, "serving");
       assert.equal(entries.get(vm)?.entry.health, "healthy", `${vm} is not healthy`);
     }
-    const isDead = (vm: VmName) => dead?.has(entries.get(vm)?.entry.host as MemberName) === true;
     const isLeft = (vm: VmName) =>
       entries.has(vm) && !isDead(vm) && !record.vms.some((left) => left.vm === vm);
     for (const vm of rollout.targets) assert.ok(!isLeft(vm), `${vm} still runs`);
   }
 }
 
-/** No proxy that did not leave routes to it or has a request on it. */
-function judgeRemoval(vm: VmName, { proxies }: Truth): void {
+/**
+ * Its host is off. Behind a gate: that has closed it, or it was replaced on a host that is held dead, which stops it when it is back.
+ * Else no proxy that did not leave routes to it or has a request on it.
+ */
+function judgeRemoval(
+  { vm, host }: DesiredVm,
+  { proxies, gates, off, dead }: Truth,
+  record: AppRecord,
+): void {
+  if (off?.has(host) === true) return;
+  if (gates != null) {
+    const isReplaced = record.rollout?.kind === "repair" && dead?.has(host) === true;
+    const isClosed = gates.has(host) && !routesTo(gates.get(host) ?? null, vm);
+    assert.ok(
+      isClosed || isReplaced || off?.has(host),
+      `${vm} was removed before the gate of ${host} closed`,
+    );
+    return;
+  }
   for (const [name, proxy] of proxies) {
     if (!proxy.registered) continue;
     assert.ok(!routesTo(proxy.table, vm), `${vm} was removed while ${name} routes to it`);

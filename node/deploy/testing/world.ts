@@ -19,7 +19,8 @@ import {
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
-import type { ObservedVm } from "../core/facts.ts";
+import type { HostFact, ObservedVm } from "../core/facts.ts";
+import { withFenced } from "../core/fences.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
 import {
   type Submission,
@@ -56,6 +57,11 @@ export class World {
   readonly hosts: Set<MemberName> = new Set();
   /** Hosts that their peers hold dead, since when. */
   readonly dead: Map<MemberName, number> = new Map();
+  /** Of those, the ones that really are off and of which a person said so. */
+  readonly off: Set<MemberName> = new Set();
+  /** What the gate of each host has on its disk; null: hosts have no gates. */
+  readonly gates: Map<MemberName, CommittedApp> | null;
+  readonly #starts = new Map<MemberName, number>();
   readonly entries: Map<VmName, ObservedVm> = new Map();
   /** What happened, one line each. */
   readonly lines: string[] = [];
@@ -66,7 +72,8 @@ export class World {
   readonly #judge = new Judge();
   #versions = 0;
 
-  constructor(options: { readonly hosts: number; readonly proxies: number }) {
+  constructor(options: { readonly hosts: number; readonly proxies: number; readonly isGated?: boolean }) {
+    this.gates = options.isGated === true ? new Map() : null;
     for (let index = 1; index <= options.hosts; index += 1) this.hosts.add(memberName(`host-${index}`));
     for (let index = 1; index <= options.proxies; index += 1) this.join(memberName(`proxy-${index}`));
     this.machine = this.#newMachine();
@@ -104,16 +111,21 @@ export class World {
   }
 
   #feedMembers(): void {
-    const hosts = [...this.hosts].map((host) => ({
-      host,
-      open: !this.dead.has(host),
-      ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
-      vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
-    }));
-    this.feed({ kind: "hosts", hosts });
+    this.feed({ kind: "hosts", hosts: [...this.hosts].map((host) => this.#hostFact(host)) });
     const known = [...this.proxies].filter(([, proxy]) => proxy.known);
     const proxies = known.map(([proxy, { registered, connected }]) => ({ proxy, registered, connected }));
     this.feed({ kind: "proxies", proxies });
+  }
+
+  #hostFact(host: MemberName): HostFact {
+    return {
+      host,
+      open: !this.dead.has(host),
+      start: { incarnation: this.#starts.get(host) ?? 1, startId: 1 },
+      ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
+      ...(this.gates === null ? {} : { hasGate: true }),
+      vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
+    };
   }
 
   submit(spec: AppSpec, specHash: string): Submission {
@@ -134,6 +146,32 @@ export class World {
   hostDies(host: MemberName): void {
     this.dead.set(host, WALL_START_MS + this.nowMs);
     this.membersChanged();
+  }
+
+  /** It is heard again; `isNew`: its agent started anew. What a person said of its death is over. */
+  hostBack(host: MemberName, { isNew }: { readonly isNew: boolean }): void {
+    if (!this.dead.delete(host)) return;
+    this.off.delete(host);
+    if (isNew) this.#starts.set(host, (this.#starts.get(host) ?? 1) + 1);
+    this.membersChanged();
+  }
+
+  /** A person says of a host that it is off; of one that is heard nobody may. */
+  fence(host: MemberName): void {
+    const record = this.committed?.record;
+    if (record === undefined || !this.dead.has(host)) return;
+    this.off.add(host);
+    const start = { incarnation: this.#starts.get(host) ?? 1, startId: 1 };
+    const next = withFenced(record, { host, start, atMs: WALL_START_MS + this.nowMs });
+    if (next !== null && next !== record) this.#commit(next);
+  }
+
+  /** The gate of a host that can be heard writes the newest record down, and says so. */
+  closeGate(host: MemberName): void {
+    if (this.committed === null || this.gates === null || this.dead.has(host)) return;
+    this.gates.set(host, this.committed);
+    const standing = { app: APP, epoch: this.committed.epoch, inFlight: [] };
+    this.feed({ kind: "gate", host, standing });
   }
 
   /** A person says of a proxy that rollouts do not ask it, or do again. */
@@ -195,7 +233,8 @@ export class World {
     if (base === undefined) return;
     this.#versions += 1;
     const version = { incarnation: 1, startId: 1, counter: this.#versions };
-    this.entries.set(vm, { entry: { ...base, ...change }, version });
+    const gated = this.gates === null ? {} : ({ gated: true } as const);
+    this.entries.set(vm, { entry: { ...base, ...gated, ...change }, version });
     this.#feedVm(vm);
   }
 
@@ -266,7 +305,8 @@ export class World {
   }
 
   #healRound(): void {
-    this.dead.clear();
+    for (const host of [...this.dead.keys()]) this.hostBack(host, { isNew: false });
+    for (const host of this.hosts) this.closeGate(host);
     for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
     this.#feedMembers();
     for (const name of this.proxies.keys()) {

@@ -1,0 +1,59 @@
+// Fences: hosts of which a person said that they are off, in the app's record. It is about one death of the host: once that is back, by
+// the connection to it or by a new start of which anybody heard, the word is over, and what its gate confirms is needed again.
+
+import {
+  type AppRecord,
+  compareStarts,
+  FENCES_MAX,
+  type Fence,
+  type MemberName,
+  type RolloutStepReport,
+} from "../../../mesh/index.ts";
+import type { Facts } from "./facts.ts";
+
+/** Why the record changes then. */
+export const FENCE_OVER = "a host that was fenced is back";
+
+/** Null: there is no room for it. The record itself: it says so already, of this very start. */
+export function withFenced(record: AppRecord, fence: Fence): AppRecord | null {
+  const { fenced = [] } = record;
+  const held = fenced.find(({ host }) => host === fence.host);
+  if (held !== undefined && compareStarts(held.start, fence.start) === 0) return record;
+  const next = [...fenced.filter(({ host }) => host !== fence.host), fence];
+  return next.length > FENCES_MAX ? null : { ...record, fenced: next };
+}
+
+/** The record itself if none of them is over. */
+export function withoutEndedFences(record: AppRecord, facts: Facts): AppRecord {
+  const { fenced = [], ...rest } = record;
+  const left = fenced.filter((fence) => !isOver(fence, facts));
+  if (left.length === fenced.length) return record;
+  return left.length === 0 ? rest : { ...rest, fenced: left };
+}
+
+/** Those whose word is in force. */
+export function fencesOf({ fenced = [] }: AppRecord, facts: Facts): readonly Fence[] {
+  // Of a host of which nothing is held nobody can say that it is not back.
+  return fenced.filter((fence) => facts.hosts.has(fence.host) && !isOver(fence, facts));
+}
+
+export function isFenced(record: AppRecord, facts: Facts, host: MemberName): boolean {
+  return fencesOf(record, facts).some((fence) => fence.host === host);
+}
+
+function isOver({ host, start }: Fence, facts: Facts): boolean {
+  const fact = facts.hosts.get(host);
+  if (fact === undefined) return false;
+  const isBack = fact.connected ?? fact.open;
+  return isBack || (fact.start !== undefined && compareStarts(fact.start, start) > 0);
+}
+
+/** Those of `hosts` whose word is in force, and since when: what a step did without them is said of it. */
+export function fencedOf(
+  record: AppRecord,
+  facts: Facts,
+  hosts: readonly MemberName[],
+): NonNullable<RolloutStepReport["fenced"]> {
+  const meant = fencesOf(record, facts).filter(({ host }) => hosts.includes(host));
+  return meant.map(({ host, atMs }) => ({ host, atMs }));
+}
