@@ -6,7 +6,13 @@ import { type DurableMapChange, DurableMapFile, type DurableMapRow } from "./dur
 export type DurableMapRequest =
   /** The rows are the parts of the answer. */
   | { readonly kind: "open"; readonly path: string; readonly owner: string }
-  | { readonly kind: "write"; readonly rows: readonly DurableMapChange[] }
+  /** To a thread that followed one that died too: it opens the file itself. */
+  | {
+      readonly kind: "write";
+      readonly path: string;
+      readonly owner: string;
+      readonly rows: readonly DurableMapChange[];
+    }
   | { readonly kind: "close" };
 
 let file: DurableMapFile | undefined;
@@ -17,7 +23,7 @@ runDiskProgram<DurableMapRequest, DurableMapRow, null>((request, giveRow) => {
       file = DurableMapFile.open(request, giveRow);
       return null;
     case "write":
-      if (file === undefined) throw new Error("it is not open");
+      file ??= DurableMapFile.open(request, () => undefined);
       file.write(request.rows);
       return null;
     case "close":

@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { DiskThread } from "./disk-thread.ts";
 import { DurableMap } from "./durable-map.ts";
+import type { DurableMapRow } from "./durable-map-file.ts";
+import type { DurableMapRequest } from "./durable-map-worker.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -58,6 +61,22 @@ describe("a durable map", () => {
     );
     const again = await open();
     expect(contentsOf(again)).toEqual({ one: "1" });
+    await again.close();
+  });
+
+  test("is written by a thread that follows one that died", async () => {
+    const map = await open();
+    map.put("one", bytes("1"));
+    await map.close();
+    const owner = "the gate of host-1";
+    const path = join(folder, "map.sqlite");
+    const thread = new DiskThread<DurableMapRequest, DurableMapRow, null>(
+      new URL("./durable-map-worker.ts", import.meta.url),
+    );
+    await thread.ask({ kind: "write", path, owner, rows: [{ key: "two", value: bytes("2") }] });
+    await thread.end();
+    const again = await open();
+    expect(contentsOf(again)).toEqual({ one: "1", two: "2" });
     await again.close();
   });
 

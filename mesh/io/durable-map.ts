@@ -17,22 +17,25 @@ export class DurableMap {
     new URL("./durable-map-worker.ts", import.meta.url),
   );
   readonly #rows = new Map<string, Uint8Array>();
+  readonly #options: DurableMapOptions;
   #dirty = new Set<string>();
   #writing: Promise<void> | undefined;
 
   /** Makes the file if it is not there. Rejects with why it cannot be used; then nothing was changed. */
-  static async open({ path, owner }: DurableMapOptions): Promise<DurableMap> {
-    const map = new DurableMap();
+  static async open(options: DurableMapOptions): Promise<DurableMap> {
+    const map = new DurableMap(options);
     try {
-      await map.#thread.ask({ kind: "open", path, owner }, ({ key, value }) => map.#rows.set(key, value));
+      await map.#thread.ask({ kind: "open", ...options }, ({ key, value }) => map.#rows.set(key, value));
       return map;
     } catch (error) {
       await map.#thread.end();
-      throw new Error(`${path}: ${messageOf(error)}`);
+      throw new Error(`${options.path}: ${messageOf(error)}`);
     }
   }
 
-  private constructor() {}
+  private constructor(options: DurableMapOptions) {
+    this.#options = options;
+  }
 
   /** On disk, or on its way. */
   get rows(): ReadonlyMap<string, Uint8Array> {
@@ -67,7 +70,7 @@ export class DurableMap {
     this.#dirty = new Set();
     const rows = [...dirty].map((key) => ({ key, value: this.#rows.get(key) ?? null }));
     try {
-      await this.#thread.ask({ kind: "write", rows });
+      await this.#thread.ask({ kind: "write", ...this.#options, rows });
     } catch (error) {
       // It is owed with what came since.
       for (const key of dirty) this.#dirty.add(key);
