@@ -67,7 +67,7 @@ async function serve(config: GateConfig, logger: Logger, signal: AbortSignal): P
   await rm(readyFile, { force: true });
   const gate = await startGate(config, { logger });
   await writeReady(readyFile, config, gate);
-  // Where NODE_COMPILE_CACHE names a folder the next start takes a third of the time. Node writes it at its end; a kill has none.
+  // For the next start. Node keeps compiled code at its end, and a kill has none.
   flushCompileCache();
   await aborted(signal);
   logger.info("gate stops");
