@@ -68,6 +68,7 @@ interface Seen {
   readonly isStartedBehindIt?: boolean;
   readonly epoch?: number;
   readonly requests?: number;
+  readonly awaits?: readonly string[];
   readonly isHostLost?: boolean;
   /** Of the proxy that is heard. */
   readonly applied?: number;
@@ -78,6 +79,7 @@ function factsOf({
   isStartedBehindIt = true,
   epoch,
   requests = 0,
+  awaits,
   isHostLost = false,
   applied = 7,
 }: Seen): Facts {
@@ -95,10 +97,11 @@ function factsOf({
     applyMs: 0,
     lastDispatch: [],
   };
+  const standing = { app, inFlight, ...(awaits === undefined ? {} : { awaits }) };
   return {
     vms: new Map([[OLD, new Map([[HOST, { entry, version: { incarnation: 1, startId: 1, counter: 1 } }]])]]),
     acks: new Map([[HEARD, ack]]),
-    gates: new Map(epoch === undefined ? [] : [[HOST, { app, epoch, inFlight }]]),
+    gates: new Map(epoch === undefined ? [] : [[HOST, { ...standing, epoch }]]),
     proxies: new Map([
       [HEARD, { proxy: HEARD, registered: true, connected: true }],
       [LOST, { proxy: LOST, registered: true, connected: false }],
@@ -119,6 +122,11 @@ describe("a step that takes a VM away", () => {
     expect(whoIsAwaited({ epoch: 6 })).toEqual(["host-1 has not closed hello-v1-1 at its gate"]);
     expect(whoIsAwaited({ epoch: 7 })).toEqual([]);
     expect(whoIsAwaited({ epoch: 8 })).toEqual([]);
+  });
+
+  it("names the proxies of its host without whose word the gate cannot say so", () => {
+    const complaint = "host-1 has not closed hello-v1-1 at its gate, which waits for proxy-1, proxy-2";
+    expect(whoIsAwaited({ epoch: 6, awaits: ["proxy-1", "proxy-2"] })).toEqual([complaint]);
   });
 
   it("waits for the gate of a lost host too, unless it only replaces what ran there: nobody stops that", () => {
