@@ -34,7 +34,7 @@ async function serve(config: GateConfig, { logger }: Log, signal: AbortSignal): 
   const gate = await startGate(config, { logger });
   const { host, port } = gate.address;
   await writeReady(readyFile, { host: config.host, address: `${host}:${port}`, pid: process.pid });
-  // Where NODE_COMPILE_CACHE names a folder the next start takes a third of the time. Node writes it at its end; a kill has none.
+  // For the next start. Node keeps compiled code at its end, and a kill has none.
   flushCompileCache();
   await aborted(signal);
   logger.info("gate stops");

@@ -1,20 +1,10 @@
-// Main: the command line: `grapevine COMMAND …`. Each command is loaded when it is called, so that `status` is not slowed
-// by what `agent` needs.
+// Main: the command line: `grapevine COMMAND …`. What a command needs is loaded when it is called, so that neither `status` is slowed by
+// what `agent` needs nor the start of a gate by what commands need.
 
 import { existsSync } from "node:fs";
 import { enableCompileCache } from "node:module";
-import { Command, CommanderError } from "commander";
 import { EXIT } from "./exit-code.ts";
-import { EXIT_CODES, type SetExitCode } from "./program/asking.ts";
-import { addDeployCommands } from "./program/deploy-commands.ts";
-import { addEntryCommands } from "./program/entry-commands.ts";
-import { addHostCommands } from "./program/host-commands.ts";
-import { addIntrospectCommands } from "./program/introspect-commands.ts";
-import { addLocalCommands } from "./program/local-commands.ts";
-import { addMemberCommands } from "./program/member-commands.ts";
-import { addProxyCommands } from "./program/proxy-commands.ts";
-import { addShowCommands } from "./program/show-commands.ts";
-import { addVoterCommands } from "./program/voter-commands.ts";
+import { printUsageError } from "./usage-error.ts";
 
 /** Resolves with the exit code. `argv` is what follows "grapevine". */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -25,43 +15,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return (await proxyPart<{ runProxy: Run }>("main.ts")).runProxy(argv.slice(1));
   if (argv[0] === "gate") return (await proxyPart<{ runGate: Run }>("gate-main.ts")).runGate(argv.slice(1));
   if (argv[0] === "bench" && BENCHES.includes(argv[1] ?? "")) return runBench(argv.slice(1));
-  let exitCode: number = EXIT.done;
-  const program = createProgram((code) => {
-    exitCode = code;
-  });
-  try {
-    await program.parseAsync([...argv], { from: "user" });
-    return exitCode;
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return EXIT.done;
-    if (argv.includes("--json")) printUsageError(error.message);
-    return EXIT.usage;
-  }
-}
-
-/** Commander has told it on standard error already. */
-function printUsageError(told: string): void {
-  const error = { code: "invalid", message: told.replace(/^error: /, "") };
-  process.stdout.write(`${JSON.stringify({ error, exitCode: EXIT.usage })}\n`);
-}
-
-function createProgram(setExitCode: SetExitCode): Command {
-  const program = new Command("grapevine")
-    .description("Service discovery by gossip, and deploys without a failed request.")
-    .showHelpAfterError("`grapevine help COMMAND` shows how to write it.")
-    .exitOverride()
-    .addHelpText("after", EXIT_CODES);
-  addDeployCommands(program, setExitCode);
-  addShowCommands(program, setExitCode);
-  addIntrospectCommands(program, setExitCode);
-  addEntryCommands(program, setExitCode);
-  addHostCommands(program, setExitCode);
-  addVoterCommands(program, setExitCode);
-  addProxyCommands(program, setExitCode);
-  addMemberCommands(program, setExitCode);
-  addLocalCommands(program, setExitCode);
-  return program;
+  const { runCommand } = await import("./program/run-command.ts");
+  return runCommand(argv);
 }
 
 /** What is said of a proxy, beside running one. */

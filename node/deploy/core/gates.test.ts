@@ -81,6 +81,7 @@ interface Seen {
   readonly epoch?: number;
   readonly requests?: number;
   readonly fault?: string;
+  readonly awaits?: readonly string[];
   readonly isHostLost?: boolean;
   /** Of the proxy that is heard. */
   readonly applied?: number;
@@ -92,6 +93,7 @@ function factsOf({
   epoch,
   requests = 0,
   fault,
+  awaits,
   isHostLost = false,
   isConnected = !isHostLost,
   isHostKnown = true,
@@ -111,14 +113,12 @@ function factsOf({
     applyMs: 0,
     lastDispatch: [],
   };
+  const whys = { ...(awaits === undefined ? {} : { awaits }), ...(fault === undefined ? {} : { fault }) };
+  const standing = { app, inFlight, ...whys };
   return {
     vms: new Map([[OLD, new Map([[HOST, { entry, version: { incarnation: 1, startId: 1, counter: 1 } }]])]]),
     acks: new Map([[HEARD, ack]]),
-    gates: new Map(
-      epoch === undefined
-        ? []
-        : [[HOST, { app, epoch, inFlight, ...(fault === undefined ? {} : { fault }) }]],
-    ),
+    gates: new Map(epoch === undefined ? [] : [[HOST, { ...standing, epoch }]]),
     proxies: new Map([
       [HEARD, { proxy: HEARD, registered: true, connected: true }],
       [LOST, { proxy: LOST, registered: true, connected: false }],
@@ -149,6 +149,11 @@ describe("a step that takes a VM away", () => {
     expect(whoIsAwaited({ epoch: 6, fault: "database or disk is full" })).toEqual([
       "host-1 has not closed hello-v1-1 at its gate, which cannot write down what it closed: database or disk is full",
     ]);
+  });
+
+  it("names the proxies of its host without whose word the gate cannot say so", () => {
+    const complaint = "host-1 has not closed hello-v1-1 at its gate, which waits for proxy-1, proxy-2";
+    expect(whoIsAwaited({ epoch: 6, awaits: ["proxy-1", "proxy-2"] })).toEqual([complaint]);
   });
 
   it("waits for the gate of a lost host too, unless it only replaces what ran there: nobody stops that", () => {

@@ -12,7 +12,7 @@ import { ARM_LOOK_MS } from "../../limits.ts";
 /** Marks of processes that may be there: as the folder has them, and as the kernel has those whose file somebody took away. */
 export async function marksIn(folder: string): Promise<readonly string[]> {
   const named = (await readdir(folder)).filter((name) => ownerOfMark(name) !== null);
-  return [...new Set([...named, ...(await marksOfKernel(folder))])];
+  return [...new Set([...named, ...((await marksOfKernel(folder)) ?? [])])];
 }
 
 /** Resolves when the process of that mark is gone, or on abort. What it leaves in the folder is removed. */
@@ -25,7 +25,8 @@ export async function untilGone(folder: string, mark: string, signal: AbortSigna
       await rm(file, { force: true });
       return;
     }
-    if (end === "no-file" && !(await marksOfKernel(folder)).includes(mark)) return;
+    // Of a system that has no such list nothing follows.
+    if (end === "no-file" && (await marksOfKernel(folder))?.includes(mark) === false) return;
     // A process that ends has ended when it is asked at once; one that takes and closes each connection is not asked without end.
     if (end !== "ended" || before === end)
       await delay(ARM_LOOK_MS, undefined, { signal }).catch(() => undefined);
@@ -71,15 +72,16 @@ function holdOn(file: string, signal: AbortSignal): Promise<"ended" | "gone" | "
   return promise;
 }
 
-/** Bound sockets of this folder, those too whose file is not there any more. Where the system has no such list: none. */
-async function marksOfKernel(folder: string): Promise<readonly string[]> {
+/** Bound sockets of this folder, those too whose file is not there any more. Null: the system has no such list. */
+async function marksOfKernel(folder: string): Promise<readonly string[] | null> {
   // The kernel gives the list in pieces: what is there all the time could slip through between two of them, not twice at the same place.
   const [first, second] = [await readKernelList(folder), await readKernelList(folder)];
-  return [...new Set([...first, ...second])];
+  return first === null || second === null ? null : [...new Set([...first, ...second])];
 }
 
-async function readKernelList(folder: string): Promise<readonly string[]> {
-  const text = await readFile("/proc/net/unix", "utf8").catch(() => "");
+async function readKernelList(folder: string): Promise<readonly string[] | null> {
+  const text = await readFile("/proc/net/unix", "utf8").catch(() => null);
+  if (text === null) return null;
   return text.split("\n").flatMap((line) => {
     const at = line.indexOf(`${folder}/`);
     const name = at === -1 ? "" : line.slice(at + folder.length + 1);
