@@ -1,6 +1,6 @@
 // Explore all: every scenario, on all cores, and a report of it.
 
-import { runPool } from "../../../mesh/sim/worker-pool.ts";
+import { runPool } from "../../mesh/sim/worker-pool.ts";
 import type { BreakName } from "./breaks.ts";
 import type { Explored, ExploreTask, Violation } from "./explore.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -25,10 +25,11 @@ export function exploreAll(
   return runPool<ExploreTask, Explored>({ worker, tasks, describe }, onExplored);
 }
 
-export function describeExplored({ scenario, runs, events, commits, states, violations }: Explored): string {
+export function describeExplored(explored: Explored): string {
+  const { scenario, points, runs, events, commits, requests, states, violations } = explored;
   const ends = Object.entries(states).map(([state, count]) => `${count} ${state}`);
   const word = violations === 0 ? "ok" : `${violations} FAILED`;
-  return `${scenario}: ${word}: ${runs} runs, ${events} events, ${commits} commits; ${ends.join(", ")}`;
+  return `${scenario}: ${word}: ${points} points, ${runs} runs, ${events} events, ${commits} commits, ${requests} requests; ${ends.join(", ")}`;
 }
 
 export function describeViolation({ scenario, seed, faults, text, lines }: Violation): string {

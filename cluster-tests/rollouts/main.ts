@@ -1,9 +1,9 @@
 // The command line of the rollouts' simulator. Exit codes: 0 all held · 1 something did not · 2 usage.
 
-import { intOf, parseOptions, runCommandLine, UsageError } from "../../../mesh/sim/command-line.ts";
+import { intOf, parseOptions, runCommandLine, UsageError } from "../../mesh/sim/command-line.ts";
 import { BREAK_NAMES, BREAKS, isBreakName } from "./breaks.ts";
 import { describeExplored, describeViolation, type ExploreOptions, exploreAll } from "./explore-all.ts";
-import { FAULT_NAMES } from "./run.ts";
+import { FAULT_NAMES } from "./faults.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
 interface Command extends ExploreOptions {
