@@ -32,6 +32,16 @@ export function describeExplored(explored: Explored): string {
   return `${scenario}: ${word}: ${points} points, ${runs} runs, ${events} events, ${commits} commits, ${requests} requests; ${ends.join(", ")}`;
 }
 
+/** Points of a seed's samples are those of the enumeration: counted once. */
+export function describeTotal(all: readonly Explored[]): string {
+  const points = new Map(all.map(({ scenario, points }) => [scenario, points]));
+  const sum = (numbers: Iterable<number>) => [...numbers].reduce((left, right) => left + right, 0);
+  const [runs, requests, violations] = (["runs", "requests", "violations"] as const).map((name) =>
+    sum(all.map((explored) => explored[name])),
+  );
+  return `${points.size} scenarios, ${sum(points.values())} points, ${runs} runs, ${requests} requests, ${violations} violations`;
+}
+
 export function describeViolation({ scenario, seed, faults, text, lines }: Violation): string {
   const list = faults.map(({ kind, atEvent }) => `${kind} before event ${atEvent}`).join(", ");
   const head = `${scenario}, seed ${seed}, ${list === "" ? "without a fault" : list}: ${text}`;

@@ -13,6 +13,8 @@ export interface ExploreTask {
   /** 0: every fault before every event, in the one order. */
   readonly seed: number;
   readonly broken: BreakName | null;
+  /** Ends at the first violation. */
+  readonly isFirstEnough?: boolean;
 }
 
 export interface Violation {
@@ -42,7 +44,7 @@ const STORY_LINES = 90;
 /** Runs of one seed: each with two faults anywhere. */
 const RUNS_PER_SEED = 40;
 
-export function explore({ scenario: index, seed, broken }: ExploreTask): Explored {
+export function explore({ scenario: index, seed, broken, isFirstEnough = false }: ExploreTask): Explored {
   const scenario = SCENARIOS[index];
   if (scenario === undefined) throw new Error(`there is no scenario ${index}`);
   const kinds = scenario.breadth === "all" || seed !== 0 ? FAULT_NAMES : DRIVER_FAULT_NAMES;
@@ -52,6 +54,7 @@ export function explore({ scenario: index, seed, broken }: ExploreTask): Explore
   tally.add({ scenario, faults: [], broken, random: null }, undisturbed);
   if (seed === 0) {
     for (let atEvent = 0; atEvent < points; atEvent += 1) {
+      if (isFirstEnough && tally.hasFound) break;
       for (const kind of kinds) tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
     }
     return tally.explored;
@@ -109,6 +112,10 @@ class Tally {
       text: result.violation,
     };
     this.#first = { ...head, lines: lines.slice(-STORY_LINES) };
+  }
+
+  get hasFound(): boolean {
+    return this.#first !== null;
   }
 
   get explored(): Explored {

@@ -212,7 +212,7 @@ function crashGate(cluster: SimCluster, which: Which, fate: DiskFate): boolean {
   for (const vm of host.vms.values())
     if (vm.entry.gated === true) for (const request of [...vm.requests]) request.broke();
   cluster.time.after(UNNOTICED_MS, () => {
-    if (host.isUp && !host.gate.isUp) host.gate.start();
+    if (host.isUp && !host.gate.isUp) host.startGate();
   });
   return true;
 }

@@ -7,14 +7,17 @@ import type { AppRecord, CommittedApp, MemberName, VmName } from "../../mesh/ind
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge } from "../../node/deploy/testing/judge.ts";
 import { isReached } from "../../proxy-agent/core/route-fold.ts";
+import { REPAIR_AFTER_MS } from "./sim-driver.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
 
 export interface Truth {
   readonly hosts: ReadonlyMap<MemberName, SimHost>;
   readonly proxies: ReadonlyMap<MemberName, SimProxy>;
-  /** Hosts that the drivers hold dead. */
+  /** Hosts that the drivers hold dead, since when, milliseconds since 1970. */
   readonly dead: ReadonlyMap<MemberName, number>;
+  /** Now, milliseconds since 1970. */
+  readonly wallMs: number;
 }
 
 export class Judges {
@@ -43,6 +46,26 @@ export class Judges {
     if (host.wasHarmed || truth.dead.has(host.name)) return;
     assert.equal(requests.size, 0, `no-early-stop: ${entry.vm} is stopped with requests in it`);
     if (entry.gated !== true) judgeTables(entry.vm, truth);
+  }
+
+  /** Where a VM is known to serve, nothing takes away the last that is known to, not for others of which it is not. */
+  judgeRoutes(
+    before: AppRecord | null,
+    next: AppRecord,
+    entries: ReadonlyMap<VmName, ObservedVm>,
+    { dead, wallMs }: Truth,
+  ): void {
+    // A host that is held dead for a moment may only have lost its agent.
+    const isLost = (host: MemberName) => (dead.get(host) ?? wallMs) + REPAIR_AFTER_MS <= wallMs;
+    const isKnownSound = ({ vm, host, phase }: AppRecord["vms"][number]) => {
+      const entry = entries.get(vm)?.entry;
+      return phase === "serving" && !isLost(host) && entry?.state === "running" && entry.health === "healthy";
+    };
+    const sound = before?.vms.find(isKnownSound);
+    assert.ok(
+      sound === undefined || next.rollout?.kind === "destroy" || next.vms.some(isKnownSound),
+      `no-failed-request: ${sound?.vm} is taken out, and nothing that serves is known to run`,
+    );
   }
 
   /** When it is decided: what happens while the swap is on its way, no driver can know. */

@@ -2,7 +2,13 @@
 
 import { intOf, parseOptions, runCommandLine, UsageError } from "../../mesh/sim/command-line.ts";
 import { BREAK_NAMES, BREAKS, isBreakName } from "./breaks.ts";
-import { describeExplored, describeViolation, type ExploreOptions, exploreAll } from "./explore-all.ts";
+import {
+  describeExplored,
+  describeTotal,
+  describeViolation,
+  type ExploreOptions,
+  exploreAll,
+} from "./explore-all.ts";
 import { FAULT_NAMES } from "./faults.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
@@ -33,8 +39,8 @@ function parseCommand(args: readonly string[]): Command | "help" {
 
 function help(): string {
   return [
-    "npm run sim:rollouts -- [options]: deploys of every strategy, whose driver crashes or stands still before every event\n\n",
-    `Without --seed: enumerated, ${SCENARIOS.length} scenarios, ${FAULT_NAMES.join(", ")}.\n\n`,
+    "npm run sim:rollouts -- [options]: deploys of every strategy, while members crash, stand still or are cut off before every event\n\n",
+    `Without --seed: enumerated, ${SCENARIOS.length} scenarios, ${FAULT_NAMES.length} faults: ${FAULT_NAMES.join(", ")}.\n\n`,
     "  --seed N         two faults anywhere and events in another order; the same seed repeats; 0 enumerates\n",
     "  --seeds N        so many seeds, counted up from --seed (default then: 1)\n",
     "  --break NAME     switch one protection off, to see what it is for\n",
@@ -52,7 +58,9 @@ async function runCommand({ isJson, ...options }: Command): Promise<number> {
   const violations = results.reduce((sum, result) => sum + result.violations, 0);
   const first = results.find((result) => result.first !== null)?.first ?? null;
   if (first !== null) say(describeViolation(first));
-  say(`${runs} runs, ${violations} violations`);
+  say(
+    `seed ${options.seed}${options.seeds > 1 ? ` to ${options.seed + options.seeds - 1}` : ""}: ${describeTotal(results)}`,
+  );
   if (isJson)
     process.stdout.write(`${JSON.stringify({ ...options, runs, violations, first, scenarios: results })}\n`);
   return violations === 0 ? 0 : 1;

@@ -20,6 +20,7 @@ import type { Action } from "./action.ts";
 import type { BreakName } from "./breaks.ts";
 import { Judges } from "./judges.ts";
 import { entryOfHost, hostFactsOf, proxyFactsOf } from "./member-facts.ts";
+import { possibleActions } from "./possible.ts";
 import type { Scenario } from "./scenarios.ts";
 import { committedInput, SIM_APP, SIM_WALL_START_MS, SimDriver, type Swap } from "./sim-driver.ts";
 import { SimHost } from "./sim-host.ts";
@@ -110,6 +111,9 @@ export class SimCluster {
     for (const driver of this.drivers) driver.inbox.push(...this.facts());
   }
 
+  get broken(): BreakName | null {
+    return this.#options.broken;
+  }
   get committed(): CommittedApp | null {
     return this.register.committed;
   }
@@ -148,7 +152,7 @@ export class SimCluster {
   runUntilQuiet(): void {
     for (;;) {
       this.onEvent();
-      const actions = this.#possible();
+      const actions = possibleActions(this);
       const action = actions.length === 0 ? null : actions[this.#options.pick(actions.length)];
       if (action != null) this.#perform(action);
       else if (!this.#skip()) return;
@@ -228,8 +232,9 @@ export class SimCluster {
       fate: scenario.fate,
       newVersion: () => ({ incarnation: 1, startId: 1, counter: this.#next() }),
       recordOf: (epoch) => this.register.recordOf(epoch),
-      onCut: () => {
-        for (const proxy of this.proxies.values()) for (const request of proxy.requests) request.cut();
+      onCut: (flights) => {
+        const requests = [...this.proxies.values()].flatMap((proxy) => [...proxy.requests]);
+        for (const request of requests) if (flights.some((flight) => request.isFlight(flight))) request.cut();
       },
       publish: (host, vm, observed) => {
         if (host.isCut || !host.isUp) this.#withheld.set(vm, { host, observed });
@@ -264,7 +269,7 @@ export class SimCluster {
   #skip(): boolean {
     if (!this.time.skip()) return false;
     this.say(() => "time passes");
-    if (this.#possible().length > 0) this.#send();
+    if (possibleActions(this).length > 0) this.#send();
     return true;
   }
 
@@ -279,156 +284,15 @@ export class SimCluster {
     }
   }
 
-  #possible(): readonly Action[] {
-    const actions: Action[] = [];
-    for (const driver of this.drivers) this.#addOfDriver(driver, actions);
-    for (const swap of this.orphans) {
-      const run = () => {
-        this.orphans.splice(this.orphans.indexOf(swap), 1);
-        this.register.swap(swap.expectedEpoch, swap.next);
-      };
-      actions.push({ label: () => "a dead driver's proposal comes through", run });
-    }
-    for (const host of this.hosts.values()) {
-      this.#addOfAgent(host, actions);
-      host.addActions(actions);
-      this.#addOfGate(host, actions);
-    }
-    for (const proxy of this.proxies.values()) this.#addOfProxy(proxy, actions);
-    this.#addOfJoining(actions);
-    return actions;
-  }
-
-  #addOfDriver(driver: SimDriver, actions: Action[]): void {
-    const { swap, inbox, name, condition } = driver;
-    if (condition !== "up") return;
-    const isWatching = driver !== this.inCharge;
-    if (inbox.length > 0)
-      actions.push({
-        label: () => `${name} hears: ${isWatching ? "all" : inbox[0]?.kind}`,
-        run: () => (isWatching ? driver.stepAll() : driver.step()),
-      });
-    if (swap !== null)
-      actions.push({ label: () => `${name} swaps: ${swap.why}`, run: () => this.#swapOf(driver, swap) });
-  }
-
-  #swapOf(driver: SimDriver, swap: Swap): void {
-    driver.swap = null;
-    const isAnswered = !this.register.isAway && !this.isAnswerLost;
-    this.isAnswerLost = false;
-    const isCommitted = this.register.swap(swap.expectedEpoch, swap.next);
-    if (!isCommitted && this.#options.broken === "recheck-before-swap")
-      this.register.swap(this.committed?.epoch ?? 0, swap.next);
-    if (!isAnswered) {
-      driver.tell({ kind: "stalled", reason: "no majority of the voters answers" });
-      this.reread(driver);
-    } else if (this.committed !== null) {
-      driver.tell(committedInput(this.committed, driver === this.inCharge));
-    }
-  }
-
-  #addOfAgent(host: SimHost, actions: Action[]): void {
-    const { committed } = this;
-    const isNews = committed !== null && (host.held?.epoch ?? 0) < committed.epoch;
-    if (!isNews || !host.isUp || host.isCut) return;
-    if (host.isConcerned(committed)) {
-      const label = () => `${host.name} hears epoch ${committed.epoch}`;
-      actions.push({ label, run: () => host.hear(committed) });
-      return;
-    }
-    // It runs nothing of this app: what it takes in nobody can tell.
-    host.hear(committed);
-    if (!host.gate.isUp) return;
-    host.gate.take(committed);
-    host.gate.sync();
-    host.gate.noteTold();
-  }
-
-  #addOfGate(host: SimHost, actions: Action[]): void {
-    const { gate, name, held } = host;
-    if (!host.isUp || !gate.isUp) return;
-    const add = (what: () => string, run: () => void) =>
-      actions.push({ label: () => `gate of ${name} ${what()}`, run });
-    if (held !== null && held.epoch > gate.epoch)
-      add(
-        () => `takes epoch ${held.epoch}`,
-        () => gate.take(held),
-      );
-    // The other way round: a proxy may have handed it in.
-    else if (gate.held !== null && gate.epoch > (held?.epoch ?? 0)) host.hear(gate.held);
-    if (gate.isWriting)
-      add(
-        () => "has written it",
-        () => gate.sync(),
-      );
-    if (gate.isBlank && !host.isCut && !this.register.isAway && this.committed !== null)
-      add(
-        () => "is brought current",
-        () => this.#bringCurrent(host),
-      );
-    const standing = host.isCut ? null : gate.news();
-    if (standing === null) return;
-    const tell = () => {
-      gate.noteTold();
-      this.tellAll({ kind: "gate", host: name, standing });
-    };
-    add(() => `tells epoch ${standing.epoch}, ${standing.inFlight.length} drain`, tell);
-  }
-
-  #bringCurrent(host: SimHost): void {
-    if (this.committed === null) return;
-    host.hear(this.committed);
-    host.gate.take(this.committed);
-    host.gate.current();
-  }
-
-  #addOfProxy(proxy: SimProxy, actions: Action[]): void {
-    if (!proxy.isUp) return;
-    const { name } = proxy;
-    const { committed } = this;
-    const isBehind = proxy.epoch < (committed?.epoch ?? 0);
-    if (!proxy.isCut && (isBehind || proxy.inbox.length > 0))
-      actions.push({
-        label: () => `${name} hears, up to epoch ${committed?.epoch}`,
-        run: () => proxy.hear(committed),
-      });
-    const endpoint = proxy.dialDue();
-    if (endpoint !== null)
-      actions.push({
-        label: () => `${name} dials ${endpoint.vm}`,
-        run: () => proxy.dial(endpoint, this.hosts.get(endpoint.host) as SimHost),
-      });
-    const ack = proxy.news();
-    if (ack === null) return;
-    const run = () => {
-      proxy.noteTold();
-      this.tellAll({ kind: "ack", proxy: name, ack });
-    };
-    const { applied, verified, inFlight } = ack;
-    const label = () => `${name} answers: applied ${applied}, verified ${verified}, ${inFlight.length} drain`;
-    actions.push({ label, run });
-  }
-
-  /** It is admitted once every driver that lives has its registration; then it reads what a majority has. */
-  #addOfJoining(actions: Action[]): void {
-    const { joining } = this;
-    if (joining === null || this.register.isAway) return;
-    const living = this.drivers.filter(({ name }) => !this.heldDead.has(name));
-    if (living.some(({ inbox, condition }) => inbox.includes(joining.told) || condition !== "up")) return;
-    const run = () => {
-      this.joining = null;
-      this.admit(joining.name);
-      this.tellMembers();
-    };
-    actions.push({ label: () => `${joining.name} is admitted`, run });
-  }
-
   #judgeDecision(driver: SimDriver, { next }: Swap): void {
     const before = driver.machine.committed?.record ?? null;
     const late = this.#options.scenario.fate === "breaks-late";
     // Of what breaks a driver knows what it has heard; of what does not, all is as it is.
     const entries = this.isHarmed || late || driver.condition !== "up" ? driver.heard : this.entries;
     this.#judges.judgeSuccess(before, next, entries, this);
+    // What it does not know yet it cannot heed.
+    if (driver.condition === "up" && driver.inbox.length === 0)
+      this.#judges.judgeRoutes(before, next, driver.heard, this);
   }
 
   #noteCommit(before: AppRecord | null, committed: CommittedApp): void {

@@ -8,8 +8,8 @@ import type { SimTime, Timer } from "./sim-time.ts";
 export const SIM_APP: AppName = appName("hello");
 /** 2026-01-01. */
 export const SIM_WALL_START_MS = 1_767_225_600_000;
-/** Longer than `wait_timeout`, shorter than a host is gone. */
-const REPAIR_AFTER_MS = 15_000;
+/** Shorter than `wait_timeout`, as the defaults are, and than a host is gone. */
+export const REPAIR_AFTER_MS = 6_000;
 
 export type Swap = Extract<RolloutEffect, { kind: "swap" }>;
 

@@ -62,6 +62,8 @@ export class SimHost {
   held: CommittedApp | null = null;
   /** Something of it was broken once. */
   wasHarmed = false;
+  /** When something of it last came back. */
+  backAtMs = 0;
   readonly #deps: SimHostDeps;
 
   constructor(name: MemberName, index: number, deps: SimHostDeps) {
@@ -131,7 +133,13 @@ export class SimHost {
   answerAgain(vm: SimVm): void {
     if (!vm.isHung || this.vms.get(vm.entry.vm) !== vm) return;
     vm.isHung = false;
+    this.backAtMs = this.#deps.time.nowMs;
     if (vm.entry.state === "running") this.#say(vm, { health: "healthy" });
+  }
+
+  startGate(): void {
+    this.backAtMs = this.#deps.time.nowMs;
+    this.gate.start();
   }
 
   /** All processes of the machine end. What is on its disk stays. */
@@ -144,7 +152,7 @@ export class SimHost {
   /** Its agent finds its VMs ended. */
   start(): void {
     this.isUp = true;
-    this.gate.start();
+    this.startGate();
     for (const vm of this.vms.values()) {
       vm.isHung = false;
       this.#say(vm, { state: "exited", health: "unknown", exit: { code: null, signal: "SIGKILL" } });
@@ -192,6 +200,7 @@ export class SimHost {
   }
 
   #run(vm: SimVm, gated: Pick<VmEntry, "gated">): void {
+    this.backAtMs = this.#deps.time.nowMs;
     const address = { host: `10.0.0.${this.index}`, port: 20_000 + this.vms.size };
     const restarts = vm.entry.startedAtMs === null ? 0 : vm.entry.restarts + 1;
     const { gated: _before, ...entry } = vm.entry;

@@ -15,8 +15,8 @@ import {
   EMPTY_TABLE,
   type Endpoint,
   endpointKey,
-  reachedEndpoints,
   type RouteTable,
+  reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
 import { VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
 import { SIM_APP } from "./sim-driver.ts";

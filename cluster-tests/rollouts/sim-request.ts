@@ -2,6 +2,7 @@
 // `executed-once` and `no-failed-request` are judged at its end.
 
 import assert from "node:assert/strict";
+import type { VmName } from "../../mesh/index.ts";
 import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import { matchRoute } from "../../proxy-agent/core/match-route.ts";
 import { pickEndpoint } from "../../proxy-agent/core/pick-endpoint.ts";
@@ -15,7 +16,6 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../../proxy-agent/limits.ts";
-import type { VmName } from "../../mesh/index.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
 import type { SimTime, Timer } from "./sim-time.ts";
@@ -80,6 +80,10 @@ export class SimRequest {
   /** Every other one must not run twice. */
   get #method(): "GET" | "POST" {
     return this.number % 2 === 0 ? "GET" : "POST";
+  }
+
+  isFlight(flight: FlightId): boolean {
+    return this.#try?.flight === flight;
   }
 
   start(): void {
@@ -262,11 +266,14 @@ export class SimRequest {
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
   }
 
-  #isSound({ host: _host, ...endpoint }: Endpoint): boolean {
-    const host = this.#deps.hostOf({ ...endpoint, host: _host });
+  /** Since longer than a request pauses between two tries. */
+  #isSound(endpoint: Endpoint): boolean {
+    const host = this.#deps.hostOf(endpoint);
     const vm = host.vms.get(endpoint.vm);
     const isGateSound = !endpoint.isGated || host.gate.isOpenFor(endpoint.vm);
-    return host.isUp && isGateSound && vm?.entry.state === "running" && !vm.isHung;
+    const isRunning = vm?.entry.state === "running" && !vm.isHung;
+    const isSettled = this.#deps.time.nowMs - host.backAtMs > RETRY_PAUSE_LAST_MS;
+    return host.isUp && isGateSound && isRunning && isSettled;
   }
 
   #end(): void {

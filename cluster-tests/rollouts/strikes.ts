@@ -60,6 +60,8 @@ export function cutHost(cluster: SimCluster, host: SimHost, noticedMs: number): 
   if (driver?.condition === "up") driver.condition = "cut";
   cluster.time.after(noticedMs, () => {
     if (!host.isCut) return;
+    // Its VMs may be replaced: then it stops them once it is back, and what they have in hand is theirs to finish.
+    host.wasHarmed = true;
     noteDead(cluster, host, true);
     if (driver !== undefined) holdDead(cluster, driver, true);
   });
