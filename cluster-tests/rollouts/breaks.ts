@@ -1,10 +1,14 @@
 // Breaks: one protection of a rollout switched off, to see that the invariants notice.
 
+import type { FaultName } from "./faults.ts";
+
 interface Break {
   readonly text: string;
   readonly seenIn: string;
   /** What is said of the invariant that does not hold then. */
   readonly invariant: RegExp;
+  /** What must break before it is noticed; absent: anything. */
+  readonly faults?: readonly FaultName[];
 }
 
 export type BreakName =
@@ -24,11 +28,13 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
     text: "a gate confirms what is not on its disk yet",
     seenIn: "rolling, once: 1 to 1, healthy, proxy-cut",
     invariant: /^no-dispatch-to-closed/,
+    faults: ["old-gate-crash", "old-host-crash"],
   },
   "gate-memory": {
     text: "a gate that starts again does not remember what it closed last",
     seenIn: "rolling, once: 1 to 1, healthy, proxy-cut",
     invariant: /^no-dispatch-to-closed/,
+    faults: ["old-gate-crash", "old-host-crash"],
   },
   "frozen-ack-set": {
     text: "who does not answer is dropped from the ack set of the step",

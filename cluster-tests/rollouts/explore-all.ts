@@ -10,15 +10,19 @@ export interface ExploreOptions {
   readonly seed: number;
   readonly seeds: number;
   readonly broken: BreakName | null;
+  /** Only scenarios with this in their name. */
+  readonly only?: string | null;
 }
 
 export function exploreAll(
-  { seed, seeds, broken }: ExploreOptions,
+  { seed, seeds, broken, only = null }: ExploreOptions,
   onExplored: (explored: Explored) => void = () => {},
 ): Promise<readonly Explored[]> {
   const numbers = Array.from({ length: seeds }, (_, index) => seed + index);
   const tasks = numbers.flatMap((number) =>
-    SCENARIOS.map((_, scenario): ExploreTask => ({ scenario, seed: number, broken })),
+    SCENARIOS.flatMap(({ name }, scenario): readonly ExploreTask[] =>
+      only === null || name.includes(only) ? [{ scenario, seed: number, broken }] : [],
+    ),
   );
   const worker = new URL("./explore-worker.ts", import.meta.url);
   const describe = (task: ExploreTask) => `scenario ${task.scenario}, seed ${task.seed}`;

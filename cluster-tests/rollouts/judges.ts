@@ -16,8 +16,13 @@ export interface Truth {
   readonly proxies: ReadonlyMap<MemberName, SimProxy>;
   /** Hosts that the drivers hold dead, since when, milliseconds since 1970. */
   readonly dead: ReadonlyMap<MemberName, number>;
-  /** Now, milliseconds since 1970. */
-  readonly wallMs: number;
+}
+
+/** What a driver rests a decision on. */
+interface Known {
+  readonly entries: ReadonlyMap<VmName, ObservedVm>;
+  /** Hosts that it holds dead, since when, milliseconds since 1970. */
+  readonly dead: ReadonlyMap<MemberName, number>;
 }
 
 export class Judges {
@@ -49,12 +54,8 @@ export class Judges {
   }
 
   /** Where a VM is known to serve, nothing takes away the last that is known to, not for others of which it is not. */
-  judgeRoutes(
-    before: AppRecord | null,
-    next: AppRecord,
-    entries: ReadonlyMap<VmName, ObservedVm>,
-    { dead, wallMs }: Truth,
-  ): void {
+  judgeRoutes(before: AppRecord | null, next: AppRecord, known: Known & { readonly wallMs: number }): void {
+    const { entries, dead, wallMs } = known;
     // A host that is held dead for a moment may only have lost its agent.
     const isLost = (host: MemberName) => (dead.get(host) ?? wallMs) + REPAIR_AFTER_MS <= wallMs;
     const isKnownSound = ({ vm, host, phase }: AppRecord["vms"][number]) => {
@@ -69,12 +70,7 @@ export class Judges {
   }
 
   /** When it is decided: what happens while the swap is on its way, no driver can know. */
-  judgeSuccess(
-    before: AppRecord | null,
-    record: AppRecord,
-    entries: ReadonlyMap<VmName, ObservedVm>,
-    { dead }: Truth,
-  ): void {
+  judgeSuccess(before: AppRecord | null, record: AppRecord, { entries, dead }: Known): void {
     try {
       this.#success.judgeSuccess(before, record, { proxies: new Map(), entries, dead });
     } catch (error) {
@@ -99,19 +95,19 @@ function judgeRemoval(vm: VmName, host: SimHost | undefined, truth: Truth): void
 
 /** No proxy that did not leave routes to it or has a request on it. */
 function judgeTables(vm: VmName, { proxies }: Truth): void {
-  for (const { name, registered, isUp, endpoints, inFlight } of [...proxies.values()].map(shown)) {
+  for (const proxy of proxies.values()) {
+    const { name, registered, isUp, endpoints } = proxy;
     if (!registered || !isUp) continue;
     assert.ok(
       !endpoints.some((endpoint) => endpoint.vm === vm),
       `no-early-stop: ${vm} goes while ${name} routes to it`,
     );
-    assert.equal(inFlight(vm), 0, `no-early-stop: ${vm} goes with requests of ${name} on their way to it`);
+    assert.equal(
+      proxy.inFlight(vm),
+      0,
+      `no-early-stop: ${vm} goes with requests of ${name} on their way to it`,
+    );
   }
-}
-
-function shown(proxy: SimProxy): Pick<SimProxy, "name" | "registered" | "isUp" | "endpoints" | "inFlight"> {
-  const { name, registered, isUp, endpoints } = proxy;
-  return { name, registered, isUp, endpoints, inFlight: (vm) => proxy.inFlight(vm) };
 }
 
 /** Of a deploy that succeeds every proxy that it does not name sends requests to the new release. */
@@ -119,8 +115,9 @@ function judgeProxies(before: AppRecord | null, record: AppRecord, { proxies }: 
   const { rollout } = record;
   const hasEnded = rollout?.state === "succeeded" && before?.rollout?.state === "running";
   if (!hasEnded || rollout.kind !== "deploy") return;
-  for (const { name, registered, isUp, endpoints } of [...proxies.values()].map(shown)) {
-    if (!registered || !isUp || rollout.except?.includes(name) === true) continue;
+  for (const { name, registered, isUp, isCut, endpoints } of proxies.values()) {
+    // What cannot be heard learns of it from the first gate that refuses it.
+    if (!registered || !isUp || isCut || rollout.except?.includes(name) === true) continue;
     const isNew = endpoints.some(({ release }) => release === rollout.to);
     assert.ok(isNew, `no-false-success: ${name} does not route to v${rollout.to}`);
   }

@@ -22,6 +22,7 @@ const ARGS = {
     seed: { type: "string" },
     seeds: { type: "string" },
     break: { type: "string" },
+    only: { type: "string" },
     json: { type: "boolean" },
     help: { type: "boolean", short: "h" },
   },
@@ -34,7 +35,10 @@ function parseCommand(args: readonly string[]): Command | "help" {
   if (broken !== null && !isBreakName(broken)) throw new UsageError(`--break: no break "${broken}"`);
   const seed = intOf("seed", values.seed ?? (values.seeds === undefined ? "0" : "1"), [0, SEEDS_MAX]);
   const seeds = intOf("seeds", values.seeds ?? "1", [1, SEEDS_MAX]);
-  return { seed, seeds, broken, isJson: values.json === true };
+  const only = values.only ?? null;
+  if (only !== null && !SCENARIOS.some(({ name }) => name.includes(only)))
+    throw new UsageError(`--only: no scenario has "${only}" in its name`);
+  return { seed, seeds, broken, only, isJson: values.json === true };
 }
 
 function help(): string {
@@ -43,6 +47,7 @@ function help(): string {
     `Without --seed: enumerated, ${SCENARIOS.length} scenarios, ${FAULT_NAMES.length} faults: ${FAULT_NAMES.join(", ")}.\n\n`,
     "  --seed N         two faults anywhere and events in another order; the same seed repeats; 0 enumerates\n",
     "  --seeds N        so many seeds, counted up from --seed (default then: 1)\n",
+    "  --only TEXT      only scenarios with this in their name\n",
     "  --break NAME     switch one protection off, to see what it is for\n",
     "  --json           one object, and nothing else\n\n",
     "breaks:\n",
@@ -57,7 +62,11 @@ async function runCommand({ isJson, ...options }: Command): Promise<number> {
   const runs = results.reduce((sum, result) => sum + result.runs, 0);
   const violations = results.reduce((sum, result) => sum + result.violations, 0);
   const first = results.find((result) => result.first !== null)?.first ?? null;
-  if (first !== null) say(describeViolation(first));
+  if (first !== null) {
+    say(describeViolation(first));
+    const broken = options.broken === null ? "" : ` --break ${options.broken}`;
+    say(`again: npm run sim:rollouts -- --seed ${first.seed} --only "${first.scenario}"${broken}`);
+  }
   say(
     `seed ${options.seed}${options.seeds > 1 ? ` to ${options.seed + options.seeds - 1}` : ""}: ${describeTotal(results)}`,
   );

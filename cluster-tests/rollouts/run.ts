@@ -55,8 +55,9 @@ export function run({ scenario, faults, broken, random, isTold = false }: RunOpt
     const canDrive = cluster.drivers.some(({ condition }) => condition === "up");
     const isOver = cluster.record?.rollout?.state !== "running";
     assert.ok(isOver || !canDrive, "liveness: the rollout does not end by itself");
-    // Twice: only when all are back it may come to what disturbs them.
-    for (let round = 0; round < 2; round += 1) {
+    // Twice, if it comes to something: only when all are back it may come to what disturbs them.
+    for (let round = 0, seen = -1; round < 2 && seen !== cluster.register.commits; round += 1) {
+      seen = cluster.register.commits;
       heal(cluster);
       cluster.runUntilQuiet();
     }

@@ -289,10 +289,12 @@ export class SimCluster {
     const late = this.#options.scenario.fate === "breaks-late";
     // Of what breaks a driver knows what it has heard; of what does not, all is as it is.
     const entries = this.isHarmed || late || driver.condition !== "up" ? driver.heard : this.entries;
-    this.#judges.judgeSuccess(before, next, entries, this);
+    const { wallMs } = this;
+    const { dead, inbox, heard, condition } = driver;
+    this.#judges.judgeSuccess(before, next, { entries, dead });
     // What it does not know yet it cannot heed.
-    if (driver.condition === "up" && driver.inbox.length === 0)
-      this.#judges.judgeRoutes(before, next, driver.heard, this);
+    if (condition === "up" && inbox.length === 0)
+      this.#judges.judgeRoutes(before, next, { entries: heard, dead, wallMs });
   }
 
   #noteCommit(before: AppRecord | null, committed: CommittedApp): void {

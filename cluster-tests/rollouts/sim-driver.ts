@@ -1,7 +1,7 @@
 // Sim driver: one agent that drives, as far as the simulator sees it: its machine, what is on its way to it, and its swap.
 
 import { type AppName, appName, type CommittedApp, type MemberName, type VmName } from "../../mesh/index.ts";
-import type { ObservedVm } from "../../node/deploy/core/facts.ts";
+import type { HostFact, ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../../node/deploy/core/rollout.ts";
 import type { SimTime, Timer } from "./sim-time.ts";
 
@@ -31,6 +31,8 @@ export class SimDriver {
   swap: Swap | null = null;
   /** What it was told of VMs, as far as it listened. */
   readonly heard: Map<VmName, ObservedVm> = new Map();
+  /** Hosts that it was told are dead, since when, milliseconds since 1970. */
+  dead: ReadonlyMap<MemberName, number> = new Map();
   #timer: Timer | null = null;
   /** Its timer rang while it stood still. */
   #isDue = false;
@@ -87,6 +89,7 @@ export class SimDriver {
   }
 
   #feed(input: RolloutInput): void {
+    if (input.kind === "hosts") this.dead = deadOf(input.hosts);
     if (input.kind === "vm") {
       if (input.observed === null) this.heard.delete(input.vm);
       else this.heard.set(input.vm, input.observed);
@@ -108,6 +111,12 @@ export class SimDriver {
     this.#isDue = this.condition === "paused";
     if (!this.#isDue) this.#feed({ kind: "tick" });
   }
+}
+
+function deadOf(hosts: readonly HostFact[]): ReadonlyMap<MemberName, number> {
+  return new Map(
+    hosts.flatMap(({ host, deadSinceMs }) => (deadSinceMs === undefined ? [] : [[host, deadSinceMs]])),
+  );
 }
 
 function newMachine(driver: MemberName): Rollout {

@@ -261,7 +261,7 @@ export class SimRequest {
     this.#end();
     const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
     assert.ok(wasSent ? this.#isStruck : this.#deps.isHarmed(), said);
-    if (wasSent) return;
+    if (wasSent || this.#isStruck) return;
     const sound = this.#proxy.endpoints.find((endpoint) => this.#isSound(endpoint));
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
   }
