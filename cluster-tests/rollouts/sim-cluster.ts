@@ -287,8 +287,10 @@ export class SimCluster {
   #judgeDecision(driver: SimDriver, { next }: Swap): void {
     const before = driver.machine.committed?.record ?? null;
     const late = this.#options.scenario.fate === "breaks-late";
-    // Of what breaks a driver knows what it has heard; of what does not, all is as it is.
-    const entries = this.isHarmed || late || driver.condition !== "up" ? driver.heard : this.entries;
+    // Of what breaks a driver knows what it has heard, and so does one that is behind, whose swap will lose. Else all is as it is.
+    const isBehind = driver.machine.committed?.epoch !== this.committed?.epoch;
+    const isTrue = !this.isHarmed && !late && !isBehind && driver.condition === "up";
+    const entries = isTrue ? this.entries : driver.heard;
     const { wallMs } = this;
     const { dead, inbox, heard, condition } = driver;
     this.#judges.judgeSuccess(before, next, { entries, dead });
