@@ -166,7 +166,7 @@ export const APP_VMS_MAX: number = 200;
 
 /** `command`: it runs the release command, and nothing routes to it. */
 export type WantedPhase = VmPhase | "command";
-type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host"> & { readonly phase: WantedPhase };
+export type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host"> & { readonly phase: WantedPhase };
 
 /**
  * The VM of the release command. It is in no list of VMs: nothing routes to it, nothing replaces it. Its host runs it while the step is

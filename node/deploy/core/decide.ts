@@ -1,23 +1,12 @@
 // Decide: from the committed record and the newest facts to the one move that follows: wait, or this next record.
 // A VM that ever served leaves the record only through a cordon step that every proxy answered (`no-early-stop`).
 
-import type {
-  AppRecord,
-  AppSpec,
-  CommittedApp,
-  MemberName,
-  Rollout,
-  RolloutState,
-  RolloutStep,
-} from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, MemberName, RolloutState } from "../../../mesh/index.ts";
 import {
   type Applied,
   asCordoned,
   type CommitContext,
-  commandVmName,
   fitted,
-  keepOldMs,
-  nextVmName,
   rolloutOf,
   type StepEnd,
   withDeleted,
@@ -30,6 +19,8 @@ import { withExcluded } from "./exclusions.ts";
 import { isElsewhere, isRegistered, lostHostsOf } from "./facts.ts";
 import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
+import { isSound, missingBefore } from "./last-sound.ts";
+import { keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import {
   missingOfDeploy,
   missingOfRepair,
@@ -38,10 +29,6 @@ import {
   standingOf,
   type Want,
 } from "./standing.ts";
-import { STRATEGIES } from "./strategies/index.ts";
-import { paceOf } from "./strategies/pace.ts";
-import { nextRetireStep } from "./strategies/retire.ts";
-import { rolling } from "./strategies/rolling.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
@@ -98,7 +85,10 @@ function exclude(input: DecideInput): Decision {
   return { code: "swap", next: fitted(next), why: `excluded for their silence: ${toExclude.join(", ")}` };
 }
 
-/** Forward only: what serves goes on serving, and what was started in vain is dropped. */
+/**
+ * Forward only: what serves goes on serving, and what was started in vain is dropped. Whom nobody can hear is not waited for in vain: with
+ * the dead host's VM left in routing, one more would be started again and again.
+ */
 function decideRepair(input: DecideInput): Decision {
   const { record } = input.committed;
   const { wants } = input.standing;
@@ -106,9 +96,11 @@ function decideRepair(input: DecideInput): Decision {
   if (fault !== null) return endRepair(input, fault);
   const overdue = (missing: readonly Want[]) =>
     endRepair(input, { code: "wait-timeout", message: complaintsOf(missing), lastLines: [] });
-  if (wants.length > 0) return input.isOverdue ? overdue(wants) : { code: "wait", wants };
-  const planned = planNext(record, retiringOf(rolloutOf(record).step));
-  if (planned !== null) {
+  if (wants.length > 0 && !input.isOverdue) return { code: "wait", wants };
+  const unexcused = wants.filter((want) => !isExcused(want, input));
+  if (unexcused.length > 0) return overdue(unexcused);
+  const planned = planNext(record, wants.length > 0 ? [] : retiringOf(rolloutOf(record).step));
+  if (planned !== null && !isDone(record, planned)) {
     const decision = advance(input, planned);
     return decision.code === "wait" && input.isOverdue ? overdue(decision.wants) : decision;
   }
@@ -148,108 +140,11 @@ function complaintsOf(wants: readonly Want[]): string {
   return `${named.join("; ")}${more}`;
 }
 
-/** The VMs that the step in force cordoned, by a flip or alone. Valid as "may be stopped" only once that step wants nothing any more. */
-function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
-  return step?.kind === "cordon" || step?.kind === "flip" ? step.vms : [];
-}
-
-type Planned = PlannedStep & { readonly release: number | null };
-
-/** The next step towards where the rollout goes, or null: it is there. */
-function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
-  const rollout = rolloutOf(record);
-  const { vms } = record;
-  if (rollout.kind === "repair") return planRepair(record, rollout, retiring);
-  const command = planCommand(record, rollout);
-  if (command !== null) return command;
-  if (rollout.kind !== "deploy") {
-    const isAll = rollout.kind === "destroy" && rollout.direction === "forward";
-    const targets = isAll ? vms.map((vm) => vm.vm) : rollout.targets;
-    const step = nextRetireStep({ vms, retiring, targets, direction: rollout.direction });
-    return step === null ? null : { ...step, release: null };
-  }
-  const target = targetOf(record, rollout);
-  const nameOf = (index: number) => nextVmName(record, target.release, index);
-  const { deploy } = specOf(record, rollout.to);
-  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
-  const needsApproval = deploy.approval === "manual" && rollout.approved !== true;
-  const kept = keptRelease(record, rollout);
-  const step = strategy.plan({
-    vms,
-    retiring,
-    target,
-    nameOf,
-    ...paceOf(deploy, target.count),
-    needsApproval,
-    kept,
-  })[0];
-  return step === undefined ? null : { ...step, release: target.release };
-}
-
-/** Before all else of a deploy, once: asked with its step in force, that step is over. Never on the way back. */
-function planCommand(
-  record: AppRecord,
-  { kind, direction, to, step, commandEnded }: Rollout,
-): Planned | null {
-  const isOver = commandEnded === true || step?.kind === "command";
-  if (kind !== "deploy" || direction === "back" || to === null || isOver) return null;
-  if (specOf(record, to).deploy.releaseCommand === undefined) return null;
-  return { kind: "command", vms: [commandVmName(record, to)], release: to };
-}
-
-/**
- * The next step on the way back. A cordoned VM whose host is away is of no use to anybody who is not: another one is started in its
- * place where there is room, before any that serves is taken away.
- */
-function planBack(record: AppRecord, retiring: RolloutStep["vms"], input: DecideInput): Planned | null {
-  const isAway = ({ phase, host }: AppRecord["vms"][number]) =>
-    phase === "cordoned" && input.facts.hosts.get(host)?.open === false;
-  const isDeploy = rolloutOf(record).kind === "deploy";
-  const planned = planNext({ ...record, vms: record.vms.filter((vm) => !isDeploy || !isAway(vm)) }, retiring);
-  const isNowhere = planned?.kind === "start" && withStep(record, planned, input).code === "no-host";
-  return isNowhere ? planNext(record, retiring) : planned;
-}
-
-/** As a rolling deploy, in which what is to be replaced is of no release. */
-function planRepair(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
-  const { to, targets, count = 0 } = rollout;
-  const isTarget = (vm: AppRecord["vms"][number]) => targets.includes(vm.vm);
-  const vms = record.vms
-    .filter((vm) => isTarget(vm) || (vm.release === to && vm.phase !== "cordoned"))
-    .map((vm) => (isTarget(vm) ? { ...vm, release: -1 } : vm));
-  const nameOf = (index: number) => nextVmName(record, to, index);
-  const pace = { surge: Math.max(1, targets.length), unavailable: 0 };
-  const target = { release: to, count };
-  const step = rolling.plan({ vms, retiring, target, nameOf, ...pace, needsApproval: false, kept: null })[0];
-  return step === undefined ? null : { ...step, release: to };
-}
-
-/** The old release, if the new one keeps it for a while. */
-function keptRelease({ releases }: AppRecord, { direction, from, to }: Rollout): number | null {
-  const next = releases.find(({ number }) => number === to);
-  return direction === "forward" && next !== undefined && keepOldMs(next) > 0 ? from : null;
-}
-
-/** Forward: the new release, as many VMs as it asks for. Back: as many of the old as there were. */
-function targetOf(
-  record: AppRecord,
-  rollout: Rollout,
-): { readonly release: number | null; readonly count: number } {
-  if (rollout.direction === "forward") {
-    return { release: rollout.to, count: specOf(record, rollout.to).count };
-  }
-  return { release: rollout.from, count: rollout.from === null ? 0 : rollout.targets.length };
-}
-
-function specOf(record: AppRecord, number: number | null): AppSpec {
-  const release = record.releases.find((candidate) => candidate.number === number);
-  // `keptReleases` never drops it: without its count every VM would seem one too many.
-  if (release === undefined) throw new Error(`${record.app}: the record lost release v${number}`);
-  return release.spec;
-}
-
 function advance(input: DecideInput, planned: Planned): Decision {
   const { record } = input.committed;
+  const missing = missingBefore(record, planned, input.facts);
+  if (missing.length > 0)
+    return isDeployForward(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
   const applied = applyPlan(withStepEnded(record, input.end), planned, input);
   if (applied.code === "applied") {
     return { code: "swap", next: applied.record, why: input.end.outcome };
@@ -258,6 +153,11 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const { direction, kind } = rolloutOf(record);
   if (direction === "back" || kind === "repair") return { code: "wait", wants };
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
+}
+
+function isDeployForward(record: AppRecord): boolean {
+  const { kind, direction } = rolloutOf(record);
+  return kind === "deploy" && direction === "forward";
 }
 
 function wantHost(planned: Planned, message: string): Want {
@@ -287,6 +187,7 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   const why = `${reason.code}: ${reason.message}`;
   const planned = planBack(turned, [], input);
   if (planned === null) return endWith(input, turned, stateWhenBack(turned));
+  if (missingBefore(turned, planned, input.facts).length > 0) return { code: "swap", next: turned, why };
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
 }
@@ -321,7 +222,10 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   const { record } = input.committed;
   const rollout = rolloutOf(record);
   const target = targetOf(record, rollout);
-  const oldServes = record.vms.some((vm) => vm.phase === "serving" && vm.release === target.release);
+  const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release === target.release;
+  const isAnySound = record.vms.some((vm) => vm.phase === "serving" && isSound(vm, input.facts));
+  // Where nothing is sound what was there before is as good as anything.
+  const oldServes = record.vms.some((vm) => isOld(vm) && (!isAnySound || isSound(vm, input.facts)));
   const vms = record.vms
     .filter((vm) => vm.phase !== "starting")
     .map((vm) => {
