@@ -7,7 +7,7 @@ import { SCENARIOS, type Scenario } from "./scenarios.ts";
 
 /** `ROLLOUT_SEEDS=500` samples more beside the enumeration, in other orders and with two faults each. */
 const SEEDS = Number(process.env["ROLLOUT_SEEDS"] ?? 1);
-/** Says that it hangs, not that it is slow: about a minute and a half on two idle cores. */
+/** Says that it hangs, not that it is slow: about two minutes on two idle cores. */
 const TIMEOUT_MS = 1_200_000 + SEEDS * 60_000;
 
 test(
