@@ -28,6 +28,7 @@ import {
 import { withExcluded } from "./exclusions.ts";
 import { isGone, isRegistered, lostHostsOf } from "./facts.ts";
 import { faultOf, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { isSound, missingBefore } from "./last-sound.ts";
 import {
   missingOfDeploy,
   missingOfRepair,
@@ -94,7 +95,10 @@ function exclude(input: DecideInput): Decision {
   return { code: "swap", next: fitted(next), why: `excluded for their silence: ${toExclude.join(", ")}` };
 }
 
-/** Forward only: what serves goes on serving, and what was started in vain is dropped. */
+/**
+ * Forward only: what serves goes on serving, and what was started in vain is dropped. Whom nobody can hear is not waited for in vain: with
+ * the dead host's VM left in routing, one more would be started again and again.
+ */
 function decideRepair(input: DecideInput): Decision {
   const { record } = input.committed;
   const { wants } = input.standing;
@@ -102,9 +106,11 @@ function decideRepair(input: DecideInput): Decision {
   if (fault !== null) return endRepair(input, fault);
   const overdue = (missing: readonly Want[]) =>
     endRepair(input, { code: "wait-timeout", message: complaintsOf(missing), lastLines: [] });
-  if (wants.length > 0) return input.isOverdue ? overdue(wants) : { code: "wait", wants };
-  const planned = planNext(record, retiringOf(rolloutOf(record).step));
-  if (planned !== null) {
+  if (wants.length > 0 && !input.isOverdue) return { code: "wait", wants };
+  const unexcused = wants.filter((want) => !isExcused(want, input));
+  if (unexcused.length > 0) return overdue(unexcused);
+  const planned = planNext(record, wants.length > 0 ? [] : retiringOf(rolloutOf(record).step));
+  if (planned !== null && !isDone(record, planned)) {
     const decision = advance(input, planned);
     return decision.code === "wait" && input.isOverdue ? overdue(decision.wants) : decision;
   }
@@ -220,6 +226,9 @@ function specOf(record: AppRecord, number: number | null): AppSpec {
 
 function advance(input: DecideInput, planned: Planned): Decision {
   const { record } = input.committed;
+  const missing = missingBefore(record, planned, input.facts);
+  if (missing.length > 0)
+    return isDeployForward(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
   const applied = applyPlan(withStepEnded(record, input.end), planned, input);
   if (applied.code === "applied") {
     return { code: "swap", next: applied.record, why: input.end.outcome };
@@ -228,6 +237,11 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const { direction, kind } = rolloutOf(record);
   if (direction === "back" || kind === "repair") return { code: "wait", wants };
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
+}
+
+function isDeployForward(record: AppRecord): boolean {
+  const { kind, direction } = rolloutOf(record);
+  return kind === "deploy" && direction === "forward";
 }
 
 function wantHost(planned: Planned, message: string): Want {
@@ -257,6 +271,7 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   const why = `${reason.code}: ${reason.message}`;
   const planned = planNext(turned, []);
   if (planned === null) return endWith(input, turned, stateWhenBack(turned));
+  if (missingBefore(turned, planned, input.facts).length > 0) return { code: "swap", next: turned, why };
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
 }
@@ -291,7 +306,10 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   const { record } = input.committed;
   const rollout = rolloutOf(record);
   const target = targetOf(record, rollout);
-  const oldServes = record.vms.some((vm) => vm.phase === "serving" && vm.release === target.release);
+  const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release === target.release;
+  const isAnySound = record.vms.some((vm) => vm.phase === "serving" && isSound(vm, input.facts));
+  // Where nothing is sound what was there before is as good as anything.
+  const oldServes = record.vms.some((vm) => isOld(vm) && (!isAnySound || isSound(vm, input.facts)));
   const vms = record.vms
     .filter((vm) => vm.phase !== "starting")
     .map((vm) => {

@@ -84,7 +84,7 @@ function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts
   return { wants, acks: null, score };
 }
 
-function wantHealthy(vm: VmName, host: MemberName, facts: Facts): Want {
+export function wantHealthy(vm: VmName, host: MemberName, facts: Facts): Want {
   const away = awayText(host, facts);
   return {
     kind: "vm",

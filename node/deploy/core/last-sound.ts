@@ -1,0 +1,27 @@
+// Last sound: no step takes out of routing what serves, while all that would serve instead is not known to run: it is unwell, or its
+// host is lost. A rollout that goes back meets it when the host of the old VMs died meanwhile, one that goes on when that of the new did.
+
+import type { AppRecord, DesiredVm, VmName } from "../../../mesh/index.ts";
+import { type Facts, isHealthy, observed } from "./facts.ts";
+import { type Want, wantHealthy } from "./standing.ts";
+
+export function isSound(vm: DesiredVm, facts: Facts): boolean {
+  return !facts.lost.has(vm.host) && isHealthy(observed(facts, vm));
+}
+
+/** What must come first; empty: some VM is left that is known to serve, or none is taken away that is. */
+export function missingBefore(
+  record: AppRecord,
+  step: { readonly kind: string; readonly vms: readonly VmName[]; readonly serves?: readonly VmName[] },
+  facts: Facts,
+): readonly Want[] {
+  if (step.kind !== "cordon" && step.kind !== "flip") return [];
+  const serving = record.vms.filter(({ phase }) => phase === "serving");
+  const isLeaving = ({ vm }: DesiredVm) => step.vms.includes(vm);
+  const left = record.vms.filter(
+    (vm) => (vm.phase === "serving" && !isLeaving(vm)) || step.serves?.includes(vm.vm) === true,
+  );
+  const isAnyTaken = serving.some((vm) => isLeaving(vm) && isSound(vm, facts));
+  if (!isAnyTaken || left.length === 0 || left.some((vm) => isSound(vm, facts))) return [];
+  return left.map(({ vm, host }) => wantHealthy(vm, host, facts));
+}

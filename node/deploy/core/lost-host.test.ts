@@ -1,0 +1,101 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { memberName, type VmName, vmName } from "../../../mesh/index.ts";
+import { specOf } from "../testing/specs.ts";
+import { HEALTHY, World } from "../testing/world.ts";
+
+const OLD = vmName("hello-v1-1");
+const [PROXY, CUT] = [memberName("proxy-1"), memberName("proxy-2")];
+/** Above `wait_timeout` and above the time after which a dead host's VMs are replaced. */
+const LONG_MS = 61_000;
+
+let world: World;
+
+beforeEach(() => {
+  world = new World({ hosts: 3, proxies: 2 });
+  world.submit(specOf("hello"), "1");
+  world.cooperate();
+});
+
+function answer(proxy = PROXY): void {
+  world.apply(proxy);
+  world.answer(proxy);
+  world.deliver(proxy);
+}
+
+function phases(): Readonly<Record<VmName, string>> {
+  return Object.fromEntries((world.committed?.record.vms ?? []).map(({ vm, phase }) => [vm, phase]));
+}
+
+function hostOfOld() {
+  return world.committed?.record.vms.find(({ vm }) => vm === OLD)?.host ?? memberName("none");
+}
+
+/** The new VM serves, but one proxy never says so; the host of the old one is gone. */
+function deployThatCannotEnd(): VmName {
+  world.submit(specOf("hello", { env: { RELEASE: "2" } }), "2");
+  const fresh = vmName("hello-v2-1");
+  world.hostDies(hostOfOld());
+  world.say(fresh, HEALTHY);
+  answer();
+  return fresh;
+}
+
+describe("a rollout that goes back while the host of the old VMs is lost", () => {
+  it("leaves the new VM serving: nothing else is known to run", () => {
+    const fresh = deployThatCannotEnd();
+    world.pass(LONG_MS);
+    expect(world.committed?.record.rollout?.direction).toBe("back");
+    for (const proxy of [PROXY, CUT]) answer(proxy);
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving" });
+    world.pass(LONG_MS);
+    // What is lost is replaced then.
+    expect(world.lines.join()).toContain("hello-v2 failed");
+    expect(world.committed?.record.rollout?.kind).toBe("repair");
+    expect(phases()[fresh]).toBe("serving");
+  });
+
+  it("takes the new VM away once the old one is there again", () => {
+    const fresh = deployThatCannotEnd();
+    world.pass(LONG_MS);
+    for (const proxy of [PROXY, CUT]) answer(proxy);
+    world.dead.clear();
+    world.membersChanged();
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "cordoned" });
+  });
+});
+
+describe("a rollout whose new VM was lost before the old one left", () => {
+  it("leaves the old VM serving", () => {
+    world.submit(specOf("hello", { env: { RELEASE: "2" } }), "2");
+    const fresh = vmName("hello-v2-1");
+    world.say(fresh, HEALTHY);
+    answer();
+    world.hostDies(world.committed?.record.vms.find(({ vm }) => vm === fresh)?.host ?? memberName("none"));
+    world.pass(LONG_MS - 2_000);
+    world.pass(1_500);
+    answer(CUT);
+    expect(phases()[OLD]).toBe("serving");
+  });
+});
+
+describe("a repair while a proxy cannot be heard", () => {
+  it("goes on without it once it was waited for, and does not start one VM after the other", () => {
+    world.hostDies(hostOfOld());
+    const cut = world.proxies.get(CUT);
+    if (cut !== undefined) cut.connected = false;
+    world.membersChanged();
+    world.pass(LONG_MS);
+    expect(world.committed?.record.rollout?.kind).toBe("repair");
+    const fresh = vmName("hello-v1-2");
+    world.say(fresh, HEALTHY);
+    answer();
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving" });
+    world.pass(LONG_MS);
+    expect(phases()).toEqual({ [OLD]: "cordoned", [fresh]: "serving" });
+    answer();
+    for (let round = 0; round < 5; round += 1) world.pass(2 * LONG_MS);
+    expect(world.committed?.record.rollout?.state).toBe("succeeded");
+    expect(world.committed?.record.rollout?.except).toContain(CUT);
+    expect(phases()).toEqual({ [OLD]: "cordoned", [fresh]: "serving" });
+  });
+});
