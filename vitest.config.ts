@@ -7,7 +7,7 @@ const SIM_TESTS = [
   "mesh/sim/chaos.test.ts",
   "mesh/sim/register-model/*.test.ts",
   "mesh/sim/registers/registers.test.ts",
-  "node/deploy/sim/rollouts.test.ts",
+  "cluster-tests/rollouts/rollouts.test.ts",
 ];
 
 export default defineConfig({

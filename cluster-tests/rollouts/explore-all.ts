@@ -1,6 +1,6 @@
 // Explore all: every scenario, on all cores, and a report of it.
 
-import { runPool } from "../../../mesh/sim/worker-pool.ts";
+import { runPool } from "../../mesh/sim/worker-pool.ts";
 import type { BreakName } from "./breaks.ts";
 import type { Explored, ExploreTask, Violation } from "./explore.ts";
 import { SCENARIOS } from "./scenarios.ts";
@@ -10,25 +10,40 @@ export interface ExploreOptions {
   readonly seed: number;
   readonly seeds: number;
   readonly broken: BreakName | null;
+  /** Only scenarios with this in their name. */
+  readonly only?: string | null;
 }
 
 export function exploreAll(
-  { seed, seeds, broken }: ExploreOptions,
+  { seed, seeds, broken, only = null }: ExploreOptions,
   onExplored: (explored: Explored) => void = () => {},
 ): Promise<readonly Explored[]> {
   const numbers = Array.from({ length: seeds }, (_, index) => seed + index);
   const tasks = numbers.flatMap((number) =>
-    SCENARIOS.map((_, scenario): ExploreTask => ({ scenario, seed: number, broken })),
+    SCENARIOS.flatMap(({ name }, scenario): readonly ExploreTask[] =>
+      only === null || name.includes(only) ? [{ scenario, seed: number, broken }] : [],
+    ),
   );
   const worker = new URL("./explore-worker.ts", import.meta.url);
   const describe = (task: ExploreTask) => `scenario ${task.scenario}, seed ${task.seed}`;
   return runPool<ExploreTask, Explored>({ worker, tasks, describe }, onExplored);
 }
 
-export function describeExplored({ scenario, runs, events, commits, states, violations }: Explored): string {
+export function describeExplored(explored: Explored): string {
+  const { scenario, points, runs, events, commits, requests, states, violations } = explored;
   const ends = Object.entries(states).map(([state, count]) => `${count} ${state}`);
   const word = violations === 0 ? "ok" : `${violations} FAILED`;
-  return `${scenario}: ${word}: ${runs} runs, ${events} events, ${commits} commits; ${ends.join(", ")}`;
+  return `${scenario}: ${word}: ${points} points, ${runs} runs, ${events} events, ${commits} commits, ${requests} requests; ${ends.join(", ")}`;
+}
+
+/** Points of a seed's samples are those of the enumeration: counted once. */
+export function describeTotal(all: readonly Explored[]): string {
+  const points = new Map(all.map(({ scenario, points }) => [scenario, points]));
+  const sum = (numbers: Iterable<number>) => [...numbers].reduce((left, right) => left + right, 0);
+  const [runs, requests, violations] = (["runs", "requests", "violations"] as const).map((name) =>
+    sum(all.map((explored) => explored[name])),
+  );
+  return `${points.size} scenarios, ${sum(points.values())} points, ${runs} runs, ${requests} requests, ${violations} violations`;
 }
 
 export function describeViolation({ scenario, seed, faults, text, lines }: Violation): string {

@@ -1,0 +1,55 @@
+// Breaks: one protection of a rollout switched off, to see that the invariants notice.
+
+import type { FaultName } from "./faults.ts";
+
+interface Break {
+  readonly text: string;
+  readonly seenIn: string;
+  /** What is said of the invariant that does not hold then. */
+  readonly invariant: RegExp;
+  /** What must break before it is noticed; absent: anything. */
+  readonly faults?: readonly FaultName[];
+}
+
+export type BreakName =
+  | "gate-confirmation"
+  | "gate-disk"
+  | "gate-memory"
+  | "frozen-ack-set"
+  | "recheck-before-swap";
+
+export const BREAKS: Readonly<Record<BreakName, Break>> = {
+  "gate-confirmation": {
+    text: "a driver takes it that every gate closed what the record closes, and does not wait for its word",
+    seenIn: "rolling: 1 to 1, healthy, none",
+    invariant: /^no-early-stop/,
+  },
+  "gate-disk": {
+    text: "a gate confirms what is not on its disk yet",
+    seenIn: "rolling, once: 1 to 1, healthy, proxy-cut",
+    invariant: /^no-dispatch-to-closed/,
+    faults: ["old-gate-crash", "old-host-crash"],
+  },
+  "gate-memory": {
+    text: "a gate that starts again does not remember what it closed last",
+    seenIn: "rolling, once: 1 to 1, healthy, proxy-cut",
+    invariant: /^no-dispatch-to-closed/,
+    faults: ["old-gate-crash", "old-host-crash"],
+  },
+  "frozen-ack-set": {
+    text: "who does not answer is dropped from the ack set of the step",
+    seenIn: "rolling, past the gates: 1 to 1, healthy, proxy-cut",
+    invariant: /^no-early-stop/,
+  },
+  "recheck-before-swap": {
+    text: "a swap that lost is made again over what stands, and what it rests on is not looked at again",
+    seenIn: "rolling: 1 to 1, healthy, none",
+    invariant: /^(one-register|no-early-stop)/,
+  },
+};
+
+export const BREAK_NAMES = Object.keys(BREAKS) as readonly BreakName[];
+
+export function isBreakName(name: string): name is BreakName {
+  return Object.hasOwn(BREAKS, name);
+}

@@ -1,0 +1,140 @@
+// Judges: the invariants of a rollout by their names, asked of each commit, each stop and each success from what is true, not from what
+// any driver was told. `no-dispatch-to-closed` is judged where a gate lets a request through, `executed-once` and `no-failed-request`
+// where a request ends.
+
+import assert from "node:assert/strict";
+import type { AppRecord, CommittedApp, MemberName, VmName } from "../../mesh/index.ts";
+import type { ObservedVm } from "../../node/deploy/core/facts.ts";
+import { Judge } from "../../node/deploy/testing/judge.ts";
+import { isReached } from "../../proxy-agent/core/route-fold.ts";
+import { REPAIR_AFTER_MS } from "./sim-driver.ts";
+import type { SimHost, SimVm } from "./sim-host.ts";
+import type { SimProxy } from "./sim-proxy.ts";
+
+export interface Truth {
+  readonly hosts: ReadonlyMap<MemberName, SimHost>;
+  readonly proxies: ReadonlyMap<MemberName, SimProxy>;
+  /** Hosts that the drivers hold dead, since when, milliseconds since 1970. */
+  readonly dead: ReadonlyMap<MemberName, number>;
+}
+
+/** What a driver rests a decision on. */
+interface Known {
+  readonly entries: ReadonlyMap<VmName, ObservedVm>;
+  /** Hosts that it holds dead, since when, milliseconds since 1970. */
+  readonly dead: ReadonlyMap<MemberName, number>;
+}
+
+export class Judges {
+  /** VMs that some record ever let a proxy send requests to. */
+  readonly #reached = new Set<VmName>();
+  readonly #success = new Judge();
+
+  judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
+    judgeOrder(before, record);
+    for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
+    const left = new Set(record.vms.map(({ vm }) => vm));
+    const isReplacedDead = (host: MemberName) => record.rollout?.kind === "repair" && truth.dead.has(host);
+    for (const { vm, host } of before?.vms ?? []) {
+      if (!left.has(vm) && this.#reached.has(vm) && !isReplacedDead(host))
+        judgeRemoval(vm, truth.hosts.get(host), truth);
+    }
+    const served = before?.vms.some(({ phase }) => phase === "serving") === true;
+    const serves = record.vms.some(({ phase }) => phase === "serving");
+    assert.ok(!served || serves, "no-failed-request: no VM serves any more");
+    judgeProxies(before, record, truth);
+  }
+
+  /** At the stop itself. */
+  judgeStop(host: SimHost, { entry, requests }: SimVm, truth: Truth): void {
+    if (!this.#reached.has(entry.vm)) return;
+    if (host.wasHarmed || truth.dead.has(host.name)) return;
+    assert.equal(requests.size, 0, `no-early-stop: ${entry.vm} is stopped with requests in it`);
+    if (entry.gated !== true) judgeTables(entry.vm, truth);
+  }
+
+  /** Where a VM is known to serve, nothing takes away the last that is known to, not for others of which it is not. */
+  judgeRoutes(before: AppRecord | null, next: AppRecord, known: Known & { readonly wallMs: number }): void {
+    const { entries, dead, wallMs } = known;
+    // A host that is held dead for a moment may only have lost its agent.
+    const isLost = (host: MemberName) => (dead.get(host) ?? wallMs) + REPAIR_AFTER_MS <= wallMs;
+    const isKnownSound = ({ vm, host, phase }: AppRecord["vms"][number]) => {
+      const entry = entries.get(vm)?.entry;
+      return phase === "serving" && !isLost(host) && entry?.state === "running" && entry.health === "healthy";
+    };
+    const sound = before?.vms.find(isKnownSound);
+    assert.ok(
+      sound === undefined || next.rollout?.kind === "destroy" || next.vms.some(isKnownSound),
+      `no-failed-request: ${sound?.vm} is taken out, and nothing that serves is known to run`,
+    );
+  }
+
+  /** When it is decided: what happens while the swap is on its way, no driver can know. */
+  judgeSuccess(before: AppRecord | null, record: AppRecord, { entries, dead }: Known): void {
+    try {
+      this.#success.judgeSuccess(before, record, { proxies: new Map(), entries, dead });
+    } catch (error) {
+      throw new Error(`no-false-success: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+}
+
+/** A VM that may have requests leaves the record. */
+function judgeRemoval(vm: VmName, host: SimHost | undefined, truth: Truth): void {
+  const running = host?.vms.get(vm);
+  if (host === undefined || running === undefined) return;
+  const { entry, requests } = running;
+  assert.equal(requests.size, 0, `no-early-stop: ${vm} leaves the record with requests in it`);
+  if (entry.gated === true)
+    assert.ok(
+      host.gate.hasClosed(vm),
+      `no-early-stop: ${vm} leaves the record, and the gate of ${host.name} has not confirmed that it closed it`,
+    );
+  else judgeTables(vm, truth);
+}
+
+/** No proxy that did not leave routes to it or has a request on it. */
+function judgeTables(vm: VmName, { proxies }: Truth): void {
+  for (const proxy of proxies.values()) {
+    const { name, registered, isUp, endpoints } = proxy;
+    if (!registered || !isUp) continue;
+    assert.ok(
+      !endpoints.some((endpoint) => endpoint.vm === vm),
+      `no-early-stop: ${vm} goes while ${name} routes to it`,
+    );
+    assert.equal(
+      proxy.inFlight(vm),
+      0,
+      `no-early-stop: ${vm} goes with requests of ${name} on their way to it`,
+    );
+  }
+}
+
+/** Of a deploy that succeeds every proxy that it does not name sends requests to the new release. */
+function judgeProxies(before: AppRecord | null, record: AppRecord, { proxies }: Truth): void {
+  const { rollout } = record;
+  const hasEnded = rollout?.state === "succeeded" && before?.rollout?.state === "running";
+  if (!hasEnded || rollout.kind !== "deploy") return;
+  for (const { name, registered, isUp, isCut, endpoints } of proxies.values()) {
+    // What cannot be heard learns of it from the first gate that refuses it.
+    if (!registered || !isUp || isCut || rollout.except?.includes(name) === true) continue;
+    const isNew = endpoints.some(({ release }) => release === rollout.to);
+    assert.ok(isNew, `no-false-success: ${name} does not route to v${rollout.to}`);
+  }
+}
+
+/** Within a rollout steps only go on, and one that is over is over: of two drivers one wins. */
+function judgeOrder(before: AppRecord | null, after: AppRecord): void {
+  const [old, next] = [before?.rollout, after.rollout];
+  if (old == null || next == null || old.id !== next.id) return;
+  const [from, to] = [stepNumber(old), stepNumber(next)];
+  assert.ok(from <= to, `one-register: step ${to} is committed after step ${from}`);
+  assert.ok(
+    old.state === "running" || next.state !== "running",
+    `one-register: ${old.id} was over, and runs again`,
+  );
+}
+
+function stepNumber({ step, history }: NonNullable<AppRecord["rollout"]>): number {
+  return step?.number ?? history.at(-1)?.number ?? 0;
+}

@@ -1,0 +1,255 @@
+// Run: one deploy, or the death of a host, with some faults, to its end. What was violated, if anything was.
+
+import assert from "node:assert/strict";
+import { type MemberName, memberName, messageOf } from "../../mesh/index.ts";
+import type { RolloutInput } from "../../node/deploy/core/rollout.ts";
+import { submitDeploy, submitPromote } from "../../node/deploy/core/submit.ts";
+import { specOf } from "../../node/deploy/testing/specs.ts";
+import type { BreakName } from "./breaks.ts";
+import { type Fault, strike } from "./faults.ts";
+import { proxyFactsOf } from "./member-facts.ts";
+import { ROLLING, type Scenario } from "./scenarios.ts";
+import { type Prepared, SimCluster } from "./sim-cluster.ts";
+import { SIM_APP } from "./sim-driver.ts";
+import { crashHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
+
+export interface RunOptions {
+  readonly scenario: Scenario;
+  readonly faults: readonly Fault[];
+  readonly broken: BreakName | null;
+  /** null: in turn, the same for all. */
+  readonly random: (() => number) | null;
+  readonly isTold?: boolean;
+}
+
+export interface RunResult {
+  /** False: a fault found nothing to break, so that the run is none of its own. */
+  readonly hasStruck: boolean;
+  readonly events: number;
+  readonly commits: number;
+  readonly requests: number;
+  /** How the deploy ended. */
+  readonly state: string;
+  readonly violation: string | null;
+  /** All that happened, the newest last; empty unless it was to be told. */
+  readonly lines: readonly string[];
+}
+
+class NothingToStrike extends Error {}
+
+export function run({ scenario, faults, broken, random, isTold = false }: RunOptions): RunResult {
+  let turn = 0;
+  const inTurn = (count: number) => {
+    turn += 1;
+    return turn % count;
+  };
+  const pick = random === null ? inTurn : (count: number) => Math.floor(random() * count);
+  const prepared = preparedOf(scenario);
+  const cluster = new SimCluster({ scenario, broken, pick, isTold, prepared });
+  const course = new Course(cluster, scenario);
+  try {
+    settle(cluster);
+    scheduleFaults(cluster, faults);
+    course.begin();
+    cluster.runUntilQuiet();
+    const canDrive = cluster.drivers.some(({ condition }) => condition === "up");
+    const isOver = cluster.record?.rollout?.state !== "running";
+    assert.ok(isOver || !canDrive, "liveness: the rollout does not end by itself");
+    // Twice, if it comes to something: only when all are back it may come to what disturbs them.
+    for (let round = 0, seen = -1; round < 2 && seen !== cluster.register.commits; round += 1) {
+      seen = cluster.register.commits;
+      heal(cluster);
+      cluster.runUntilQuiet();
+    }
+    course.judgeEnd();
+    return { ...resultOf(cluster, course), violation: null };
+  } catch (error) {
+    if (error instanceof NothingToStrike)
+      return { ...resultOf(cluster, course), hasStruck: false, violation: null };
+    return { ...resultOf(cluster, course), violation: messageOf(error) };
+  }
+}
+
+const PREPARED = new Map<string, Prepared>();
+
+/** Where the old release serves. The same for all runs of a scenario: it is come to once. */
+function preparedOf(scenario: Scenario): Prepared {
+  const { before, gate } = scenario;
+  const key = `${before} ${gate}`;
+  const known = PREPARED.get(key);
+  if (known !== undefined) return known;
+  let turn = 0;
+  const pick = (count: number) => {
+    turn += 1;
+    return turn % count;
+  };
+  const cluster = new SimCluster({ scenario, broken: null, pick, isTold: false, prepared: null });
+  submitTo(cluster, scenario, { count: before, deploy: ROLLING, hash: "old" });
+  cluster.runUntilQuiet();
+  assert.equal(cluster.record?.rollout?.state, "succeeded");
+  PREPARED.set(key, cluster.prepared);
+  return cluster.prepared;
+}
+
+/** Everybody has told everybody what there is. From here on events are counted. */
+function settle(cluster: SimCluster): void {
+  cluster.runUntilQuiet();
+  cluster.events = 0;
+  cluster.lines.length = 0;
+}
+
+interface Deployed {
+  readonly count: number;
+  readonly hash: string;
+  readonly deploy: Scenario["deploy"];
+}
+
+function submitTo(cluster: SimCluster, { gate }: Scenario, { count, hash, deploy }: Deployed): void {
+  const past = gate === "off" ? { gate } : {};
+  const spec = specOf("hello", { count, deploy, ...past });
+  const submission = cluster.submit(({ machine }) => {
+    const apps = cluster.committed === null ? [] : [cluster.committed];
+    const context = machine.context(cluster.time.nowMs);
+    return submitDeploy({ app: SIM_APP, spec, specHash: hash, apps }, context);
+  });
+  assert.equal(submission.code, "begin", JSON.stringify(submission));
+}
+
+function resultOf(cluster: SimCluster, { state }: Course): Omit<RunResult, "violation"> {
+  const { events, requests, register, lines } = cluster;
+  return { hasStruck: true, events, requests, commits: register.commits, state, lines };
+}
+
+function scheduleFaults(cluster: SimCluster, faults: readonly Fault[]): void {
+  const isAlone = faults.length === 1;
+  cluster.onEvent = () => {
+    for (const fault of faults) {
+      if (fault.atEvent !== cluster.events) continue;
+      if (!strike(cluster, fault) && isAlone) throw new NothingToStrike();
+    }
+  };
+}
+
+/** All that was wrong is mended: from here on everything must come to its end. */
+function heal(cluster: SimCluster): void {
+  cluster.onEvent = () => {};
+  cluster.say(() => "all is mended");
+  cluster.register.isAway = false;
+  for (const host of cluster.hosts.values()) {
+    startHost(cluster, host);
+    mendHost(cluster, host);
+    for (const vm of host.vms.values()) host.answerAgain(vm);
+  }
+  for (const driver of cluster.drivers) {
+    restartDriver(cluster, driver);
+    resumeDriver(cluster, driver);
+    cluster.heldDead.delete(driver.name);
+  }
+  for (const proxy of cluster.proxies.values()) {
+    proxy.isCut = false;
+    proxy.isMute = false;
+  }
+  cluster.away.clear();
+  cluster.dead.clear();
+  cluster.tellMembers();
+}
+
+/** What a scenario asks for, and what must be true at its end. */
+class Course {
+  readonly #cluster: SimCluster;
+  readonly #scenario: Scenario;
+  #hasDisturbed = false;
+  /** How the deploy, or the repair, ended. */
+  state = "none";
+
+  constructor(cluster: SimCluster, scenario: Scenario) {
+    this.#cluster = cluster;
+    this.#scenario = scenario;
+  }
+
+  begin(): void {
+    const { count, deploy, disturbance } = this.#scenario;
+    const cluster = this.#cluster;
+    cluster.onCommit = () => this.#noteCommit();
+    if (disturbance !== "host-dies") {
+      submitTo(cluster, this.#scenario, { count, deploy, hash: "new" });
+      return;
+    }
+    // The last: it drives nothing, so that who drives is another fault.
+    const dying = [...cluster.hosts.values()].findLast(({ vms }) => vms.size > 0);
+    if (dying !== undefined) crashHost(cluster, dying, 0);
+  }
+
+  judgeEnd(): void {
+    const { record, hosts } = this.#cluster;
+    const { fate, count, before, disturbance } = this.#scenario;
+    const rollout = record?.rollout;
+    assert.ok(
+      record != null && rollout != null && rollout.state !== "running",
+      "liveness: the rollout does not end",
+    );
+    const names = record.vms.map(({ vm }) => vm).sort();
+    const running = [...hosts.values()].flatMap(({ vms }) => [...vms.keys()]).sort();
+    assert.deepEqual(running, names, "no-orphan: what runs is not what the record wants");
+    const serving = record.vms.filter(({ phase }) => phase === "serving");
+    assert.ok(serving.length > 0, "no-failed-request: nothing serves");
+    assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
+    // Where it could neither go on nor back, what serves goes on serving.
+    if (this.state === "failed") return;
+    const isNew = disturbance !== "host-dies" && this.state === "succeeded";
+    this.#cluster.assertServes([isNew ? 2 : 1], isNew ? count : before);
+    const canSucceed = fate === "healthy" || fate === "slow" || fate === "breaks-late";
+    assert.ok(!isNew || canSucceed, "no-false-success: a release that does not start succeeded");
+  }
+
+  #noteCommit(): void {
+    const { rollout } = this.#cluster.record ?? {};
+    const isRepair = this.#scenario.disturbance === "host-dies";
+    if (rollout?.kind === (isRepair ? "repair" : "deploy") && rollout.state !== "running")
+      this.state = rollout.state;
+    this.#promoteLater();
+    this.#disturb();
+  }
+
+  /** A person looks at the new VMs for a while. */
+  #promoteLater(): void {
+    const cluster = this.#cluster;
+    const { rollout } = cluster.record ?? {};
+    if (rollout?.step?.kind !== "approve" || rollout.approved === true || rollout.state !== "running") return;
+    const promote = (): void => {
+      if (cluster.register.isAway) cluster.time.after(PROMOTED_MS, promote);
+      else cluster.submit(() => submitPromote(cluster.committed, SIM_APP));
+    };
+    cluster.time.after(PROMOTED_MS, promote);
+  }
+
+  /** Once: when an old VM has been cordoned, or the new ones are about to be reached. */
+  #disturb(): void {
+    const { disturbance } = this.#scenario;
+    const { rollout } = this.#cluster.record ?? {};
+    const isTime = disturbance === "proxy-cut" ? ["cordon", "flip"] : ["serve", "standby"];
+    if (this.#hasDisturbed || rollout?.from == null || !isTime.includes(rollout.step?.kind ?? "")) return;
+    this.#hasDisturbed = true;
+    if (disturbance === "proxy-cut") this.#cutProxy(memberName("proxy-2"));
+    if (disturbance === "proxy-joins") this.#join("proxy-3");
+  }
+
+  #cutProxy(name: MemberName): void {
+    const cluster = this.#cluster;
+    const proxy = cluster.proxies.get(name);
+    if (proxy !== undefined) proxy.isCut = true;
+    cluster.away.add(name);
+    cluster.tellMembers();
+  }
+
+  #join(name: string): void {
+    const cluster = this.#cluster;
+    const joiner = { proxy: memberName(name), registered: true, connected: true };
+    const told: RolloutInput = { kind: "proxies", proxies: [...proxyFactsOf(cluster, null), joiner] };
+    cluster.joining = { name, told };
+    cluster.tellAll(told);
+  }
+}
+
+/** Until a person has looked. */
+const PROMOTED_MS = 60;

@@ -1,0 +1,91 @@
+// Scenarios: what is deployed, and what becomes of it. Each begins with a release that serves.
+
+import type { DeploySpec } from "../../mesh/index.ts";
+
+/** What the VMs of the new release do: come up, after a while, never, without an end, or break once they have served. */
+export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late";
+
+/**
+ * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
+ * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good.
+ */
+type Disturbance = "none" | "proxy-cut" | "proxy-joins" | "host-dies";
+
+/** Of which members the faults are: `driver` and the register it swaps in; `all` the others too. */
+type Breadth = "driver" | "all";
+
+export interface Scenario {
+  readonly name: string;
+  readonly deploy: DeploySpec;
+  readonly gate: "on" | "off";
+  /** VMs of the release that serves, and of the new one. */
+  readonly before: number;
+  readonly count: number;
+  readonly fate: Fate;
+  readonly disturbance: Disturbance;
+  readonly breadth: Breadth;
+}
+
+type Course = Pick<Scenario, "before" | "count" | "fate" | "disturbance" | "breadth">;
+
+/** Short against what agents are given, long against what a step takes: a run that waits does little, and that for long. */
+const TIMES = { drainTimeoutMs: 8_000, waitTimeoutMs: 10_000 };
+
+export const ROLLING: DeploySpec = { ...TIMES, strategy: "rolling" };
+const IMMEDIATE: DeploySpec = { ...TIMES, strategy: "immediate", minHealthyMs: 1_000 };
+const BLUEGREEN: DeploySpec = { ...TIMES, strategy: "bluegreen" };
+const WIDE: DeploySpec = { ...ROLLING, maxSurge: 2, maxUnavailable: 1 };
+const DEPLOYS: readonly (readonly [string, DeploySpec])[] = [
+  ["rolling", ROLLING],
+  ["immediate", IMMEDIATE],
+  ["bluegreen", BLUEGREEN],
+  ["bluegreen, by hand, kept", { ...TIMES, strategy: "bluegreen", approval: "manual", keepOldMs: 20_000 }],
+];
+
+const ONE: Course = { before: 1, count: 1, fate: "healthy", disturbance: "none", breadth: "all" };
+const CUT: Course = { ...ONE, disturbance: "proxy-cut" };
+const MORE: Course = { ...ONE, before: 2, count: 3, breadth: "driver" };
+const BROKEN: Course = { ...ONE, before: 2, count: 2, fate: "breaks-late", breadth: "driver" };
+const CUT_OF_DRIVER: Course = { ...CUT, breadth: "driver" };
+const JOINS: Course = { ...ONE, disturbance: "proxy-joins", breadth: "driver" };
+/** Of each strategy. */
+const COURSES: readonly Course[] = [ONE, CUT_OF_DRIVER];
+/** Of some: where the strategy makes no other steps of it. */
+const SOME_COURSES: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["rolling", ROLLING, MORE],
+  ["rolling, 2 more and 1 fewer", WIDE, MORE],
+  ["rolling, 2 more and 1 fewer", WIDE, BROKEN],
+  ["rolling", ROLLING, BROKEN],
+  ["immediate", IMMEDIATE, BROKEN],
+  ["bluegreen", BLUEGREEN, BROKEN],
+  ["rolling", ROLLING, JOINS],
+  ["bluegreen", BLUEGREEN, JOINS],
+];
+/** The same whatever the strategy: one of them is enough. */
+const ONCE: readonly Course[] = [
+  CUT,
+  { ...ONE, fate: "exits", breadth: "driver" },
+  { ...ONE, fate: "slow", breadth: "driver" },
+  { ...ONE, fate: "hangs", breadth: "driver" },
+  { ...ONE, before: 2, count: 2, disturbance: "host-dies" },
+];
+/** Of what proxies answer only those make a difference that do not. */
+const LENIENT: DeploySpec = { ...TIMES, strategy: "rolling", ackQuorum: 0.5 };
+const LENIENT_TO_SILENCE: DeploySpec = { ...LENIENT, excludeSilentAfterMs: 2_000 };
+
+function scenarioOf(strategy: string, deploy: DeploySpec, course: Course, gate: Scenario["gate"]): Scenario {
+  const { before, count, fate, disturbance } = course;
+  const past = gate === "off" ? ", past the gates" : "";
+  const name = `${strategy}${past}: ${before} to ${count}, ${fate}, ${disturbance}`;
+  return { ...course, name, deploy, gate };
+}
+
+export const SCENARIOS: readonly Scenario[] = [
+  ...DEPLOYS.flatMap(([name, deploy]) => COURSES.map((course) => scenarioOf(name, deploy, course, "on"))),
+  ...SOME_COURSES.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
+  ...ONCE.map((course) => scenarioOf("rolling, once", ROLLING, course, "on")),
+  scenarioOf("rolling, half of the proxies, silence excluded", LENIENT_TO_SILENCE, CUT_OF_DRIVER, "on"),
+  ...[ONE, CUT_OF_DRIVER].map((course) => scenarioOf("rolling", ROLLING, course, "off")),
+  scenarioOf("bluegreen", BLUEGREEN, { ...ONE, breadth: "driver" }, "off"),
+  scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),
+];

@@ -1,0 +1,246 @@
+// Sim host: one machine: its agent, which runs what the newest record that it has wants of it, its VMs, and its gate. What a VM does its
+// release's fate says.
+
+import {
+  type CommittedApp,
+  type DesiredVm,
+  hostKey,
+  isGated,
+  type MemberName,
+  newVmEntry,
+  type Version,
+  type VmEntry,
+  type VmName,
+} from "../../mesh/index.ts";
+import type { ObservedVm } from "../../node/deploy/core/facts.ts";
+import type { Action } from "./action.ts";
+import type { Fate } from "./scenarios.ts";
+import { SIM_APP } from "./sim-driver.ts";
+import { SimGate, type SimGateDeps } from "./sim-gate.ts";
+import type { SimRequest } from "./sim-request.ts";
+import type { SimTime } from "./sim-time.ts";
+
+/** A VM that ended is started again after so long; longer than anybody needs to hear of it. */
+const BACKOFF_MS = 100;
+/** Of one that starts slowly. */
+const SLOW_MS = 3_000;
+/** From the moment that it does not answer any more to the third check that failed. */
+const CHECKS_MS = 400;
+
+export interface SimVm {
+  entry: VmEntry;
+  version: Version;
+  /** Its process runs; it does not answer any more. */
+  isHung: boolean;
+  /** Its start goes on by itself, later. */
+  isSlow: boolean;
+  /** It ended, and may be started again by now. */
+  isRested: boolean;
+  readonly requests: Set<SimRequest>;
+}
+
+export interface SimHostDeps extends Omit<SimGateDeps, "host"> {
+  readonly time: SimTime;
+  /** Of the second release; the first is healthy. */
+  readonly fate: Fate;
+  readonly newVersion: () => Version;
+  /** It is known in the mesh from now on; null: gone. */
+  readonly publish: (host: SimHost, vm: VmName, observed: ObservedVm | null) => void;
+  /** Its process is about to be ended since no record wants it. */
+  readonly onStop: (host: SimHost, vm: SimVm) => void;
+}
+
+export class SimHost {
+  readonly name: MemberName;
+  readonly index: number;
+  readonly gate: SimGate;
+  readonly vms: Map<VmName, SimVm> = new Map();
+  isUp = true;
+  /** Its agent hears nobody and nobody hears it. Its gate, its VMs, and the proxies that reach them go on. */
+  isCut = false;
+  /** The newest record that its agent has. */
+  held: CommittedApp | null = null;
+  /** Something of it was broken once. */
+  wasHarmed = false;
+  /** When something of it last came back. */
+  backAtMs = 0;
+  readonly #deps: SimHostDeps;
+
+  constructor(name: MemberName, index: number, deps: SimHostDeps) {
+    this.name = name;
+    this.index = index;
+    this.#deps = deps;
+    this.gate = new SimGate({ ...deps, host: name });
+  }
+
+  get key(): string {
+    return hostKey(this.name);
+  }
+
+  /** This record, or what it changed, is its business. */
+  isConcerned(next: CommittedApp): boolean {
+    const isHere = ({ host }: DesiredVm) => host === this.name;
+    return this.vms.size > 0 || next.record.vms.some(isHere) || this.held?.record.vms.some(isHere) === true;
+  }
+
+  hear(committed: CommittedApp): void {
+    if (committed.epoch > (this.held?.epoch ?? 0)) this.held = committed;
+  }
+
+  addActions(actions: Action[]): void {
+    const { held, vms } = this;
+    if (!this.isUp || held === null) return;
+    const wanted = held.record.vms.filter(({ host }) => host === this.name);
+    for (const desired of wanted) actions.push(...this.#actionOf(desired, held));
+    for (const vm of vms.values()) {
+      if (wanted.some((desired) => desired.vm === vm.entry.vm)) continue;
+      actions.push({ label: () => `${vm.entry.vm} is stopped`, run: () => this.#stop(vm) });
+    }
+  }
+
+  /** As one on which these run since long, by this record. */
+  restore(committed: CommittedApp, vms: readonly ObservedVm[]): void {
+    this.held = committed;
+    this.gate.restore(committed);
+    for (const { entry, version } of vms) {
+      const vm = {
+        entry,
+        version,
+        isHung: false,
+        isSlow: false,
+        isRested: true,
+        requests: new Set<SimRequest>(),
+      };
+      if (entry.host === this.name) this.vms.set(entry.vm, vm);
+    }
+  }
+
+  /** The process of a VM ends by itself. */
+  exit(vm: SimVm): void {
+    this.#end(vm);
+    this.#say(vm, { state: "exited", health: "unknown", exit: { code: 1, signal: null } });
+    this.#rest(vm);
+  }
+
+  /** It does not answer any more; its checks notice that. */
+  hang(vm: SimVm): void {
+    vm.isHung = true;
+    this.#deps.time.after(CHECKS_MS, () => {
+      if (this.isUp && vm.isHung && this.vms.get(vm.entry.vm) === vm) this.#say(vm, { health: "unhealthy" });
+    });
+  }
+
+  answerAgain(vm: SimVm): void {
+    if (!vm.isHung || this.vms.get(vm.entry.vm) !== vm) return;
+    vm.isHung = false;
+    this.backAtMs = this.#deps.time.nowMs;
+    if (vm.entry.state === "running") this.#say(vm, { health: "healthy" });
+  }
+
+  startGate(): void {
+    this.backAtMs = this.#deps.time.nowMs;
+    this.gate.start();
+  }
+
+  /** All processes of the machine end. What is on its disk stays. */
+  crash(): void {
+    this.isUp = false;
+    this.gate.crash("lost");
+    for (const vm of this.vms.values()) this.#end(vm);
+  }
+
+  /** Its agent finds its VMs ended. */
+  start(): void {
+    this.isUp = true;
+    this.startGate();
+    for (const vm of this.vms.values()) {
+      vm.isHung = false;
+      this.#say(vm, { state: "exited", health: "unknown", exit: { code: null, signal: "SIGKILL" } });
+      this.#rest(vm);
+    }
+  }
+
+  #actionOf(desired: DesiredVm, { record }: CommittedApp): readonly Action[] {
+    const vm = this.vms.get(desired.vm);
+    const fate = desired.release === 1 ? "healthy" : this.#deps.fate;
+    const say = (what: string, run: () => void): Action => ({ label: () => `${desired.vm} ${what}`, run });
+    if (vm === undefined) return [say("is started", () => this.#begin(desired))];
+    const spec = record.releases.find(({ number }) => number === desired.release)?.spec;
+    const gated = spec === undefined || isGated(spec) ? { gated: true as const } : {};
+    if (vm.entry.state === "preparing") {
+      if (fate === "exits")
+        return [say("exits", () => this.#say(vm, { state: "exited", exit: { code: 1, signal: null } }))];
+      return [say("runs", () => this.#run(vm, gated))];
+    }
+    // In phase `starting` the rollout decides what becomes of it.
+    if (vm.entry.state === "exited" && vm.isRested && desired.phase !== "starting")
+      return [say("is started again", () => this.#say(vm, { state: "preparing" }))];
+    if (vm.entry.state !== "running" || vm.isHung) return [];
+    if (vm.entry.health === "unknown")
+      return fate === "hangs" || vm.isSlow
+        ? []
+        : [say("is healthy", () => this.#say(vm, { health: "healthy" }))];
+    const isDue = fate === "breaks-late" && desired.phase === "serving" && vm.entry.health === "healthy";
+    return isDue ? [say("breaks", () => this.#say(vm, { health: "unhealthy" }))] : [];
+  }
+
+  #begin({ vm, release }: DesiredVm): void {
+    const entry = newVmEntry({ vm, app: SIM_APP, release, host: this.name });
+    const isSlow = release > 1 && this.#deps.fate === "slow";
+    const begun: SimVm = {
+      entry,
+      version: this.#deps.newVersion(),
+      isHung: false,
+      isSlow,
+      isRested: false,
+      requests: new Set(),
+    };
+    this.vms.set(vm, begun);
+    this.#say(begun, {});
+  }
+
+  #run(vm: SimVm, gated: Pick<VmEntry, "gated">): void {
+    this.backAtMs = this.#deps.time.nowMs;
+    const address = { host: `10.0.0.${this.index}`, port: 20_000 + this.vms.size };
+    const restarts = vm.entry.startedAtMs === null ? 0 : vm.entry.restarts + 1;
+    const { gated: _before, ...entry } = vm.entry;
+    vm.entry = entry;
+    this.#say(vm, {
+      state: "running",
+      health: "unknown",
+      address,
+      restarts,
+      startedAtMs: this.#deps.time.nowMs,
+      ...gated,
+    });
+    if (!vm.isSlow) return;
+    this.#deps.time.after(SLOW_MS, () => {
+      vm.isSlow = false;
+    });
+  }
+
+  #rest(vm: SimVm): void {
+    vm.isRested = false;
+    this.#deps.time.after(BACKOFF_MS, () => {
+      vm.isRested = true;
+    });
+  }
+
+  #say(vm: SimVm, change: Partial<VmEntry>): void {
+    vm.entry = { ...vm.entry, ...change };
+    vm.version = this.#deps.newVersion();
+    this.#deps.publish(this, vm.entry.vm, { entry: vm.entry, version: vm.version });
+  }
+
+  #stop(vm: SimVm): void {
+    this.#deps.onStop(this, vm);
+    this.#end(vm);
+    this.vms.delete(vm.entry.vm);
+    this.#deps.publish(this, vm.entry.vm, null);
+  }
+
+  #end(vm: SimVm): void {
+    for (const request of [...vm.requests]) request.broke();
+    vm.requests.clear();
+  }
+}

@@ -1,0 +1,230 @@
+// Sim proxy: the real table, drain and answers of a proxy, and a client who sends it one request after the other.
+
+import {
+  type Ack,
+  type CommittedApp,
+  type Entry,
+  type MemberName,
+  memberName,
+  type VmName,
+} from "../../mesh/index.ts";
+import { AckState, type Reached } from "../../proxy-agent/core/ack-state.ts";
+import { Drain } from "../../proxy-agent/core/drain.ts";
+import { RouteFold } from "../../proxy-agent/core/route-fold.ts";
+import {
+  EMPTY_TABLE,
+  type Endpoint,
+  endpointKey,
+  type RouteTable,
+  reachedEndpoints,
+} from "../../proxy-agent/core/route-table.ts";
+import { VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
+import { SIM_APP } from "./sim-driver.ts";
+import type { SimGate } from "./sim-gate.ts";
+import type { SimHost } from "./sim-host.ts";
+import type { SimRequest } from "./sim-request.ts";
+import type { SimTime } from "./sim-time.ts";
+
+/** An entry on its way to this proxy, with who wrote it. */
+export interface Heard {
+  readonly owner: MemberName;
+  readonly entry: Pick<Entry, "key" | "value" | "version">;
+}
+
+interface Dial {
+  reached: Reached;
+  pauseMs: number;
+  isDue: boolean;
+}
+
+export class SimProxy {
+  readonly name: MemberName;
+  registered = true;
+  isUp = true;
+  /** It hears nobody and nobody hears it; clients, gates and VMs are reached all the same. */
+  isCut = false;
+  /** What it says is lost. */
+  isMute = false;
+  /** On its way to it. */
+  readonly inbox: Heard[] = [];
+  readonly requests: Set<SimRequest> = new Set();
+  readonly #time: SimTime;
+  #fold = new RouteFold();
+  #drain = new Drain();
+  #acks = new AckState();
+  #table: RouteTable = EMPTY_TABLE;
+  #dials = new Map<string, Dial>();
+  /** The next that it dials; undefined: not looked for yet. */
+  #due: Endpoint | null | undefined;
+  #committed: CommittedApp | null = null;
+  /** What was told to all drivers last, and what it answers now; null: it may be another. */
+  #told = "";
+  #answer: { readonly ack: Ack; readonly text: string } | null = null;
+  #flights = new Map<VmName, Set<SimRequest>>();
+
+  constructor(name: string, time: SimTime) {
+    this.name = memberName(name);
+    this.#time = time;
+  }
+
+  get table(): RouteTable {
+    return this.#table;
+  }
+  get committed(): CommittedApp | null {
+    return this.#committed;
+  }
+  get epoch(): number {
+    return this.#committed?.epoch ?? 0;
+  }
+  get endpoints(): readonly Endpoint[] {
+    return this.#table.apps.get(SIM_APP)?.endpoints ?? [];
+  }
+  /** It routes: a client that was answered once is always answered. */
+  get isServing(): boolean {
+    return this.isUp && this.registered && this.endpoints.length > 0;
+  }
+
+  inFlight(vm: VmName): number {
+    return this.#drain.inFlight(vm);
+  }
+
+  /** All that is on its way, and this record. */
+  hear(committed: CommittedApp | null): void {
+    for (const { owner, entry } of this.inbox.splice(0)) this.#fold.takeEntry(entry, owner);
+    if (committed !== null && committed.epoch > this.epoch) {
+      this.#committed = committed;
+      this.#fold.takeCommitted(committed);
+      this.#acks.seen(SIM_APP, committed.epoch, this.#time.nowMs);
+    }
+    this.#adopt(this.#fold.build());
+  }
+
+  /** After a refusal the one takes the newer record of the other. True: another try may go better. */
+  agreeWith(gate: SimGate, epochTried: number): boolean {
+    const { held } = gate;
+    if (this.#committed !== null && this.epoch > gate.epoch) gate.take(this.#committed);
+    else if (held !== null) this.hear(held);
+    return gate.epoch === this.epoch && (this.epoch > epochTried || gate.epoch >= epochTried);
+  }
+
+  claim(endpoint: Endpoint, request: SimRequest): void {
+    this.#drain.claim(endpoint);
+    this.#drain.dispatched(endpoint, this.#time.nowMs);
+    this.#flights.set(endpoint.vm, (this.#flights.get(endpoint.vm) ?? new Set()).add(request));
+  }
+
+  release(endpoint: Endpoint, request: SimRequest): void {
+    this.#flights.get(endpoint.vm)?.delete(request);
+    this.#drain.release(endpoint);
+    this.#answer = null;
+  }
+
+  /** Of VMs that it must have reached before it says so, and a dial of which is due. */
+  dialDue(): Endpoint | null {
+    if (!this.isUp) return null;
+    if (this.#due === undefined) {
+      const route = this.#table.apps.get(SIM_APP);
+      const isDue = (endpoint: Endpoint) => this.#dialOf(endpoint).isDue;
+      this.#due = (route === undefined ? undefined : reachedEndpoints(route).find(isDue)) ?? null;
+    }
+    return this.#due;
+  }
+
+  dial(endpoint: Endpoint, host: SimHost): void {
+    const dial = this.#dialOf(endpoint);
+    dial.isDue = false;
+    this.#due = undefined;
+    const reason = this.#whyUnreached(endpoint, host);
+    dial.reached = reason === null ? { kind: "yes" } : { kind: "no", reason };
+    this.#answer = null;
+    if (reason === null) return;
+    this.#time.after(dial.pauseMs, () => {
+      dial.isDue = true;
+      this.#due = undefined;
+    });
+    dial.pauseMs = Math.min(2 * dial.pauseMs, VERIFY_PAUSE_LAST_MS);
+  }
+
+  /** What it has not told yet, or null. */
+  news(): Ack | null {
+    if (!this.isUp || this.isCut || this.isMute || this.#committed === null) return null;
+    this.#answer ??= this.#answerNow();
+    return this.#told === this.#answer.text ? null : this.#answer.ack;
+  }
+
+  noteTold(): void {
+    if (this.#answer !== null) this.#told = this.#answer.text;
+  }
+
+  /** A driver that starts again is told anew. */
+  forgetTold(): void {
+    this.#told = "";
+  }
+
+  crash(): void {
+    this.isUp = false;
+    for (const request of this.requests) request.abandon();
+    this.requests.clear();
+    this.inbox.length = 0;
+  }
+
+  /** With what a majority has, and all that the mesh holds. */
+  start(committed: CommittedApp | null, entries: readonly Heard[]): void {
+    this.isUp = true;
+    this.#fold = new RouteFold();
+    this.#drain = new Drain();
+    this.#acks = new AckState();
+    this.#table = EMPTY_TABLE;
+    this.#dials = new Map();
+    this.#flights = new Map();
+    this.#committed = null;
+    this.#told = "";
+    this.inbox.push(...entries);
+    this.hear(committed);
+  }
+
+  /** Its clients' requests, and those that wait for another table. */
+  #adopt(table: RouteTable): void {
+    this.#answer = null;
+    this.#due = undefined;
+    if (table === this.#table) return;
+    this.#table = table;
+    this.#drain.adopt(table, this.#time.nowMs);
+    for (const { endpoint, deadlineMs } of this.#drain.draining())
+      this.#time.at(deadlineMs, () => this.#cutDue(endpoint));
+    for (const request of this.requests) request.wake();
+  }
+
+  #cutDue(endpoint: Endpoint): void {
+    const due = this.#drain.draining().filter(({ deadlineMs }) => deadlineMs <= this.#time.nowMs);
+    if (!due.some((one) => one.endpoint.vm === endpoint.vm)) return;
+    for (const request of [...(this.#flights.get(endpoint.vm) ?? [])]) request.cut();
+  }
+
+  #whyUnreached({ vm, isGated }: Endpoint, host: SimHost): string | null {
+    const { gate } = host;
+    if (!host.isUp) return "timed out";
+    if (isGated && !gate.isUp) return "connection refused";
+    if (isGated && gate.epoch !== this.epoch) this.agreeWith(gate, this.epoch);
+    if (isGated && !gate.isOpenFor(vm)) return "its gate refused";
+    return host.vms.get(vm)?.entry.state === "running" ? null : "connection refused";
+  }
+
+  #dialOf(endpoint: Endpoint): Dial {
+    const key = endpointKey(endpoint);
+    const known = this.#dials.get(key);
+    if (known !== undefined) return known;
+    const dial: Dial = { reached: { kind: "not-yet" }, pauseMs: VERIFY_PAUSE_FIRST_MS, isDue: true };
+    this.#dials.set(key, dial);
+    return dial;
+  }
+
+  #answerNow(): { readonly ack: Ack; readonly text: string } {
+    const route = this.#table.apps.get(SIM_APP);
+    const reached = (endpoint: Endpoint) => this.#dialOf(endpoint).reached;
+    if (route !== undefined) this.#acks.settle(route, { reached, nowMs: this.#time.nowMs });
+    const ack = this.#acks.ack(SIM_APP, this.#drain.report(SIM_APP));
+    const { applied, verified, nack, inFlight, cut } = ack;
+    return { ack, text: JSON.stringify([applied, verified, nack, inFlight, cut]) };
+  }
+}

@@ -1,0 +1,283 @@
+// Sim request: one request of a client, from its proxy through a gate to a VM, with the tries that the proxy's own rules allow it.
+// `executed-once` and `no-failed-request` are judged at its end.
+
+import assert from "node:assert/strict";
+import type { VmName } from "../../mesh/index.ts";
+import type { FlightId } from "../../proxy-agent/core/gate.ts";
+import { matchRoute } from "../../proxy-agent/core/match-route.ts";
+import { pickEndpoint } from "../../proxy-agent/core/pick-endpoint.ts";
+import { decideRetry, type Failure } from "../../proxy-agent/core/retry.ts";
+import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
+import {
+  GATE_CATCH_UPS_MAX,
+  RETRY_PAUSE_FIRST_MS,
+  RETRY_PAUSE_LAST_MS,
+  RETRY_TIME_MAX_MS,
+  TRIES_BEFORE_PAUSE_MAX,
+  TRIES_MAX,
+} from "../../proxy-agent/limits.ts";
+import type { SimHost, SimVm } from "./sim-host.ts";
+import type { SimProxy } from "./sim-proxy.ts";
+import type { SimTime, Timer } from "./sim-time.ts";
+
+export interface RequestDeps {
+  readonly time: SimTime;
+  readonly random: () => number;
+  readonly hostOf: (endpoint: Endpoint) => SimHost;
+  readonly newFlight: () => FlightId;
+  /** Something of a machine, a gate, a proxy or a VM was broken in this run. */
+  readonly isHarmed: () => boolean;
+  readonly onEnd: (request: SimRequest) => void;
+}
+
+/** On its way, at work. Longer than a step of a rollout takes, so that drains have something to wait for. */
+const LATENCIES_MS = [2, 12, 4];
+const DURATIONS_MS = [30, 65, 12];
+const HOSTNAME = "hello.localhost";
+const NOT_SENT: Failure = { sent: false, responded: false, timedOut: false };
+const BROKEN: Failure = { sent: true, responded: false, timedOut: false };
+
+/** Where it is now: with its proxy; on its way there, by this table; at work there. */
+interface Try {
+  readonly endpoint: Endpoint;
+  readonly epoch: number;
+  /** The gate that it went to. */
+  readonly gateLives: number;
+  flight: FlightId | null;
+  vm: SimVm | null;
+}
+
+export class SimRequest {
+  readonly number: number;
+  readonly #proxy: SimProxy;
+  readonly #deps: RequestDeps;
+  readonly #startedAtMs: number;
+  readonly #tried = new Set<VmName>();
+  #tries = 0;
+  #broken = 0;
+  #catchUps = 0;
+  #pauseMs = RETRY_PAUSE_FIRST_MS;
+  #try: Try | null = null;
+  #timer: Timer | null = null;
+  #executions = 0;
+  #isOver = false;
+  #isPaused = false;
+  /** It was where something crashed. */
+  #isStruck = false;
+  #lastReason = "";
+
+  constructor(number: number, proxy: SimProxy, deps: RequestDeps) {
+    this.number = number;
+    this.#proxy = proxy;
+    this.#deps = deps;
+    this.#startedAtMs = deps.time.nowMs;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Every other one must not run twice. */
+  get #method(): "GET" | "POST" {
+    return this.number % 2 === 0 ? "GET" : "POST";
+  }
+
+  isFlight(flight: FlightId): boolean {
+    return this.#try?.flight === flight;
+  }
+
+  start(): void {
+    this.#next();
+  }
+
+  /** The table of its proxy changed: who waits for another one looks again. */
+  wake(): void {
+    if (!this.#isPaused) return;
+    this.#next();
+  }
+
+  /** Its gate, VM or machine ended while it was there. */
+  broke(): void {
+    const here = this.#try;
+    if (this.#isOver || here === null) return;
+    this.#deps.time.cancel(this.#timer);
+    this.#isStruck ||= this.#deps.hostOf(here.endpoint).wasHarmed;
+    this.#leave();
+    this.#lastReason = `${here.endpoint.vm} ended with it`;
+    this.#failed(BROKEN, here);
+  }
+
+  /** Its VM was given all the time that it had: at the drain deadline, which is said. */
+  cut(): void {
+    const here = this.#try;
+    if (this.#isOver || here === null) return;
+    this.#deps.time.cancel(this.#timer);
+    assert.ok(
+      here.vm?.isHung === true || this.#deps.isHarmed(),
+      `no-failed-request: request ${this.number} is cut at ${here.endpoint.vm}`,
+    );
+    this.#leave();
+    this.#end();
+  }
+
+  /** Its proxy ended: its client sees that. */
+  abandon(): void {
+    this.#deps.time.cancel(this.#timer);
+    this.#leave();
+    this.#isPaused = false;
+    this.#isOver = true;
+  }
+
+  /** Matched, picked and claimed in one breath. */
+  #next(): void {
+    const { time, random, hostOf } = this.#deps;
+    time.cancel(this.#timer);
+    this.#isPaused = false;
+    const match = matchRoute(this.#proxy.table, HOSTNAME);
+    if (match.kind === "unknown" || (match.kind === "empty" && !match.isComing)) {
+      this.#lastReason = `${this.#proxy.name} has no VM to send it to`;
+      this.#giveUp(false);
+      return;
+    }
+    const choice = {
+      tried: this.#tried,
+      inFlight: (vm: VmName) => this.#proxy.inFlight(vm),
+      isSuspect: () => false,
+      random,
+    };
+    const isEnough = match.kind === "empty" || this.#tried.size >= TRIES_BEFORE_PAUSE_MAX;
+    const endpoint = isEnough ? undefined : pickEndpoint(match.route.endpoints, choice);
+    if (endpoint === undefined) {
+      this.#pause();
+      return;
+    }
+    const { gate } = hostOf(endpoint);
+    this.#try = { endpoint, epoch: match.route.epoch, gateLives: gate.lives, flight: null, vm: null };
+    this.#proxy.claim(endpoint, this);
+    this.#timer = time.after(LATENCIES_MS[this.number % LATENCIES_MS.length] ?? 1, () => this.#arrive());
+  }
+
+  #pause(): void {
+    const { time } = this.#deps;
+    const endAtMs = Math.min(time.nowMs + this.#pauseMs, this.#startedAtMs + RETRY_TIME_MAX_MS);
+    if (endAtMs <= time.nowMs || this.#tries >= TRIES_MAX) {
+      this.#giveUp(false);
+      return;
+    }
+    this.#pauseMs = Math.min(2 * this.#pauseMs, RETRY_PAUSE_LAST_MS);
+    this.#tried.clear();
+    this.#isPaused = true;
+    this.#timer = time.at(endAtMs, () => this.#next());
+  }
+
+  #arrive(): void {
+    const here = this.#try as Try;
+    const host = this.#deps.hostOf(here.endpoint);
+    const { endpoint } = here;
+    if (!endpoint.isGated) {
+      this.#reach(here, host);
+      return;
+    }
+    const { gate } = host;
+    if (!gate.isUp || !host.isUp || gate.lives !== here.gateLives) {
+      // Who wrote to it before it ended cannot know what became of that.
+      const wasSent = gate.lives !== here.gateLives;
+      this.#isStruck ||= wasSent;
+      this.#leave();
+      this.#lastReason = `the gate of ${host.name} is not there`;
+      this.#failed(wasSent ? BROKEN : NOT_SENT, here);
+      return;
+    }
+    const flight = this.#deps.newFlight();
+    const why = gate.request(flight, endpoint.vm, here.epoch);
+    if (why === null) {
+      here.flight = flight;
+      this.#reach(here, host);
+      return;
+    }
+    this.#leave();
+    this.#lastReason = `the gate of ${host.name} refused it: ${why}`;
+    this.#catchUps += 1;
+    const isLate = this.#deps.time.nowMs >= this.#startedAtMs + RETRY_TIME_MAX_MS;
+    const mayCatchUp = !isLate && this.#catchUps <= GATE_CATCH_UPS_MAX;
+    if (mayCatchUp && (why === "ahead" || why === "behind") && this.#proxy.agreeWith(gate, here.epoch))
+      this.#next();
+    else this.#failed(NOT_SENT, here);
+  }
+
+  #reach(here: Try, host: SimHost): void {
+    const vm = host.isUp ? host.vms.get(here.endpoint.vm) : undefined;
+    if (vm?.entry.state !== "running") {
+      this.#leave();
+      this.#lastReason = `${here.endpoint.vm} does not run`;
+      this.#failed(NOT_SENT, here);
+      return;
+    }
+    here.vm = vm;
+    vm.requests.add(this);
+    this.#executions += 1;
+    const isTwice = this.#method === "POST" && this.#executions > 1;
+    assert.ok(!isTwice, `executed-once: request ${this.number} runs a second time, on ${here.endpoint.vm}`);
+    this.#timer = this.#deps.time.after(DURATIONS_MS[this.number % DURATIONS_MS.length] ?? 1, () =>
+      this.#finish(here),
+    );
+  }
+
+  /** One that its VM does not answer waits until it is ended. */
+  #finish(here: Try): void {
+    if (here.vm?.isHung === true) {
+      this.#timer = null;
+      return;
+    }
+    this.#leave();
+    assert.ok(this.#executions > 0, `executed-once: request ${this.number} is answered, and never ran`);
+    this.#end();
+  }
+
+  #leave(): void {
+    const here = this.#try;
+    if (here === null) return;
+    this.#try = null;
+    here.vm?.requests.delete(this);
+    if (here.flight !== null) this.#deps.hostOf(here.endpoint).gate.ended(here.flight);
+    this.#proxy.release(here.endpoint, this);
+  }
+
+  #failed(failure: Failure, { endpoint }: Try): void {
+    this.#tries += 1;
+    this.#tried.add(endpoint.vm);
+    const decision = decideRetry(
+      failure,
+      { method: this.#method, hasBody: this.#method === "POST" },
+      this.#broken,
+    );
+    if (failure.sent) this.#broken += 1;
+    if (decision === "give-up") this.#giveUp(failure.sent);
+    else this.#next();
+  }
+
+  /** It is reported failed. What was where something crashed may be; so may what no VM could have served. */
+  #giveUp(wasSent: boolean): void {
+    this.#end();
+    const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
+    assert.ok(wasSent ? this.#isStruck : this.#deps.isHarmed(), said);
+    if (wasSent || this.#isStruck) return;
+    const sound = this.#proxy.endpoints.find((endpoint) => this.#isSound(endpoint));
+    assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
+  }
+
+  /** Since longer than a request pauses between two tries. */
+  #isSound(endpoint: Endpoint): boolean {
+    const host = this.#deps.hostOf(endpoint);
+    const vm = host.vms.get(endpoint.vm);
+    const isGateSound = !endpoint.isGated || host.gate.isOpenFor(endpoint.vm);
+    const isRunning = vm?.entry.state === "running" && !vm.isHung;
+    const isSettled = this.#deps.time.nowMs - host.backAtMs > RETRY_PAUSE_LAST_MS;
+    return host.isUp && isGateSound && isRunning && isSettled;
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#deps.onEnd(this);
+  }
+}

@@ -1,0 +1,87 @@
+// Strikes: how drivers and machines of the simulated cluster break and are mended, with who hears of it.
+
+import type { SimCluster } from "./sim-cluster.ts";
+import type { SimDriver } from "./sim-driver.ts";
+import type { SimHost } from "./sim-host.ts";
+
+/** Whether the others hold this driver dead. Its own machine may be down all the same. */
+export function holdDead(cluster: SimCluster, driver: SimDriver, isDead: boolean): void {
+  if (isDead) cluster.heldDead.add(driver.name);
+  else if (driver.condition !== "down") cluster.heldDead.delete(driver.name);
+  cluster.assignCharges();
+}
+
+export function restartDriver(cluster: SimCluster, driver: SimDriver): void {
+  if (driver.condition !== "down" || cluster.hosts.get(driver.name)?.isUp !== true) return;
+  cluster.say(() => `${driver.name} drives again`);
+  driver.restart(cluster.facts());
+  for (const proxy of cluster.proxies.values()) proxy.forgetTold();
+  for (const host of cluster.hosts.values()) host.gate.forgetTold();
+  holdDead(cluster, driver, false);
+}
+
+export function resumeDriver(cluster: SimCluster, driver: SimDriver): void {
+  if (driver.condition !== "paused" && driver.condition !== "cut") return;
+  cluster.say(() => `${driver.name} goes on`);
+  driver.goOn();
+  // What was told meanwhile is told again.
+  for (const proxy of cluster.proxies.values()) proxy.forgetTold();
+  for (const host of cluster.hosts.values()) host.gate.forgetTold();
+}
+
+/** The machine: its VMs, its gate, its agent, and the driver in that. */
+export function crashHost(cluster: SimCluster, host: SimHost, noticedMs: number): void {
+  cluster.isHarmed = true;
+  host.wasHarmed = true;
+  host.crash();
+  const driver = cluster.drivers.find(({ name }) => name === host.name);
+  driver?.crash();
+  cluster.time.after(noticedMs, () => {
+    if (host.isUp) return;
+    noteDead(cluster, host, true);
+    if (driver !== undefined) holdDead(cluster, driver, true);
+  });
+}
+
+export function startHost(cluster: SimCluster, host: SimHost): void {
+  if (host.isUp) return;
+  cluster.say(() => `${host.name} is back`);
+  host.start();
+  cluster.mendLinks(host);
+  noteDead(cluster, host, false);
+  const driver = cluster.drivers.find(({ name }) => name === host.name);
+  if (driver !== undefined) restartDriver(cluster, driver);
+}
+
+/** Its agent hears nobody and nobody hears it; its VMs and its gate go on. Who drives there is cut off too. */
+export function cutHost(cluster: SimCluster, host: SimHost, noticedMs: number): void {
+  host.isCut = true;
+  const driver = cluster.drivers.find(({ name }) => name === host.name);
+  if (driver?.condition === "up") driver.condition = "cut";
+  cluster.time.after(noticedMs, () => {
+    if (!host.isCut) return;
+    // Its VMs may be replaced: then it stops them once it is back, and what they have in hand is theirs to finish.
+    host.wasHarmed = true;
+    noteDead(cluster, host, true);
+    if (driver !== undefined) holdDead(cluster, driver, true);
+  });
+}
+
+export function mendHost(cluster: SimCluster, host: SimHost): void {
+  if (!host.isCut) return;
+  cluster.say(() => `${host.name} is connected again`);
+  host.isCut = false;
+  cluster.mendLinks(host);
+  noteDead(cluster, host, false);
+  const driver = cluster.drivers.find(({ name }) => name === host.name);
+  if (driver === undefined) return;
+  if (driver.condition === "cut") resumeDriver(cluster, driver);
+  holdDead(cluster, driver, false);
+}
+
+function noteDead(cluster: SimCluster, { name, isUp }: SimHost, isDead: boolean): void {
+  if (!isDead && !isUp) return;
+  if (isDead) cluster.dead.set(name, cluster.wallMs);
+  else cluster.dead.delete(name);
+  cluster.tellMembers();
+}
