@@ -24,6 +24,8 @@ export class CuttingRelay {
   readonly #sockets = new Set<Socket>();
   readonly #port: () => number;
   #cut: Cut | null = null;
+  /** Those that were told the end by a cut. */
+  readonly #ended = new WeakSet<Socket>();
   #scans = new Map<Socket, Scan>();
 
   /** Resolves when it listens. `port`: to which it relays, asked for each connection. */
@@ -95,8 +97,7 @@ export class CuttingRelay {
       socket.on("error", () => undefined);
       socket.on("close", () => {
         this.#sockets.delete(socket);
-        inner.destroy();
-        outer.destroy();
+        for (const other of [inner, outer]) if (!this.#ended.has(other)) other.destroy();
       });
     }
     this.#pass(inner, outer, "there");
@@ -105,6 +106,7 @@ export class CuttingRelay {
 
   #pass(from: Socket, to: Socket, way: Way): void {
     from.on("data", (bytes: Buffer) => {
+      if (this.#ended.has(from)) return;
       const cut = this.#cut;
       if (cut?.way !== way) {
         write(from, to, bytes);
@@ -119,9 +121,12 @@ export class CuttingRelay {
       }
       this.#cut = null;
       from.pause();
-      // After what may pass was handed to the system.
-      if (cut.how === "end") to.end(passed, () => from.destroy());
-      else to.write(passed, () => void [from, to].map((socket) => socket.resetAndDestroy()));
+      // After what may pass was handed to the system. Who is told the end is read on: bytes that nobody reads would make a reset of it.
+      if (cut.how === "end") {
+        this.#ended.add(to);
+        to.end(passed, () => from.destroy());
+        to.resume();
+      } else to.write(passed, () => void [from, to].map((socket) => socket.resetAndDestroy()));
     });
     from.on("end", () => to.end());
   }
