@@ -275,15 +275,23 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   return { code: "swap", next: withDeleted(next), why };
 }
 
-/** Proxies of which it is not known that they route as the record says, and dead hosts that may still run what was replaced. */
-function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput): readonly MemberName[] {
+/**
+ * Proxies of which it is not known that they route as the record says, hosts by whose fence a step went on, and dead ones that may still
+ * run what was replaced or stopped: also what served no more when the rollout began, and so is none of its targets.
+ */
+function exceptOf({ committed, standing, facts }: DecideInput, closed: AppRecord): readonly MemberName[] {
+  const { epoch, record } = committed;
   const isBehind = (proxy: MemberName) => needsAcks(record) && (facts.acks.get(proxy)?.verified ?? 0) < epoch;
   const names = (record.excluded ?? []).map(({ proxy }) => proxy);
   const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy));
   const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
+  const { targets, history } = rolloutOf(closed);
   const named = new Set(record.vms.map(({ vm }) => vm));
-  const left = (record.rollout?.targets ?? []).filter((vm) => !named.has(vm));
-  return [...new Set([...excluded, ...behind, ...left.flatMap((vm) => lostHostsOf(facts, vm))])].sort();
+  const stopped = history.flatMap(({ kind, vms }) => (kind === "stop" ? vms : []));
+  const left = [...targets, ...stopped].filter((vm) => !named.has(vm));
+  const fenced = history.flatMap((step) => (step.fenced ?? []).map(({ host }) => host));
+  const lost = left.flatMap((vm) => lostHostsOf(facts, vm));
+  return [...new Set([...excluded, ...behind, ...lost, ...fenced])].sort();
 }
 
 function endWith(
@@ -296,7 +304,7 @@ function endWith(
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
   const whole = state === "succeeded" ? rollout.to : rollout.from;
-  const except = state === "succeeded" ? exceptOf(input) : [];
+  const except = state === "succeeded" ? exceptOf(input, closed) : [];
   const isDeploy = rollout.kind === "deploy";
   const next = withRolloutEnded(closed, { state, whole: isDeploy ? whole : null, except }, input);
   return { code: "swap", next, why: state };

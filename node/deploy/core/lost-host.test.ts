@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { memberName, type VmName, vmName } from "../../../mesh/index.ts";
+import { type MemberName, memberName, type VmName, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 
@@ -97,5 +97,37 @@ describe("a repair while a proxy cannot be heard", () => {
     expect(world.committed?.record.rollout?.state).toBe("succeeded");
     expect(world.committed?.record.rollout?.except).toContain(CUT);
     expect(phases()).toEqual({ [OLD]: "cordoned", [fresh]: "serving" });
+  });
+});
+
+describe("a deploy that takes over what an earlier one left on a host that is off", () => {
+  /** Who lives does its part: gates close, proxies answer, VMs become healthy or go. */
+  function settle(host: MemberName): void {
+    for (let round = 0; round < 20; round += 1) {
+      for (const living of world.hosts) world.closeGate(living);
+      for (const proxy of [PROXY, CUT]) answer(proxy);
+      const named = new Map(world.committed?.record.vms.map((vm) => [vm.vm, vm]));
+      for (const vm of named.values()) if (vm.host !== host) world.say(vm.vm, HEALTHY);
+      for (const [vm, { entry }] of world.entries) if (!named.has(vm) && entry.host !== host) world.gone(vm);
+    }
+  }
+
+  it("names that host at its end, though what was left there served no more when it began", () => {
+    world = new World({ hosts: 3, proxies: 2, isGated: true });
+    world.submit(specOf("hello"), "1");
+    world.cooperate();
+    const host = hostOfOld();
+    world.hostDies(host);
+    world.submit(specOf("hello", { count: 2 }), "2");
+    settle(host);
+    expect(phases()[OLD]).toBe("cordoned");
+    world.pass(LONG_MS);
+    settle(host);
+    expect(world.committed?.record.rollout).toMatchObject({ id: "hello-v2", state: "rolled-back" });
+    expect(phases()).toEqual({ [OLD]: "cordoned", "hello-v1-2": "serving" });
+    world.submit(specOf("hello", { count: 3 }), "3");
+    world.fence(host);
+    settle(host);
+    expect(world.committed?.record.rollout).toMatchObject({ state: "succeeded", except: [host] });
   });
 });
