@@ -203,5 +203,6 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
     reason: seen?.reason ?? null,
     serving: end.view.release,
     leftovers: end.view.leftovers,
+    except: seen?.except ?? [],
   };
 }
