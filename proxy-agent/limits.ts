@@ -21,7 +21,10 @@ export const ENDPOINT_REQUESTS_MAX: number = 8_192;
 export const TRIES_BEFORE_PAUSE_MAX: number = 8;
 /** Tries of one request in all, however often its app's routes change meanwhile: 8 before each of the pauses that 5 s hold. */
 export const TRIES_MAX: number = 100;
-/** From the arrival of a request to its last attempt: a VM that restarts is back by then, a client has not given up. */
+/**
+ * From the arrival of a request, or its last wait for a gate, to its last attempt: a VM that restarts is back by then, a client has not
+ * given up.
+ */
 export const RETRY_TIME_MAX_MS: number = 5_000;
 /** First pause once every endpoint refused; doubled each time. Newer routes of the app end a pause at once. */
 export const RETRY_PAUSE_FIRST_MS: number = 25;
