@@ -117,6 +117,8 @@ export const GATE_HEAD_BYTES_MAX: number = 32 * 1024;
 export const GATE_HEADERS_KEPT_MAX: number = 1_000;
 /** A record that is handed in, with the links that prove its voters. An entry has 64 KiB at most; a link is some hundred bytes. */
 export const GATE_HAND_IN_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Of them at the same time, each for `GATE_ERRAND_TIMEOUT_MS`: of more a proxy is told no, and asks again once its request was refused anew. */
+export const GATE_HAND_INS_MAX: number = 32;
 /** What a gate answers itself: a record at most, or the links. */
 export const GATE_ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Between two tries of a gate to reach its agent. */
