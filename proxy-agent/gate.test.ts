@@ -4,6 +4,7 @@ import { Agent, request as httpRequest, type IncomingMessage, type ServerRespons
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { decodeCommittedApp, encodeRecord, type GateStanding } from "../mesh/index.ts";
@@ -270,6 +271,21 @@ async function commitUntilOwed(): Promise<[epoch: number, GateStanding]> {
   }
 }
 
+test("a gate that knows nothing opens once it could take each record that a majority had, also one that it could not at first", async () => {
+  await gate.start();
+  gate.place({ [V1]: (await cluster.upstream(answering("one"))).port });
+  const vms = [desiredVm(V1)];
+  const epoch = cluster.commit({ vms });
+  gate.tell({ format: 1, kind: "record", key: "app/hello", value: new Uint8Array([1]) });
+  gate.open();
+  gate.tellRecord(cluster.commit({ app: "other", vms: [] }), { app: "other", vms: [] });
+  while (!gate.describe().includes("other@")) await turn();
+  expect(await verdict({ epoch })).toBe("1 shut");
+  gate.tellRecord(epoch, { vms });
+  await gate.waitForStanding((standing) => standing.epoch === epoch);
+  expect((await askGate({ epoch })).body).toBe("one");
+});
+
 describe("a gate whose disk fails while it runs", () => {
   const faults = [
     { fault: "full", reason: /full/ },
@@ -286,7 +302,7 @@ describe("a gate whose disk fails while it runs", () => {
       const logger = pino({ level: "info" }, { write: (line: string) => lines.push(JSON.parse(line)) });
       await gate.close();
       gate = new TestGate(cluster, { stateDir: disk.folder, logger });
-      onTestFailed(() => process.stderr.write(`${gate.describe()}\n${JSON.stringify(lines)}\n`));
+      onTestFailed(() => void process.stderr.write(`${gate.describe()}\n${JSON.stringify(lines)}\n`));
       try {
         await serve((await cluster.upstream(answering("one"))).port);
         disk.fail();

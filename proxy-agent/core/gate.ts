@@ -42,7 +42,7 @@ export type GateInput =
       readonly vm: VmName;
       readonly epoch: number;
     }
-  /** Before all other inputs but "restored": a process is there that may have been an arm of an earlier life of this gate. */
+  /** Before `standing` is asked for the first time: a process is there that may have been an arm of an earlier life of this gate. */
   | { readonly type: "arm-found"; readonly arm: ArmId; readonly proxy: MemberName }
   /** A proxy of this host asks for rights, and uses none now; what runs by those that it had is in flight still. */
   | {

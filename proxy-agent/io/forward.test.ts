@@ -366,6 +366,24 @@ describe("a request that waits for its connection", () => {
       close();
     });
 
+    test("is tried as one that came just now once the gate that it waited for is back", async () => {
+      const back = await cluster.upstream(answering("back"));
+      const address = { host: "127.0.0.1", port: back.port };
+      const first = tableTo(EMPTY_TABLE, 1, { ...endpoint("hello-v1-1"), isGated: true, address });
+      const { answer, next, dispatches, close } = await waitingRequest(first, "GET", none);
+      const fail = async (code: string) =>
+        (await next()).handler.onResponseError?.(
+          new FakeController(),
+          Object.assign(new Error(code), { code }),
+        );
+      await fail("ECONNREFUSED");
+      await fail("UND_ERR_CONNECT_TIMEOUT");
+      answerWith(204, (await next()).handler);
+      expect(await answer).toMatchObject({ status: 204 });
+      expect(dispatches).toHaveLength(3);
+      close();
+    });
+
     function answerWith(
       status: number,
       handler: Dispatcher.DispatchHandler,

@@ -73,7 +73,9 @@ type Try = (tried: Tried) => Promise<Outcome>;
 
 /** What one request went through so far. */
 interface Journey {
-  readonly startedAtMs: number;
+  readonly arrivedAtMs: number;
+  /** From when on its time for tries counts: its arrival, or later the end of its last wait for a gate. */
+  startedAtMs: number;
   /** Since the last pause. */
   readonly tried: Set<VmName>;
   tries: number;
@@ -276,19 +278,21 @@ export class Forwarder {
     const nowMs = monotonicUnixMs();
     const { retryTimeMs, gateAwayMs } = this.#options;
     const isAway = journey.away.size > 0;
+    // Whoever knows what to wait for needs no pause: a gate that is back ends the wait.
+    const isForGates = isAway && journey.tried.size === journey.away.size;
     // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
     const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
-    const triesMs = isAway ? Math.max(retryTimeMs, gateAwayMs) : retryTimeMs;
-    const lastMs = isFirst && !isAway ? Number.POSITIVE_INFINITY : journey.startedAtMs + triesMs;
-    // Whoever knows what to wait for needs no pause: a gate that is back ends the wait.
-    const endAtMs =
-      isAway && journey.tried.size === journey.away.size ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
+    const triesEndMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + retryTimeMs;
+    const lastMs = isAway ? journey.arrivedAtMs + Math.max(retryTimeMs, gateAwayMs) : triesEndMs;
+    const endAtMs = isForGates ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
-    journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
+    journey.pauseMs = isForGates ? RETRY_PAUSE_FIRST_MS : Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
     this.#waiters += 1;
     await this.#untilOther(match.route, endAtMs, exchange, journey.away);
     this.#waiters -= 1;
+    // It tried nothing meanwhile, and a gate that is back may go by an older record, or be shut for a moment.
+    if (isAway) journey.startedAtMs = monotonicUnixMs();
     return !exchange.isGone;
   }
 
@@ -335,8 +339,10 @@ export function gateHeader(
 }
 
 function newJourney(): Journey {
+  const nowMs = monotonicUnixMs();
   return {
-    startedAtMs: monotonicUnixMs(),
+    arrivedAtMs: nowMs,
+    startedAtMs: nowMs,
     tried: new Set(),
     tries: 0,
     broken: 0,

@@ -49,5 +49,5 @@ export function hostProof(
     root: crypto.roots.rootOf(entries),
   };
   const head = { ...claim, signature: crypto.sign(headBytes(owner, start, claim)) };
-  return proveEntries({ owner, start, head, entries }, (key) => !hides.includes(key), crypto.hash);
+  return proveEntries({ owner, start, head, entries }, (key) => !hides.includes(key), crypto.roots);
 }
