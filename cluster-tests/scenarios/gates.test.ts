@@ -58,17 +58,22 @@ test(
     const targets = scenario.view.proxies.map(({ http }) => http);
     const posts = new PostOnce({ targets, host: "web.localhost", clients, sizes });
     let kills = 0;
-    for (const greeting of ["six", "seven"]) {
-      app.change({ greeting, drainTimeout: "1m" });
-      const deploy = scenario.start(["deploy", app.file]);
-      await deploy.waitFor(/submitted/);
-      await killGate();
-      kills += 1;
-      const { code, stdout, stderr } = await deploy.result;
-      expect(code, stdout + stderr).toBe(0);
+    let ended: Awaited<ReturnType<PostOnce["stop"]>>;
+    try {
+      for (const greeting of ["six", "seven"]) {
+        app.change({ greeting, drainTimeout: "1m" });
+        const deploy = scenario.start(["deploy", app.file]);
+        await deploy.waitFor(/submitted/);
+        await killGate();
+        kills += 1;
+        const { code, stdout, stderr } = await deploy.result;
+        expect(code, stdout + stderr).toBe(0);
+      }
+      await until("two rounds of all sizes", () => (posts.done.length > 2 * sizes.length ? true : null));
+    } finally {
+      ended = await posts.stop();
     }
-    await until("a round of all sizes", () => (posts.done.length > 2 * sizes.length ? true : null));
-    const { posted, runs } = await posts.stop();
+    const { posted, runs } = ended;
     const twice = posted.filter(({ id }) => (runs.get(id) ?? 0) > 1);
     const untold = posted.filter(({ id, status }) => status === 200 && runs.get(id) !== 1);
     const short = posted.filter(({ status, bytes, text }) => status === 200 && text !== String(bytes));
