@@ -8,11 +8,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from "../../../mesh/index.ts";
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
-import type { AppView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
-import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
+import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
 import { describeEnd } from "../narrator.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
@@ -169,22 +168,20 @@ function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions):
   return exitCode;
 }
 
-function exitCodeOfEnd({ release }: Submitted, end: FollowEnd): ExitCode {
+function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
-  const { rollout, leftovers } = end.view;
-  if (end.code === "ended" && rollout !== null) return exitCodeOf(rollout, leftovers);
-  return hasServed(end.view, release) ? EXIT.done : EXIT.failed;
-}
-
-/** Of a rollout whose end we missed: its release, or a later one, became the whole app. */
-function hasServed(view: AppView, release: number | null): boolean {
-  return release === null || Number(view.release?.slice(1) ?? 0) >= release;
+  const { rollout, leftovers, release } = end.view;
+  return end.code === "ended" && rollout !== null
+    ? exitCodeOf(rollout, leftovers)
+    : exitCodeOfMissed(submitted, release);
 }
 
 function endLines({ app, rollout }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
   if (end.code === "ended") return describeEnd(end.view, exitCode);
   if (end.code === "superseded")
-    return [`${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it`];
+    return [
+      `${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it${exitCode === EXIT.timedOut ? " (exit code 3: its end is not known)" : ""}`,
+    ];
   return [
     `detached; the rollout goes on; follow it with \`grapevine status ${app}\` (exit code 3: its end is not known)`,
   ];
