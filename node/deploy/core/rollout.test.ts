@@ -150,7 +150,7 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       });
       return [...reason(world), ...waits(world)];
     case "running":
-      world.say(vm, { state: "running" });
+      world.say(vm, { state: "running", health: "unknown" });
       return waits(world);
     case "unhealthy":
       world.say(vm, { state: "running", health: "unhealthy", reason: "GET /healthz answered 500" });
