@@ -10,6 +10,7 @@ import {
   encodeAppRecord,
   isName,
   previewHostname,
+  RELEASES_MAX,
   type Release,
   type Rollout,
   type VmName,
@@ -56,15 +57,20 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
     return { code: isSame ? "joined" : "locked", rollout: running };
   }
   const number = record.lastRelease + 1;
-  const reason = nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec);
+  const reason =
+    nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec) ?? releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
 }
 
 /** What the coordinator does of itself makes room for what a person asks. */
+function withoutRepair(record: AppRecord): AppRecord {
+  if (runningOf(record)?.kind !== "repair") return record;
+  return { ...record, vms: record.vms.filter(({ phase }) => phase !== "starting"), rollout: null };
+}
+
 function submitOver(record: AppRecord, request: DeployRequest, context: CommitContext): Submission {
-  const vms = record.vms.filter(({ phase }) => phase !== "starting");
-  const free = { ...record, vms, rollout: null };
+  const free = withoutRepair(record);
   const others = request.apps.filter((candidate) => candidate.record.app !== request.app);
   return submitDeploy({ ...request, apps: [...others, { epoch: 0, record: free }] }, context);
 }
@@ -98,6 +104,17 @@ function countFault(record: AppRecord, spec: AppSpec): string | null {
   return `${sum} VMs would run during this deploy, an app may have ${APP_VMS_MAX}: lower count`;
 }
 
+/** A record holds so many releases: one that drops out has its VMs stopped, whoever still sends requests there. */
+function releasesFault(record: AppRecord): string | null {
+  const needed = new Set([record.current, ...record.vms.map(({ release }) => release)]);
+  needed.delete(null);
+  if (needed.size < RELEASES_MAX) return null;
+  const [left] = record.vms.filter(
+    ({ phase, release }) => phase === "cordoned" && release !== record.current,
+  );
+  return `VMs of ${needed.size} releases run, a record holds ${RELEASES_MAX} with the new one: "grapevine status ${record.app}" says who keeps ${left?.vm ?? "them"}; wait for it, or exclude it`;
+}
+
 function withRelease(record: AppRecord, request: DeployRequest, context: CommitContext): AppRecord {
   const { spec, specHash } = request;
   const number = record.lastRelease + 1;
@@ -129,7 +146,7 @@ function deployOf(record: AppRecord, to: number, context: CommitContext): Rollou
 }
 
 export function submitStop(committed: CommittedApp | null, vm: VmName, context: CommitContext): Submission {
-  const record = committed?.record;
+  const record = committed === null ? undefined : withoutRepair(committed.record);
   const found = record?.vms.find((candidate) => candidate.vm === vm);
   if (record === undefined || found === undefined) {
     return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
@@ -210,7 +227,7 @@ export function submitDestroy(
   if (committed === null || committed.record.deleted) {
     return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
   }
-  const { record } = committed;
+  const record = withoutRepair(committed.record);
   const running = runningOf(record);
   if (running !== null) {
     return { code: running.kind === "destroy" ? "joined" : "locked", rollout: running };
