@@ -1,5 +1,6 @@
 // deploy, vm stop, destroy: submit, then follow to the end. What they return is what was seen, never what is hoped.
 
+import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -117,9 +118,10 @@ async function submit(
   spec: AppSubmission,
   bundleFile: string,
 ): Promise<Submitted> {
+  const submission = randomUUID();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await submitOnce(client, spec, bundleFile, signal);
+      return await submitOnce(client, { spec, submission, bundleFile }, signal);
     } catch (error) {
       const isPassing = error instanceof ApiError && error.code === "unavailable";
       if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
@@ -128,11 +130,14 @@ async function submit(
   }
 }
 
-/** Submitting once more what was submitted joins the rollout that runs: an answer that was lost does no harm. */
+/** Said once more under the same name it is the same release, also if that is over by then: an answer that was lost does no harm. */
 async function submitOnce(
   client: ApiClient,
-  spec: AppSubmission,
-  bundleFile: string,
+  {
+    spec,
+    submission,
+    bundleFile,
+  }: { readonly spec: AppSubmission; readonly submission: string; readonly bundleFile: string },
   signal: AbortSignal,
 ): Promise<Submitted> {
   const bundlePath = `/v1/bundles/${spec.bundle.hash}`;
@@ -143,7 +148,7 @@ async function submitOnce(
       signal,
     );
   }
-  const path = `/v1/apps/${spec.name}/deploys`;
+  const path = `/v1/apps/${spec.name}/deploys?submission=${submission}`;
   const asked = { method: "POST", path, json: spec, answerTimeoutMs: SUBMIT_TIMEOUT_MS } as const;
   return submittedShape.parse(await client.json(asked, signal));
 }

@@ -28,12 +28,13 @@ import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 
 /**
- * - `begin`: commit this. `joined`: the same spec is on its way already. `locked`: another rollout runs.
+ * - `begin`: commit this. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another
+ *   rollout runs.
  * - `invalid`: cannot be meant; nothing changes; `message` says what to do.
  */
 export type Submission =
   | { readonly code: "begin"; readonly record: AppRecord; readonly rollout: Rollout }
-  | { readonly code: "joined"; readonly rollout: Rollout }
+  | { readonly code: "joined"; readonly rollout: Pick<Rollout, "id" | "to"> }
   | { readonly code: "locked"; readonly rollout: Rollout }
   | { readonly code: "invalid"; readonly message: string };
 
@@ -41,6 +42,8 @@ export interface DeployRequest {
   readonly app: AppName;
   readonly spec: AppSpec;
   readonly specHash: string;
+  /** As in `Release`. */
+  readonly submission?: string | undefined;
   /** All apps as committed, for the names that others have. */
   readonly apps: readonly CommittedApp[];
 }
@@ -49,6 +52,8 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const { app, spec, apps } = request;
   const records = apps.map((candidate) => candidate.record);
   const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
+  const taken = takenBefore(record, request);
+  if (taken !== null) return { code: "joined", rollout: taken };
   const running = runningOf(record);
   if (running?.kind === "repair") return submitOver(record, request, context);
   if (running !== null) {
@@ -61,6 +66,19 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
     nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec) ?? releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
+}
+
+/** Its answer was lost, and it is said again: perhaps after the end of what it began. */
+function takenBefore(
+  { app, releases }: AppRecord,
+  { submission }: DeployRequest,
+): Pick<Rollout, "id" | "to"> | null {
+  const taken = submission && releases.find((release) => release.submission === submission);
+  return taken ? { id: rolloutId(app, taken.number), to: taken.number } : null;
+}
+
+function rolloutId(app: AppName, release: number): string {
+  return `${app}-v${release}`;
 }
 
 /** What the coordinator does of itself makes room for what a person asks. */
@@ -116,9 +134,10 @@ function releasesFault(record: AppRecord): string | null {
 }
 
 function withRelease(record: AppRecord, request: DeployRequest, context: CommitContext): AppRecord {
-  const { spec, specHash } = request;
+  const { spec, specHash, submission } = request;
   const number = record.lastRelease + 1;
-  const release: Release = { number, specHash, spec, vmsNamed: 0, submittedAtMs: context.wallMs };
+  const named = submission === undefined ? {} : { submission };
+  const release: Release = { number, specHash, spec, ...named, vmsNamed: 0, submittedAtMs: context.wallMs };
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
@@ -137,7 +156,7 @@ function deployOf(record: AppRecord, to: number, context: CommitContext): Rollou
   const from = isMixed ? Math.max(...releases) : record.current;
   return {
     ...emptyRollout(context),
-    id: `${record.app}-v${to}`,
+    id: rolloutId(record.app, to),
     kind: "deploy",
     from,
     to,
