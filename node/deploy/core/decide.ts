@@ -294,11 +294,14 @@ function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput
   const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy, epoch));
   const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
   // For those the gates spoke. A step that stops asks no proxy, and routes as the record before it did.
-  const routedAt = record.rollout?.step?.kind === "stop" ? epoch - 1 : epoch;
+  const routedAt = rolloutOf(record).step?.kind === "stop" ? epoch - 1 : epoch;
   const unheard = registeredProxies(facts).filter((proxy) => !isHeard(facts, proxy));
   const unsaid = unheard.filter((proxy) => isBehind(proxy, routedAt));
   const named = new Set(record.vms.map(({ vm }) => vm));
-  const left = (record.rollout?.targets ?? []).filter((vm) => !named.has(vm));
+  // Also what was kept, or left over, of an earlier one.
+  const { targets, history, step } = rolloutOf(record);
+  const stops = [...history, ...(step === null ? [] : [step])].filter(({ kind }) => kind === "stop");
+  const left = [...targets, ...stops.flatMap(({ vms }) => vms)].filter((vm) => !named.has(vm));
   const lost = left.flatMap((vm) => lostHostsOf(facts, vm));
   return [...new Set([...excluded, ...behind, ...unsaid, ...lost])].sort();
 }

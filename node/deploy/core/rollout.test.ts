@@ -232,7 +232,8 @@ const ADDRESS: VmEntry["address"] = { host: "127.0.0.1", port: 20_001 };
 function waits(world: World): readonly string[] {
   const view = world.machine.view(world.nowMs);
   const waiting = [...(view?.rollout?.step?.waitingFor ?? []), ...(view?.leftovers ?? [])];
-  return waiting.map(({ who, what }) => `  waits: ${who} ${what}`);
+  const stalled = view?.rollout?.stalled == null ? [] : [`  stalled: ${view.rollout.stalled}`];
+  return [...stalled, ...waiting.map(({ who, what }) => `  waits: ${who} ${what}`)];
 }
 
 function reason(world: World): readonly string[] {
