@@ -126,8 +126,8 @@ export class Coordinator implements Deploys {
     await Promise.all([...this.#running, this.#inbox.stop()]);
   }
 
-  submit(spec: AppSpec): Promise<SubmitResult> {
-    return this.#submissions.submit(spec);
+  submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
+    return this.#submissions.submit(spec, submission);
   }
 
   stopVm(vm: VmName): Promise<SubmitResult> {

@@ -7,7 +7,8 @@ import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
 
 /**
- * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
+ * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, or this very
+ *   submission was taken before: this is that rollout.
  * - `locked`: another rollout of this app runs (exit code 4).
  * - `invalid`: the request cannot be meant (no such app or VM, a hostname that another app has, no host to run on); `message` says what to do.
  * - `unavailable`: no majority of voters; `message` names the missing.
@@ -33,8 +34,8 @@ export type SubmitResult =
   | { readonly code: "unavailable"; readonly message: string };
 
 export interface Deploys {
-  /** Starts a rollout to `spec`. Its bundle must be on this host already. */
-  submit(spec: AppSpec): Promise<SubmitResult>;
+  /** Starts a rollout to `spec`. Its bundle must be on this host already. `submission`: as in `Release`. */
+  submit(spec: AppSpec, submission?: string): Promise<SubmitResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
   stopVm(vm: VmName): Promise<SubmitResult>;
   /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */

@@ -41,25 +41,44 @@ function deployThatCannotEnd(): VmName {
 }
 
 describe("a rollout that goes back while the host of the old VMs is lost", () => {
-  it("leaves the new VM serving: nothing else is known to run", () => {
+  const other = vmName("hello-v1-2");
+
+  it("has another one serve in its place before it takes the new one away", () => {
     const fresh = deployThatCannotEnd();
     world.pass(LONG_MS);
     expect(world.committed?.record.rollout?.direction).toBe("back");
     for (const proxy of [PROXY, CUT]) answer(proxy);
-    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving" });
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving", [other]: "starting" });
+    world.say(other, HEALTHY);
+    for (const proxy of [PROXY, CUT]) answer(proxy);
+    expect(phases()).toEqual({ [OLD]: "cordoned", [fresh]: "cordoned", [other]: "serving" });
+    for (const proxy of [PROXY, CUT]) answer(proxy);
+    world.gone(fresh);
+    expect(world.lines.join()).toContain("hello-v2 rolled-back");
+  });
+
+  it("leaves the new VM serving if that does not run: nothing else is known to", () => {
+    const fresh = deployThatCannotEnd();
+    world.pass(LONG_MS);
+    for (const proxy of [PROXY, CUT]) answer(proxy);
     world.pass(LONG_MS);
     // What is lost is replaced then.
     expect(world.lines.join()).toContain("hello-v2 failed");
     expect(world.committed?.record.rollout?.kind).toBe("repair");
-    expect(phases()[fresh]).toBe("serving");
+    expect(phases()).toMatchObject({ [OLD]: "serving", [fresh]: "serving" });
   });
 
   it("takes the new VM away once the old one is there again", () => {
-    const fresh = deployThatCannotEnd();
-    world.pass(LONG_MS);
+    world.submit(specOf("hello"), "2");
+    const fresh = vmName("hello-v2-1");
+    world.say(fresh, HEALTHY);
+    world.pass(LONG_MS / 2);
+    world.hostDies(hostOfOld());
+    answer();
+    expect(world.abort().code).toBe("begin");
     for (const proxy of [PROXY, CUT]) answer(proxy);
-    world.dead.clear();
-    world.membersChanged();
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving" });
+    world.hostBack(hostOfOld(), { isNew: false });
     expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "cordoned" });
   });
 });

@@ -61,7 +61,8 @@ export function isAckStep(kind: RolloutStep["kind"]): boolean {
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {
-  if (rollout?.approved === true) return NOTHING_WANTED;
+  // From then on the deadline counts.
+  if (rollout?.approved === true) return { ...NOTHING_WANTED, score: 1 };
   const names = rollout?.id ?? app;
   const want: Want = {
     kind: "approval",
@@ -89,6 +90,17 @@ function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
     complaint: `the release command, ${vm} on ${host}, did not end${away}`,
   };
   return { wants: [want], acks: null, score: entry?.state === "running" ? 1 : 0 };
+}
+
+/** Of a deploy that went back: its release command, which may still do what it does beside that of the next deploy; null: it ended. */
+export function leftOfCommand({ rollout }: AppRecord, facts: Facts): Want | null {
+  const { vms: [vm] = [] } = rollout?.history.find(({ kind }) => kind === "command") ?? {};
+  if (vm === undefined) return null;
+  const seen = [...(facts.vms.get(vm) ?? [])];
+  const runs = seen.find(
+    ([host, { entry }]) => !facts.lost.has(host) && entry.state !== "exited" && entry.state !== "failed",
+  );
+  return runs === undefined ? null : wantGone(vm, runs[0], facts);
 }
 
 function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts): Standing {

@@ -26,6 +26,7 @@ export class StepClock {
   #scoreMax = -1;
   /** Since when nothing is missing; null: something is. */
   #settledAtMs: number | null = null;
+  #hasSettled = false;
   readonly #answeredMs = new Map<MemberName, number>();
   #cutover: CutoverView | null = null;
 
@@ -37,6 +38,10 @@ export class StepClock {
   }
   get settledAtMs(): number | null {
     return this.#settledAtMs;
+  }
+  /** Once nothing was missing. */
+  get hasSettled(): boolean {
+    return this.#hasSettled;
   }
   get cutover(): CutoverView | null {
     return this.#cutover;
@@ -67,6 +72,7 @@ export class StepClock {
       this.#progressAtMs = nowMs;
     }
     this.#settledAtMs = standing.wants.length > 0 ? null : (this.#settledAtMs ?? nowMs);
+    this.#hasSettled ||= this.#settledAtMs !== null;
     for (const proxy of standing.acks?.have ?? []) {
       if (!this.#answeredMs.has(proxy)) this.#answeredMs.set(proxy, nowMs - this.#sinceMs);
     }

@@ -74,7 +74,15 @@ function rolloutView(input: ViewInput): RolloutView | null {
   if (rollout === null) return null;
   const { targets: _targets, proxies: _proxies, ...shown } = rollout;
   const step = rollout.state === "running" ? stepView(input) : null;
-  return { ...shown, step, cutover: input.clock.cutover, stalled: input.stalled };
+  const stalled = input.stalled ?? waitsBetweenSteps(input);
+  return { ...shown, step, cutover: input.clock.cutover, stalled };
+}
+
+/** Of a rollout that goes back, and must not take its next step yet. */
+function waitsBetweenSteps({ committed, wants }: ViewInput): string | null {
+  const { state, step } = committed.record.rollout ?? {};
+  if (state !== "running" || step !== null || wants.length === 0) return null;
+  return `waits for ${wants.map(({ who, what }) => `${who} ${what}`).join(", ")}`;
 }
 
 function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): StepView | null {
