@@ -3,6 +3,7 @@
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, observed } from "./facts.ts";
+import { withoutFenced } from "./fences.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
@@ -160,9 +161,11 @@ function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): 
   const ofProxies: Want[] = [];
   const have: MemberName[] = [];
   let score = takesAway ? ACK_SCORE * (step.vms.length - ofGates.length) : 0;
+  // Of a machine that is off no request ends.
+  const busy = withoutFenced(step.vms, record, facts);
   for (const proxy of need) {
     const ack = facts.acks.get(proxy);
-    const want = wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts });
+    const want = wantOfProxy({ proxy, ack, step: { kind: step.kind, vms: busy }, epoch, mustVerify, facts });
     if (want === null) have.push(proxy);
     else ofProxies.push(want);
     if (ack !== undefined && ack.applied >= epoch) score += ACK_SCORE - inFlightOf(ack, step.vms);
