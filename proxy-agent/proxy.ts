@@ -167,7 +167,6 @@ class Parts {
       {
         feed,
         flights,
-        verifier,
         upstreams: this.#upstreams,
         gates,
         away: this.#away,

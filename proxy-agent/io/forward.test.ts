@@ -226,7 +226,7 @@ describe("a request that waits for its connection", () => {
     };
     const forwarder = new Forwarder(
       { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },
-      { ...deps, away: new AwayGates(), arm: null, verifier: { isReached: () => true } },
+      { ...deps, away: new AwayGates(), arm: null },
     );
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });

@@ -30,7 +30,6 @@ import type { GateDesk } from "./gate-desk.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import type { Upstreams } from "./upstreams.ts";
-import type { Verifier } from "./verifier.ts";
 
 export interface ForwardOptions {
   /** Names release and VM in `grapevine-release` and `grapevine-vm` of each answer, and says `grapevine-stale` while it is. */
@@ -44,7 +43,6 @@ export interface ForwardOptions {
 export interface ForwardDeps {
   readonly feed: Pick<RouteFeed, "table" | "nextTable">;
   readonly flights: Flights;
-  readonly verifier: Pick<Verifier, "isReached">;
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
   readonly away: Pick<AwayGates, "untilAny">;
@@ -266,12 +264,11 @@ export class Forwarder {
   /** Undefined: all were tried, or enough of them for now. */
   #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
-    const { flights, verifier, random } = this.#deps;
+    const { flights, random } = this.#deps;
     return pickEndpoint(route.endpoints, {
       tried: journey.tried,
       inFlight: (vm) => flights.inFlight(vm),
       isSuspect: (vm) => flights.isSuspect(vm),
-      isReached: (endpoint) => verifier.isReached(endpoint),
       random,
     });
   }

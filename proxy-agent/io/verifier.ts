@@ -19,8 +19,7 @@ type Standing =
   | { readonly kind: "unreached"; readonly timer: NodeJS.Timeout };
 
 interface Wanted {
-  /** As the newest table has it. */
-  endpoint: Endpoint;
+  readonly endpoint: Endpoint;
   standing: Standing;
   /** Of the last dial; kept while the next one runs, so that an answer does not flicker. */
   reason: string | null;
@@ -35,8 +34,6 @@ export interface VerifierDeps {
 
 export class Verifier {
   readonly #wanted = new Map<string, Wanted>();
-  /** Of the newest table, so that a request need not look for its key. */
-  readonly #reached = new WeakSet<Endpoint>();
   readonly #deps: VerifierDeps;
   #dials = 0;
 
@@ -51,12 +48,7 @@ export class Verifier {
     }
     for (const [key, wanted] of this.#wanted) if (!endpoints.has(key)) this.#drop(key, wanted);
     for (const [key, endpoint] of endpoints) {
-      const known = this.#wanted.get(key);
-      if (known !== undefined) {
-        known.endpoint = endpoint;
-        if (known.standing.kind === "reached") this.#reached.add(endpoint);
-        continue;
-      }
+      if (this.#wanted.has(key)) continue;
       const standing = { kind: "waiting" } as const;
       this.#wanted.set(key, { endpoint, standing, reason: null, pauseMs: VERIFY_PAUSE_FIRST_MS });
     }
@@ -67,11 +59,6 @@ export class Verifier {
     const wanted = this.#wanted.get(endpointKey(endpoint));
     if (wanted?.standing.kind === "reached") return { kind: "yes" };
     return wanted?.reason == null ? { kind: "not-yet" } : { kind: "no", reason: wanted.reason };
-  }
-
-  /** Of an endpoint of the newest table: whether it was reached once. */
-  isReached(endpoint: Endpoint): boolean {
-    return this.#reached.has(endpoint);
   }
 
   stop(): void {
@@ -117,7 +104,6 @@ export class Verifier {
   #judge(wanted: Wanted, reason: string | null): void {
     if (this.#wanted.get(endpointKey(wanted.endpoint)) !== wanted) return;
     wanted.reason = reason;
-    if (reason === null) this.#reached.add(wanted.endpoint);
     wanted.standing =
       reason === null ? { kind: "reached" } : { kind: "unreached", timer: this.#again(wanted) };
     this.#deps.onChange();
