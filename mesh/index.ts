@@ -38,6 +38,7 @@ export {
   type MemberSync,
 } from "./io/inspect-members.ts";
 export { LocalLink } from "./io/local-link.ts";
+export { LocalServer } from "./io/local-server.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";
@@ -75,6 +76,7 @@ export * from "./records/preview.ts";
 export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
+export { appNameShape, countShape, memberNameShape, vmNameShape } from "./records/shapes.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
 export { encodeCommitted } from "./register/register-codec.ts";

@@ -6,7 +6,14 @@ import type { Start, Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type Release, releaseShape } from "./release.ts";
-import { appNameShape, countShape, memberNameShape, versionShape, vmNameShape } from "./shapes.ts";
+import {
+  appNameShape,
+  countShape,
+  memberNameShape,
+  startShape,
+  versionShape,
+  vmNameShape,
+} from "./shapes.ts";
 
 export const APP_PREFIX = "app/";
 
@@ -275,7 +282,7 @@ const exclusionShape: ZodType<Exclusion> = z.strictObject({
 
 const fenceShape: ZodType<Fence> = z.strictObject({
   host: memberNameShape,
-  start: z.strictObject({ incarnation: countShape, startId: countShape }),
+  start: startShape,
   atMs: z.number(),
 });
 

@@ -10,7 +10,7 @@ import { ENTRIES_PER_OWNER_MAX, ENTRY_KEY_BYTES_MAX, ENTRY_VALUE_BYTES_MAX } fro
 import type { Entry, SignedState } from "../mesh.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
-import { countShape, ownerIdShape } from "./shapes.ts";
+import { countShape, ownerIdShape, startShape } from "./shapes.ts";
 
 interface Proof {
   readonly format: 1;
@@ -27,7 +27,6 @@ interface Shown {
   readonly counter: number;
 }
 
-const startShape = z.strictObject({ incarnation: countShape, startId: countShape });
 const bytesShape = z.instanceof(Uint8Array);
 const sized = (bytes: number) => bytesShape.refine(({ length }) => length === bytes, "length");
 

@@ -18,7 +18,7 @@ import {
   type VmName,
   vmName,
 } from "../core/ids.ts";
-import type { Version } from "../core/version.ts";
+import type { Start, Version } from "../core/version.ts";
 
 const name = z.string().refine(isName, "not a name");
 
@@ -47,6 +47,7 @@ export const millisecondsShape: ZodType<number> = z.number().int().min(0).max(Nu
 export const countShape: ZodType<number> = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
 export const portShape: ZodType<number> = z.number().int().min(1).max(65_535);
 
+export const startShape: ZodType<Start> = z.strictObject({ incarnation: countShape, startId: countShape });
 export const versionShape: ZodType<Version> = z.strictObject({
   incarnation: countShape,
   startId: countShape,

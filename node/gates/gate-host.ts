@@ -1,8 +1,7 @@
 // Gate host: the agent's end of the link to its host's gate, a process beside it. The gate is told every certified record, how the
 // voters are proven, and where the VMs are; it tells what it confirms. One gate at a time: a later one takes the place of the first.
 
-import { chmodSync, rmSync } from "node:fs";
-import { createServer, type Server, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { Logger } from "pino";
 import {
   type AppName,
@@ -13,6 +12,7 @@ import {
   encodeVoterLink,
   type GateStanding,
   LocalLink,
+  LocalServer,
   type Mesh,
   messageOf,
   type Registers,
@@ -54,8 +54,7 @@ const NOTHING_TOLD: ToldByGate = { counters: {}, closings: null };
 export class GateHost {
   readonly #options: GateHostOptions;
   readonly #deps: GateHostDeps;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #server = new LocalServer((socket) => this.#accept(socket));
   readonly #stopping = new AbortController();
   #gate: Gate | null = null;
   #isVmsDue = false;
@@ -64,7 +63,6 @@ export class GateHost {
   constructor(options: GateHostOptions, deps: GateHostDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#server = createServer((socket) => this.#accept(socket));
   }
 
   /** Once the VMs that survived are known. Rejects when the socket cannot be made. */
@@ -78,14 +76,8 @@ export class GateHost {
         if (link.list.isSettled) this.#sendRecords();
       }),
     ];
-    const { socketFile } = this.#options;
-    // Of an agent that was killed: the state's lock says that none lives.
-    rmSync(socketFile, { force: true });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(socketFile, resolve);
-    await promise;
-    chmodSync(socketFile, 0o600);
+    // What is there is of an agent that was killed: the state's lock says that none lives.
+    await this.#server.listen(this.#options.socketFile);
   }
 
   /** A VM came, went, or listens elsewhere. What changes within one turn of the loop is one message. */
@@ -110,13 +102,10 @@ export class GateHost {
   async stop(): Promise<void> {
     this.#stopping.abort();
     for (const end of this.#ends) end();
-    for (const socket of this.#sockets) socket.destroy();
-    if (this.#server.listening) await new Promise<void>((closed) => this.#server.close(() => closed()));
+    await this.#server.stop();
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
     const gone = new AbortController();
     let gate: Gate | null = null;
     const link = new LocalLink(socket, {

@@ -3,7 +3,16 @@
 
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName, VmPlace } from "../../mesh/index.ts";
-import { APP_VMS_MAX, isName, memberName, vmPlaceShape } from "../../mesh/index.ts";
+import {
+  APP_VMS_MAX,
+  appNameShape,
+  countShape,
+  isName,
+  memberName,
+  memberNameShape,
+  vmNameShape,
+  vmPlaceShape,
+} from "../../mesh/index.ts";
 import type { InFlight } from "./arms.ts";
 
 export interface ArmHello {
@@ -57,10 +66,7 @@ export function ownerOfMark(name: string): MemberName | null {
 }
 
 const format = z.literal(1);
-const epochShape = z.int().nonnegative();
-const appShape = nameOf<AppName>();
-const vmShape = nameOf<VmName>();
-const requests = epochShape;
+const requests = countShape;
 /** An arm that has more VMs in flight than this has lost its link too often. */
 const LEFT_OVER_MAX = 10_000;
 
@@ -69,17 +75,17 @@ export const fromArmShape: ZodType<FromArm> = z.discriminatedUnion("kind", [
     format,
     kind: z.literal("hello"),
     cluster: z.string().max(255),
-    proxy: nameOf<MemberName>(),
+    proxy: memberNameShape,
     mark: z.string().refine((mark) => ownerOfMark(mark) !== null),
     network: z.string().max(255),
-    inFlight: z.array(z.strictObject({ app: appShape, vm: vmShape, requests })).max(LEFT_OVER_MAX),
+    inFlight: z.array(z.strictObject({ app: appNameShape, vm: vmNameShape, requests })).max(LEFT_OVER_MAX),
   }),
   z.strictObject({
     format,
     kind: z.literal("standing"),
-    app: appShape,
-    epoch: epochShape,
-    inFlight: z.array(z.strictObject({ vm: vmShape, requests })).max(APP_VMS_MAX),
+    app: appNameShape,
+    epoch: countShape,
+    inFlight: z.array(z.strictObject({ vm: vmNameShape, requests })).max(APP_VMS_MAX),
   }),
 ]);
 
@@ -87,14 +93,10 @@ export const toArmShape: ZodType<ToArm> = z.discriminatedUnion("kind", [
   z.strictObject({
     format,
     kind: z.literal("grant"),
-    app: appShape,
-    epoch: epochShape,
+    app: appNameShape,
+    epoch: countShape,
     places: z.array(vmPlaceShape).max(APP_VMS_MAX),
     record: z.instanceof(Uint8Array),
   }),
-  z.strictObject({ format, kind: z.literal("cut"), vms: z.array(vmShape) }),
+  z.strictObject({ format, kind: z.literal("cut"), vms: z.array(vmNameShape) }),
 ]);
-
-function nameOf<Name extends string>(): ZodType<Name> {
-  return z.custom<Name>((value) => typeof value === "string" && isName(value));
-}

@@ -3,23 +3,14 @@
 
 import { randomBytes } from "node:crypto";
 import { realpath } from "node:fs/promises";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import type { Logger } from "pino";
-import {
-  type AppName,
-  decodeRecord,
-  encodeRecord,
-  LocalLink,
-  type MemberName,
-  messageOf,
-  type VmName,
-  type VmPlace,
-} from "../../mesh/index.ts";
+import { type AppName, encodeRecord, type MemberName, type VmName, type VmPlace } from "../../mesh/index.ts";
 import { type FromArm, markOf, type ToArm, toArmShape } from "../core/arm-messages.ts";
 import type { Endpoint } from "../core/route-table.ts";
-import { GATE_LINK_PAUSE_FIRST_MS, GATE_LINK_PAUSE_LAST_MS } from "../limits.ts";
 import type { Flight } from "./flights.ts";
+import { KeptLink } from "./kept-link.ts";
 import { networkOf } from "./network.ts";
 
 export interface ArmOptions {
@@ -63,12 +54,8 @@ export class Arm {
   readonly #flights = new Map<AppName, Map<VmName, Set<Flight>>>();
   /** Endpoints made of places, so that a request makes none. */
   readonly #direct = new WeakMap<Endpoint, { readonly place: VmPlace; readonly endpoint: Endpoint }>();
-  #link: LocalLink | null = null;
-  #pauseMs = GATE_LINK_PAUSE_FIRST_MS;
-  #timer: NodeJS.Timeout | undefined;
-  #isStopped = false;
+  readonly #link: KeptLink<ToArm>;
   #claimed = 0;
-  #isToldDown = false;
 
   constructor(options: ArmOptions, deps: ArmDeps) {
     this.#options = options;
@@ -83,10 +70,21 @@ export class Arm {
       socket.once("close", () => this.#watchers.delete(socket));
       socket.resume();
     });
+    const lostText = "gate of this host not reached: requests go as to any other host";
+    this.#link = new KeptLink(
+      { socketFile: options.gateSocket, shape: toArmShape, lostText, logger: deps.logger },
+      {
+        prepare: () => this.#leaveMark(),
+        onOpened: () => this.#attach(),
+        onMessage: (message) => this.#hear(message),
+        // No right is used any more; the gate counts on it only once we say hello again.
+        onLost: () => this.#withdrawAll(),
+      },
+    );
   }
 
   start(): void {
-    void this.#dial();
+    this.#link.start();
   }
 
   /** VMs that requests may be sent to from here. */
@@ -120,37 +118,14 @@ export class Arm {
 
   /** What ran has ended. */
   async stop(): Promise<void> {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
     this.#withdrawAll();
-    this.#link?.close("the proxy stops");
+    this.#link.stop("the proxy stops");
     const closed = Promise.withResolvers<void>();
     // Last: from now on we count as gone.
     if (this.#markServer.listening) this.#markServer.close(() => closed.resolve());
     else closed.resolve();
     for (const socket of this.#watchers) socket.destroy();
     await closed.promise;
-  }
-
-  async #dial(): Promise<void> {
-    try {
-      await this.#leaveMark();
-    } catch (error) {
-      this.#lost(messageOf(error));
-      return;
-    }
-    if (this.#isStopped) {
-      this.#markServer.close();
-      return;
-    }
-    const socket = connect(this.#options.gateSocket);
-    const fail = (error: Error) => this.#lost(error.message);
-    socket.once("error", fail);
-    socket.once("connect", () => {
-      socket.removeListener("error", fail);
-      if (this.#isStopped) socket.destroy();
-      else this.#attach(socket);
-    });
   }
 
   /** Before the first right: by it the gate's later lives know that we are there. */
@@ -164,15 +139,10 @@ export class Arm {
     this.#markServer.removeListener("error", reject);
     // A connection that could not be taken: whoever asked asks again.
     this.#markServer.on("error", () => undefined);
+    if (this.#link.isStopped) this.#markServer.close();
   }
 
-  #attach(socket: Socket): void {
-    const link = new LocalLink(socket, {
-      onMessage: (bytes) => this.#hear(link, bytes),
-      onEnd: (reason) => this.#lost(reason),
-    });
-    this.#link = link;
-    this.#isToldDown = false;
+  #attach(): void {
     const { cluster, proxy } = this.#options;
     const inFlight = [...this.#flights].flatMap(([app, byVm]) =>
       [...byVm].map(([vm, flights]) => ({ app, vm, requests: flights.size })),
@@ -182,26 +152,7 @@ export class Arm {
     this.#deps.logger.info({ gateSocket: this.#options.gateSocket }, "gate of this host reached");
   }
 
-  /** First of all no right is used any more; the gate counts on it only once we say hello again. */
-  #lost(reason: string): void {
-    this.#withdrawAll();
-    this.#link = null;
-    if (this.#isStopped) return;
-    if (!this.#isToldDown)
-      this.#deps.logger.warn({ reason }, "gate of this host not reached: requests go as to any other host");
-    this.#isToldDown = true;
-    this.#timer = setTimeout(() => void this.#dial(), this.#pauseMs);
-    this.#pauseMs = Math.min(2 * this.#pauseMs, GATE_LINK_PAUSE_LAST_MS);
-  }
-
-  #hear(link: LocalLink, bytes: Uint8Array): void {
-    const decoded = decodeRecord(toArmShape, bytes);
-    if (!decoded.ok) {
-      link.close(`it says what this release cannot read: ${decoded.error}`);
-      return;
-    }
-    this.#pauseMs = GATE_LINK_PAUSE_FIRST_MS;
-    const message = decoded.value;
+  #hear(message: ToArm): void {
     if (message.kind === "grant") this.#take(message);
     else
       for (const vm of message.vms)
@@ -268,7 +219,7 @@ export class Arm {
   }
 
   #say(message: FromArm): void {
-    this.#link?.send(encodeRecord(message));
+    this.#link.send(encodeRecord(message));
   }
 }
 

@@ -1,25 +1,19 @@
 // Agent link: the gate's end of the link to its host's agent. Dialled again whenever it breaks; while it is down the gate goes on
 // with what it knows, and proxies hand in what is newer.
 
-import { connect } from "node:net";
 import type { Logger } from "pino";
 import {
   type AppName,
-  decodeRecord,
   encodeRecord,
   GATE_STANDINGS_MAX,
   type GateStanding,
-  LocalLink,
   type MemberName,
   type ToAgent,
+  type ToGate,
   toGateShape,
 } from "../../../mesh/index.ts";
-import {
-  GATE_COUNTERS_MS,
-  GATE_ENTRIES_TIMEOUT_MS,
-  GATE_LINK_PAUSE_FIRST_MS,
-  GATE_LINK_PAUSE_LAST_MS,
-} from "../../limits.ts";
+import { GATE_COUNTERS_MS, GATE_ENTRIES_TIMEOUT_MS } from "../../limits.ts";
+import { KeptLink } from "../kept-link.ts";
 import type { GateState } from "./gate-state.ts";
 
 export interface AgentLinkOptions {
@@ -38,13 +32,9 @@ export interface AgentLinkDeps {
 export class AgentLink {
   readonly #options: AgentLinkOptions;
   readonly #deps: AgentLinkDeps;
-  #link: LocalLink | null = null;
-  #pauseMs = GATE_LINK_PAUSE_FIRST_MS;
-  #timer: NodeJS.Timeout | undefined;
+  readonly #link: KeptLink<ToGate>;
   #counterTimer: NodeJS.Timeout | undefined;
   readonly #changed = new Set<AppName>();
-  #isStopped = false;
-  #isToldDown = false;
   readonly #asked = new Map<AppName, PromiseWithResolvers<readonly Uint8Array[]>>();
   /** Keys of records that the agent told since the link stands, and that could not be taken as they were told last. */
   readonly #refused = new Set<string>();
@@ -54,10 +44,19 @@ export class AgentLink {
   constructor(options: AgentLinkOptions, deps: AgentLinkDeps) {
     this.#options = options;
     this.#deps = deps;
+    const lostText = "agent cannot be reached: the gate goes on with what it knows";
+    this.#link = new KeptLink(
+      { socketFile: options.agentSocket, shape: toGateShape, lostText, logger: deps.logger },
+      {
+        onOpened: () => this.#opened(),
+        onMessage: (message) => this.#hear(message),
+        onLost: () => this.#lost(),
+      },
+    );
   }
 
   start(): void {
-    this.#dial();
+    this.#link.start();
     this.#counterTimer = setInterval(() => this.#sendCounters(), GATE_COUNTERS_MS);
   }
 
@@ -76,7 +75,7 @@ export class AgentLink {
     const asked = this.#asked.get(app);
     // Of those that ask at the same time one does.
     if (asked !== undefined) return asked.promise;
-    if (this.#link === null) return Promise.resolve([]);
+    if (!this.#link.isUp) return Promise.resolve([]);
     const waiting = Promise.withResolvers<readonly Uint8Array[]>();
     this.#asked.set(app, waiting);
     const timer = setTimeout(() => waiting.resolve([]), GATE_ENTRIES_TIMEOUT_MS);
@@ -88,31 +87,13 @@ export class AgentLink {
   }
 
   stop(): void {
-    this.#isStopped = true;
-    clearTimeout(this.#timer);
     clearInterval(this.#counterTimer);
-    this.#link?.close("the gate stops");
+    this.#link.stop("the gate stops");
   }
 
-  #dial(): void {
-    const socket = connect(this.#options.agentSocket);
-    const fail = (error: Error) => this.#lost(error.message);
-    socket.once("error", fail);
-    socket.once("connect", () => {
-      socket.removeListener("error", fail);
-      if (this.#isStopped) socket.destroy();
-      else
-        this.#opened(
-          new LocalLink(socket, { onMessage: (bytes) => this.#hear(bytes), onEnd: (why) => this.#lost(why) }),
-        );
-    });
-  }
-
-  #opened(link: LocalLink): void {
+  #opened(): void {
     const { state, logger } = this.#deps;
     const { cluster, host } = this.#options;
-    this.#link = link;
-    this.#isToldDown = false;
     this.#refused.clear();
     this.#isCurrent = false;
     logger.info({ agentSocket: this.#options.agentSocket }, "agent reached");
@@ -121,27 +102,12 @@ export class AgentLink {
     this.#sendCounters();
   }
 
-  #lost(reason: string): void {
-    this.#link = null;
+  #lost(): void {
     for (const waiting of this.#asked.values()) waiting.resolve([]);
-    if (this.#isStopped) return;
-    if (!this.#isToldDown)
-      this.#deps.logger.warn({ reason }, "agent cannot be reached: the gate goes on with what it knows");
-    this.#isToldDown = true;
-    this.#timer = setTimeout(() => this.#dial(), this.#pauseMs);
-    this.#pauseMs = Math.min(2 * this.#pauseMs, GATE_LINK_PAUSE_LAST_MS);
   }
 
-  #hear(bytes: Uint8Array): void {
+  #hear(message: ToGate): void {
     const { state, logger } = this.#deps;
-    const decoded = decodeRecord(toGateShape, bytes);
-    if (!decoded.ok) {
-      // An agent of another release: it is not half understood.
-      this.#link?.close(`it says what this release cannot read: ${decoded.error}`);
-      return;
-    }
-    this.#pauseMs = GATE_LINK_PAUSE_FIRST_MS;
-    const message = decoded.value;
     switch (message.kind) {
       case "voter-link":
         state.learn(message.link);
@@ -193,6 +159,6 @@ export class AgentLink {
   }
 
   #send(message: ToAgent): void {
-    this.#link?.send(encodeRecord(message));
+    this.#link.send(encodeRecord(message));
   }
 }

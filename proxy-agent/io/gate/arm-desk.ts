@@ -2,11 +2,18 @@
 // confirms nothing that the proxy has not answered, unless its process is gone. What an earlier life of this gate granted is not
 // known here: who was there before us keeps everything from being confirmed until it attaches again, or is gone.
 
-import { chmod, realpath, rm } from "node:fs/promises";
-import { createServer, type Server, type Socket } from "node:net";
+import { realpath } from "node:fs/promises";
+import type { Socket } from "node:net";
 import path from "node:path";
 import type { Logger } from "pino";
-import { decodeRecord, encodeRecord, LocalLink, messageOf, type VmName } from "../../../mesh/index.ts";
+import {
+  decodeRecord,
+  encodeRecord,
+  LocalLink,
+  LocalServer,
+  messageOf,
+  type VmName,
+} from "../../../mesh/index.ts";
 import {
   type ArmHello,
   type FromArm,
@@ -37,8 +44,7 @@ const SOCKET_FILE = "arms.sock";
 export class ArmDesk {
   readonly #options: ArmDeskOptions;
   readonly #deps: ArmDeskDeps;
-  readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #server = new LocalServer((socket) => this.#accept(socket));
   readonly #stopping = new AbortController();
   /** Of arms that are attached. */
   readonly #links = new Map<ArmId, LocalLink>();
@@ -49,7 +55,6 @@ export class ArmDesk {
   constructor(options: ArmDeskOptions, deps: ArmDeskDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#server = createServer((socket) => this.#accept(socket));
   }
 
   /** Once, before anything is confirmed to anybody. */
@@ -63,7 +68,8 @@ export class ArmDesk {
       this.#watch(mark as ArmId);
     }
     try {
-      await this.#listen(path.join(this.#folder, SOCKET_FILE));
+      // What is there is of a gate that was killed: our database, opened before, has but one owner.
+      await this.#server.listen(path.join(this.#folder, SOCKET_FILE));
     } catch (error) {
       // A path too long for a socket, say: then all go through the gate.
       logger.warn(
@@ -83,18 +89,7 @@ export class ArmDesk {
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const socket of this.#sockets) socket.destroy();
-    if (this.#server.listening) await new Promise<void>((closed) => this.#server.close(() => closed()));
-  }
-
-  async #listen(file: string): Promise<void> {
-    // Of a gate that was killed: our database, opened before, has but one owner.
-    await rm(file, { force: true });
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once("error", reject);
-    this.#server.listen(file, resolve);
-    await promise;
-    await chmod(file, 0o600);
+    await this.#server.stop();
   }
 
   #tell(arm: ArmId, message: ToArm): void {
@@ -102,8 +97,6 @@ export class ArmDesk {
   }
 
   #accept(socket: Socket): void {
-    this.#sockets.add(socket);
-    socket.once("close", () => this.#sockets.delete(socket));
     let arm: ArmId | null = null;
     const link = new LocalLink(socket, {
       onMessage: (bytes) => {
