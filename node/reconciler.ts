@@ -4,9 +4,9 @@ import type { Logger } from "pino";
 import {
   type BundleHash,
   type CommittedApp,
-  commandVmOf,
   type MemberName,
   type Mesh,
+  placedVms,
   type Registers,
 } from "../mesh/index.ts";
 import { readRecords } from "./read-records.ts";
@@ -92,13 +92,12 @@ export class Reconciler {
 
 function wantedHere({ record }: CommittedApp, host: MemberName): readonly WantedVm[] {
   const { app, releases } = record;
-  const command = commandVmOf(record);
-  const ofCommand = command === null ? [] : [{ ...command, phase: "starting", isCommand: true } as const];
-  return [...record.vms, ...ofCommand]
+  return placedVms(record)
     .filter((vm) => vm.host === host)
-    .flatMap(({ vm, release: number, phase, ...rest }) => {
+    .flatMap(({ vm, release: number, phase }): readonly WantedVm[] => {
       const release = releases.find((candidate) => candidate.number === number);
-      const isCommand = "isCommand" in rest ? { isCommand: true } : {};
-      return release === undefined ? [] : [{ vm, app, release, phase, ...isCommand }];
+      if (release === undefined) return [];
+      if (phase === "command") return [{ vm, app, release, phase: "starting", isCommand: true }];
+      return [{ vm, app, release, phase }];
     });
 }

@@ -5,6 +5,7 @@ import {
   decodeRecord,
   type Entry,
   HOST_PREFIX,
+  type HostEntry,
   hostEntryShape,
   hostKey,
   type MemberName,
@@ -99,13 +100,14 @@ export class Observations {
     const here = new Set(all.flatMap(({ name, connected }) => (connected ? [name] : [])));
     const members = all.filter(({ name, connected }) => connected || !here.has(name));
     const held = members.map(({ name, owner, connected, liveness }) => {
-      const entry = this.#mesh.store.get(owner, hostKey(name));
-      const value = entry?.value;
+      const value = this.#mesh.store.get(owner, hostKey(name))?.value;
       const dead = liveness.state === "dead" ? { deadSinceMs: liveness.sinceMs } : {};
       const head = this.#mesh.store.head(owner);
       const start = head === undefined ? {} : { start: startOf(head) };
-      const gated = this.#saysThatItHasGate(owner, entry) ? { hasGate: true } : {};
-      const said = value == null ? {} : saidOf(value);
+      const said = value == null ? null : decodeRecord(hostEntryShape, value);
+      if (said !== null) this.#gated.set(owner, said.ok && said.value.gate !== undefined);
+      // As it said last: an agent that starts anew, or is away, takes no gate away.
+      const gated = this.#gated.get(owner) === true ? { hasGate: true } : {};
       return {
         host: name,
         open: connected && value != null,
@@ -114,7 +116,7 @@ export class Observations {
         ...dead,
         ...start,
         ...gated,
-        ...said,
+        ...(said?.ok ? saidOf(said.value) : {}),
       };
     });
     return [...held, ...this.#forgotten(loads)];
@@ -129,15 +131,6 @@ export class Observations {
     return [...this.#forgottenSinceMs].map(([host, deadSinceMs]) => {
       return { host, open: false, vms: loads.get(host) ?? 0, deadSinceMs };
     });
-  }
-
-  /** As it said last: an agent that starts anew, or is away, takes no gate away. */
-  #saysThatItHasGate(owner: OwnerId, entry: Entry | undefined): boolean {
-    if (entry?.value != null) {
-      const said = decodeRecord(hostEntryShape, entry.value);
-      this.#gated.set(owner, said.ok && said.value.gate !== undefined);
-    }
-    return this.#gated.get(owner) === true;
   }
 
   /** Members whose state we hold: of the others nothing can be said, least of all that something is not there. */
@@ -156,10 +149,8 @@ function startOf({ incarnation, startId }: Version): Start {
 }
 
 /** What a host says of itself that matters to who places VMs. */
-function saidOf(value: Uint8Array): Pick<HostFact, "region" | "cordoned" | "capacity"> {
-  const decoded = decodeRecord(hostEntryShape, value);
-  if (!decoded.ok) return {};
-  const { region, cordoned = false, capacity } = decoded.value;
+function saidOf(entry: HostEntry): Pick<HostFact, "region" | "cordoned" | "capacity"> {
+  const { region, cordoned = false, capacity } = entry;
   return { region, cordoned, ...(capacity === undefined ? {} : { capacity }) };
 }
 

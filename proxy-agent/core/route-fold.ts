@@ -16,6 +16,7 @@ import {
   isGated,
   type MemberName,
   previewHostnames,
+  type Release,
   type Version,
   VM_PREFIX,
   type VmEntry,
@@ -341,13 +342,16 @@ function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
   return ({ release }) => release === (direction === "forward" ? to : from);
 }
 
-function isGatedIn({ releases }: AppRecord, release: number): boolean {
-  const found = releases.find(({ number }) => number === release) ?? releases.at(-1);
+function isGatedIn(record: AppRecord, release: number): boolean {
+  const found = releaseOf(record, release);
   return found === undefined || isGated(found.spec);
 }
 
-/** A record keeps the last few releases; of one that it no longer has, its newest says how patient the app is. */
 export function drainTimeoutOf(record: AppRecord, release: number): number {
-  const found = record.releases.find(({ number }) => number === release) ?? record.releases.at(-1);
-  return found?.spec.deploy.drainTimeoutMs ?? 0;
+  return releaseOf(record, release)?.spec.deploy.drainTimeoutMs ?? 0;
+}
+
+/** A record keeps the last few releases; for one that it no longer has, its newest speaks. */
+function releaseOf({ releases }: AppRecord, release: number): Release | undefined {
+  return releases.find(({ number }) => number === release) ?? releases.at(-1);
 }

@@ -86,21 +86,13 @@ export class GateDesk {
   #learnEntries({ app, address }: Endpoint): Promise<void> {
     const { feed } = this.#deps;
     if (feed.hostsMissing(app).length === 0) return Promise.resolve();
-    const running = this.#asked.get(app);
-    if (running !== undefined) return running;
-    const asking = this.#fetchEntries(address, app).finally(() => this.#asked.delete(app));
-    this.#asked.set(app, asking);
-    return asking;
+    return shared(this.#asked, app, () => this.#fetchEntries(address, app));
   }
 
   /** Gives the gate our newest record of that app. True: the gate has it, or a newer one. */
   handIn({ app, address }: Endpoint): Promise<boolean> {
     const key = `${address.host} ${address.port} ${app} ${this.epochOf(app)}`;
-    const running = this.#handIns.get(key);
-    if (running !== undefined) return running;
-    const handing = this.#handIn(address, app).finally(() => this.#handIns.delete(key));
-    this.#handIns.set(key, handing);
-    return handing;
+    return shared(this.#handIns, key, () => this.#handIn(address, app));
   }
 
   /** Null: the gate could reach the VM. Else why not, for people. */
@@ -176,6 +168,19 @@ export class GateDesk {
 
 const NOTHING = new Uint8Array();
 const NOBODY = "none" as AppName & VmName;
+
+/** The one that runs for this key, or a new one. */
+function shared<Key, Value>(
+  running: Map<Key, Promise<Value>>,
+  key: Key,
+  start: () => Promise<Value>,
+): Promise<Value> {
+  const held = running.get(key);
+  if (held !== undefined) return held;
+  const started = start().finally(() => running.delete(key));
+  running.set(key, started);
+  return started;
+}
 
 function describeNo(answer: GateAnswer | null, bytes: Uint8Array): string {
   switch (answer) {

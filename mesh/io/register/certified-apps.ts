@@ -90,7 +90,7 @@ export class CertifiedApps {
   takeCommitted(key: string, committed: CommittedValue): Result<CertifiedApp, RefusedRecord> {
     const app = appOfKey(key);
     const held = app === null ? undefined : this.#apps.get(app);
-    if (held !== undefined && !isNewer(committed, held.committed)) {
+    if (held !== undefined && !isNewer(rankOf(committed), rankOf(held.committed))) {
       return isSameValue(committed.value, held.committed.value) ? ok(held) : this.#refused("stale");
     }
     const fault = this.#faultOf(key, committed);
@@ -196,7 +196,16 @@ export class CertifiedApps {
 }
 
 /** By epoch; of one epoch by the voter list under which it was committed last. */
-export function isNewer(left: CommittedValue, right: CommittedValue): boolean {
-  if (left.value.epoch !== right.value.epoch) return left.value.epoch > right.value.epoch;
-  return left.certificate.list > right.certificate.list;
+export function isNewer(left: Rank, right: Rank): boolean {
+  return left.epoch === right.epoch ? left.list > right.list : left.epoch > right.epoch;
+}
+
+export interface Rank {
+  readonly epoch: number;
+  /** Number of the voter list by which it is proven. */
+  readonly list: number;
+}
+
+export function rankOf({ value, certificate }: CommittedValue): Rank {
+  return { epoch: value.epoch, list: certificate.list };
 }

@@ -4,13 +4,16 @@
 import type { AppName } from "../../core/ids.ts";
 import { appKey, appOfKey, type CommittedApp, decodeAppRecord } from "../../records/app.ts";
 import type { RegisterCrypto } from "../../register/certificate.ts";
+import type { CommittedValue } from "../../register/proposer-face.ts";
 import { recordFault } from "../../register/record-fault.ts";
 import { decodeCommitted } from "../../register/register-codec.ts";
 import { decodeLink, encodeLink, VoterChain } from "../../register/voter-chain.ts";
 import { fail, ok, type Result } from "../../result.ts";
-import { isNewer, type RefusedRecord } from "./certified-apps.ts";
+import { isNewer, type RefusedRecord, rankOf } from "./certified-apps.ts";
 
 export interface BookedApp extends CommittedApp {
+  /** Number of the voter list by which it is proven. */
+  readonly list: number;
   /** As it came: `encodeCommitted`. */
   readonly encoded: Uint8Array;
 }
@@ -44,7 +47,8 @@ export class RecordBook {
 
   /** A record of our own disk, which was checked when it came: the lists may have moved on since. */
   restore(key: string, encoded: Uint8Array): Result<BookedApp, RefusedRecord> {
-    return this.#book(key, encoded);
+    const decoded = decodeCommitted(encoded);
+    return decoded.ok ? this.#book(key, encoded, decoded.value) : fail("unreadable");
   }
 
   /** Ok: it is in force now, and was not before; or the same epoch is proven by a newer list. */
@@ -53,21 +57,19 @@ export class RecordBook {
     if (!decoded.ok) return fail("unreadable");
     const app = appOfKey(key);
     const held = app === null ? undefined : this.#apps.get(app);
-    const heldValue = held === undefined ? undefined : decodeCommitted(held.encoded);
-    if (heldValue?.ok && !isNewer(decoded.value, heldValue.value)) return fail("stale");
+    if (held !== undefined && !isNewer(rankOf(decoded.value), held)) return fail("stale");
     const claim = { cluster: this.#cluster, register: key, committed: decoded.value };
     const fault = recordFault(claim, this.#chain, this.#crypto);
-    return fault === null ? this.#book(key, encoded) : fail(fault);
+    return fault === null ? this.#book(key, encoded, decoded.value) : fail(fault);
   }
 
-  #book(key: string, encoded: Uint8Array): Result<BookedApp, RefusedRecord> {
-    const decoded = decodeCommitted(encoded);
-    const record = decoded.ok ? decodeAppRecord(decoded.value.value.record) : decoded;
-    if (!decoded.ok || !record.ok) return fail("unreadable");
+  #book(key: string, encoded: Uint8Array, committed: CommittedValue): Result<BookedApp, RefusedRecord> {
+    const record = decodeAppRecord(committed.value.record);
+    if (!record.ok) return fail("unreadable");
     if (appKey(record.value.app) !== key) return fail("misnamed");
     // A copy: what came may be a part of a larger buffer.
     const booked = {
-      epoch: decoded.value.value.epoch,
+      ...rankOf(committed),
       record: record.value,
       encoded: new Uint8Array(encoded),
     };

@@ -8,7 +8,7 @@ import type { Entry } from "../../mesh.ts";
 import { APP_PREFIX, appKey } from "../../records/app.ts";
 import type { CommittedValue } from "../../register/proposer-face.ts";
 import { decodeCommitted, encodeCommitted } from "../../register/register-codec.ts";
-import { type CertifiedApp, type CertifiedApps, isNewer } from "./certified-apps.ts";
+import { type CertifiedApp, type CertifiedApps, isNewer, rankOf } from "./certified-apps.ts";
 import type { RegisterContext } from "./register-context.ts";
 
 export interface RecordPublisherDeps extends RegisterContext {
@@ -136,7 +136,7 @@ export class RecordPublisher {
 
   #isBehind({ value }: Entry, { committed }: CertifiedApp): boolean {
     const said = value === null ? null : this.#committedIn(value);
-    return said === null || isNewer(committed, said);
+    return said === null || isNewer(rankOf(committed), rankOf(said));
   }
 
   #committedIn(value: Uint8Array): CommittedValue | null {

@@ -20,6 +20,7 @@ import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { type Placing, place } from "./place.ts";
+import { isLeaving } from "./quorum.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
@@ -103,7 +104,7 @@ function changeVms(
     if (entering.has(vm.vm)) return [asReached(vm, "serving", facts)];
     if (!named.has(vm.vm)) return [vm];
     if (planned.kind === "stop") return [];
-    if (planned.kind === "cordon" || planned.kind === "flip") return [asCordoned(vm)];
+    if (isLeaving(planned.kind)) return [asCordoned(vm)];
     return [asReached(vm, planned.kind === "standby" ? "standby" : "serving", facts)];
   });
   return { code: "applied", record: { ...record, vms } };

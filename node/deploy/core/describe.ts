@@ -21,3 +21,7 @@ export function describeRecord({ epoch, record }: CommittedApp): string {
   const deleted = record.deleted ? ", deleted" : "";
   return `epoch ${epoch}: ${describeRollout(record)} | ${vms === "" ? "no VMs" : vms}${deleted}`;
 }
+
+export function countRequests(requests: number): string {
+  return requests === 1 ? "1 request" : `${requests} requests`;
+}

@@ -8,6 +8,7 @@ import {
   isGated,
   type VmName,
 } from "../../../mesh/index.ts";
+import { countRequests } from "./describe.ts";
 import { type Facts, observed } from "./facts.ts";
 import { isFenced } from "./fences.ts";
 import type { Want } from "./standing.ts";
@@ -52,7 +53,7 @@ function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, fa
   }
   const requests = standing.inFlight.find((busy) => busy.vm === vm)?.requests ?? 0;
   if (requests === 0) return null;
-  const count = requests === 1 ? "1 request" : `${requests} requests`;
+  const count = countRequests(requests);
   return want(
     `to drain: ${count} in flight to ${vm} at its gate`,
     `has ${count} in flight to ${vm} at its gate`,

@@ -1,12 +1,11 @@
 // Housekeeping: between rollouts, what outlived the last one is retired as soon as those who kept it have answered.
 
-import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, RolloutStep } from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
 import { withoutEndedFences, withoutFenced } from "./fences.ts";
-import { areAllGated, wantsOfGates } from "./gates.ts";
-import { ackersOf } from "./quorum.ts";
-import { isHeard, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
+import { wantsOfGates } from "./gates.ts";
+import { askedOf, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
 
 export interface Leftover {
   readonly vm: AppRecord["vms"][number];
@@ -32,19 +31,12 @@ function keepersOf(vm: AppRecord["vms"][number], committed: CommittedApp, facts:
     ackSet: record.rollout?.proxies ?? [],
     startedAtMs: 0,
   };
-  const isByGates = areAllGated(step.vms, committed, facts);
-  const proxies = ackersOf(step, record, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
-  if (proxies.length === 0 && !isByGates) return [NO_PROXY];
-  const ofProxies = proxies.flatMap((proxy: MemberName) => {
-    const asked = { kind: step.kind, vms: withoutFenced(step.vms, record, facts) };
-    const want = wantOfProxy({
-      proxy,
-      ack: facts.acks.get(proxy),
-      step: asked,
-      epoch,
-      mustVerify: false,
-      facts,
-    });
+  const { need, isByGates } = askedOf(step, committed, facts);
+  if (need.length === 0 && !isByGates) return [NO_PROXY];
+  const asked = { kind: step.kind, vms: withoutFenced(step.vms, record, facts) };
+  const ofProxies = need.flatMap((proxy) => {
+    const ack = facts.acks.get(proxy);
+    const want = wantOfProxy({ proxy, ack, step: asked, epoch, mustVerify: false, facts });
     return want === null ? [] : [want];
   });
   return [...wantsOfGates(step.vms, committed, facts), ...ofProxies];

@@ -1,8 +1,9 @@
 // Last sound: no step takes out of routing what serves, while all that would serve instead is not known to run: it is unwell, or its
 // host is lost. A rollout that goes back meets it when the host of the old VMs died meanwhile, one that goes on when that of the new did.
 
-import type { AppRecord, DesiredVm, VmName } from "../../../mesh/index.ts";
+import type { AppRecord, DesiredVm, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { type Facts, isHealthy, observed } from "./facts.ts";
+import { isLeaving } from "./quorum.ts";
 import { type Want, wantHealthy } from "./standing.ts";
 
 export function isSound(vm: DesiredVm, facts: Facts): boolean {
@@ -14,16 +15,20 @@ export function isSound(vm: DesiredVm, facts: Facts): boolean {
 /** What must come first; empty: some VM is left that is known to serve, or none is taken away that is. */
 export function missingBefore(
   record: AppRecord,
-  step: { readonly kind: string; readonly vms: readonly VmName[]; readonly serves?: readonly VmName[] },
+  step: {
+    readonly kind: RolloutStep["kind"];
+    readonly vms: readonly VmName[];
+    readonly serves?: readonly VmName[];
+  },
   facts: Facts,
 ): readonly Want[] {
-  if (step.kind !== "cordon" && step.kind !== "flip") return [];
+  if (!isLeaving(step.kind)) return [];
   const serving = record.vms.filter(({ phase }) => phase === "serving");
-  const isLeaving = ({ vm }: DesiredVm) => step.vms.includes(vm);
+  const isTaken = ({ vm }: DesiredVm) => step.vms.includes(vm);
   const left = record.vms.filter(
-    (vm) => (vm.phase === "serving" && !isLeaving(vm)) || step.serves?.includes(vm.vm) === true,
+    (vm) => (vm.phase === "serving" && !isTaken(vm)) || step.serves?.includes(vm.vm) === true,
   );
-  const isAnyTaken = serving.some((vm) => isLeaving(vm) && isSound(vm, facts));
+  const isAnyTaken = serving.some((vm) => isTaken(vm) && isSound(vm, facts));
   if (!isAnyTaken || left.length === 0 || left.some((vm) => isSound(vm, facts))) return [];
   return left.map(({ vm, host }) => wantHealthy(vm, host, facts));
 }

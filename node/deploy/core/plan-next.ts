@@ -2,6 +2,7 @@
 
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import { isLeaving } from "./quorum.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
@@ -10,7 +11,7 @@ import type { PlannedStep } from "./strategies/strategy.ts";
 
 /** The VMs that the step in force cordoned, by a flip or alone. Valid as "may be stopped" only once that step wants nothing any more. */
 export function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
-  return step?.kind === "cordon" || step?.kind === "flip" ? step.vms : [];
+  return step !== null && isLeaving(step.kind) ? step.vms : [];
 }
 
 export type Planned = PlannedStep & { readonly release: number | null };

@@ -8,6 +8,11 @@ export function isEntering(kind: RolloutStep["kind"]): boolean {
   return kind === "standby" || kind === "serve";
 }
 
+/** A step by which VMs go out of routing: what runs on them has to drain. */
+export function isLeaving(kind: RolloutStep["kind"]): boolean {
+  return kind === "flip" || kind === "cordon";
+}
+
 /** Those that the step does not ask. Of silence only a step that adds makes something. */
 function excludedOf(kind: RolloutStep["kind"], { excluded = [] }: AppRecord): ReadonlySet<MemberName> {
   const counts = ({ by }: Exclusion) => by === "person" || isEntering(kind);

@@ -2,10 +2,11 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
+import { countRequests } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
-import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
+import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
@@ -58,7 +59,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
 
 /** A step that ends with what proxies answer. */
 export function isAckStep(kind: RolloutStep["kind"]): boolean {
-  return kind === "standby" || kind === "serve" || kind === "flip" || kind === "cordon";
+  return isEntering(kind) || isLeaving(kind);
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {
@@ -151,9 +152,8 @@ const ACK_SCORE = 1_000_000;
 function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
   const { epoch, record } = committed;
   const mustVerify = isEntering(step.kind) || isReplacing(record);
-  const takesAway = step.kind === "cordon" || step.kind === "flip";
-  const isByGates = takesAway && areAllGated(step.vms, committed, facts);
-  const need = ackersOf(step, record, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
+  const takesAway = isLeaving(step.kind);
+  const { need, isByGates } = askedOf(step, committed, facts);
   const quorum = quorumOf(step.kind, record, need.length);
   if (need.length === 0 && !isByGates)
     return { wants: [NO_PROXY], acks: { need, have: [], quorum }, score: 0 };
@@ -177,9 +177,19 @@ function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): 
   return { wants, behind: [...ofGates, ...ofProxies], acks, score };
 }
 
-/** What a proxy would do that cannot be heard the gates refuse: it is not waited for. */
 export function isHeard(facts: Facts, proxy: MemberName): boolean {
   return facts.proxies.get(proxy)?.connected !== false;
+}
+
+/** What a proxy would do that cannot be heard the gates refuse, if there is one before each VM that leaves: it is not waited for. */
+export function askedOf(
+  step: Pick<RolloutStep, "kind" | "ackSet" | "vms">,
+  committed: CommittedApp,
+  facts: Facts,
+): { readonly need: readonly MemberName[]; readonly isByGates: boolean } {
+  const ackers = ackersOf(step, committed.record, facts);
+  const isByGates = isLeaving(step.kind) && areAllGated(step.vms, committed, facts);
+  return { need: isByGates ? ackers.filter((proxy) => isHeard(facts, proxy)) : ackers, isByGates };
 }
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */
@@ -223,10 +233,6 @@ export function wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts }: Prox
   if (busy.length === 0) return null;
   const list = busy.map(({ vm, requests }) => `${countRequests(requests)} in flight to ${vm}`).join(", ");
   return want(`to drain: ${list}`, `has ${list}`);
-}
-
-export function countRequests(requests: number): string {
-  return requests === 1 ? "1 request" : `${requests} requests`;
 }
 
 /** Below `ACK_SCORE`. */

@@ -10,9 +10,11 @@ import type {
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
 import type { StepEnd } from "./commits.ts";
+import { countRequests } from "./describe.ts";
 import { type Facts, lostHostsOf, observed } from "./facts.ts";
 import { fencedOf } from "./fences.ts";
-import { countRequests, type Standing } from "./standing.ts";
+import { isLeaving } from "./quorum.ts";
+import type { Standing } from "./standing.ts";
 
 interface Now {
   readonly nowMs: number;
@@ -78,8 +80,12 @@ export class StepClock {
     }
     const { rollout } = committed.record;
     const step = rollout?.step;
-    const isCutover = step?.kind === "cordon" || step?.kind === "flip";
-    if (isCutover && rollout?.direction === "forward" && rollout.kind === "deploy") {
+    if (
+      step != null &&
+      isLeaving(step.kind) &&
+      rollout?.direction === "forward" &&
+      rollout.kind === "deploy"
+    ) {
       const seen = cutoverOf(committed.record, rollout, step, facts);
       // A later answer may tell less: proxies remember what left their tables for a while only.
       this.#cutover = {
@@ -134,7 +140,7 @@ function leftList({ vms }: RolloutStep, facts: Facts): string {
 
 /** Of a step that takes VMs away. */
 function fencedOfStep(step: RolloutStep, record: AppRecord, facts: Facts): Pick<StepEnd, "fenced"> {
-  const takesAway = step.kind === "cordon" || step.kind === "flip" || step.kind === "stop";
+  const takesAway = isLeaving(step.kind) || step.kind === "stop";
   const fenced = takesAway ? fencedOf(record, facts, step.hosts ?? []) : [];
   return fenced.length === 0 ? {} : { fenced };
 }
@@ -149,7 +155,7 @@ function listed(texts: readonly string[]): string {
 
 /** What ran into the drain deadline is said. */
 function cutList(step: RolloutStep, facts: Facts): string {
-  if (step.kind !== "cordon" && step.kind !== "flip") return "";
+  if (!isLeaving(step.kind)) return "";
   const cuts = [...facts.acks].flatMap(([proxy, ack]) =>
     ack.cut
       .filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm))

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
 import { decodeRecord, encodeRecord, type Result } from "../../../mesh/index.ts";
 import type { FlightId, Refusal } from "../../core/gate.ts";
-import { type GateRequest, gateHandInShape, readGateRequest } from "../../core/gate-headers.ts";
+import { GATE_HEADER, type GateRequest, gateHandInShape, readGateRequest } from "../../core/gate-headers.ts";
 import { responseHeaders } from "../../core/header-rules.ts";
 import { isRepeatable } from "../../core/retry.ts";
 import {
@@ -315,7 +315,7 @@ export class GateServer {
 }
 
 function headerOf({ headers }: IncomingMessage): string | undefined {
-  const value = headers["grapevine-gate"];
+  const value = headers[GATE_HEADER];
   return typeof value === "string" ? value : undefined;
 }
 

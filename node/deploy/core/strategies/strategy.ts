@@ -1,6 +1,7 @@
 // Strategy: the recipe of a rollout, as a pure function from what the record holds to the steps that are left.
 
 import type { RolloutStep, VmName, VmPhase } from "../../../../mesh/index.ts";
+import { isLeaving } from "../quorum.ts";
 
 /** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s alone. */
 export interface PlannedStep {
@@ -56,7 +57,7 @@ export function unrolled(
     if (steps.length > stepsMax) throw new Error(`strategy: no end after ${stepsMax} steps`);
     if (step.kind === "start") started += step.vms.length;
     const vms = applyPlanned(now.vms, step, input.target.release);
-    const isCordon = step.kind === "cordon" || step.kind === "flip";
+    const isCordon = isLeaving(step.kind);
     const needsApproval = now.needsApproval && step.kind !== "approve";
     now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [] };
   }
