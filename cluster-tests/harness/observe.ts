@@ -36,7 +36,7 @@ export async function untilView(
   try {
     const response = await fetch(`${api}/v1/apps/${app}/watch`, { signal });
     if (!response.ok || response.body === null) throw new Error(`watch: ${response.status}`);
-    for await (const line of lines(response.body)) {
+    for await (const line of linesOf(response.body)) {
       last = line;
       const view = JSON.parse(line) as AppView;
       if (passes(view)) return view;
@@ -66,7 +66,8 @@ export async function until<Value>(
   throw new Error(`waited in vain for: ${what}${lastError === null ? "" : ` (${String(lastError)})`}`);
 }
 
-async function* lines(body: ReadableStream<Uint8Array>): AsyncIterable<string> {
+/** Of a watch, without the empty ones by which the agent says that it is there. */
+export async function* linesOf(body: ReadableStream<Uint8Array>): AsyncIterable<string> {
   let rest = "";
   const decoder = new TextDecoder();
   for await (const chunk of body) {

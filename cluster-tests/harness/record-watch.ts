@@ -1,6 +1,7 @@
 // Record watch: every record of one app that any agent holds, by epoch. Two different ones of one epoch would be two winners of one swap.
 
 import { setTimeout as delay } from "node:timers/promises";
+import { linesOf } from "./observe.ts";
 
 /** An agent that was killed is asked again so often. */
 const AGAIN_MS = 100;
@@ -43,13 +44,8 @@ export class RecordWatch {
 
   async #follow(host: string, api: string): Promise<void> {
     const response = await fetch(`${api}/v1/watch?prefix=${this.#key}`, { signal: this.#stopping.signal });
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const chunk of response.body ?? []) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      for (const line of lines) this.#take(host, line);
-    }
+    if (response.body === null) return;
+    for await (const line of linesOf(response.body)) this.#take(host, line);
   }
 
   #take(host: string, line: string): void {
