@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import type { PlanView } from "../deploy/plan-view.ts";
 import { createApi } from "./api.ts";
 import { type Api, ApiHarness, errorOf, get, nextLine } from "./testing/api-harness.ts";
 import { FAKE_ENV, fakeRollout, fakeSealedSpec, fakeSpec, fakeView, hashOf } from "./testing/fake-agent.ts";
@@ -204,6 +205,24 @@ describe("deploys", () => {
     );
     expect(deploys.submitted).toEqual([]);
   });
+
+  it.each(["voter", "relay"])(
+    "are planned without a bundle, and nothing is kept, by way of the %s",
+    async (way) => {
+      const plan = { app: "hello", rollout: "hello-v2", steps: [] } as unknown as PlanView;
+      deploys.planAnswer = { code: "planned", plan };
+      const response = await post(
+        way === "voter" ? voterApi : otherApi,
+        "/v1/apps/hello/plan",
+        fakeSpec(bundle),
+      );
+      expect(response.status).toBe(200);
+      expect(await response.json()).toEqual(plan);
+      expect(deploys.planned).toMatchObject([{ name: "hello", env: { hash: "0".repeat(64) } }]);
+      expect(JSON.stringify(deploys.planned)).not.toContain("GREETING");
+      expect([...voter.envs.sealed, ...harness.other.envs.sealed, ...deploys.submitted]).toEqual([]);
+    },
+  );
 
   it.each(["voter", "relay"])("refuse a body over the bound, by way of the %s", async (way) => {
     const api = way === "voter" ? voterApi : otherApi;

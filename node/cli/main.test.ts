@@ -14,6 +14,9 @@ import { createApi } from "../api/api.ts";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { type FakeAgent, FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { RolloutView } from "../deploy/app-view.ts";
+import { specOf } from "../deploy/testing/specs.ts";
+import { beginStory, STORIES } from "../deploy/testing/stories.ts";
+import { planText } from "./plan-text.ts";
 
 // Processes start slowly on a busy machine; nothing here waits for time to pass.
 vi.setConfig({ testTimeout: 60_000 });
@@ -121,6 +124,19 @@ describe("grapevine deploy", () => {
       code: 4,
       stderr: "grapevine deploy: hello-v1 runs; `grapevine status hello` shows what it waits for\n",
     });
+  });
+
+  it("prints a plan, in JSON too, and submits nothing", async () => {
+    const plan = beginStory(STORIES[1]!).plan(specOf("hello"), "next");
+    deploys.planAnswer = { code: "planned", plan };
+    const submitted = deploys.submitted.length;
+    expect(await start("deploy", appFile, "--plan").ended).toEqual({
+      code: 0,
+      stdout: planText(plan),
+      stderr: "",
+    });
+    expect(JSON.parse((await start("deploy", appFile, "--plan", "--json").ended).stdout)).toEqual(plan);
+    expect(deploys.submitted.length).toBe(submitted);
   });
 
   it("detaches on Ctrl-C, says so, and returns 3", async () => {

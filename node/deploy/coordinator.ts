@@ -29,7 +29,7 @@ import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
-import type { Deploys, SubmitResult } from "./deploys.ts";
+import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { isRegistration, Observations, type VmObservation } from "./observations.ts";
@@ -128,6 +128,10 @@ export class Coordinator implements Deploys {
 
   submit(spec: AppSpec): Promise<SubmitResult> {
     return this.#submissions.submit(spec);
+  }
+
+  plan(spec: AppSpec): Promise<PlanResult> {
+    return this.#submissions.plan(spec);
   }
 
   stopVm(vm: VmName): Promise<SubmitResult> {

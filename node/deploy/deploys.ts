@@ -5,6 +5,7 @@ import type { AppView } from "./app-view.ts";
 import type { RecordsResult } from "./change-records.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
+import type { PlanView } from "./plan-view.ts";
 
 /**
  * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
@@ -32,9 +33,14 @@ export type SubmitResult =
   | { readonly code: "invalid"; readonly message: string }
   | { readonly code: "unavailable"; readonly message: string };
 
+/** Nothing was changed. Otherwise as `submit` would answer now. */
+export type PlanResult = { readonly code: "planned"; readonly plan: PlanView } | SubmitResult;
+
 export interface Deploys {
   /** Starts a rollout to `spec`. Its bundle must be on this host already. */
   submit(spec: AppSpec): Promise<SubmitResult>;
+  /** What a rollout to `spec` would do now; its bundle may be anywhere. */
+  plan(spec: AppSpec): Promise<PlanResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
   stopVm(vm: VmName): Promise<SubmitResult>;
   /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */

@@ -30,7 +30,7 @@ import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { RecordsResult } from "../../deploy/change-records.ts";
-import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
+import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
@@ -103,6 +103,15 @@ export class FakeDeploys implements Deploys {
   async submit(spec: AppSpec): Promise<SubmitResult> {
     this.submitted.push(spec);
     return this.answerTo?.(spec) ?? this.answer;
+  }
+
+  readonly planned: AppSpec[] = [];
+  /** What `plan` answers. */
+  planAnswer: PlanResult = { code: "invalid", message: "no plan was given to the fake" };
+
+  async plan(spec: AppSpec): Promise<PlanResult> {
+    this.planned.push(spec);
+    return this.planAnswer;
   }
 
   async stopVm(_vm: VmName): Promise<SubmitResult> {

@@ -12,6 +12,7 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
+import { minHealthyMsOf } from "./asks.ts";
 import type { CommitContext } from "./commits.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
@@ -366,16 +367,16 @@ function silenceOf(
 
 /** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
 function holdOf(
-  { record: { app, rollout, releases } }: CommittedApp,
+  { record }: CommittedApp,
   { wants }: Standing,
   { settledAtMs }: StepClock,
   nowMs: number,
 ): { readonly untilMs: number; readonly want: Want } | null {
+  const { app, rollout } = record;
   if (rollout?.step?.kind !== "start" || wants.length > 0 || settledAtMs === null) return null;
-  const release = releases.find(({ number }) => number === rollout.to);
-  const minHealthyMs = release?.spec.deploy.minHealthyMs ?? 0;
+  const minHealthyMs = minHealthyMsOf(record);
   const untilMs = settledAtMs + minHealthyMs;
-  if (rollout.kind !== "deploy" || rollout.direction === "back" || nowMs >= untilMs) return null;
+  if (nowMs >= untilMs) return null;
   const who = rollout.step.vms[0] ?? vmName(app);
   const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
   return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
