@@ -75,6 +75,7 @@ export * from "./records/preview.ts";
 export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
+export * from "./records/step-report.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
 export { encodeCommitted } from "./register/register-codec.ts";

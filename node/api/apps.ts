@@ -21,7 +21,7 @@ import { factsOf } from "./views.ts";
 /** An empty line when nothing changed for so long, so that the reader can tell silence from a dead peer. */
 const WATCH_HEARTBEAT_MS = 2_000;
 
-type DriverAnswer = (deploys: Deploys, context: Context<ApiEnv>) => Promise<Response> | Response;
+export type DriverAnswer = (deploys: Deploys, context: Context<ApiEnv>) => Promise<Response> | Response;
 
 export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   const driven = (answer: DriverAnswer) => (context: Context<ApiEnv>) => answerOrRelay(deps, answer, context);
@@ -46,7 +46,7 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   app.post("/v1/vms/:vm/stop", driven(stopVm));
 }
 
-async function answerOrRelay(
+export async function answerOrRelay(
   deps: ApiDeps,
   answer: DriverAnswer,
   context: Context<ApiEnv>,

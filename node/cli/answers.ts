@@ -11,7 +11,6 @@ import type { ProxyRoutes } from "../api/routes.ts";
 import type { MemberRow } from "../api/views.ts";
 import type { CollectedView, RestoredView, VoterPlanView, VotersView } from "../api/voters.ts";
 import type { AppView, VmView } from "../deploy/app-view.ts";
-import type { PlanView } from "../deploy/plan-view.ts";
 
 const waitingShape = z.looseObject({ who: z.string(), what: z.string(), forMs: z.number() });
 
@@ -166,34 +165,6 @@ export type ProxyTable = Pick<ProxyRoutes, "proxy" | "reason"> & { readonly rout
 export const proxyTablesShape: ZodType<ProxyTable[]> = z.array(
   z.looseObject({ proxy: z.string(), reason: z.string().nullable(), routes: routesViewShape.nullable() }),
 ) as unknown as ZodType<ProxyTable[]>;
-
-const askLoose = z.looseObject({ kind: z.string(), who: z.string(), what: z.string() });
-
-export const planViewShape: ZodType<PlanView> = z.looseObject({
-  app: z.string(),
-  rollout: z.string(),
-  strategy: z.string(),
-  from: z.string().nullable(),
-  to: z.string(),
-  epoch: z.number(),
-  joined: z.boolean(),
-  steps: z.array(
-    z.looseObject({
-      number: z.number(),
-      kind: z.string(),
-      vms: z.array(z.string()),
-      serves: z.array(z.string()),
-      hosts: z.array(z.string()),
-      asks: z.array(askLoose),
-      quorum: z.number(),
-      spared: z.array(z.looseObject({ proxy: z.string(), why: z.enum(["person", "silence", "unheard"]) })),
-    }),
-  ),
-  end: z.string(),
-  waitTimeoutMs: z.number(),
-  costs: z.array(z.looseObject({ code: z.string(), steps: z.array(z.number()), what: z.string() })),
-  stuck: z.string().nullable(),
-}) as unknown as ZodType<PlanView>;
 
 export const submittedShape: ZodType<Submitted> = z.looseObject({
   app: z.string(),

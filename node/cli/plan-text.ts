@@ -28,7 +28,7 @@ function stepLines(step: PlannedStepView): readonly string[] {
 }
 
 /** "start hello-v2-1 on host-2", "flip to hello-v2-1, from hello-v1-1". */
-function describeStep({
+export function describeStep({
   kind,
   vms,
   serves,
@@ -54,7 +54,7 @@ function askLines(asks: readonly AskView[], quorum: number): readonly string[] {
   });
 }
 
-const SPARED_WORDS = {
+export const SPARED_WORDS = {
   person: "a person excluded it",
   silence: "excluded for its silence",
   unheard: "it cannot be heard, and gates refuse what it would send",

@@ -1,6 +1,7 @@
 // App view: desired and observed side by side, as `status` shows it and `deploy` follows it. JSON through and through.
 
 import type {
+  AnswersReport,
   AppName,
   MemberName,
   Rollout,
@@ -36,6 +37,8 @@ export interface StepView {
   } | null;
   /** Empty: nothing is missing, the next step is about to be committed. */
   readonly waitingFor: readonly Waiting[];
+  /** Who was asked, and answered when, so far. Absent: an agent of before does not say. */
+  readonly answers?: AnswersReport & { readonly startedAtMs: number };
 }
 
 /** When the traffic moved: clocks of the hosts that say so, milliseconds since 1970: for people. */
@@ -56,6 +59,8 @@ export interface RolloutView extends Omit<Rollout, "step" | "reason" | "targets"
     readonly message: string;
     readonly lastLines: readonly string[];
   } | null;
+  /** Of a deploy, while the record has its release. */
+  readonly strategy?: string | null;
   /** Known to the driver that saw it, until the next rollout begins. */
   readonly cutover?: CutoverView | null;
   /** "cannot commit: no majority of the voters answers, host-2 missing", as the agent that answers found; null: it can. */

@@ -6,6 +6,7 @@ import type { RecordsResult } from "./change-records.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
 import type { PlanView } from "./plan-view.ts";
+import type { StoriesView } from "./story-view.ts";
 
 /**
  * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
@@ -57,6 +58,8 @@ export interface Deploys {
   views(): readonly AppView[];
   /** Deleted apps have a view too, so that `destroy` can be followed to its end; null: the app never was. */
   view(app: AppName): AppView | null;
+  /** The app's rollouts as this voter saw them, the running one among them; null: the app never was. */
+  stories(app: AppName): Promise<StoriesView | null>;
   /** The view now, and again after each change of it, until `signal` aborts. Slow readers get the newest only. */
   watch(app: AppName, signal: AbortSignal): AsyncIterable<AppView>;
 }

@@ -1,18 +1,20 @@
 // Plan view: what a deploy would do with the app as it is now, as `deploy --plan` shows it. JSON through and through.
 
-import type { AppName, DeploySpec, MemberName, RolloutStep, VmName } from "../../mesh/index.ts";
+import type {
+  AppName,
+  Asked,
+  DeploySpec,
+  MemberName,
+  RolloutStep,
+  Spared,
+  VmName,
+} from "../../mesh/index.ts";
 
 /** One ask of a step, in words that follow the name: "proxy-2" "to have it in force, …". */
 export interface AskView {
-  readonly kind: "proxy" | "gate" | "vm" | "approval" | "clock";
+  readonly kind: Asked["kind"];
   readonly who: MemberName | VmName;
   readonly what: string;
-}
-
-/** A proxy that a step does not ask, and why: a person or the app excluded it, or it cannot be heard and gates speak for it. */
-export interface SparedView {
-  readonly proxy: MemberName;
-  readonly why: "person" | "silence" | "unheard";
 }
 
 export interface PlannedStepView {
@@ -25,7 +27,7 @@ export interface PlannedStepView {
   readonly asks: readonly AskView[];
   /** Of the proxies that are asked so many suffice. */
   readonly quorum: number;
-  readonly spared: readonly SparedView[];
+  readonly spared: readonly Spared[];
 }
 
 /**

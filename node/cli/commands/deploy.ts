@@ -10,13 +10,14 @@ import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
-import { planViewShape, type Submitted, submittedShape } from "../answers.ts";
+import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
 import { describeEnd } from "../narrator.ts";
 import { planText } from "../plan-text.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+import { planViewShape } from "../story-answers.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;

@@ -1,28 +1,10 @@
 // Asks: whom a step asks, and for what, in words. `deploy --plan` says it before the step, `explain` after it with the times of the answers:
 // both from what decides when the step is over (`standing.ts`), so that neither can tell of another wait than there is.
 
-import {
-  type AppRecord,
-  describeDuration,
-  type MemberName,
-  type RolloutStep,
-  type VmName,
-} from "../../../mesh/index.ts";
+import { type AppRecord, type Asked, describeDuration, type RolloutStep } from "../../../mesh/index.ts";
 
-/**
- * - `proxy`: `who` answers the step's epoch.
- * - `gate`: the gate of host `who` confirms, on disk, that it closed `vm`, and nothing runs there any more.
- * - `vm`: the host says of its VM `who` what the step is for. `host` is not there if the record did not name it.
- * - `approval`: a person's word on app `who`.
- * - `clock`: `forMs` pass, in which `who` stays healthy.
- */
-export interface Ask {
-  readonly kind: "proxy" | "gate" | "vm" | "approval" | "clock";
-  readonly who: MemberName | VmName;
-  readonly vm?: VmName;
-  readonly host?: MemberName;
-  readonly forMs?: number;
-}
+/** Without what came of it. */
+export type Ask = Omit<Asked, "ms">;
 
 export interface StandingAsk extends Ask {
   readonly isAnswered: boolean;

@@ -8,13 +8,13 @@ import {
   type MemberName,
   type RolloutStep,
 } from "../../../mesh/index.ts";
-import type { PlannedStepView, PlanView, SparedView } from "../plan-view.ts";
+import type { PlannedStepView, PlanView } from "../plan-view.ts";
 import { describeAsk } from "./asks.ts";
 import { type CommitContext, keepOldMs, rolloutOf, withStep, withStepEnded } from "./commits.ts";
 import { costsOf } from "./costs.ts";
 import type { Facts, HostFact } from "./facts.ts";
 import { planNext, retiringOf } from "./plan-next.ts";
-import { isReplacing, standingOf } from "./standing.ts";
+import { isReplacing, sparedOf, standingOf } from "./standing.ts";
 
 /** A step in force, with the record that it was committed in. */
 export interface ForeseenStep {
@@ -115,20 +115,4 @@ function stepViewOf({ step, committed }: ForeseenStep, facts: Facts): PlannedSte
     quorum: acks?.quorum ?? 0,
     spared: sparedOf(step, committed.record, acks?.need ?? [], facts),
   };
-}
-
-/** Proxies that are registered, and that a step which asks proxies does not ask. */
-function sparedOf(
-  { ackSet }: RolloutStep,
-  { excluded = [] }: AppRecord,
-  need: readonly MemberName[],
-  facts: Facts,
-): readonly SparedView[] {
-  const left = ackSet.filter(
-    (proxy) => !need.includes(proxy) && facts.proxies.get(proxy)?.registered !== false,
-  );
-  return left.map((proxy) => ({
-    proxy,
-    why: excluded.find((held) => held.proxy === proxy)?.by ?? "unheard",
-  }));
 }

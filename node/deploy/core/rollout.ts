@@ -267,7 +267,7 @@ export class Rollout {
     const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
-    const end = this.#clock.endOf(committed.record, standing, this.#facts, nowMs);
+    const end = this.#clock.endOf(committed, standing, this.#facts, nowMs);
     // From the last that did answer on: while nobody does, it is not the proxies that are silent.
     const sinceMs = Math.max(this.#epochSinceMs, this.#clock.progressAtMs);
     const silence = isHeld ? null : silenceOf(committed, standing, this.#facts, sinceMs);

@@ -1,9 +1,17 @@
 // Standing: how far the step in force is, from the newest facts: what is still missing, who has answered. Nothing here decides.
 
-import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
+import type {
+  Ack,
+  AppRecord,
+  CommittedApp,
+  MemberName,
+  RolloutStep,
+  Spared,
+  VmName,
+} from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { minHealthyMsOf, type StandingAsk } from "./asks.ts";
-import { type Facts, isElsewhere, isGone, isHealthy, observed } from "./facts.ts";
+import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
@@ -191,6 +199,18 @@ function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): 
 /** What a proxy would do that cannot be heard the gates refuse: it is not waited for. */
 export function isHeard(facts: Facts, proxy: MemberName): boolean {
   return facts.proxies.get(proxy)?.connected !== false;
+}
+
+/** Proxies that are registered, and that a step which asks proxies does not ask. */
+export function sparedOf(
+  { ackSet }: Pick<RolloutStep, "ackSet">,
+  { excluded = [] }: AppRecord,
+  need: readonly MemberName[],
+  facts: Facts,
+): readonly Spared[] {
+  const left = ackSet.filter((proxy) => !need.includes(proxy) && isRegistered(facts, proxy));
+  const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
+  return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
 }
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */

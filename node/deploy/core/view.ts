@@ -13,6 +13,7 @@ import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
+import { strategyOf } from "./story.ts";
 
 export interface ViewInput {
   readonly committed: CommittedApp;
@@ -74,14 +75,17 @@ function rolloutView(input: ViewInput): RolloutView | null {
   if (rollout === null) return null;
   const { targets: _targets, proxies: _proxies, ...shown } = rollout;
   const step = rollout.state === "running" ? stepView(input) : null;
-  return { ...shown, step, cutover: input.clock.cutover, stalled: input.stalled };
+  const strategy = strategyOf(input.committed.record, rollout);
+  return { ...shown, strategy, step, cutover: input.clock.cutover, stalled: input.stalled };
 }
 
-function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): StepView | null {
+function stepView({ committed, facts, standing, wants, clock, nowMs }: ViewInput): StepView | null {
   const step = committed.record.rollout?.step;
   if (step == null) return null;
   const forMs = Math.max(0, Math.round(nowMs - clock.sinceMs));
   const { acks } = standing;
+  const end = clock.endOf(committed, standing, facts, nowMs);
+  const { waitedMs: _waitedMs, outcome: _outcome, fenced: _fenced, ...answers } = end;
   return {
     number: step.number,
     kind: step.kind,
@@ -98,6 +102,7 @@ function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): Step
             slowest: clock.slowest(standing),
           },
     waitingFor: wants.map(({ who, what }) => ({ who, what, forMs })),
+    answers: { ...answers, startedAtMs: step.startedAtMs },
   };
 }
 

@@ -1,7 +1,14 @@
 // Stories: deploys of each strategy, for golden files of what is said before, during and after. Everybody answers, one after the other, 7 ms
 // apart, so that each answer has a time of its own.
 
-import { commandVmOf, type DeploySpec, memberName, type VmName, vmName } from "../../../mesh/index.ts";
+import {
+  commandVmOf,
+  type DeploySpec,
+  type MemberName,
+  memberName,
+  type VmName,
+  vmName,
+} from "../../../mesh/index.ts";
 import { type SpecOverrides, specOf } from "./specs.ts";
 import { HEALTHY, World } from "./world.ts";
 
@@ -62,17 +69,23 @@ export function beginStory({ isGated, before, excluded = [] }: Story): World {
   return world;
 }
 
-/** Until the rollout is over. */
-export function answerAll(world: World): void {
+export interface Answering {
+  /** Called before each round; default: until the rollout is over. */
+  readonly until?: () => boolean;
+  /** A proxy that hears and does not answer. */
+  readonly silent?: MemberName;
+}
+
+export function answerAll(world: World, { until, silent }: Answering = {}): void {
   for (let round = 0; round < 200; round += 1) {
-    if (world.committed?.record.rollout?.state !== "running") return;
-    answerOnce(world);
+    if (until?.() === true || world.committed?.record.rollout?.state !== "running") return;
+    answerOnce(world, silent);
   }
   throw new Error(`no end in sight: ${world.machine.describe()}`);
 }
 
-function answerOnce(world: World): void {
-  const answers = [...vmAnswers(world), ...gateAnswers(world), ...proxyAnswers(world)];
+function answerOnce(world: World, silent: MemberName | undefined): void {
+  const answers = [...vmAnswers(world), ...gateAnswers(world), ...proxyAnswers(world, silent)];
   const epoch = world.committed?.epoch;
   for (const answer of answers) {
     // What they say is about this step: the next one asks anew.
@@ -103,10 +116,11 @@ function gateAnswers(world: World): readonly Answer[] {
   return world.gates === null ? [] : [...world.hosts].map((host) => () => world.closeGate(host));
 }
 
-function proxyAnswers(world: World): readonly Answer[] {
+function proxyAnswers(world: World, silent: MemberName | undefined): readonly Answer[] {
   // Also those that are not asked: they hear of it as all do.
   for (const proxy of world.proxies.keys()) world.apply(proxy);
-  return [...world.proxies.keys()].map((proxy) => () => {
+  const answering = [...world.proxies.keys()].filter((proxy) => proxy !== silent);
+  return answering.map((proxy) => () => {
     world.answer(proxy);
     world.deliver(proxy);
   });
