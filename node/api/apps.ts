@@ -114,14 +114,20 @@ function viewOf(deploys: Deploys, name: AppName): Response {
 function watchView(deploys: Deploys, name: AppName, context: Context<ApiEnv>): Response {
   if (deploys.view(name) === null) return unknownApp(name);
   const ended = endedBy(context.req.raw.signal);
-  const lines = viewLines(deploys.watch(name, ended.signal));
+  const lines = viewLines(deploys.watch(name, ended.signal), () => deploys.view(name));
   return new Response(streamed(lines, ended), { headers: { "content-type": LINES_TYPE } });
 }
 
-async function* viewLines(views: AsyncIterable<AppView>): AsyncGenerator<Uint8Array> {
+/** While a rollout runs its view is the heartbeat: how long somebody has been silent changes without anything that happens. */
+async function* viewLines(
+  views: AsyncIterable<AppView>,
+  newest: () => AppView | null,
+): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   for await (const view of withHeartbeat(views, WATCH_HEARTBEAT_MS)) {
-    yield encoder.encode(view === null ? "\n" : `${JSON.stringify(view)}\n`);
+    const now = view ?? newest();
+    const isSaid = view !== null || now?.rollout?.state === "running";
+    yield encoder.encode(isSaid ? `${JSON.stringify(now)}\n` : "\n");
   }
 }
 

@@ -159,6 +159,8 @@ describe("grapevine deploy", () => {
     [["deploy"], "missing required argument 'file'"],
     [["deplyo"], "unknown command 'deplyo'"],
     [["status", "--nope"], "unknown option '--nope'"],
+    [["status", "-w"], "--watch is for one app: grapevine status -w APP"],
+    [["status", "-w", "nothing"], "there is no app nothing"],
     [["status", "nothing"], "there is no app nothing"],
     [["members", "--api", "http://127.0.0.1:1"], "Tried http://127.0.0.1:1 (connection refused)"],
     [["logs", "hello-v1-1", "--lines", "x"], "--lines must be a whole number"],
@@ -184,6 +186,24 @@ describe("grapevine deploy", () => {
     const { code, stderr } = await start(...args.map((arg) => (arg === "FILE" ? appFile : arg))).ended;
     expect(stderr).toContain(expected);
     expect(code).toBe(2);
+  });
+});
+
+describe("grapevine status -w", () => {
+  it("goes on until Ctrl-C, which ends it with 0, a view a line in JSON", async () => {
+    deploys.show(fakeView({ rollout: fakeRollout() }));
+    const { child, ended: end } = start("status", "-w", "hello", "--json");
+    await once(child.stdout!, "data");
+    deploys.show(fakeView({ epoch: 2, rollout: fakeRollout({ state: "succeeded", endedAtMs: 1_500 }) }));
+    await once(child.stdout!, "data");
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await end;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const views = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(views.map(({ epoch }) => epoch)).toContain(2);
   });
 });
 

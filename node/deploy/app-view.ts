@@ -18,6 +18,8 @@ export interface Waiting {
   readonly what: string;
   /** How long, milliseconds. */
   readonly forMs: number;
+  /** Since when nothing at all was heard of it about this app, milliseconds. Absent: of who is not expected to say anything again. */
+  readonly silentMs?: number;
 }
 
 export interface StepView {

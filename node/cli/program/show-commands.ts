@@ -11,8 +11,12 @@ export function addShowCommands(program: Command, setExitCode: SetExitCode): voi
     program,
     "status [app]",
     "Shows the apps, or one: its release, its VMs, its rollout, and whom that waits for.",
-    "grapevine status\ngrapevine status hello --json\ngrapevine status --hosts",
+    "grapevine status\ngrapevine status hello --json\ngrapevine status -w hello\ngrapevine status --hosts",
   )
+    .option(
+      "-w, --watch",
+      "of one app: go on, until Ctrl-C; drawn again on a terminal, else lines; --json: a JSON object a line",
+    )
     .option(
       "--hosts",
       "show the hosts and proxies instead: who holds what the cluster holds, and who is behind",

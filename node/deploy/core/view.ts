@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   type CommittedApp,
+  type MemberName,
   placedVms,
   previewHostnames,
   type VmEntry,
@@ -85,6 +86,12 @@ function stepView({ committed, facts, standing, wants, clock, nowMs }: ViewInput
   const forMs = Math.max(0, Math.round(nowMs - clock.sinceMs));
   const { acks } = standing;
   const end = clock.endOf(committed, standing, facts, nowMs);
+  // A VM is seen by what changes of it: that it says nothing is no silence.
+  const silenceOf = ({ kind, who }: Want) => {
+    const heardAtMs = facts.heardAtMs?.get(who as MemberName) ?? clock.sinceMs;
+    const silentMs = Math.max(0, Math.round(nowMs - heardAtMs));
+    return kind === "proxy" || kind === "gate" ? { silentMs } : {};
+  };
   const { waitedMs: _waitedMs, outcome: _outcome, fenced: _fenced, ...answers } = end;
   return {
     number: step.number,
@@ -101,7 +108,7 @@ function stepView({ committed, facts, standing, wants, clock, nowMs }: ViewInput
             quorum: acks.quorum,
             slowest: clock.slowest(standing),
           },
-    waitingFor: wants.map(({ who, what }) => ({ who, what, forMs })),
+    waitingFor: wants.map((want) => ({ who: want.who, what: want.what, forMs, ...silenceOf(want) })),
     answers: { ...answers, startedAtMs: step.startedAtMs },
   };
 }
