@@ -1,10 +1,9 @@
 // Mesh: what `node` and `proxy-agent` see of the mesh. Implemented by io/mesh.ts over libp2p, and in memory by sim/memory-mesh.ts.
 
-import type { Head } from "./core/head.ts";
+import type { Head, HeadCrypto } from "./core/head.ts";
 import type { MemberName, OwnerId } from "./core/ids.ts";
 import type { LivenessState } from "./core/liveness-face.ts";
 import type { Version } from "./core/version.ts";
-import type { RegisterCrypto } from "./register/certificate.ts";
 
 export type MemberRole = "host" | "proxy";
 
@@ -154,7 +153,7 @@ export interface Mesh {
   readonly store: StoreView;
   readonly inspection: Inspection;
   /** Our key, and everybody's: what registers sign and check. */
-  readonly crypto: RegisterCrypto;
+  readonly crypto: HeadCrypto;
 
   /**
    * Writes our own entry (null: deletes it) and gossips it. Before `announce` writes are only collected.

@@ -35,7 +35,7 @@ const DISK_FILE = "gate.sqlite";
 const COUNTERS = [
   ...["requests", "requests-bad", "requests-cut"],
   ...["refused-shut", "refused-behind", "refused-ahead", "refused-closed"],
-  ...["unreachable", "lost", "late", "records-handed-in"],
+  ...["unreachable", "lost", "late", "failed", "records-handed-in", "arms-attached", "arms-gone"],
 ];
 
 /** Resolves once it listens: open with what its disk says, or shut until its agent has read a majority. Rejects with `ListenError`. */
@@ -66,7 +66,7 @@ export async function startGate(options: GateOptions, { logger, crypto }: GateDe
   };
   try {
     const address = await orListenError(server.listen(options.listen), options.listen);
-    // Before anything is confirmed to anybody: who may still go by what an earlier life of ours granted.
+    // Before the link, by which alone anything is confirmed: who may still go by what an earlier life of ours granted.
     await arms.start();
     link.start();
     logger.info({ address, state: state.describe() }, "gate listens");

@@ -21,7 +21,10 @@ export const ENDPOINT_REQUESTS_MAX: number = 8_192;
 export const TRIES_BEFORE_PAUSE_MAX: number = 8;
 /** Tries of one request in all, however often its app's routes change meanwhile: 8 before each of the pauses that 5 s hold. */
 export const TRIES_MAX: number = 100;
-/** From the arrival of a request to its last attempt: a VM that restarts is back by then, a client has not given up. */
+/**
+ * From the arrival of a request, or its last wait for a gate, to its last attempt: a VM that restarts is back by then, a client has not
+ * given up.
+ */
 export const RETRY_TIME_MAX_MS: number = 5_000;
 /** First pause once every endpoint refused; doubled each time. Newer routes of the app end a pause at once. */
 export const RETRY_PAUSE_FIRST_MS: number = 25;
@@ -114,6 +117,8 @@ export const GATE_HEAD_BYTES_MAX: number = 32 * 1024;
 export const GATE_HEADERS_KEPT_MAX: number = 1_000;
 /** A record that is handed in, with the links that prove its voters. An entry has 64 KiB at most; a link is some hundred bytes. */
 export const GATE_HAND_IN_BYTES_MAX: number = 4 * 1024 * 1024;
+/** Of them at the same time, each for `GATE_ERRAND_TIMEOUT_MS`: of more a proxy is told no, and asks again once its request was refused anew. */
+export const GATE_HAND_INS_MAX: number = 32;
 /** What a gate answers itself: a record at most, or the links. */
 export const GATE_ANSWER_BYTES_MAX: number = 4 * 1024 * 1024;
 /** Between two tries of a gate to reach its agent. */

@@ -167,6 +167,7 @@ class Parts {
       {
         feed,
         flights,
+        verifier,
         upstreams: this.#upstreams,
         gates,
         away: this.#away,

@@ -201,6 +201,10 @@ export class SimProxy {
     for (const request of [...(this.#flights.get(endpoint.vm) ?? [])]) request.cut();
   }
 
+  hasReached(endpoint: Endpoint): boolean {
+    return this.#dialOf(endpoint).reached.kind === "yes";
+  }
+
   #whyUnreached({ vm, isGated }: Endpoint, host: SimHost): string | null {
     const { gate } = host;
     if (!host.isUp) return "timed out";

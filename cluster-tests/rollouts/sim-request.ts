@@ -143,6 +143,7 @@ export class SimRequest {
       tried: this.#tried,
       inFlight: (vm: VmName) => this.#proxy.inFlight(vm),
       isSuspect: () => false,
+      isReached: (endpoint: Endpoint) => this.#proxy.hasReached(endpoint),
       random,
     };
     const isEnough = match.kind === "empty" || this.#tried.size >= TRIES_BEFORE_PAUSE_MAX;

@@ -97,14 +97,20 @@ export class Roots {
     const leaves = new Uint8Array(live.length * ROOT_BYTES);
     let end = 0;
     for (const entry of live) {
-      const leaf = this.#leafOf(entry);
+      const leaf = this.#leafTextOf(entry);
       for (let at = 0; at < ROOT_BYTES; at += 1) leaves[end + at] = leaf.charCodeAt(at);
       end += ROOT_BYTES;
     }
     return this.#hash(leaves);
   }
 
-  #leafOf(entry: Entry): string {
+  /** Of a live entry. */
+  leafOf(entry: Entry): Uint8Array {
+    const text = this.#leafTextOf(entry);
+    return Uint8Array.from(text, (char) => char.charCodeAt(0));
+  }
+
+  #leafTextOf(entry: Entry): string {
     const known = this.#leaves.get(entry);
     if (known !== undefined) return known;
     const leaf = String.fromCharCode(...leafHash(this.#hash, entry));

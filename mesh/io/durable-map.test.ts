@@ -80,7 +80,7 @@ describe("a durable map", () => {
     await again.close();
   });
 
-  test("that cannot be written says so, and owes it to the next sync", async () => {
+  test("that cannot be written says so, at each sync anew", async () => {
     const map = await open();
     map.put("one", bytes("1"));
     await map.close();

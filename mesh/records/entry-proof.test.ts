@@ -31,7 +31,7 @@ function stateOf(keys: readonly string[], { by = OWNER, completeAt = 1 } = {}): 
 }
 
 function prove(state: SignedState, ...shown: readonly string[]): Uint8Array {
-  return proveEntries(state, (key) => shown.includes(key), crypto.hash);
+  return proveEntries(state, (key) => shown.includes(key), crypto.roots);
 }
 
 function read(proof: Uint8Array): string | { owner: OwnerId; keys: readonly string[] } {

@@ -92,6 +92,8 @@ export interface Release {
   /** SHA-256 over the spec in canonical form: two submissions with one hash are the same spec. */
   readonly specHash: string;
   readonly spec: AppSpec;
+  /** Who submitted it named the submission so: said again, also after its end, it is this release. */
+  readonly submission?: string;
   /** VMs named so far: the next is `APP-vNUMBER-(vmsNamed + 1)`. */
   readonly vmsNamed: number;
   /** Clock of the agent that took it, milliseconds since 1970: for people. */
@@ -149,10 +151,14 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   gate: z.exactOptional(z.literal("off")),
 });
 
+/** Random, as a UUID is: two submissions never have the same by accident. */
+export const submissionShape: ZodType<string> = z.string().regex(/^[A-Za-z0-9-]{16,64}$/);
+
 export const releaseShape: ZodType<Release> = z.strictObject({
   number: countShape,
   specHash: z.string().max(64),
   spec: appSpecShape,
+  submission: z.exactOptional(submissionShape),
   vmsNamed: countShape,
   submittedAtMs: z.number(),
 });

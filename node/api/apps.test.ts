@@ -137,6 +137,15 @@ describe("deploys", () => {
     },
   );
 
+  it("are told the name of their submission, through any agent, and refuse what is none", async () => {
+    voter.bundles.held.set(hashOf(bundle), bundle);
+    const path = "/v1/apps/hello/deploys?submission=0123456789abcdef";
+    for (const api of [voterApi, otherApi]) await post(api, path, fakeSpec(bundle));
+    expect(deploys.submissions).toEqual(["0123456789abcdef", "0123456789abcdef"]);
+    const refused = post(voterApi, "/v1/apps/hello/deploys?submission=a", fakeSpec(bundle));
+    expect(await errorOf(refused)).toContain("submission must be 16 to 64 letters");
+  });
+
   it("fetch a bundle that another agent took, and reach the voter through any agent", async () => {
     const fetched: string[] = [];
     const api = createApi({

@@ -15,6 +15,7 @@ import {
   isName,
   ok,
   type Result,
+  submissionShape,
 } from "../../mesh/index.ts";
 import { type AppSubmission, envShape, specProblem } from "../config/app-file.ts";
 import type { Deploys } from "../deploy/deploys.ts";
@@ -45,9 +46,17 @@ type SpecAnswer = (
 async function readSpec(deps: ApiDeps, context: Context<ApiEnv>, answer: SpecAnswer): Promise<Response> {
   const name = context.req.param("app") ?? "";
   if (!isName(name)) return apiError("invalid", "this is no app's name");
+  const submission = submissionOf(context);
+  if (submission !== undefined && !submissionShape.safeParse(submission).success)
+    return apiError("invalid", "submission must be 16 to 64 letters, digits and dashes, for example a UUID");
   const bytesMax = context.env?.isRelayed === true ? RELAY_BODY_BYTES_MAX : SUBMISSION_BYTES_MAX;
   const bytes = await readBounded(context.req.raw.body, bytesMax);
   return bytes === null ? bodyTooLarge(bytesMax) : answer(deps, appName(name), bytes, context);
+}
+
+/** `?submission=`: the same each time that it is said again. */
+function submissionOf({ req }: Context<ApiEnv>): string | undefined {
+  return req.query("submission");
 }
 
 /** From a client. */
@@ -86,7 +95,7 @@ async function envOnItsWay(response: Response): Promise<EnvRef | null> {
 /** By ourselves if we vote, else by a voter. */
 async function commit(deps: ApiDeps, spec: AppSpec, context: Context<ApiEnv>): Promise<Response> {
   const deploys = deps.deploys();
-  if (deploys !== null) return submit(deps, deploys, spec, context.req.raw.signal);
+  if (deploys !== null) return submit(deps, deploys, spec, context);
   return relayToVoter(deps, context, new TextEncoder().encode(JSON.stringify(spec)));
 }
 
@@ -102,9 +111,7 @@ async function takeSealed(
   const spec = parseSpec(name, parseJson(bytes)?.json);
   if (!spec.ok) return apiError("invalid", spec.error);
   const problem = specProblem({ ...spec.value, env: {} });
-  return problem === null
-    ? submit(deps, deploys, spec.value, context.req.raw.signal)
-    : apiError("invalid", problem);
+  return problem === null ? submit(deps, deploys, spec.value, context) : apiError("invalid", problem);
 }
 
 /** What stands in a record for an env that was put nowhere: a plan has no need of the values. */
@@ -133,11 +140,11 @@ async function submit(
   deps: ApiDeps,
   deploys: Deploys,
   spec: AppSpec,
-  signal: AbortSignal,
+  context: Context<ApiEnv>,
 ): Promise<Response> {
-  const fetched = await deps.fetchBundle(spec.bundle.hash, signal);
+  const fetched = await deps.fetchBundle(spec.bundle.hash, context.req.raw.signal);
   if (!fetched.ok) return apiError("unavailable", `the bundle is not to be had: ${fetched.error}`);
-  return submitted(await deploys.submit(spec));
+  return submitted(await deploys.submit(spec, submissionOf(context)));
 }
 
 /** What a client submits, or what is wrong with it: never with a value of the env. */

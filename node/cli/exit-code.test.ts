@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { memberName } from "../../mesh/index.ts";
-import { exitCodeOf, exitCodeOfError, isOver } from "./exit-code.ts";
+import { exitCodeOf, exitCodeOfError, exitCodeOfMissed, isOver } from "./exit-code.ts";
 
 const reason = (code: string) => ({ code, message: "", lastLines: [] });
 const leftover = [{ who: memberName("proxy-2"), what: "to drain hello-v1-1", forMs: 1 }];
@@ -27,6 +27,19 @@ describe("exitCodeOf()", () => {
 describe("exitCodeOf() of a deploy that somebody has not confirmed", () => {
   it("is 6, though nothing is left over", () => {
     expect(exitCodeOf({ state: "succeeded", reason: null, except: [memberName("proxy-2")] }, [])).toBe(6);
+  });
+});
+
+describe("exitCodeOfMissed()", () => {
+  it.each([
+    ["a deploy whose release serves", "hello-v2", 2, "v2", 0],
+    ["a deploy whose release never did", "hello-v2", 2, "v1", 1],
+    ["a first launch that failed", "hello-v1", 1, null, 1],
+    ["a deploy that a later one has replaced, or that had failed before", "hello-v2", 2, "v3", 3],
+    ["a stop, which a repair may follow in the same breath", "hello-v1-e9", 1, "v1", 3],
+    ["destroy", "hello-v1-e9", null, "v1", 3],
+  ])("of %s", (_what, rollout, release, serving, expected) => {
+    expect(exitCodeOfMissed({ app: "hello", rollout, release }, serving)).toBe(expected);
   });
 });
 

@@ -38,6 +38,24 @@ export function exitCodeOf(
   }
 }
 
+/**
+ * Of a rollout whose end nobody saw, since another followed it. Of a deploy `serving` tells what came of it: the release that last became
+ * the whole app. Of a stop, of `destroy`, and of what a later release has replaced, nothing does.
+ */
+export function exitCodeOfMissed(
+  {
+    app,
+    rollout,
+    release,
+  }: { readonly app: string; readonly rollout: string; readonly release: number | null },
+  serving: string | null,
+): ExitCode {
+  if (release === null || rollout !== `${app}-v${release}`) return EXIT.timedOut;
+  const number = Number(serving?.slice(1) ?? 0);
+  if (number === release) return EXIT.done;
+  return number < release ? EXIT.failed : EXIT.timedOut;
+}
+
 /** Of an API error by its code. */
 export function exitCodeOfError(code: string): ExitCode {
   if (code === "timed-out") return EXIT.timedOut;

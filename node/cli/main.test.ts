@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { Readable } from "node:stream";
@@ -76,6 +76,24 @@ function ended(state: RolloutView["state"], reason: RolloutView["reason"] = null
   const rollout = fakeRollout({ state, reason, history, endedAtMs: 1_500 });
   deploys.show(fakeView({ release: state === "succeeded" ? "v2" : "v1", rollout }));
 }
+
+it("whose output cannot be written says so, and that what was asked for goes on", async () => {
+  const full = openSync("/dev/full", "w");
+  const child = spawn(process.execPath, [COMMAND, "status", "--json"], {
+    env: { ...process.env, GRAPEVINE_API: listener.url, TMPDIR: folder },
+    stdio: ["ignore", full, "pipe"],
+  });
+  closeSync(full);
+  let told = "";
+  child.stderr?.on("data", (chunk) => {
+    told += chunk;
+  });
+  const [code] = await once(child, "close");
+  expect({ code, told }).toEqual({
+    code: 3,
+    told: "grapevine: standard output cannot be written (ENOSPC): what was asked for goes on\n",
+  });
+});
 
 describe("grapevine deploy", () => {
   it("packs, submits, follows and returns 0 when the release serves", async () => {

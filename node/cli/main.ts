@@ -47,11 +47,14 @@ async function runBench([name = "", ...argv]: readonly string[]): Promise<number
   return bench.runBench(argv);
 }
 
-/** `grapevine logs … | head`: the reader has what it wanted. */
+/** `grapevine logs … | head`: the reader has what it wanted. A disk that is full: nobody learns of the end, which is not known. */
 function endQuietlyWithoutReader(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE") process.exit(EXIT.done);
-    throw error;
+    process.stderr.write(
+      `grapevine: standard output cannot be written (${error.code ?? error.message}): what was asked for goes on\n`,
+    );
+    process.exit(EXIT.timedOut);
   });
 }
 

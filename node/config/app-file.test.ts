@@ -195,6 +195,15 @@ wait_timeout = "1h"
       `${required}[env]\nPORT = 80`,
       "app.toml:4: env.PORT: must be another name: HOST, PORT and GRAPEVINE_… are set by Grapevine itself",
     ],
+    [
+      `${required}[env]\nA = "${"x".repeat(8_193)}"`,
+      "app.toml:4: env.A: must have at most 8192 characters: have the app fetch what is longer",
+    ],
+    [`${required}[env]\nA = "a\\u0000b"`, "app.toml:4: env.A: must have no NUL characters"],
+    [
+      `${required}[env]\nA = 9007199254740993`,
+      "app.toml:4: env.A: is a number that loses digits: write it as a text",
+    ],
     [`${required}env = 3`, "app.toml:3: env: must be a table of texts, numbers or booleans"],
     [
       `${required}[[checks]]\npath = "/"`,

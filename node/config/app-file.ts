@@ -104,7 +104,7 @@ function tooManySettings({ env, ...spec }: AppFile): string | null {
   }
   const bytes = envBytes(env);
   if (bytes <= ENV_BYTES_MAX) return null;
-  return `has ${bytes} bytes of env; at most ${ENV_BYTES_MAX} are given to a VM: move long values into a file of its folder`;
+  return `has ${bytes} bytes of env; at most ${ENV_BYTES_MAX} are given to a VM: have the app fetch what is long, or, if it is no secret, put it into a file of its folder`;
 }
 
 function named(
@@ -131,8 +131,14 @@ const hostnamesShape = z
   .max(32, hostnamesText)
   .refine((names) => new Set(names).size === names.length, "must name each hostname once: remove the double");
 
+/** A value that is longer is a file. */
+const ENV_VALUE_CHARS_MAX = 8_192;
 const envText = 'must be a table of texts, numbers or booleans, for example env = { GREETING = "hi" }';
 const envValueText = 'must be a text, a number or a boolean, for example GREETING = "hi"';
+const envLongText = `must have at most ${ENV_VALUE_CHARS_MAX} characters: have the app fetch what is longer`;
+const envNulText = "must have no NUL characters";
+const envNumberText =
+  'is a number that loses digits: write it as a text, for example ID = "9007199254740993"';
 const envNameText = "must be a name of letters, digits and _, for example GREETING";
 const ownEnvText = "must be another name: HOST, PORT and GRAPEVINE_… are set by Grapevine itself";
 
@@ -141,7 +147,16 @@ export const envShape: ZodType<Record<string, string>> = z.record(
     .string()
     .regex(ENV_NAME, envNameText)
     .refine((name) => !OWN_ENV_NAME.test(name), ownEnvText),
-  z.union([z.string().max(8_192).refine(hasNoNul), z.number(), z.boolean()], envValueText).transform(String),
+  z
+    .union(
+      [
+        z.string(envValueText).max(ENV_VALUE_CHARS_MAX, envLongText).refine(hasNoNul, envNulText),
+        z.number().refine((value) => !Number.isInteger(value) || Number.isSafeInteger(value), envNumberText),
+        z.boolean(),
+      ],
+      envValueText,
+    )
+    .transform(String),
   envText,
 );
 

@@ -65,7 +65,10 @@ export interface RolloutView extends Omit<Rollout, "step" | "reason" | "targets"
   readonly strategy?: string | null;
   /** Known to the driver that saw it, until the next rollout begins. */
   readonly cutover?: CutoverView | null;
-  /** "cannot commit: no majority of the voters answers, host-2 missing", as the agent that answers found; null: it can. */
+  /**
+   * "cannot commit: no majority of the voters answers, host-2 missing", as the agent that answers found, or, of one that goes back and
+   * has no step in force, for whom it waits; null: neither.
+   */
   readonly stalled?: string | null;
 }
 

@@ -130,8 +130,8 @@ export class Coordinator implements Deploys {
     await Promise.all([...this.#running, this.#inbox.stop(), this.#deps.history.stop()]);
   }
 
-  submit(spec: AppSpec): Promise<SubmitResult> {
-    return this.#submissions.submit(spec);
+  submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
+    return this.#submissions.submit(spec, submission);
   }
 
   plan(spec: AppSpec): Promise<PlanResult> {

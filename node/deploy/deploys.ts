@@ -9,7 +9,8 @@ import type { PlanView } from "./plan-view.ts";
 import type { StoriesView } from "./story-view.ts";
 
 /**
- * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, this is that rollout.
+ * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, or this very
+ *   submission was taken before: this is that rollout.
  * - `locked`: another rollout of this app runs (exit code 4).
  * - `invalid`: the request cannot be meant (no such app or VM, a hostname that another app has, no host to run on); `message` says what to do.
  * - `unavailable`: no majority of voters; `message` names the missing.
@@ -38,8 +39,8 @@ export type SubmitResult =
 export type PlanResult = { readonly code: "planned"; readonly plan: PlanView } | SubmitResult;
 
 export interface Deploys {
-  /** Starts a rollout to `spec`. Its bundle must be on this host already. */
-  submit(spec: AppSpec): Promise<SubmitResult>;
+  /** Starts a rollout to `spec`. Its bundle must be on this host already. `submission`: as in `Release`. */
+  submit(spec: AppSpec, submission?: string): Promise<SubmitResult>;
   /** What a rollout to `spec` would do now; its bundle may be anywhere. */
   plan(spec: AppSpec): Promise<PlanResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */

@@ -54,12 +54,12 @@ export class Submissions {
     this.#deps = deps;
   }
 
-  async submit(spec: AppSpec): Promise<SubmitResult> {
+  async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
     if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
     const app = appName(spec.name);
     const hash = specHash(spec);
     const result = await this.#submitted(app, (apps, context) =>
-      submitDeploy({ app, spec, specHash: hash, apps }, context),
+      submitDeploy({ app, spec, specHash: hash, submission, apps }, context),
     );
     return result.code === "locked" ? { ...result, ...this.#envOnItsWay(app, spec) } : result;
   }
@@ -203,8 +203,8 @@ function accepted(
 
 function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" }>): SubmitResult {
   if (submission.code === "invalid") return submission;
+  if (submission.code === "joined") return { ...accepted(app, submission.rollout), joined: true };
   const { rollout } = submission;
-  if (submission.code === "joined") return { ...accepted(app, rollout), joined: true };
   const message = `app ${app}: rollout ${rollout.id} runs, driven by ${rollout.driver}: wait for its end`;
   return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
 }

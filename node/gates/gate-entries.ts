@@ -45,5 +45,5 @@ export function entriesOf(
 function proofOf(host: MemberName, keys: ReadonlySet<string>, mesh: Mesh): Uint8Array | undefined {
   const member = mesh.members().find(({ name, role }) => name === host && role === "host");
   const state = member === undefined ? undefined : mesh.inspection.signed(member.owner);
-  return state === undefined ? undefined : proveEntries(state, (key) => keys.has(key), mesh.crypto.hash);
+  return state === undefined ? undefined : proveEntries(state, (key) => keys.has(key), mesh.crypto.roots);
 }

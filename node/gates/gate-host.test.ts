@@ -141,7 +141,22 @@ describe("GateHost", () => {
     const gate = new Peer();
     gate.hello({ isBlank: true });
     await gate.next("current");
-    expect(gate.heard.map(({ kind }) => kind)).toEqual(["voter-link", "vms", "record", "current"]);
+    const kinds = gate.heard.map(({ kind }) => kind);
+    expect(kinds.slice(0, 3)).toEqual(["voter-link", "vms", "record"]);
+    expect(kinds.at(-1)).toBe("current");
+  });
+
+  it("brings it what new voters signed anew, though the record is the same: by the list before it could not take it", async () => {
+    voter.publish(9, emptyRecord());
+    const next = new StandInVoter(mesh, { number: 2 });
+    next.publishList();
+    const value = next.certified(9, emptyRecord());
+    committed = [{ key: appKey(HELLO), value }];
+    const gate = new Peer();
+    gate.hello({ isBlank: true });
+    await gate.next("current");
+    const told = gate.heard.filter(({ kind }) => kind === "record");
+    expect(told.at(-1)).toEqual({ format: 1, kind: "record", key: "app/hello", value: Buffer.from(value) });
   });
 
   it("does not say so when a record of theirs cannot be read here", async () => {

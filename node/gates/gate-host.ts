@@ -161,7 +161,10 @@ export class GateHost {
       await readRecords(this.#deps, AbortSignal.any([gone, this.#stopping.signal]));
       // What was closed there is not known: opening by an older record is not ours to dare.
       if (this.#deps.registers.apps.isAnyUnknown) throw new Error("this release cannot read all records");
-      if (this.#gate === gate) this.#send({ format: 1, kind: "current" });
+      if (this.#gate !== gate) return;
+      // What new voters signed anew is no news here, and may be to it: it takes nothing by the list before.
+      this.#sendRecords();
+      this.#send({ format: 1, kind: "current" });
     } catch (error) {
       if (gone.aborted || this.#stopping.signal.aborted) return;
       this.#deps.logger.error({ reason: messageOf(error) }, "gate cannot be opened");

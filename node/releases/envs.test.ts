@@ -173,6 +173,22 @@ describe("Envs", () => {
     expect(await two.envs.isSame(ref, values, never)).toBe(null);
   });
 
+  it("are compared with nobody whom no record names, whoever says that it holds them", async () => {
+    const [one, two] = [await joined("host-1"), await joined("host-2")];
+    const asked: string[] = [];
+    const liar = hub.join({ name: "host-3", role: "host" });
+    liar.announce();
+    liar.handle("env-same", async function* (_request, from) {
+      asked.push(from);
+      yield encodeRecord({ format: 1, equal: true });
+    });
+    const ref = await sealed(one);
+    commit(ref, null, deploying());
+    const forged = { ...ref, host: memberName("host-3") };
+    expect(await two.envs.isSame(forged, { ...values, USER: "eve" }, never)).toBe(false);
+    expect(asked).toEqual([]);
+  });
+
   it("are not compared for a proxy, without a deploy that runs, nor more often than people submit", async () => {
     const [one, two] = [await joined("host-1"), await joined("host-2")];
     const proxy = await joined("proxy-1", "proxy");

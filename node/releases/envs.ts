@@ -39,7 +39,7 @@ const ENV_SERVICE = "env";
 const SAME_SERVICE = "env-same";
 /** Who would learn an env by guessing gets four guesses a second, and only while its deploy runs. */
 const SAME_PAUSE_MS = 250;
-/** The one that is asked may not have heard yet that the deploy runs. */
+/** That the deploy runs we may not have heard yet, nor the one that is asked. */
 const SAME_TRIES_MAX = 8;
 const SAME_TIMEOUT_MS = 1_000;
 
@@ -117,8 +117,8 @@ export class Envs {
   }
 
   /**
-   * Whether `values` are those of `ref`, of a deploy that runs: who holds them says so, and learns nothing of others. Null: nobody who
-   * holds them can be asked.
+   * Whether `values` are those of `ref`, of a deploy that runs: a host that holds them says so, and is told of others only what lets it try
+   * whether a guess is one. Null: nobody who holds them can be asked.
    */
   async isSame(ref: EnvRef, values: EnvValues, signal: AbortSignal): Promise<boolean | null> {
     const held = await this.read(ref);
@@ -179,12 +179,13 @@ export class Envs {
     return member?.role === "host" ? member.name : null;
   }
 
-  #holders({ hash, host }: EnvRef): readonly MemberView[] {
-    const names = [host, ...holdersOf(hash, this.#deps.apps.all())];
+  /** As certified records say, and not whoever answered: what is asked lets the one who is asked try values until they fit. */
+  #holders({ hash }: EnvRef): readonly MemberView[] {
+    const names = holdersOf(hash, this.#deps.apps.all());
     const hosts = this.#deps.mesh
       .members()
       .filter((one) => one.role === "host" && one.connected && !one.self);
-    return [...new Set(names)].flatMap((name) => hosts.filter((one) => one.name === name));
+    return names.flatMap((name) => hosts.filter((one) => one.name === name));
   }
 
   async #askSame(

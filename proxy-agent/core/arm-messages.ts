@@ -22,7 +22,7 @@ export interface ArmHello {
 /** What an arm tells its gate. */
 export type FromArm =
   | ArmHello
-  /** It goes by the grant of that epoch; `inFlight`: requests to VMs that this does not name. Said again when that changes. */
+  /** It goes by the grant of that epoch; `inFlight`: requests to VMs that this does not name. Said again when one has none left. */
   | {
       readonly format: 1;
       readonly kind: "standing";

@@ -55,6 +55,8 @@ function whyNot({ vm, wanted, said }: KnownVm, { app, epoch }: Pick<VmRouting, "
     return `nothing that ${host} said of ${vm} is here${believed}`;
   }
   if (heard.entry === null) return `${host} has deleted it`;
+  if (heard.entry.gated === true && heard.entry.address !== null)
+    return `nothing but the gate of ${host} reaches it, and ${host} names none`;
   return `${host} says that it is ${heard.entry.state}, and gives no address`;
 }
 

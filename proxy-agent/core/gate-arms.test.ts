@@ -36,6 +36,7 @@ interface ArmProcess {
 class World {
   #gate = new Gate({ host: HOST_1 });
   #onDisk = 0;
+  #isOpenOnDisk = true;
   #wanted = 0;
   /** The newest record that this life of the gate holds. */
   #held = 0;
@@ -59,6 +60,7 @@ class World {
 
   sync(): void {
     this.#onDisk = this.#wanted;
+    this.#isOpenOnDisk = this.#gate.isOpen;
     if (this.#onDisk > 0)
       this.#perform(this.#gate.step({ type: "persisted", app: HELLO, epoch: this.#onDisk }, 0));
   }
@@ -66,6 +68,20 @@ class World {
   restartGate(): void {
     for (const arm of this.#arms) if (arm.isLinked) this.#endLink(arm);
     this.#startGate();
+  }
+
+  /** It starts with nothing, and shut until `open`. */
+  loseDisk(): void {
+    this.#onDisk = 0;
+    this.#isOpenOnDisk = false;
+    this.restartGate();
+  }
+
+  /** Its agent has read a majority: whatever was confirmed is there. */
+  open(): void {
+    if (this.#gate.isOpen) return;
+    this.record(this.confirmed);
+    this.#perform(this.#gate.step({ type: "current" }, 0));
   }
 
   /** Of an arm that is there; of none one is started. */
@@ -152,6 +168,7 @@ class World {
 
   /** Everybody reads everything, and the disk is synced: what is closed is confirmed then. */
   settle(): void {
+    this.open();
     this.sync();
     this.gateLooks();
     for (const arm of this.#arms.filter(({ isAlive }) => isAlive)) {
@@ -183,7 +200,7 @@ class World {
     this.#wanted = this.#onDisk;
     this.#held = this.#onDisk;
     const apps = this.#onDisk === 0 ? [] : [this.#recordOf(this.#onDisk)];
-    const effects = this.#gate.step({ type: "restored", apps, isOpened: true }, 0);
+    const effects = this.#gate.step({ type: "restored", apps, isOpened: this.#isOpenOnDisk }, 0);
     for (const arm of this.#arms)
       if (arm.isAlive) this.#gate.step({ type: "arm-found", arm: arm.id, proxy: memberName("proxy-1") }, 0);
       else arm.isForgotten = true;
@@ -230,7 +247,7 @@ test("no arm sends to a VM that was confirmed as closed, and none runs there unc
       arm,
     }),
     fc.record({ kind: fc.constantFrom("dispatch", "end"), arm, vm }),
-    fc.record({ kind: fc.constantFrom("sync", "restart", "look") }),
+    fc.record({ kind: fc.constantFrom("sync", "restart", "look", "lose-disk", "open") }),
   );
   const history = fc.array(fc.subarray([...VMS]), { minLength: 5, maxLength: 5 });
   fc.assert(
@@ -242,6 +259,8 @@ test("no arm sends to a VM that was confirmed as closed, and none runs there unc
         if (one.kind === "sync") world.sync();
         if (one.kind === "restart") world.restartGate();
         if (one.kind === "look") world.gateLooks();
+        if (one.kind === "lose-disk") world.loseDisk();
+        if (one.kind === "open") world.open();
         if (found === null) continue;
         if (one.kind === "attach") world.attach(found);
         if (one.kind === "lose-link") world.loseLink(found);
@@ -255,4 +274,22 @@ test("no arm sends to a VM that was confirmed as closed, and none runs there unc
     }),
     { numRuns: 2_000 },
   );
+});
+
+test("what an arm runs of before is counted when its VM is closed while the gate, whose disk was lost, is shut", () => {
+  const [vm] = VMS;
+  const world = new World([[], [vm], []]);
+  const arm = world.arm(0);
+  world.record(1);
+  world.attach(arm);
+  world.armReads(arm);
+  world.dispatch(arm, vm);
+  world.loseDisk();
+  world.armReads(arm);
+  world.record(1);
+  world.attach(arm);
+  world.record(2);
+  world.sync();
+  world.open();
+  world.settle();
 });

@@ -42,7 +42,7 @@ export type GateInput =
       readonly vm: VmName;
       readonly epoch: number;
     }
-  /** Before all other inputs but "restored": a process is there that may have been an arm of an earlier life of this gate. */
+  /** Before `standing` is asked for the first time: a process is there that may have been an arm of an earlier life of this gate. */
   | { readonly type: "arm-found"; readonly arm: ArmId; readonly proxy: MemberName }
   /** A proxy of this host asks for rights, and uses none now; what runs by those that it had is in flight still. */
   | {
@@ -233,7 +233,7 @@ export class Gate {
     for (const vm of open.keys()) this.#drains.delete(vm);
     for (const [vm, drainTimeoutMs] of closed) {
       const deadlineMs = nowMs + drainTimeoutMs + GATE_CUT_MARGIN_MS;
-      const mayFly = this.#flightsTo(vm).size > 0 || this.#arms.floorOf(app) < Number.POSITIVE_INFINITY;
+      const mayFly = this.#requestsTo(app, vm) > 0 || this.#arms.floorOf(app) < Number.POSITIVE_INFINITY;
       if (mayFly) this.#drains.set(vm, { app, epoch, deadlineMs });
     }
     const effects: GateEffect[] = closed.map(([vm]) => ({ type: "closed", app, vm }));
@@ -330,9 +330,8 @@ export class Gate {
   }
 
   #confirmAll(): readonly GateEffect[] {
-    const apps = [...this.#durable.keys()];
-    for (const app of apps) this.#endDrains(app);
-    return apps.map((app) => ({ type: "confirm", app }));
+    for (const { app } of [...this.#drains.values()]) this.#endDrains(app);
+    return [...this.#durable.keys()].map((app) => ({ type: "confirm", app }));
   }
 
   #grantsOfAll(): readonly GateEffect[] {

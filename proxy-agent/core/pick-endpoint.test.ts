@@ -20,7 +20,14 @@ function endpoint(index: number, healthy = true): Endpoint {
 }
 
 function choice(over: Partial<Choice> = {}): Choice {
-  return { tried: new Set(), inFlight: () => 0, isSuspect: () => false, random: () => 0, ...over };
+  return {
+    tried: new Set(),
+    inFlight: () => 0,
+    isSuspect: () => false,
+    isReached: () => true,
+    random: () => 0,
+    ...over,
+  };
 }
 
 describe("pickEndpoint()", () => {
@@ -40,6 +47,14 @@ describe("pickEndpoint()", () => {
     expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))?.vm).toBe("hello-v1-1");
     tried.add(vmName("hello-v1-1"));
     expect(pickEndpoint(endpoints, choice({ isSuspect, tried }))).toBeUndefined();
+  });
+
+  test("leaves one that this proxy has not reached yet for last of those that can be dialled", () => {
+    const endpoints = [endpoint(1), endpoint(2)];
+    const isReached = ({ vm }: Endpoint) => vm === "hello-v1-2";
+    expect(pickEndpoint(endpoints, choice({ isReached }))?.vm).toBe("hello-v1-2");
+    const isSuspect = (vm: VmName) => vm === "hello-v1-2";
+    expect(pickEndpoint(endpoints, choice({ isReached, isSuspect }))?.vm).toBe("hello-v1-1");
   });
 
   test("asks one whose host is away after all healthy others, and before those that are unhealthy", () => {

@@ -10,6 +10,8 @@ export interface Choice {
   readonly inFlight: (vm: VmName) => number;
   /** It could not be dialled a moment ago. */
   readonly isSuspect: (vm: VmName) => boolean;
+  /** This proxy has reached it once. */
+  readonly isReached: (endpoint: Endpoint) => boolean;
   /** From 0 to below 1. */
   readonly random: () => number;
 }
@@ -29,7 +31,9 @@ function bestRank(endpoints: readonly Endpoint[], choice: Choice): readonly Endp
   const healthy = endpoints.filter((endpoint) => endpoint.healthy);
   const here = healthy.filter(({ hostAway }) => !hostAway);
   const trusted = here.filter(({ vm }) => !choice.isSuspect(vm));
-  return [trusted, here, healthy].find((rank) => rank.length > 0) ?? endpoints;
+  // A new VM gets no request before its way was tried, while there is another.
+  const known = trusted.filter((endpoint) => choice.isReached(endpoint));
+  return [known, trusted, here, healthy].find((rank) => rank.length > 0) ?? endpoints;
 }
 
 function leastLoadedOfTwo(endpoints: readonly Endpoint[], choice: Choice): Endpoint | undefined {

@@ -216,6 +216,14 @@ describe("RouteFold", () => {
     expect(back?.endpoints).toMatchObject([{ address: { port: 20_005 }, healthy: true }]);
   });
 
+  test("dials no VM itself that only the gate of its host reaches, though it does not know that gate: there its address is another one's", () => {
+    const table = fold([
+      record(1, { vms: [desiredVm("hello-v1-1")] }),
+      vm("hello-v1-1", 1, 20_001, { gated: true }),
+    ]);
+    expect(table.apps.get(hello)).toMatchObject({ endpoints: [], unaddressed: ["hello-v1-1"] });
+  });
+
   test("says which entries a record requires and does not have yet", () => {
     const state = new RouteFold();
     const vms = [desiredVm("hello-v1-1", "serving", version(3))];

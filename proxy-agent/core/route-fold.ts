@@ -42,7 +42,7 @@ interface Heard {
   /** Null: its host deleted it. */
   entry: VmEntry | null;
   /** The last address that it was given, kept while it has none: a table is not emptied by a restart. */
-  address: { readonly version: Version; readonly at: Address } | null;
+  address: { readonly version: Version; readonly at: Address; readonly isGated: boolean } | null;
 }
 
 interface Gate {
@@ -199,7 +199,7 @@ export class RouteFold {
     byHost.set(host, heard);
     if (compareVersions(version, heard.version) > 0) Object.assign(heard, { version, entry });
     if (entry?.address && isOlder(heard.address?.version, version)) {
-      heard.address = { version, at: entry.address };
+      heard.address = { version, at: entry.address, isGated: entry.gated === true };
     }
     if (heard.entry === null) this.#noteDeleted(vm);
   }
@@ -254,7 +254,7 @@ export class RouteFold {
     const { vm, release, host } = desired;
     // Behind a gate no more is needed than that the record routes to it: where it listens its gate knows.
     const gate = isGatedIn(record, release) ? this.#gates.get(host) : undefined;
-    const address = gate?.at ?? heard?.address?.at;
+    const address = gate?.at ?? addressOf(heard);
     if (address === undefined) return null;
     const healthy = heard?.entry?.state === "running" && heard.entry.health === "healthy";
     const hostAway = this.#away.has(host);
@@ -299,6 +299,12 @@ export class RouteFold {
     const { state } = heard.entry;
     return state === "exited" || state === "failed" ? `${desired.vm} ${state} on ${desired.host}` : null;
   }
+}
+
+/** Where it is dialled without a gate. One that only its gate reaches listens on its host's loopback: here that is somebody else. */
+function addressOf(heard: Heard | undefined): Address | undefined {
+  const address = heard?.address;
+  return address?.isGated === false ? address.at : undefined;
 }
 
 function isOlder(held: Version | undefined, version: Version): boolean {

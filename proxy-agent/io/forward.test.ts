@@ -226,7 +226,7 @@ describe("a request that waits for its connection", () => {
     };
     const forwarder = new Forwarder(
       { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },
-      { ...deps, away: new AwayGates(), arm: null },
+      { ...deps, away: new AwayGates(), arm: null, verifier: { isReached: () => true } },
     );
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });
@@ -363,6 +363,24 @@ describe("a request that waits for its connection", () => {
       expect(again.endpoint.vm).toBe("hello-v2-1");
       answerWith(204, again.handler);
       expect(await answer).toMatchObject({ status: 204 });
+      close();
+    });
+
+    test("is tried as one that came just now once the gate that it waited for is back", async () => {
+      const back = await cluster.upstream(answering("back"));
+      const address = { host: "127.0.0.1", port: back.port };
+      const first = tableTo(EMPTY_TABLE, 1, { ...endpoint("hello-v1-1"), isGated: true, address });
+      const { answer, next, dispatches, close } = await waitingRequest(first, "GET", none);
+      const fail = async (code: string) =>
+        (await next()).handler.onResponseError?.(
+          new FakeController(),
+          Object.assign(new Error(code), { code }),
+        );
+      await fail("ECONNREFUSED");
+      await fail("UND_ERR_CONNECT_TIMEOUT");
+      answerWith(204, (await next()).handler);
+      expect(await answer).toMatchObject({ status: 204 });
+      expect(dispatches).toHaveLength(3);
       close();
     });
 

@@ -30,6 +30,7 @@ import type { GateDesk } from "./gate-desk.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import type { Upstreams } from "./upstreams.ts";
+import type { Verifier } from "./verifier.ts";
 
 export interface ForwardOptions {
   /** Names release and VM in `grapevine-release` and `grapevine-vm` of each answer, and says `grapevine-stale` while it is. */
@@ -43,6 +44,7 @@ export interface ForwardOptions {
 export interface ForwardDeps {
   readonly feed: Pick<RouteFeed, "table" | "nextTable">;
   readonly flights: Flights;
+  readonly verifier: Pick<Verifier, "isReached">;
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
   readonly away: Pick<AwayGates, "untilAny">;
@@ -73,7 +75,9 @@ type Try = (tried: Tried) => Promise<Outcome>;
 
 /** What one request went through so far. */
 interface Journey {
-  readonly startedAtMs: number;
+  readonly arrivedAtMs: number;
+  /** From when on its time for tries counts: its arrival, or later the end of its last wait for a gate. */
+  startedAtMs: number;
   /** Since the last pause. */
   readonly tried: Set<VmName>;
   tries: number;
@@ -262,11 +266,12 @@ export class Forwarder {
   /** Undefined: all were tried, or enough of them for now. */
   #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
-    const { flights, random } = this.#deps;
+    const { flights, verifier, random } = this.#deps;
     return pickEndpoint(route.endpoints, {
       tried: journey.tried,
       inFlight: (vm) => flights.inFlight(vm),
       isSuspect: (vm) => flights.isSuspect(vm),
+      isReached: (endpoint) => verifier.isReached(endpoint),
       random,
     });
   }
@@ -276,19 +281,21 @@ export class Forwarder {
     const nowMs = monotonicUnixMs();
     const { retryTimeMs, gateAwayMs } = this.#options;
     const isAway = journey.away.size > 0;
+    // Whoever knows what to wait for needs no pause: a gate that is back ends the wait.
+    const isForGates = isAway && journey.tried.size === journey.away.size;
     // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
     const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
-    const triesMs = isAway ? Math.max(retryTimeMs, gateAwayMs) : retryTimeMs;
-    const lastMs = isFirst && !isAway ? Number.POSITIVE_INFINITY : journey.startedAtMs + triesMs;
-    // Whoever knows what to wait for needs no pause: a gate that is back ends the wait.
-    const endAtMs =
-      isAway && journey.tried.size === journey.away.size ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
+    const triesEndMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + retryTimeMs;
+    const lastMs = isAway ? journey.arrivedAtMs + Math.max(retryTimeMs, gateAwayMs) : triesEndMs;
+    const endAtMs = isForGates ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
-    journey.pauseMs = Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
+    journey.pauseMs = isForGates ? RETRY_PAUSE_FIRST_MS : Math.min(2 * journey.pauseMs, RETRY_PAUSE_LAST_MS);
     this.#waiters += 1;
     await this.#untilOther(match.route, endAtMs, exchange, journey.away);
     this.#waiters -= 1;
+    // It tried nothing meanwhile, and a gate that is back may go by an older record, or be shut for a moment.
+    if (isAway) journey.startedAtMs = monotonicUnixMs();
     return !exchange.isGone;
   }
 
@@ -335,8 +342,10 @@ export function gateHeader(
 }
 
 function newJourney(): Journey {
+  const nowMs = monotonicUnixMs();
   return {
-    startedAtMs: monotonicUnixMs(),
+    arrivedAtMs: nowMs,
+    startedAtMs: nowMs,
     tried: new Set(),
     tries: 0,
     broken: 0,

@@ -154,7 +154,7 @@ export class GateDesk {
     try {
       const { bytes } = await ask(address, errand, AbortSignal.timeout(GATE_ERRAND_TIMEOUT_MS));
       const entries = decodeRecord(gateEntriesShape, bytes);
-      if (entries.ok) for (const proof of entries.value.proofs) this.#deps.feed.takeProven(proof);
+      if (entries.ok) for (const proof of entries.value.proofs) this.#deps.feed.takeProven(app, proof);
       this.#deps.feed.flush();
     } catch {
       // Then of VMs that the mesh has not told of nothing is known: they are passed over.

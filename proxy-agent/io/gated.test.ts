@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { memberName } from "../../mesh/index.ts";
+import { hostKey, memberName } from "../../mesh/index.ts";
 import { StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { REPLAY_BYTES_MAX } from "../limits.ts";
 import { PROXY_TIMING, type ProxyOptions } from "../proxy.ts";
@@ -153,6 +153,11 @@ describe("a proxy", () => {
         hostProof(V2, farGate.port, { name: "host-3" }),
       ];
       expect(await moveToUnknown(others)).toMatchObject({ status: 503 });
+    });
+
+    test("takes nothing of a host whose gate is left out of what is told: its VMs have no other way", async () => {
+      const hides = [hostKey(HOST_2)];
+      expect(await moveToUnknown([hostProof(V2, farGate.port, { hides })])).toMatchObject({ status: 503 });
     });
 
     test("takes nothing of who calls itself as another one that the mesh knows", async () => {

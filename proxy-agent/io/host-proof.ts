@@ -5,15 +5,18 @@ import {
   decodeMemberEntry,
   type Entry,
   fail,
+  hostKey,
   MEMBER_KEY,
   type MemberName,
   type Mesh,
+  type OwnerId,
   ok,
   type Result,
   readEntryProof,
 } from "../../mesh/index.ts";
 
 export interface ProvenHost {
+  readonly owner: OwnerId;
   readonly name: MemberName;
   readonly entries: readonly Entry[];
 }
@@ -30,8 +33,11 @@ export function readHostProof(
   if (!member.ok) return fail(member.error);
   const { name, role } = member.value;
   if (role !== "host") return fail(`${name} is no host`);
+  // Without it its VMs would be dialled past its gate.
+  if (!entries.some(({ key }) => key === hostKey(name)))
+    return fail(`it does not say where the gate of ${name} is`);
   if (mesh.named(name).some((other) => other.owner !== owner))
     return fail(`another owner is known as ${name}`);
   if (mesh.forgotten().some((gone) => gone.owner === owner)) return fail(`${name} was forgotten`);
-  return ok({ name, entries });
+  return ok({ owner, name, entries });
 }

@@ -1,5 +1,6 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import {
+  appName,
   type EntryChange,
   encodeRecord,
   type MemberName,
@@ -13,6 +14,7 @@ import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import { AckState } from "../core/ack-state.ts";
 import { appRecord, desiredVm, HOST_1, silent, vmEntry } from "../testing/cluster.ts";
+import { hostProof } from "../testing/host-proof.ts";
 import { RouteFeed } from "./route-feed.ts";
 
 const HOST_2 = memberName("host-2");
@@ -114,4 +116,43 @@ test("the VMs of a host that is forgotten leave the table, those of others stay,
   runs(join(hub, HOST_2, "host"), "hello-v1-2");
   await Promise.resolve();
   expect(hosts()).toEqual([HOST_1, HOST_2]);
+});
+
+describe("what a host that the mesh has not told of signed", () => {
+  const HELLO = appName("hello");
+  const V2 = "hello-v1-2";
+
+  /** A proxy whose record sends requests to a VM of host-2, which it never heard of. */
+  async function startBeforeHost2(): Promise<MemoryHub> {
+    const hub = new MemoryHub();
+    const [voter, proxy] = [join(hub, HOST_1, "host"), join(hub, "proxy-1", "proxy")];
+    const stand = new StandInVoter(voter);
+    stand.publishList();
+    stand.publish(1, appRecord({ vms: [{ ...desiredVm(V2), host: HOST_2 }] }));
+    startFeed(proxy);
+    await Promise.resolve();
+    return hub;
+  }
+
+  test("counts until the mesh knows another one by that name, whatever its versions", async () => {
+    const hub = await startBeforeHost2();
+    feed.takeProven(HELLO, hostProof(V2, 7_901));
+    feed.flush();
+    expect(feed.table.apps.get(HELLO)?.endpoints).toMatchObject([
+      { isGated: true, address: { port: 7_901 } },
+    ]);
+    runs(join(hub, HOST_2, "host"), V2);
+    await Promise.resolve();
+    feed.flush();
+    expect(feed.table.apps.get(HELLO)?.endpoints).toMatchObject([
+      { isGated: false, address: { port: 20_000 } },
+    ]);
+  });
+
+  test("is not kept unless the app's record needs that host, and of its VMs those only that are the app's", async () => {
+    await startBeforeHost2();
+    feed.takeProven(HELLO, hostProof("hello-v1-3", 7_901, { name: "host-3" }));
+    feed.takeProven(HELLO, hostProof("hello-v1-9", 7_901));
+    for (const vm of ["hello-v1-3", "hello-v1-9"]) expect(feed.explain(vmName(vm)).app).toBeNull();
+  });
 });

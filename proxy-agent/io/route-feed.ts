@@ -7,12 +7,14 @@ import {
   type Entry,
   type EntryChange,
   HOST_PREFIX,
+  hostKey,
   type MemberName,
   type Mesh,
   type OwnerId,
   VM_PREFIX,
   type VmName,
   type VmRouting,
+  vmKey,
 } from "../../mesh/index.ts";
 import type { AckState } from "../core/ack-state.ts";
 import { explainVm } from "../core/explain-vm.ts";
@@ -37,6 +39,8 @@ export class RouteFeed {
   readonly #waiters = new Set<() => void>();
   readonly #away: AwayHosts;
   #names: ReadonlyMap<OwnerId, MemberName> = new Map();
+  /** Who was believed to be these hosts before the mesh knew any by those names. */
+  readonly #proven = new Map<MemberName, OwnerId>();
   /** Of owners that are no members any more, or not shown. */
   readonly #formerNames = new Map<OwnerId, MemberName>();
   #table: RouteTable = EMPTY_TABLE;
@@ -124,14 +128,22 @@ export class RouteFeed {
 
   /**
    * Entries of a host that the mesh has not told of, as it signed them, from whomever. It speaks for itself alone, and nothing is taken of
-   * who has a name that another one has here, or was forgotten.
+   * who has a name that another one has here, or was forgotten. Nor what this app's record does not need: who sends without end is not
+   * kept without end.
    */
-  takeProven(proof: Uint8Array): void {
+  takeProven(app: AppName, proof: Uint8Array): void {
     const { mesh, logger } = this.#deps;
     const host = readHostProof(proof, mesh);
-    if (host.ok)
-      for (const entry of host.value.entries) this.#judge(this.#fold.takeEntry(entry, host.value.name));
-    else logger.debug({ reason: host.error }, "proof of entries refused");
+    if (!host.ok) {
+      logger.debug({ reason: host.error }, "proof of entries refused");
+      return;
+    }
+    const { owner, name, entries } = host.value;
+    if (!this.hostsMissing(app).includes(name)) return;
+    const vms = this.#fold.record(app)?.record.vms.filter((vm) => vm.host === name) ?? [];
+    const keys = new Set([hostKey(name), ...vms.map(({ vm }) => vmKey(vm))]);
+    this.#proven.set(name, owner);
+    for (const entry of entries) if (keys.has(entry.key)) this.#judge(this.#fold.takeEntry(entry, name));
   }
 
   #take(entry: Entry): void {
@@ -180,6 +192,13 @@ export class RouteFeed {
     if (this.#fold.setAway(hosts)) this.#flushSoon();
   }
 
+  /** From now on the mesh says who it is. What another one said under that name, at whatever version, counts no more. */
+  #knows(name: MemberName, owner: OwnerId): void {
+    const proven = this.#proven.get(name);
+    this.#proven.delete(name);
+    if (proven !== undefined && proven !== owner) this.#fold.forgetHost(name);
+  }
+
   /** What is said of a VM counts by its writer's name; of who got a name now, all is taken that was passed over. */
   #nameOwners(): void {
     const { mesh } = this.#deps;
@@ -190,6 +209,7 @@ export class RouteFeed {
     for (const [owner, name] of this.#names) if (!names.has(owner)) this.#formerNames.set(owner, name);
     for (const owner of names.keys()) this.#formerNames.delete(owner);
     this.#names = names;
+    for (const [owner, name] of names) this.#knows(name, owner);
     for (const prefix of [HOST_PREFIX, VM_PREFIX])
       for (const entry of mesh.store.list(prefix)) this.#take(entry);
   }

@@ -19,7 +19,8 @@ type Standing =
   | { readonly kind: "unreached"; readonly timer: NodeJS.Timeout };
 
 interface Wanted {
-  readonly endpoint: Endpoint;
+  /** As the newest table has it. */
+  endpoint: Endpoint;
   standing: Standing;
   /** Of the last dial; kept while the next one runs, so that an answer does not flicker. */
   reason: string | null;
@@ -34,6 +35,8 @@ export interface VerifierDeps {
 
 export class Verifier {
   readonly #wanted = new Map<string, Wanted>();
+  /** Of the newest table, so that a request need not look for its key. */
+  readonly #reached = new WeakSet<Endpoint>();
   readonly #deps: VerifierDeps;
   #dials = 0;
 
@@ -48,7 +51,12 @@ export class Verifier {
     }
     for (const [key, wanted] of this.#wanted) if (!endpoints.has(key)) this.#drop(key, wanted);
     for (const [key, endpoint] of endpoints) {
-      if (this.#wanted.has(key)) continue;
+      const known = this.#wanted.get(key);
+      if (known !== undefined) {
+        known.endpoint = endpoint;
+        if (known.standing.kind === "reached") this.#reached.add(endpoint);
+        continue;
+      }
       const standing = { kind: "waiting" } as const;
       this.#wanted.set(key, { endpoint, standing, reason: null, pauseMs: VERIFY_PAUSE_FIRST_MS });
     }
@@ -59,6 +67,11 @@ export class Verifier {
     const wanted = this.#wanted.get(endpointKey(endpoint));
     if (wanted?.standing.kind === "reached") return { kind: "yes" };
     return wanted?.reason == null ? { kind: "not-yet" } : { kind: "no", reason: wanted.reason };
+  }
+
+  /** Of an endpoint of the newest table: whether it was reached once. */
+  isReached(endpoint: Endpoint): boolean {
+    return this.#reached.has(endpoint);
   }
 
   stop(): void {
@@ -104,6 +117,7 @@ export class Verifier {
   #judge(wanted: Wanted, reason: string | null): void {
     if (this.#wanted.get(endpointKey(wanted.endpoint)) !== wanted) return;
     wanted.reason = reason;
+    if (reason === null) this.#reached.add(wanted.endpoint);
     wanted.standing =
       reason === null ? { kind: "reached" } : { kind: "unreached", timer: this.#again(wanted) };
     this.#deps.onChange();

@@ -20,7 +20,11 @@ import { hostEntry } from "./gate.ts";
 export function hostProof(
   vm: string,
   gatePort: number,
-  { name = "host-2", signer = name }: { readonly name?: string; readonly signer?: string } = {},
+  {
+    name = "host-2",
+    signer = name,
+    hides = [],
+  }: { readonly name?: string; readonly signer?: string; readonly hides?: readonly string[] } = {},
 ): Uint8Array {
   const owner = ownerId(`owner-of-${name}`);
   const start = { incarnation: 5, startId: 5 };
@@ -45,5 +49,5 @@ export function hostProof(
     root: crypto.roots.rootOf(entries),
   };
   const head = { ...claim, signature: crypto.sign(headBytes(owner, start, claim)) };
-  return proveEntries({ owner, start, head, entries }, () => true, crypto.hash);
+  return proveEntries({ owner, start, head, entries }, (key) => !hides.includes(key), crypto.roots);
 }

@@ -80,6 +80,8 @@ export function fakeRollout(changes: Partial<RolloutView> = {}): RolloutView {
 /** Answers each submission with `answer`, and shows to watchers what `show` is given. */
 export class FakeDeploys implements Deploys {
   readonly submitted: AppSpec[] = [];
+  /** The names of those, in the same order. */
+  readonly submissions: (string | undefined)[] = [];
   readonly #shown = new Map<AppName, AppView>();
   readonly #watchers = new Set<() => void>();
   readonly #onWatch: (() => void)[] = [];
@@ -101,8 +103,9 @@ export class FakeDeploys implements Deploys {
     for (const wake of this.#watchers) wake();
   }
 
-  async submit(spec: AppSpec): Promise<SubmitResult> {
+  async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
     this.submitted.push(spec);
+    this.submissions.push(submission);
     return this.answerTo?.(spec) ?? this.answer;
   }
 

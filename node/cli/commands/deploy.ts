@@ -1,5 +1,6 @@
 // deploy, vm stop, destroy: submit, then follow to the end. What they return is what was seen, never what is hoped.
 
+import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,11 +9,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from "../../../mesh/index.ts";
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
-import type { AppView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
-import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
+import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
 import { describeEnd } from "../narrator.ts";
 import { planText } from "../plan-text.ts";
@@ -136,9 +136,10 @@ async function submit(
   spec: AppSubmission,
   bundleFile: string,
 ): Promise<Submitted> {
+  const submission = randomUUID();
   for (let attempt = 1; ; attempt++) {
     try {
-      return await submitOnce(client, spec, bundleFile, signal);
+      return await submitOnce(client, { spec, submission, bundleFile }, signal);
     } catch (error) {
       const isPassing = error instanceof ApiError && error.code === "unavailable";
       if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
@@ -147,11 +148,14 @@ async function submit(
   }
 }
 
-/** Submitting once more what was submitted joins the rollout that runs: an answer that was lost does no harm. */
+/** Said once more under the same name it is the same release, also if that is over by then: an answer that was lost does no harm. */
 async function submitOnce(
   client: ApiClient,
-  spec: AppSubmission,
-  bundleFile: string,
+  {
+    spec,
+    submission,
+    bundleFile,
+  }: { readonly spec: AppSubmission; readonly submission: string; readonly bundleFile: string },
   signal: AbortSignal,
 ): Promise<Submitted> {
   const bundlePath = `/v1/bundles/${spec.bundle.hash}`;
@@ -162,7 +166,7 @@ async function submitOnce(
       signal,
     );
   }
-  const path = `/v1/apps/${spec.name}/deploys`;
+  const path = `/v1/apps/${spec.name}/deploys?submission=${submission}`;
   const asked = { method: "POST", path, json: spec, answerTimeoutMs: SUBMIT_TIMEOUT_MS } as const;
   return submittedShape.parse(await client.json(asked, signal));
 }
@@ -187,22 +191,20 @@ function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions):
   return exitCode;
 }
 
-function exitCodeOfEnd({ release }: Submitted, end: FollowEnd): ExitCode {
+function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
-  const { rollout, leftovers } = end.view;
-  if (end.code === "ended" && rollout !== null) return exitCodeOf(rollout, leftovers);
-  return hasServed(end.view, release) ? EXIT.done : EXIT.failed;
-}
-
-/** Of a rollout whose end we missed: its release, or a later one, became the whole app. */
-function hasServed(view: AppView, release: number | null): boolean {
-  return release === null || Number(view.release?.slice(1) ?? 0) >= release;
+  const { rollout, leftovers, release } = end.view;
+  return end.code === "ended" && rollout !== null
+    ? exitCodeOf(rollout, leftovers)
+    : exitCodeOfMissed(submitted, release);
 }
 
 function endLines({ app, rollout }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
   if (end.code === "ended") return describeEnd(end.view, exitCode);
   if (end.code === "superseded")
-    return [`${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it`];
+    return [
+      `${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it${exitCode === EXIT.timedOut ? " (exit code 3: its end is not known)" : ""}`,
+    ];
   return [
     `detached; the rollout goes on; follow it with \`grapevine status ${app}\` (exit code 3: its end is not known)`,
   ];
@@ -221,5 +223,6 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
     reason: seen?.reason ?? null,
     serving: end.view.release,
     leftovers: end.view.leftovers,
+    except: seen?.except ?? [],
   };
 }

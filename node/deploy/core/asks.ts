@@ -49,8 +49,10 @@ function describeProxyAsk({ kind, vms, serves, isReplacing }: AskedStep): string
   }
 }
 
-/** What a deploy's VMs must stay healthy for before the step that starts them is over; 0: no time. */
+/** For so long what the step in force starts must stay healthy; 0: no time. */
 export function minHealthyMsOf({ rollout, releases }: AppRecord): number {
-  if (rollout?.kind !== "deploy" || rollout.direction === "back") return 0;
-  return releases.find(({ number }) => number === rollout.to)?.spec.deploy.minHealthyMs ?? 0;
+  const isAsked =
+    rollout?.kind === "deploy" && rollout.direction === "forward" && rollout.step?.kind === "start";
+  const release = releases.find(({ number }) => number === rollout?.to);
+  return isAsked ? (release?.spec.deploy.minHealthyMs ?? 0) : 0;
 }

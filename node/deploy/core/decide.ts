@@ -1,7 +1,7 @@
 // Decide: from the committed record and the newest facts to the one move that follows: wait, or this next record.
 // A VM that ever served leaves the record only through a cordon step that every proxy answered (`no-early-stop`).
 
-import type { AppRecord, CommittedApp, MemberName, RolloutState } from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, DesiredVm, MemberName, RolloutState } from "../../../mesh/index.ts";
 import {
   type Applied,
   asCordoned,
@@ -16,12 +16,14 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
-import { isElsewhere, isRegistered, lostHostsOf } from "./facts.ts";
+import { isElsewhere, isRegistered, lostHostsOf, registeredProxies } from "./facts.ts";
 import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
-import { keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
+import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import {
+  isHeard,
+  leftOfCommand,
   missingOfDeploy,
   missingOfRepair,
   needsAcks,
@@ -186,8 +188,10 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   const turned = withDirectionBack(stopped, reason);
   const why = `${reason.code}: ${reason.message}`;
   const planned = planBack(turned, [], input);
-  if (planned === null) return endWith(input, turned, stateWhenBack(turned));
-  if (missingBefore(turned, planned, input.facts).length > 0) return { code: "swap", next: turned, why };
+  if (planned === null && leftOfCommand(turned, input.facts) === null)
+    return endWith(input, turned, stateWhenBack(turned));
+  if (planned === null || missingBefore(turned, planned, input.facts).length > 0)
+    return { code: "swap", next: turned, why };
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
 }
@@ -200,7 +204,11 @@ function decideBack(input: DecideInput): Decision {
   if (unexcused.length > 0) return input.isOverdue ? giveUp(input, unexcused) : { code: "wait", wants };
   const retiring = wants.length > 0 ? [] : retiringOf(rolloutOf(record).step);
   const planned = planBack(record, retiring, input);
-  if (planned === null || isDone(record, planned)) return endWith(input, record, stateWhenBack(record));
+  if (planned === null || isDone(record, planned)) {
+    const left = leftOfCommand(record, input.facts);
+    if (left === null) return endWith(input, record, stateWhenBack(record));
+    return input.isOverdue ? giveUp(input, [left]) : { code: "wait", wants: [left] };
+  }
   const decision = advance(input, planned);
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
 }
@@ -243,7 +251,10 @@ function stateWhenBack(record: AppRecord): "rolled-back" | "failed" | "aborted" 
   const rollout = rolloutOf(record);
   const serving = record.vms.filter((vm) => vm.phase === "serving");
   if (rollout.kind !== "deploy") {
-    const back = rollout.targets.every((vm) => serving.some((candidate) => candidate.vm === vm));
+    const isAsBefore = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
+    const back = rollout.targets.every((vm) =>
+      record.vms.some((candidate) => candidate.vm === vm && isAsBefore(candidate)),
+    );
     return back ? "rolled-back" : "failed";
   }
   const { release, count } = targetOf(record, rollout);
@@ -275,15 +286,28 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   return { code: "swap", next: withDeleted(next), why };
 }
 
-/** Proxies of which it is not known that they route as the record says, and dead hosts that may still run what was replaced. */
-function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput): readonly MemberName[] {
-  const isBehind = (proxy: MemberName) => needsAcks(record) && (facts.acks.get(proxy)?.verified ?? 0) < epoch;
+/**
+ * Proxies of which it is not known that they route as the record says, hosts by whose fence a step went on, and dead ones that may still
+ * run what was replaced or stopped: also what served no more when the rollout began, and so is none of its targets.
+ */
+function exceptOf({ committed, standing, facts }: DecideInput, closed: AppRecord): readonly MemberName[] {
+  const { epoch, record } = committed;
+  const isBehind = (proxy: MemberName, since: number) =>
+    needsAcks(record) && (facts.acks.get(proxy)?.verified ?? 0) < since;
   const names = (record.excluded ?? []).map(({ proxy }) => proxy);
-  const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy));
+  const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy, epoch));
   const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
+  // For those the gates spoke. A step that stops asks no proxy, and routes as the record before it did.
+  const routedAt = rolloutOf(record).step?.kind === "stop" ? epoch - 1 : epoch;
+  const unheard = registeredProxies(facts).filter((proxy) => !isHeard(facts, proxy));
+  const unsaid = unheard.filter((proxy) => isBehind(proxy, routedAt));
+  const { targets, history } = rolloutOf(closed);
   const named = new Set(record.vms.map(({ vm }) => vm));
-  const left = (record.rollout?.targets ?? []).filter((vm) => !named.has(vm));
-  return [...new Set([...excluded, ...behind, ...left.flatMap((vm) => lostHostsOf(facts, vm))])].sort();
+  const stopped = history.flatMap(({ kind, vms }) => (kind === "stop" ? vms : []));
+  const left = [...targets, ...stopped].filter((vm) => !named.has(vm));
+  const fenced = history.flatMap((step) => (step.fenced ?? []).map(({ host }) => host));
+  const lost = left.flatMap((vm) => lostHostsOf(facts, vm));
+  return [...new Set([...excluded, ...behind, ...unsaid, ...lost, ...fenced])].sort();
 }
 
 function endWith(
@@ -296,7 +320,7 @@ function endWith(
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
   const whole = state === "succeeded" ? rollout.to : rollout.from;
-  const except = state === "succeeded" ? exceptOf(input) : [];
+  const except = state === "succeeded" ? exceptOf(input, closed) : [];
   const isDeploy = rollout.kind === "deploy";
   const next = withRolloutEnded(closed, { state, whole: isDeploy ? whole : null, except }, input);
   return { code: "swap", next, why: state };

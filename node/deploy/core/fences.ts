@@ -8,6 +8,7 @@ import {
   type Fence,
   type MemberName,
   type RolloutStepReport,
+  type VmName,
 } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 
@@ -39,6 +40,13 @@ export function fencesOf({ fenced = [] }: AppRecord, facts: Facts): readonly Fen
 
 export function isFenced(record: AppRecord, facts: Facts, host: MemberName): boolean {
   return fencesOf(record, facts).some((fence) => fence.host === host);
+}
+
+/** Those of `vms` that are on no host which is fenced. */
+export function withoutFenced(vms: readonly VmName[], record: AppRecord, facts: Facts): readonly VmName[] {
+  const meant = new Set(fencesOf(record, facts).map(({ host }) => host));
+  const gone = new Set(record.vms.filter(({ host }) => meant.has(host)).map(({ vm }) => vm));
+  return vms.filter((vm) => !gone.has(vm));
 }
 
 function isOver({ host, start }: Fence, facts: Facts): boolean {

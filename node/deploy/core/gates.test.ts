@@ -85,6 +85,8 @@ interface Seen {
   readonly isHostLost?: boolean;
   /** Of the proxy that is heard. */
   readonly applied?: number;
+  /** To the old VM, as that proxy counts. */
+  readonly running?: number;
 }
 
 function factsOf({
@@ -98,6 +100,7 @@ function factsOf({
   isConnected = !isHostLost,
   isHostKnown = true,
   applied = 7,
+  running = 0,
 }: Seen): Facts {
   const app = "hello" as GateStanding["app"];
   const blank = newVmEntry({ vm: OLD, app, release: 1, host: HOST });
@@ -108,7 +111,7 @@ function factsOf({
     applied,
     verified: applied,
     nack: null,
-    inFlight: [],
+    inFlight: running === 0 ? [] : [{ vm: OLD, requests: running }],
     cut: [],
     applyMs: 0,
     lastDispatch: [],
@@ -168,6 +171,12 @@ describe("a step that takes a VM away", () => {
     expect(whoIsAwaited({ isHostLost: true }, fencing(START))).toEqual([]);
     expect(whoIsAwaited({ isHostLost: true, hasGate: false }, fencing(START))).toEqual([]);
     expect(whoIsAwaited({ isHostLost: true, applied: 6 }, fencing(START))).toHaveLength(1);
+  });
+
+  it("does not wait for requests of proxies that run on a host which a person fenced: they do not end", () => {
+    const busy = ["proxy-1 has 2 requests in flight to hello-v1-1"];
+    expect(whoIsAwaited({ isHostLost: true, running: 2 }, fencing(START))).toEqual([]);
+    expect(whoIsAwaited({ epoch: 7, running: 2 })).toEqual(busy);
   });
 
   it.each([

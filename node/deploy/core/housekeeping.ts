@@ -3,7 +3,7 @@
 import type { AppRecord, CommittedApp, MemberName, RolloutStep } from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
-import { withoutEndedFences } from "./fences.ts";
+import { withoutEndedFences, withoutFenced } from "./fences.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf } from "./quorum.ts";
 import { isHeard, NO_PROXY, type Want, wantOfProxy } from "./standing.ts";
@@ -36,7 +36,15 @@ function keepersOf(vm: AppRecord["vms"][number], committed: CommittedApp, facts:
   const proxies = ackersOf(step, record, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
   if (proxies.length === 0 && !isByGates) return [NO_PROXY];
   const ofProxies = proxies.flatMap((proxy: MemberName) => {
-    const want = wantOfProxy({ proxy, ack: facts.acks.get(proxy), step, epoch, mustVerify: false, facts });
+    const asked = { kind: step.kind, vms: withoutFenced(step.vms, record, facts) };
+    const want = wantOfProxy({
+      proxy,
+      ack: facts.acks.get(proxy),
+      step: asked,
+      epoch,
+      mustVerify: false,
+      facts,
+    });
     return want === null ? [] : [want];
   });
   return [...wantsOfGates(step.vms, committed, facts), ...ofProxies];

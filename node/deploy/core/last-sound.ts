@@ -6,7 +6,9 @@ import { type Facts, isHealthy, observed } from "./facts.ts";
 import { type Want, wantHealthy } from "./standing.ts";
 
 export function isSound(vm: DesiredVm, facts: Facts): boolean {
-  return !facts.lost.has(vm.host) && isHealthy(observed(facts, vm));
+  // What its host said last of it is old news from the moment on when the host is held dead.
+  const isHeldDead = facts.hosts.get(vm.host)?.deadSinceMs !== undefined || facts.lost.has(vm.host);
+  return !isHeldDead && isHealthy(observed(facts, vm));
 }
 
 /** What must come first; empty: some VM is left that is known to serve, or none is taken away that is. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { memberName, type VmName, vmName } from "../../../mesh/index.ts";
+import { type MemberName, memberName, type VmName, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 
@@ -41,25 +41,44 @@ function deployThatCannotEnd(): VmName {
 }
 
 describe("a rollout that goes back while the host of the old VMs is lost", () => {
-  it("leaves the new VM serving: nothing else is known to run", () => {
+  const other = vmName("hello-v1-2");
+
+  it("has another one serve in its place before it takes the new one away", () => {
     const fresh = deployThatCannotEnd();
     world.pass(LONG_MS);
     expect(world.committed?.record.rollout?.direction).toBe("back");
     for (const proxy of [PROXY, CUT]) answer(proxy);
-    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving" });
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving", [other]: "starting" });
+    world.say(other, HEALTHY);
+    for (const proxy of [PROXY, CUT]) answer(proxy);
+    expect(phases()).toEqual({ [OLD]: "cordoned", [fresh]: "cordoned", [other]: "serving" });
+    for (const proxy of [PROXY, CUT]) answer(proxy);
+    world.gone(fresh);
+    expect(world.lines.join()).toContain("hello-v2 rolled-back");
+  });
+
+  it("leaves the new VM serving if that does not run: nothing else is known to", () => {
+    const fresh = deployThatCannotEnd();
+    world.pass(LONG_MS);
+    for (const proxy of [PROXY, CUT]) answer(proxy);
     world.pass(LONG_MS);
     // What is lost is replaced then.
     expect(world.lines.join()).toContain("hello-v2 failed");
     expect(world.committed?.record.rollout?.kind).toBe("repair");
-    expect(phases()[fresh]).toBe("serving");
+    expect(phases()).toMatchObject({ [OLD]: "serving", [fresh]: "serving" });
   });
 
   it("takes the new VM away once the old one is there again", () => {
-    const fresh = deployThatCannotEnd();
-    world.pass(LONG_MS);
+    world.submit(specOf("hello"), "2");
+    const fresh = vmName("hello-v2-1");
+    world.say(fresh, HEALTHY);
+    world.pass(LONG_MS / 2);
+    world.hostDies(hostOfOld());
+    answer();
+    expect(world.abort().code).toBe("begin");
     for (const proxy of [PROXY, CUT]) answer(proxy);
-    world.dead.clear();
-    world.membersChanged();
+    expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "serving" });
+    world.hostBack(hostOfOld(), { isNew: false });
     expect(phases()).toEqual({ [OLD]: "serving", [fresh]: "cordoned" });
   });
 });
@@ -97,5 +116,37 @@ describe("a repair while a proxy cannot be heard", () => {
     expect(world.committed?.record.rollout?.state).toBe("succeeded");
     expect(world.committed?.record.rollout?.except).toContain(CUT);
     expect(phases()).toEqual({ [OLD]: "cordoned", [fresh]: "serving" });
+  });
+});
+
+describe("a deploy that takes over what an earlier one left on a host that is off", () => {
+  /** Who lives does its part: gates close, proxies answer, VMs become healthy or go. */
+  function settle(host: MemberName): void {
+    for (let round = 0; round < 20; round += 1) {
+      for (const living of world.hosts) world.closeGate(living);
+      for (const proxy of [PROXY, CUT]) answer(proxy);
+      const named = new Map(world.committed?.record.vms.map((vm) => [vm.vm, vm]));
+      for (const vm of named.values()) if (vm.host !== host) world.say(vm.vm, HEALTHY);
+      for (const [vm, { entry }] of world.entries) if (!named.has(vm) && entry.host !== host) world.gone(vm);
+    }
+  }
+
+  it("names that host at its end, though what was left there served no more when it began", () => {
+    world = new World({ hosts: 3, proxies: 2, isGated: true });
+    world.submit(specOf("hello"), "1");
+    world.cooperate();
+    const host = hostOfOld();
+    world.hostDies(host);
+    world.submit(specOf("hello", { count: 2 }), "2");
+    settle(host);
+    expect(phases()[OLD]).toBe("cordoned");
+    world.pass(LONG_MS);
+    settle(host);
+    expect(world.committed?.record.rollout).toMatchObject({ id: "hello-v2", state: "rolled-back" });
+    expect(phases()).toEqual({ [OLD]: "cordoned", "hello-v1-2": "serving" });
+    world.submit(specOf("hello", { count: 3 }), "3");
+    world.fence(host);
+    settle(host);
+    expect(world.committed?.record.rollout).toMatchObject({ state: "succeeded", except: [host] });
   });
 });

@@ -1,6 +1,6 @@
 // Plan next: from the record to the one step that follows on the way on which its rollout is.
 
-import type { AppRecord, AppSpec, Rollout, RolloutStep } from "../../../mesh/index.ts";
+import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
@@ -23,9 +23,12 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
   const command = planCommand(record, rollout);
   if (command !== null) return command;
   if (rollout.kind !== "deploy") {
-    const isAll = rollout.kind === "destroy" && rollout.direction === "forward";
-    const targets = isAll ? vms.map((vm) => vm.vm) : rollout.targets;
-    const step = nextRetireStep({ vms, retiring, targets, direction: rollout.direction });
+    const { direction } = rollout;
+    const isAll = rollout.kind === "destroy" && direction === "forward";
+    const isMeant = (vm: DesiredVm) =>
+      isAll || (rollout.targets.includes(vm.vm) && (direction === "forward" || !isKept(vm, record)));
+    const targets = vms.filter(isMeant).map(({ vm }) => vm);
+    const step = nextRetireStep({ vms, retiring, targets, direction });
     return step === null ? null : { ...step, release: null };
   }
   const target = targetOf(record, rollout);
@@ -46,6 +49,11 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
   return step === undefined ? null : { ...step, release: target.release };
 }
 
+/** It was cordoned before anybody asked to stop it, and never serves again of itself. */
+export function isKept({ phase, release }: DesiredVm, { kept }: AppRecord): boolean {
+  return phase === "cordoned" && kept?.release === release;
+}
+
 /** Before all else of a deploy, once: asked with its step in force, that step is over. Never on the way back. */
 function planCommand(
   record: AppRecord,
@@ -58,18 +66,23 @@ function planCommand(
 }
 
 /**
- * The next step on the way back. A cordoned VM whose host is away is of no use to anybody who is not: another one is started in its
- * place where there is room, before any that serves is taken away.
+ * The next step on the way back. An old VM that is cordoned on a host that is away, or serves on one that is lost, is of no use to
+ * anybody who is not: another one is started in its place where there is room, before any that serves is taken away.
  */
 export function planBack(
   record: AppRecord,
   retiring: RolloutStep["vms"],
   context: CommitContext,
 ): Planned | null {
-  const isAway = ({ phase, host }: AppRecord["vms"][number]) =>
-    phase === "cordoned" && context.facts.hosts.get(host)?.open === false;
-  const isDeploy = rolloutOf(record).kind === "deploy";
-  const planned = planNext({ ...record, vms: record.vms.filter((vm) => !isDeploy || !isAway(vm)) }, retiring);
+  const { kind, from } = rolloutOf(record);
+  if (kind !== "deploy") return planNext(record, retiring);
+  const { hosts, lost } = context.facts;
+  const vms = record.vms
+    .filter(({ phase, host }) => phase !== "cordoned" || hosts.get(host)?.open !== false)
+    .map((vm) =>
+      vm.release === from && vm.phase === "serving" && lost.has(vm.host) ? { ...vm, release: -1 } : vm,
+    );
+  const planned = planNext({ ...record, vms }, retiring);
   const isNowhere = planned?.kind === "start" && withStep(record, planned, context).code === "no-host";
   return isNowhere ? planNext(record, retiring) : planned;
 }

@@ -150,7 +150,7 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       });
       return [...reason(world), ...waits(world)];
     case "running":
-      world.say(vm, { state: "running" });
+      world.say(vm, { state: "running", health: "unknown" });
       return waits(world);
     case "unhealthy":
       world.say(vm, { state: "running", health: "unhealthy", reason: "GET /healthz answered 500" });
@@ -232,7 +232,8 @@ const ADDRESS: VmEntry["address"] = { host: "127.0.0.1", port: 20_001 };
 function waits(world: World): readonly string[] {
   const view = world.machine.view(world.nowMs);
   const waiting = [...(view?.rollout?.step?.waitingFor ?? []), ...(view?.leftovers ?? [])];
-  return waiting.map(({ who, what }) => `  waits: ${who} ${what}`);
+  const stalled = view?.rollout?.stalled == null ? [] : [`  stalled: ${view.rollout.stalled}`];
+  return [...stalled, ...waiting.map(({ who, what }) => `  waits: ${who} ${what}`)];
 }
 
 function reason(world: World): readonly string[] {

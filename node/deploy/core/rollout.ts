@@ -1,25 +1,23 @@
 // Rollout: the machine that drives one app. It keeps what was observed, and after each input asks `decide` for the next move.
 // Level-triggered: the committed record says which step is in force, so that a driver that restarts goes on from the record alone.
 
-import {
-  type Ack,
-  type AppName,
-  type AppRecord,
-  type CommittedApp,
-  type GateStanding,
-  type MemberName,
-  type VmName,
-  vmName,
+import type {
+  Ack,
+  AppName,
+  AppRecord,
+  CommittedApp,
+  GateStanding,
+  MemberName,
+  VmName,
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
-import { minHealthyMsOf } from "./asks.ts";
 import type { CommitContext } from "./commits.ts";
+import { holdOf, isForPerson, silenceOf, timeoutMsOf } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { FENCE_OVER, fencesOf } from "./fences.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
-import { isEntering } from "./quorum.ts";
 import { repairOf } from "./repair.ts";
 import type { Standing, Want } from "./standing.ts";
 import { StepClock } from "./step-clock.ts";
@@ -265,8 +263,8 @@ export class Rollout {
     }
     const hold = holdOf(committed, standing, this.#clock, nowMs);
     // What a clock or a person holds up is nobody's silence.
-    const isHeld = hold !== null || rollout.step?.kind === "approve";
-    const timeoutMs = waitTimeoutMs(committed.record) + commandTimeoutMs(committed.record, standing);
+    const isHeld = hold !== null || isForPerson(rollout);
+    const timeoutMs = timeoutMsOf(committed, standing, this.#clock);
     const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
@@ -278,7 +276,9 @@ export class Rollout {
     const held = hold === null ? standing : { ...standing, wants: [hold.want] };
     const silent = this.#silent;
     const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
-    const dueAtMs = Math.min(deadlineMs, silence?.atMs ?? deadlineMs, nextLostMs ?? deadlineMs);
+    // Where there is no room to exclude anybody the deadline is what is left.
+    const silenceMs = toExclude.length > 0 ? deadlineMs : (silence?.atMs ?? deadlineMs);
+    const dueAtMs = Math.min(deadlineMs, silenceMs, nextLostMs ?? deadlineMs);
     this.#follow(decide(input), { committed, dueAtMs }, effects);
   }
 
@@ -326,7 +326,7 @@ export class Rollout {
       return;
     }
     this.#wants = decision.wants;
-    if (committed.record.rollout?.step?.kind !== "approve") this.#schedule(dueAtMs, effects);
+    if (!isForPerson(committed.record.rollout)) this.#schedule(dueAtMs, effects);
   }
 
   #schedule(atMs: number, effects: RolloutEffect[]): void {
@@ -349,57 +349,3 @@ export class Rollout {
     for (const want of wants) if (want.kind === "proxy") this.#silent.add(want.who as MemberName);
   }
 }
-
-/** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
-function silenceOf(
-  { epoch, record: { rollout, releases } }: CommittedApp,
-  { wants, acks }: Standing,
-  facts: Facts,
-  sinceMs: number,
-): { readonly atMs: number; readonly proxies: readonly MemberName[] } | null {
-  const release = releases.find(({ number }) => number === rollout?.to);
-  const afterMs = release?.spec.deploy.excludeSilentAfterMs;
-  const isAdding = rollout?.step != null && isEntering(rollout.step.kind) && rollout.direction === "forward";
-  if (afterMs === undefined || !isAdding || acks === null) return null;
-  const isSilent = (proxy: MemberName) => (facts.acks.get(proxy)?.applied ?? 0) < epoch;
-  const asked = wants.flatMap(({ kind, who }) => (kind === "proxy" ? [who as MemberName] : []));
-  const proxies = asked.filter(isSilent);
-  if (proxies.length === 0 || proxies.length === acks.need.length) return null;
-  return { atMs: sinceMs + afterMs, proxies };
-}
-
-/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
-function holdOf(
-  { record }: CommittedApp,
-  { wants }: Standing,
-  { settledAtMs }: StepClock,
-  nowMs: number,
-): { readonly untilMs: number; readonly want: Want } | null {
-  const { app, rollout } = record;
-  if (rollout?.step?.kind !== "start" || wants.length > 0 || settledAtMs === null) return null;
-  const minHealthyMs = minHealthyMsOf(record);
-  const untilMs = settledAtMs + minHealthyMs;
-  if (nowMs >= untilMs) return null;
-  const who = rollout.step.vms[0] ?? vmName(app);
-  const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
-  return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
-}
-
-/** Of the release that is on its way; of a stop, of the one in force. */
-function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
-  const number = rollout?.to ?? current;
-  const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
-  return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
-}
-
-/** While the release command runs its own time counts first, which its host keeps: this is for a host that says nothing. */
-function commandTimeoutMs({ rollout, releases }: AppRecord, { score }: Standing): number {
-  const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
-  const isRunning = rollout?.step?.kind === "command" && score > 0;
-  return isRunning && spec !== undefined
-    ? (spec.deploy.releaseCommandTimeoutMs ?? 0) + spec.stop.timeoutMs
-    : 0;
-}
-
-/** As the app file's default; of a record without a release nothing else is known. */
-const DEFAULT_WAIT_TIMEOUT_MS = 300_000;

@@ -12,6 +12,7 @@ import type {
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { minHealthyMsOf, type StandingAsk } from "./asks.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
+import { withoutFenced } from "./fences.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
@@ -74,7 +75,8 @@ export function isAckStep(kind: RolloutStep["kind"]): boolean {
 function approveStanding({ app, rollout }: AppRecord): Standing {
   const isAnswered = rollout?.approved === true;
   const asks: readonly StandingAsk[] = [{ kind: "approval", who: vmName(app), isAnswered }];
-  if (isAnswered) return { ...NOTHING_WANTED, asks };
+  // From then on the deadline counts.
+  if (isAnswered) return { ...NOTHING_WANTED, asks, score: 1 };
   const names = rollout?.id ?? app;
   const want: Want = {
     kind: "approval",
@@ -104,6 +106,17 @@ function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
     complaint: `the release command, ${vm} on ${host}, did not end${away}`,
   };
   return { wants: [want], acks: null, asks, score: entry?.state === "running" ? 1 : 0 };
+}
+
+/** Of a deploy that went back: its release command, which may still do what it does beside that of the next deploy; null: it ended. */
+export function leftOfCommand({ rollout }: AppRecord, facts: Facts): Want | null {
+  const { vms: [vm] = [] } = rollout?.history.find(({ kind }) => kind === "command") ?? {};
+  if (vm === undefined) return null;
+  const seen = [...(facts.vms.get(vm) ?? [])];
+  const runs = seen.find(
+    ([host, { entry }]) => !facts.lost.has(host) && entry.state !== "exited" && entry.state !== "failed",
+  );
+  return runs === undefined ? null : wantGone(vm, runs[0], facts);
 }
 
 function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts): Standing {
@@ -181,9 +194,11 @@ function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): 
   const ofProxies: Want[] = [];
   const have: MemberName[] = [];
   let score = takesAway ? ACK_SCORE * (step.vms.length - ofGates.length) : 0;
+  // Of a machine that is off no request ends.
+  const busy = withoutFenced(step.vms, record, facts);
   for (const proxy of need) {
     const ack = facts.acks.get(proxy);
-    const want = wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts });
+    const want = wantOfProxy({ proxy, ack, step: { kind: step.kind, vms: busy }, epoch, mustVerify, facts });
     if (want === null) have.push(proxy);
     else ofProxies.push(want);
     asks.push({ kind: "proxy", who: proxy, isAnswered: want === null });

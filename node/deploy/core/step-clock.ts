@@ -31,6 +31,7 @@ export class StepClock {
   #scoreMax = -1;
   /** Since when nothing is missing; null: something is. */
   #settledAtMs: number | null = null;
+  #hasSettled = false;
   /** By ask, of those that stand answered: what is asked anew, as after another commit, is answered anew. */
   readonly #answeredMs = new Map<string, number>();
   #cutover: CutoverView | null = null;
@@ -43,6 +44,10 @@ export class StepClock {
   }
   get settledAtMs(): number | null {
     return this.#settledAtMs;
+  }
+  /** Once nothing was missing. */
+  get hasSettled(): boolean {
+    return this.#hasSettled;
   }
   get cutover(): CutoverView | null {
     return this.#cutover;
@@ -73,6 +78,7 @@ export class StepClock {
       this.#progressAtMs = nowMs;
     }
     this.#settledAtMs = standing.wants.length > 0 ? null : (this.#settledAtMs ?? nowMs);
+    this.#hasSettled ||= this.#settledAtMs !== null;
     for (const { isAnswered, ...ask } of standing.asks) {
       if (!isAnswered) this.#answeredMs.delete(keyOf(ask));
       else if (!this.#answeredMs.has(keyOf(ask))) this.#answeredMs.set(keyOf(ask), nowMs - this.#sinceMs);

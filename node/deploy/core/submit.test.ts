@@ -103,4 +103,39 @@ describe("submitDeploy()", () => {
       message: expect.stringContaining("no host is connected"),
     });
   });
+
+  it("takes a submission whose answer was lost for what it began, also after its end; the same spec of another is a new release", () => {
+    const app = appName("hello");
+    const ask = (submission: string, apps: readonly CommittedApp[] = []) =>
+      submitDeploy({ app, spec: specOf("hello"), specHash: "salted", submission, apps }, context());
+    const record = begun(ask("submission-number-1"));
+    const again = { code: "joined", rollout: { id: "hello-v1", to: 1 } };
+    expect(ask("submission-number-1", [{ epoch: 1, record }])).toEqual(again);
+    const over = ended(record);
+    expect(ask("submission-number-1", [{ epoch: 2, record: over }])).toEqual(again);
+    const next = begun(ask("submission-number-2", [{ epoch: 2, record: over }]));
+    expect(next.rollout?.id).toBe("hello-v2");
+    // Another deploy runs by then.
+    expect(ask("submission-number-1", [{ epoch: 3, record: next }])).toEqual(again);
+  });
+
+  it("refuses a release for which another would drop out of the record while VMs of it are kept", () => {
+    let record = ended(begun(submit(specOf("hello"))));
+    for (const _again of [1, 2]) {
+      const next = begun(submit(specOf("hello"), [{ epoch: 1, record }]));
+      // It went back, and a silent proxy keeps what it brought.
+      const vms = next.vms.map((vm) =>
+        vm.phase === "starting" ? { ...vm, phase: "cordoned" as const } : vm,
+      );
+      record = { ...ended(next), vms, current: 1 };
+    }
+    expect(submit(specOf("hello"), [{ epoch: 1, record }]).code).toBe("begin");
+    const third = vmName("hello-v4-1");
+    const cordoned = { ...record.vms[1], vm: third, release: 4 } as AppRecord["vms"][number];
+    const full = { ...record, lastRelease: 4, vms: [...record.vms, cordoned] };
+    expect(submit(specOf("hello"), [{ epoch: 1, record: full }])).toMatchObject({
+      code: "invalid",
+      message: expect.stringContaining("says who keeps hello-v2-1"),
+    });
+  });
 });

@@ -10,6 +10,7 @@ import {
   encodeAppRecord,
   isName,
   previewHostname,
+  RELEASES_MAX,
   type Release,
   type Rollout,
   type VmName,
@@ -27,12 +28,13 @@ import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 
 /**
- * - `begin`: commit this. `joined`: the same spec is on its way already. `locked`: another rollout runs.
+ * - `begin`: commit this. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another
+ *   rollout runs.
  * - `invalid`: cannot be meant; nothing changes; `message` says what to do.
  */
 export type Submission =
   | { readonly code: "begin"; readonly record: AppRecord; readonly rollout: Rollout }
-  | { readonly code: "joined"; readonly rollout: Rollout }
+  | { readonly code: "joined"; readonly rollout: Pick<Rollout, "id" | "to"> }
   | { readonly code: "locked"; readonly rollout: Rollout }
   | { readonly code: "invalid"; readonly message: string };
 
@@ -40,6 +42,8 @@ export interface DeployRequest {
   readonly app: AppName;
   readonly spec: AppSpec;
   readonly specHash: string;
+  /** As in `Release`. */
+  readonly submission?: string | undefined;
   /** All apps as committed, for the names that others have. */
   readonly apps: readonly CommittedApp[];
 }
@@ -48,6 +52,8 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const { app, spec, apps } = request;
   const records = apps.map((candidate) => candidate.record);
   const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
+  const taken = takenBefore(record, request);
+  if (taken !== null) return { code: "joined", rollout: taken };
   const running = runningOf(record);
   if (running?.kind === "repair") return submitOver(record, request, context);
   if (running !== null) {
@@ -56,15 +62,33 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
     return { code: isSame ? "joined" : "locked", rollout: running };
   }
   const number = record.lastRelease + 1;
-  const reason = nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec);
+  const reason =
+    nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec) ?? releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
 }
 
+/** Its answer was lost, and it is said again: perhaps after the end of what it began. */
+function takenBefore(
+  { app, releases }: AppRecord,
+  { submission }: DeployRequest,
+): Pick<Rollout, "id" | "to"> | null {
+  const taken = submission && releases.find((release) => release.submission === submission);
+  return taken ? { id: rolloutId(app, taken.number), to: taken.number } : null;
+}
+
+function rolloutId(app: AppName, release: number): string {
+  return `${app}-v${release}`;
+}
+
 /** What the coordinator does of itself makes room for what a person asks. */
+function withoutRepair(record: AppRecord): AppRecord {
+  if (runningOf(record)?.kind !== "repair") return record;
+  return { ...record, vms: record.vms.filter(({ phase }) => phase !== "starting"), rollout: null };
+}
+
 function submitOver(record: AppRecord, request: DeployRequest, context: CommitContext): Submission {
-  const vms = record.vms.filter(({ phase }) => phase !== "starting");
-  const free = { ...record, vms, rollout: null };
+  const free = withoutRepair(record);
   const others = request.apps.filter((candidate) => candidate.record.app !== request.app);
   return submitDeploy({ ...request, apps: [...others, { epoch: 0, record: free }] }, context);
 }
@@ -98,10 +122,22 @@ function countFault(record: AppRecord, spec: AppSpec): string | null {
   return `${sum} VMs would run during this deploy, an app may have ${APP_VMS_MAX}: lower count`;
 }
 
+/** A record holds so many releases: one that drops out has its VMs stopped, whoever still sends requests there. */
+function releasesFault(record: AppRecord): string | null {
+  const needed = new Set([record.current, ...record.vms.map(({ release }) => release)]);
+  needed.delete(null);
+  if (needed.size < RELEASES_MAX) return null;
+  const [left] = record.vms.filter(
+    ({ phase, release }) => phase === "cordoned" && release !== record.current,
+  );
+  return `VMs of ${needed.size} releases run, a record holds ${RELEASES_MAX} with the new one: "grapevine status ${record.app}" says who keeps ${left?.vm ?? "them"}; wait for it, or exclude it`;
+}
+
 function withRelease(record: AppRecord, request: DeployRequest, context: CommitContext): AppRecord {
-  const { spec, specHash } = request;
+  const { spec, specHash, submission } = request;
   const number = record.lastRelease + 1;
-  const release: Release = { number, specHash, spec, vmsNamed: 0, submittedAtMs: context.wallMs };
+  const named = submission === undefined ? {} : { submission };
+  const release: Release = { number, specHash, spec, ...named, vmsNamed: 0, submittedAtMs: context.wallMs };
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
@@ -120,7 +156,7 @@ function deployOf(record: AppRecord, to: number, context: CommitContext): Rollou
   const from = isMixed ? Math.max(...releases) : record.current;
   return {
     ...emptyRollout(context),
-    id: `${record.app}-v${to}`,
+    id: rolloutId(record.app, to),
     kind: "deploy",
     from,
     to,
@@ -129,7 +165,7 @@ function deployOf(record: AppRecord, to: number, context: CommitContext): Rollou
 }
 
 export function submitStop(committed: CommittedApp | null, vm: VmName, context: CommitContext): Submission {
-  const record = committed?.record;
+  const record = committed === null ? undefined : withoutRepair(committed.record);
   const found = record?.vms.find((candidate) => candidate.vm === vm);
   if (record === undefined || found === undefined) {
     return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
@@ -210,7 +246,7 @@ export function submitDestroy(
   if (committed === null || committed.record.deleted) {
     return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
   }
-  const { record } = committed;
+  const record = withoutRepair(committed.record);
   const running = runningOf(record);
   if (running !== null) {
     return { code: running.kind === "destroy" ? "joined" : "locked", rollout: running };

@@ -76,8 +76,16 @@ function rolloutView(input: ViewInput): RolloutView | null {
   if (rollout === null) return null;
   const { targets: _targets, proxies: _proxies, ...shown } = rollout;
   const step = rollout.state === "running" ? stepView(input) : null;
+  const stalled = input.stalled ?? waitsBetweenSteps(input);
   const strategy = strategyOf(input.committed.record, rollout);
-  return { ...shown, strategy, step, cutover: input.clock.cutover, stalled: input.stalled };
+  return { ...shown, strategy, step, cutover: input.clock.cutover, stalled };
+}
+
+/** Of a rollout that goes back, and must not take its next step yet. */
+function waitsBetweenSteps({ committed, wants }: ViewInput): string | null {
+  const { state, step } = committed.record.rollout ?? {};
+  if (state !== "running" || step !== null || wants.length === 0) return null;
+  return `waits for ${wants.map(({ who, what }) => `${who} ${what}`).join(", ")}`;
 }
 
 function stepView({ committed, facts, standing, wants, clock, nowMs }: ViewInput): StepView | null {

@@ -1,7 +1,15 @@
 // Judge: the invariants of a rollout, asked of each commit from what is true, not from what any driver was told.
 
 import assert from "node:assert/strict";
-import type { AppRecord, CommittedApp, DesiredVm, MemberName, VmEntry, VmName } from "../../../mesh/index.ts";
+import type {
+  AppRecord,
+  CommittedApp,
+  DesiredVm,
+  MemberName,
+  Rollout,
+  VmEntry,
+  VmName,
+} from "../../../mesh/index.ts";
 
 /** A proxy as it really is. */
 interface JudgedProxy {
@@ -63,6 +71,7 @@ export class Judge {
     const { rollout } = record;
     if (rollout?.state !== "succeeded" || before?.rollout?.state !== "running") return;
     const isDead = (vm: VmName) => dead?.has(entries.get(vm)?.entry.host as MemberName) === true;
+    judgeExcept(rollout, (vm) => (isDead(vm) ? entries.get(vm)?.entry.host : undefined));
     if (rollout.kind === "destroy") {
       const left = [...entries.keys()].filter((vm) => !isDead(vm));
       assert.deepEqual(left, [], "destroyed, and a VM is left");
@@ -81,6 +90,15 @@ export class Judge {
     const isLeft = (vm: VmName) =>
       entries.has(vm) && !isDead(vm) && !record.vms.some((left) => left.vm === vm);
     for (const vm of rollout.targets) assert.ok(!isLeft(vm), `${vm} still runs`);
+  }
+}
+
+/** Exit code 0 says that all was seen: a host by whose fence a step went on, or that may still run what a step stopped, is named. */
+function judgeExcept(rollout: Rollout, deadHostOf: (vm: VmName) => MemberName | undefined): void {
+  for (const { kind, vms, fenced = [] } of rollout.history) {
+    const left = kind === "stop" ? vms.map(deadHostOf) : [];
+    for (const host of [...fenced.map((fence) => fence.host), ...left])
+      if (host !== undefined) assert.ok(rollout.except?.includes(host), `${host} is not named at the end`);
   }
 }
 

@@ -72,6 +72,8 @@ export class World {
   held: Extract<RolloutEffect, { kind: "swap" }> | null = null;
   dueAtMs: number | null = null;
   readonly #judge = new Judge();
+  /** Whom the driver of the last swap took for off, and for dead: who is back while it is on its way, it cannot know. */
+  #decided: Pick<World, "off" | "dead"> | null = null;
   #versions = 0;
 
   constructor(options: { readonly hosts: number; readonly proxies: number; readonly isGated?: boolean }) {
@@ -211,7 +213,10 @@ export class World {
   feed(input: RolloutInput): void {
     for (const effect of this.machine.step(input, this.nowMs)) {
       // When it is decided: what happens while the swap is on its way, no driver can know.
-      if (effect.kind === "swap") this.#judge.judgeSuccess(this.committed?.record ?? null, effect.next, this);
+      if (effect.kind === "swap") {
+        this.#judge.judgeSuccess(this.committed?.record ?? null, effect.next, this);
+        this.#decided = { off: new Set(this.off), dead: new Map(this.dead) };
+      }
       if (effect.kind === "swap" && this.isHoldingSwaps) this.held = effect;
       else if (effect.kind === "swap") this.carryOut(effect);
       else if (effect.kind === "schedule") this.dueAtMs = effect.atMs;
@@ -225,12 +230,19 @@ export class World {
       return;
     }
     if (why !== "") this.lines.push(`  ${why}`);
-    this.#commit(next);
+    this.#commit(next, this.#decided ?? this);
   }
 
-  #commit(record: AppRecord): void {
+  #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
-    this.#judge.judgeCommit(this.committed?.record ?? null, committed, this);
+    const { proxies, entries, gates } = this;
+    this.#judge.judgeCommit(this.committed?.record ?? null, committed, {
+      proxies,
+      entries,
+      gates,
+      off,
+      dead,
+    });
     this.committed = committed;
     this.lines.push(describeRecord(committed));
     this.feed({ kind: "committed", committed });

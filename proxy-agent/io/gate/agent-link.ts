@@ -46,8 +46,10 @@ export class AgentLink {
   #isStopped = false;
   #isToldDown = false;
   readonly #asked = new Map<AppName, PromiseWithResolvers<readonly Uint8Array[]>>();
-  /** All records that the agent told since the link stands were taken. */
-  #isWhole = true;
+  /** Keys of records that the agent told since the link stands, and that could not be taken as they were told last. */
+  readonly #refused = new Set<string>();
+  /** It said so since then. */
+  #isCurrent = false;
 
   constructor(options: AgentLinkOptions, deps: AgentLinkDeps) {
     this.#options = options;
@@ -111,7 +113,8 @@ export class AgentLink {
     const { cluster, host } = this.#options;
     this.#link = link;
     this.#isToldDown = false;
-    this.#isWhole = true;
+    this.#refused.clear();
+    this.#isCurrent = false;
     logger.info({ agentSocket: this.#options.agentSocket }, "agent reached");
     this.#send({ format: 1, kind: "hello", cluster, host, pid: process.pid, isBlank: state.isBlank });
     this.#sendStandings(state.standings());
@@ -145,8 +148,12 @@ export class AgentLink {
         return;
       case "record": {
         const taken = state.take(message.key, message.value);
-        if (taken.ok) return;
-        this.#isWhole = false;
+        if (taken.ok) {
+          this.#refused.delete(message.key);
+          this.#openIfWhole();
+          return;
+        }
+        this.#refused.add(message.key);
         logger.error({ key: message.key, reason: taken.error }, "record of the agent refused");
         return;
       }
@@ -157,9 +164,15 @@ export class AgentLink {
         this.#asked.get(message.app)?.resolve(message.proofs);
         return;
       case "current":
-        // A blank gate that lacks one of them could open what that closes.
-        if (this.#isWhole) state.current();
+        this.#isCurrent = true;
+        this.#openIfWhole();
     }
+  }
+
+  /** A blank gate that lacks a record could open what that closes. One that new voters have signed anew is told again. */
+  #openIfWhole(): void {
+    const { state } = this.#deps;
+    if (state.isBlank && this.#isCurrent && this.#refused.size === 0) state.current();
   }
 
   #sendChanged(): void {

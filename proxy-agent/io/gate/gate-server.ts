@@ -13,7 +13,9 @@ import {
   CLIENT_CONNECTIONS_MAX,
   CLIENT_HEAD_MS,
   CLIENT_IDLE_MS,
+  GATE_ERRAND_TIMEOUT_MS,
   GATE_HAND_IN_BYTES_MAX,
+  GATE_HAND_INS_MAX,
   GATE_HEAD_BYTES_MAX,
   GATE_HEADERS_KEPT_MAX,
 } from "../../limits.ts";
@@ -55,6 +57,8 @@ export class GateServer {
   /** What was read of a header: it is the same for all requests that go by one record to one VM. */
   readonly #asked = new Map<string | undefined, Result<GateRequest>>();
   #isStopping = false;
+  /** Records that are being read. */
+  #handIns = 0;
 
   constructor(deps: GateServerDeps) {
     this.#deps = deps;
@@ -236,7 +240,8 @@ export class GateServer {
     if (outcome.kind === "stale") this.#judgeAgain(asked, response);
     const told = answerOf(outcome);
     if (told === null) return;
-    this.#deps.count(told.answer);
+    // What was cut was counted then.
+    if (told.answer !== "cut") this.#deps.count(told.answer);
     answerAsGate(response, told.answer, told.reason);
   }
 
@@ -276,9 +281,19 @@ export class GateServer {
   }
 
   #takeRecord(request: IncomingMessage, response: ServerResponse): void {
-    readWhole(request, GATE_HAND_IN_BYTES_MAX).then(
+    if (this.#handIns >= GATE_HAND_INS_MAX) {
+      answerAsGate(response, "failed", "too many at once");
+      return;
+    }
+    this.#handIns += 1;
+    const timer = setTimeout(() => request.destroy(), GATE_ERRAND_TIMEOUT_MS);
+    const reading = readWhole(request, GATE_HAND_IN_BYTES_MAX).finally(() => {
+      clearTimeout(timer);
+      this.#handIns -= 1;
+    });
+    reading.then(
       (bytes) => this.#judgeRecord(bytes, response),
-      // The proxy left.
+      // The proxy left, or was too slow.
       () => response.destroy(),
     );
   }

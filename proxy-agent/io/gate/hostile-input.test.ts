@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { GATE_HAND_IN_BYTES_MAX, GATE_HEAD_BYTES_MAX } from "../../limits.ts";
+import { GATE_HAND_IN_BYTES_MAX, GATE_HAND_INS_MAX, GATE_HEAD_BYTES_MAX } from "../../limits.ts";
 import { sendRaw } from "../../testing/client.ts";
 import { desiredVm, TestCluster, type Upstream } from "../../testing/cluster.ts";
 import { TestGate } from "../../testing/gate.ts";
@@ -145,6 +145,16 @@ test("a record that is handed in without end is not read to its end", async () =
   const [answer] = (await once(socket, "data")) as [Buffer];
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 421 .*grapevine-gate: 1 failed.*too long/is);
   socket.destroy();
+});
+
+test("of records that are handed in slowly no more are kept than a bound, and requests are served meanwhile", async () => {
+  const begun = post(`${word("1 take hello hello 0")}Content-Length: 2\r\n`, "x");
+  const slow = Array.from({ length: GATE_HAND_INS_MAX + 1 }, () => connect(gate.port, "127.0.0.1"));
+  for (const socket of slow) socket.on("error", () => undefined).write(begun);
+  const [answer] = (await Promise.race(slow.map((socket) => once(socket, "data")))) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 421 .*grapevine-gate: 1 failed.*too many/is);
+  expect(await sendRaw(gate.port, get(passing()))).toMatch(/^HTTP\/1\.1 200 .*served/s);
+  for (const socket of slow) socket.destroy();
 });
 
 test("an app cannot say that the gate claimed a request: its interim answers end at the gate", async () => {

@@ -1,0 +1,71 @@
+// Deadlines: how long the step in force may take, what a clock or a person holds up, and whom the app does not wait for any longer.
+
+import { type AppRecord, type CommittedApp, type MemberName, vmName } from "../../../mesh/index.ts";
+import { minHealthyMsOf } from "./asks.ts";
+import type { Facts } from "./facts.ts";
+import { isEntering } from "./quorum.ts";
+import type { Standing, Want } from "./standing.ts";
+import type { StepClock } from "./step-clock.ts";
+
+/** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
+export function silenceOf(
+  { epoch, record: { rollout, releases } }: CommittedApp,
+  { wants, acks }: Standing,
+  facts: Facts,
+  sinceMs: number,
+): { readonly atMs: number; readonly proxies: readonly MemberName[] } | null {
+  const release = releases.find(({ number }) => number === rollout?.to);
+  const afterMs = release?.spec.deploy.excludeSilentAfterMs;
+  const isAdding = rollout?.step != null && isEntering(rollout.step.kind) && rollout.direction === "forward";
+  if (afterMs === undefined || !isAdding || acks === null) return null;
+  const isSilent = (proxy: MemberName) => (facts.acks.get(proxy)?.applied ?? 0) < epoch;
+  const asked = wants.flatMap(({ kind, who }) => (kind === "proxy" ? [who as MemberName] : []));
+  const proxies = asked.filter(isSilent);
+  if (proxies.length === 0 || proxies.length === acks.need.length) return null;
+  return { atMs: sinceMs + afterMs, proxies };
+}
+
+/** Nobody but a person can end the step in force. */
+export function isForPerson(rollout: AppRecord["rollout"]): boolean {
+  return rollout?.step?.kind === "approve" && rollout.approved !== true;
+}
+
+/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
+export function holdOf(
+  { record }: CommittedApp,
+  { wants }: Standing,
+  { settledAtMs }: StepClock,
+  nowMs: number,
+): { readonly untilMs: number; readonly want: Want } | null {
+  const minHealthyMs = minHealthyMsOf(record);
+  const untilMs = (settledAtMs ?? nowMs) + minHealthyMs;
+  if (minHealthyMs === 0 || wants.length > 0 || nowMs >= untilMs) return null;
+  const who = record.rollout?.step?.vms[0] ?? vmName(record.app);
+  const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
+  return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
+}
+
+/** Of the release that is on its way; of a stop, of the one in force. */
+function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
+  const number = rollout?.to ?? current;
+  const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
+  return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
+}
+
+/** While the release command runs its own time counts first, which its host keeps: this is for a host that says nothing. */
+function commandTimeoutMs({ rollout, releases }: AppRecord, { score }: Standing): number {
+  const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
+  const isRunning = rollout?.step?.kind === "command" && score > 0;
+  return isRunning && spec !== undefined
+    ? (spec.deploy.releaseCommandTimeoutMs ?? 0) + spec.stop.timeoutMs
+    : 0;
+}
+
+/** As the app file's default; of a record without a release nothing else is known. */
+const DEFAULT_WAIT_TIMEOUT_MS = 300_000;
+
+/** How long the step in force may take without progress. What it must stay healthy for comes on top, once it was. */
+export function timeoutMsOf({ record }: CommittedApp, standing: Standing, { hasSettled }: StepClock): number {
+  const healthyMs = hasSettled ? minHealthyMsOf(record) : 0;
+  return waitTimeoutMs(record) + commandTimeoutMs(record, standing) + healthyMs;
+}
