@@ -1,9 +1,11 @@
 // What the pages name is there: a file that moves takes their sentences along.
 
-import { globSync, readFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
+import { createProgram } from "../node/cli/program/run-command.ts";
+import { commandsPage } from "./docs/commands-page.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = "{mesh,node,proxy-agent,cluster-tests,docker,docs}";
@@ -36,4 +38,11 @@ test("docs/scars.md names only tests that are there, each in the file before it"
   expect(named.length).toBeGreaterThan(20);
   const isThere = (path: string, name: string) => readFileSync(join(ROOT, path), "utf8").includes(name);
   expect(named.filter(({ file: path, name }) => !isThere(path, name))).toEqual([]);
+});
+
+test("docs/commands.md tells of the commands that there are (REWRITE=1 writes it)", () => {
+  const path = join(ROOT, "docs/commands.md");
+  const page = commandsPage(createProgram(() => undefined));
+  if (process.env["REWRITE"] === "1") writeFileSync(path, page);
+  expect(readFileSync(path, "utf8")).toBe(page);
 });

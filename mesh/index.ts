@@ -77,6 +77,7 @@ export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export { appNameShape, countShape, memberNameShape, vmNameShape } from "./records/shapes.ts";
+export * from "./records/step-report.ts";
 export * from "./records/vm.ts";
 export * from "./register/register.ts";
 export { encodeCommitted } from "./register/register-codec.ts";

@@ -31,6 +31,7 @@ import { type AgentConfig, publicConfig } from "./config/agent-config.ts";
 import { CustomEntries } from "./custom-entries.ts";
 import { customFileAt } from "./custom-file.ts";
 import { Coordinator } from "./deploy/coordinator.ts";
+import { RolloutHistory } from "./deploy/rollout-history.ts";
 import { GateHost } from "./gates/gate-host.ts";
 import { GateTeller } from "./gates/gate-teller.ts";
 import { runChecks } from "./health/prober.ts";
@@ -326,6 +327,7 @@ export class Agent {
       nowMs: () => performance.now(),
       wallMs: Date.now,
       repairAfterMs: this.#config.replaceAfterMs,
+      history: new RolloutHistory(this.#config.stateDir, this.#logger),
     });
   }
 

@@ -72,6 +72,34 @@ test.each([
   expect(result.stderr.split("\n").length).toBeLessThan(6);
 });
 
+interface ToldStep {
+  readonly number: number;
+  readonly kind: string;
+  readonly vms: readonly string[];
+  readonly asks?: readonly { readonly who: string; readonly what: string }[];
+  readonly asked?: readonly { readonly who: string; readonly what: string; readonly ms: number | null }[];
+}
+
+test("whom a plan names the deploy waits for, and explain tells of afterwards, from any host", async () => {
+  const before = (await scenario.run(["status", "web", "--json"])).stdout;
+  const plan = JSON.parse((await scenario.run(["deploy", app.file, "--plan", "--json"])).stdout);
+  expect((await scenario.run(["history", "web"])).stdout).not.toContain(plan.rollout);
+  expect(JSON.parse(before).epoch).toBe(plan.epoch);
+  expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+  const story = JSON.parse((await scenario.run(["explain", plan.rollout, "--json"], "host-3")).stdout);
+  const foreseen = plan.steps.map(({ number, kind, vms, asks = [] }: ToldStep) => {
+    return { number, kind, vms, asks: asks.map(({ who, what }) => `${who} ${what}`) };
+  });
+  const told = story.steps.map(({ number, kind, vms, asked = [] }: ToldStep) => {
+    return { number, kind, vms, asks: asked.map(({ who, what }) => `${who} ${what}`) };
+  });
+  expect(told).toEqual(foreseen);
+  expect(
+    story.steps.flatMap(({ asked = [] }: ToldStep) => asked).filter(({ ms }: { ms: unknown }) => ms === null),
+  ).toEqual([]);
+  expect((await scenario.run(["history", "web"])).stdout).toContain(plan.rollout);
+});
+
 test("a folder that is too large is refused before anything is sent", async () => {
   const large = scenario.app({ name: "large" });
   const hole = join(large.path, "hole");

@@ -14,6 +14,7 @@ import {
   versionShape,
   vmNameShape,
 } from "./shapes.ts";
+import { type AnswersReport, askedListShape, sparedListShape } from "./step-report.ts";
 
 export const APP_PREFIX = "app/";
 
@@ -71,10 +72,16 @@ export interface RolloutStep {
 }
 
 /** A step that is over: what it waited for, and how long. */
-export interface RolloutStepReport {
+export interface RolloutStepReport extends AnswersReport {
   readonly number: number;
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
+  /** Of a `flip`: the VMs that serve from then on. */
+  readonly serves?: readonly VmName[];
+  /** On the way back. */
+  readonly back?: true;
+  /** As the step said. */
+  readonly startedAtMs?: number;
   readonly waitedMs: number;
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
@@ -223,7 +230,26 @@ export interface CommittedApp {
 
 const stepKinds = z.enum(STEP_KINDS);
 
-const rolloutShape: ZodType<Rollout> = z.strictObject({
+export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
+  number: countShape,
+  kind: stepKinds,
+  vms: z.array(vmNameShape).max(APP_VMS_MAX),
+  serves: z.exactOptional(z.array(vmNameShape).max(APP_VMS_MAX)),
+  back: z.exactOptional(z.literal(true)),
+  startedAtMs: z.exactOptional(z.number()),
+  waitedMs: z.number(),
+  outcome: z.string().max(1000),
+  epoch: z.exactOptional(countShape),
+  asked: z.exactOptional(askedListShape),
+  askedMore: z.exactOptional(countShape),
+  quorum: z.exactOptional(countShape),
+  spared: z.exactOptional(sparedListShape),
+  fenced: z.exactOptional(
+    z.array(z.strictObject({ host: memberNameShape, atMs: z.number() })).max(FENCES_MAX),
+  ),
+});
+
+export const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
   kind: z.enum(["deploy", "stop", "destroy", "repair"]),
   from: countShape.nullable(),
@@ -242,20 +268,7 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
       startedAtMs: z.number(),
     })
     .nullable(),
-  history: z
-    .array(
-      z.strictObject({
-        number: countShape,
-        kind: stepKinds,
-        vms: z.array(vmNameShape).max(APP_VMS_MAX),
-        waitedMs: z.number(),
-        outcome: z.string().max(1000),
-        fenced: z.exactOptional(
-          z.array(z.strictObject({ host: memberNameShape, atMs: z.number() })).max(FENCES_MAX),
-        ),
-      }),
-    )
-    .max(ROLLOUT_HISTORY_MAX),
+  history: z.array(stepReportShape).max(ROLLOUT_HISTORY_MAX),
   reason: z
     .strictObject({
       code: z.enum(ROLLOUT_FAILURES),

@@ -19,6 +19,7 @@ import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { addProxyRoutes } from "./proxies.ts";
 import { addQueryRoutes } from "./query.ts";
 import { serveRelay } from "./relay.ts";
+import { addRolloutRoutes } from "./rollouts.ts";
 import { askProxies } from "./routes.ts";
 import { hostOfVm, memberRows, vmRows } from "./views.ts";
 import { addVoterRoutes } from "./voters.ts";
@@ -38,6 +39,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addClusterRoutes(app, deps);
   addAppRoutes(app, deps);
   addDeployRoute(app, deps);
+  addRolloutRoutes(app, deps);
   addBundleRoutes(app, deps);
   addEntryRoutes(app, deps);
   addIntrospectionRoutes(app, deps);

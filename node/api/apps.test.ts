@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { memberName } from "../../mesh/index.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
+import type { PlanView } from "../deploy/plan-view.ts";
+import type { RolloutStory } from "../deploy/story-view.ts";
 import { createApi } from "./api.ts";
 import { type Api, ApiHarness, errorOf, get, nextLine } from "./testing/api-harness.ts";
 import { FAKE_ENV, fakeRollout, fakeSealedSpec, fakeSpec, fakeView, hashOf } from "./testing/fake-agent.ts";
@@ -28,6 +30,25 @@ describe("apps", () => {
     expect((await get(voterApi, "/v1/apps/hello")).json).toEqual(fakeView());
     expect((await get(otherApi, "/v1/apps/hello")).json).toEqual(fakeView());
     expect((await get(otherApi, "/v1/apps")).json).toEqual([fakeView()]);
+  });
+
+  it("have their rollouts told by name, by app, and the last of all, by way of any agent", async () => {
+    const { app } = fakeView();
+    const story = (rollout: string) => ({ rollout }) as unknown as RolloutStory;
+    const rollouts = [story("hello-v1"), story("hello-v2")];
+    deploys.told.set(app, { app, answeredBy: memberName("host-1"), rollouts });
+    deploys.show(fakeView({ rollout: fakeRollout() }));
+    expect((await get(otherApi, "/v1/rollouts/hello-v1")).json).toEqual({ rollout: "hello-v1" });
+    expect((await get(voterApi, "/v1/rollouts/hello")).json).toEqual({ rollout: "hello-v2" });
+    expect((await get(voterApi, "/v1/rollouts")).json).toEqual({ rollout: "hello-v2" });
+    expect((await get(otherApi, "/v1/apps/hello/rollouts")).json).toMatchObject({
+      answeredBy: "host-1",
+      rollouts,
+    });
+    expect(await errorOf(voterApi.request("/v1/rollouts/hello-v9"))).toBe(
+      "404 not-found: there is no app, and no rollout that is kept, of the name hello-v9; `grapevine history hello` lists those that are kept",
+    );
+    expect(await errorOf(voterApi.request("/v1/apps/nothing/rollouts"))).toContain("404 not-found");
   });
 
   it("that never were are 404, also through a relay", async () => {
@@ -213,6 +234,24 @@ describe("deploys", () => {
     );
     expect(deploys.submitted).toEqual([]);
   });
+
+  it.each(["voter", "relay"])(
+    "are planned without a bundle, and nothing is kept, by way of the %s",
+    async (way) => {
+      const plan = { app: "hello", rollout: "hello-v2", steps: [] } as unknown as PlanView;
+      deploys.planAnswer = { code: "planned", plan };
+      const response = await post(
+        way === "voter" ? voterApi : otherApi,
+        "/v1/apps/hello/plan",
+        fakeSpec(bundle),
+      );
+      expect(response.status).toBe(200);
+      expect(await response.json()).toEqual(plan);
+      expect(deploys.planned).toMatchObject([{ name: "hello", env: { hash: "0".repeat(64) } }]);
+      expect(JSON.stringify(deploys.planned)).not.toContain("GREETING");
+      expect([...voter.envs.sealed, ...harness.other.envs.sealed, ...deploys.submitted]).toEqual([]);
+    },
+  );
 
   it.each(["voter", "relay"])("refuse a body over the bound, by way of the %s", async (way) => {
     const api = way === "voter" ? voterApi : otherApi;

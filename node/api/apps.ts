@@ -21,7 +21,7 @@ import { factsOf } from "./views.ts";
 /** An empty line when nothing changed for so long, so that the reader can tell silence from a dead peer. */
 const WATCH_HEARTBEAT_MS = 2_000;
 
-type DriverAnswer = (deploys: Deploys, context: Context<ApiEnv>) => Promise<Response> | Response;
+export type DriverAnswer = (deploys: Deploys, context: Context<ApiEnv>) => Promise<Response> | Response;
 
 export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   const driven = (answer: DriverAnswer) => (context: Context<ApiEnv>) => answerOrRelay(deps, answer, context);
@@ -46,7 +46,7 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   app.post("/v1/vms/:vm/stop", driven(stopVm));
 }
 
-async function answerOrRelay(
+export async function answerOrRelay(
   deps: ApiDeps,
   answer: DriverAnswer,
   context: Context<ApiEnv>,
@@ -114,14 +114,20 @@ function viewOf(deploys: Deploys, name: AppName): Response {
 function watchView(deploys: Deploys, name: AppName, context: Context<ApiEnv>): Response {
   if (deploys.view(name) === null) return unknownApp(name);
   const ended = endedBy(context.req.raw.signal);
-  const lines = viewLines(deploys.watch(name, ended.signal));
+  const lines = viewLines(deploys.watch(name, ended.signal), () => deploys.view(name));
   return new Response(streamed(lines, ended), { headers: { "content-type": LINES_TYPE } });
 }
 
-async function* viewLines(views: AsyncIterable<AppView>): AsyncGenerator<Uint8Array> {
+/** While a rollout runs its view is the heartbeat: how long somebody has been silent changes without anything that happens. */
+async function* viewLines(
+  views: AsyncIterable<AppView>,
+  newest: () => AppView | null,
+): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   for await (const view of withHeartbeat(views, WATCH_HEARTBEAT_MS)) {
-    yield encoder.encode(view === null ? "\n" : `${JSON.stringify(view)}\n`);
+    const now = view ?? newest();
+    const isSaid = view !== null || now?.rollout?.state === "running";
+    yield encoder.encode(isSaid ? `${JSON.stringify(now)}\n` : "\n");
   }
 }
 

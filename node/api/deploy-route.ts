@@ -9,6 +9,7 @@ import {
   appName,
   appSpecShape,
   type EnvRef,
+  envHash,
   envRefShape,
   fail,
   isName,
@@ -27,23 +28,30 @@ import { RELAY_BODY_BYTES_MAX } from "./relay.ts";
 const SUBMISSION_BYTES_MAX = 256 * 1024;
 
 export function addDeployRoute(app: Hono<ApiEnv>, deps: ApiDeps): void {
-  app.post("/v1/apps/:app/deploys", async (context) => {
-    const name = context.req.param("app");
-    if (!isName(name)) return apiError("invalid", "this is no app's name");
-    const submission = submissionOf(context);
-    if (submission !== undefined && !submissionShape.safeParse(submission).success)
-      return apiError(
-        "invalid",
-        "submission must be 16 to 64 letters, digits and dashes, for example a UUID",
-      );
-    const isRelayed = context.env?.isRelayed === true;
-    const bytesMax = isRelayed ? RELAY_BODY_BYTES_MAX : SUBMISSION_BYTES_MAX;
-    const bytes = await readBounded(context.req.raw.body, bytesMax);
-    if (bytes === null) return bodyTooLarge(bytesMax);
-    return isRelayed
-      ? takeSealed(deps, appName(name), bytes, context)
-      : take(deps, appName(name), bytes, context);
-  });
+  const taking = (answer: SpecAnswer) => (context: Context<ApiEnv>) => readSpec(deps, context, answer);
+  app.post(
+    "/v1/apps/:app/deploys",
+    taking((...given) => (given[3].env?.isRelayed === true ? takeSealed(...given) : take(...given))),
+  );
+  app.post("/v1/apps/:app/plan", taking(plan));
+}
+
+type SpecAnswer = (
+  deps: ApiDeps,
+  name: AppName,
+  bytes: Uint8Array,
+  context: Context<ApiEnv>,
+) => Promise<Response>;
+
+async function readSpec(deps: ApiDeps, context: Context<ApiEnv>, answer: SpecAnswer): Promise<Response> {
+  const name = context.req.param("app") ?? "";
+  if (!isName(name)) return apiError("invalid", "this is no app's name");
+  const submission = submissionOf(context);
+  if (submission !== undefined && !submissionShape.safeParse(submission).success)
+    return apiError("invalid", "submission must be 16 to 64 letters, digits and dashes, for example a UUID");
+  const bytesMax = context.env?.isRelayed === true ? RELAY_BODY_BYTES_MAX : SUBMISSION_BYTES_MAX;
+  const bytes = await readBounded(context.req.raw.body, bytesMax);
+  return bytes === null ? bodyTooLarge(bytesMax) : answer(deps, appName(name), bytes, context);
 }
 
 /** `?submission=`: the same each time that it is said again. */
@@ -104,6 +112,28 @@ async function takeSealed(
   if (!spec.ok) return apiError("invalid", spec.error);
   const problem = specProblem({ ...spec.value, env: {} });
   return problem === null ? submit(deps, deploys, spec.value, context) : apiError("invalid", problem);
+}
+
+/** What stands in a record for an env that was put nowhere: a plan has no need of the values. */
+const NO_ENV_HASH = envHash("0".repeat(64));
+
+/** The same submission, of which nothing is kept: it is only said what would come of it. */
+async function plan(
+  deps: ApiDeps,
+  name: AppName,
+  bytes: Uint8Array,
+  context: Context<ApiEnv>,
+): Promise<Response> {
+  const isRelayed = context.env?.isRelayed === true;
+  const parsed = isRelayed ? parseSpec(name, parseJson(bytes)?.json) : parseSubmission(name, bytes);
+  if (!parsed.ok) return apiError("invalid", parsed.error);
+  const { env = {}, ...rest } = parsed.value;
+  const ref = { hash: NO_ENV_HASH, host: deps.self.host };
+  const spec = withEnv(rest, Object.keys(env).length === 0 ? undefined : ref);
+  const deploys = deps.deploys();
+  if (deploys === null) return relayToVoter(deps, context, new TextEncoder().encode(JSON.stringify(spec)));
+  const result = await deploys.plan(spec);
+  return result.code === "planned" ? Response.json(result.plan) : submitted(result);
 }
 
 async function submit(

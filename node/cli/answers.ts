@@ -12,7 +12,12 @@ import type { MemberRow } from "../api/views.ts";
 import type { CollectedView, RestoredView, VoterPlanView, VotersView } from "../api/voters.ts";
 import type { AppView, VmView } from "../deploy/app-view.ts";
 
-const waitingShape = z.looseObject({ who: z.string(), what: z.string(), forMs: z.number() });
+const waitingShape = z.looseObject({
+  who: z.string(),
+  what: z.string(),
+  forMs: z.number(),
+  silentMs: z.number().optional(),
+});
 
 const vmViewLoose = z.looseObject({
   vm: z.string(),
@@ -42,6 +47,7 @@ const stepViewLoose = z.looseObject({
     })
     .nullable(),
   waitingFor: z.array(waitingShape),
+  answers: z.looseObject({ epoch: z.number().optional() }).optional(),
 });
 
 const rolloutViewLoose = z.looseObject({

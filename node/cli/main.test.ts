@@ -14,6 +14,9 @@ import { createApi } from "../api/api.ts";
 import { type ApiListener, listenApi } from "../api/listen.ts";
 import { type FakeAgent, FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { RolloutView } from "../deploy/app-view.ts";
+import { specOf } from "../deploy/testing/specs.ts";
+import { beginStory, STORIES } from "../deploy/testing/stories.ts";
+import { planText } from "./plan-text.ts";
 
 // Processes start slowly on a busy machine; nothing here waits for time to pass.
 vi.setConfig({ testTimeout: 60_000 });
@@ -141,6 +144,19 @@ describe("grapevine deploy", () => {
     });
   });
 
+  it("prints a plan, in JSON too, and submits nothing", async () => {
+    const plan = beginStory(STORIES[1]!).plan(specOf("hello"), "next");
+    deploys.planAnswer = { code: "planned", plan };
+    const submitted = deploys.submitted.length;
+    expect(await start("deploy", appFile, "--plan").ended).toEqual({
+      code: 0,
+      stdout: planText(plan),
+      stderr: "",
+    });
+    expect(JSON.parse((await start("deploy", appFile, "--plan", "--json").ended).stdout)).toEqual(plan);
+    expect(deploys.submitted.length).toBe(submitted);
+  });
+
   it("detaches on Ctrl-C, says so, and returns 3", async () => {
     deploys.show(fakeView({ rollout: fakeRollout() }));
     const { child, ended: end } = start("deploy", appFile);
@@ -161,6 +177,8 @@ describe("grapevine deploy", () => {
     [["deploy"], "missing required argument 'file'"],
     [["deplyo"], "unknown command 'deplyo'"],
     [["status", "--nope"], "unknown option '--nope'"],
+    [["status", "-w"], "--watch is for one app: grapevine status -w APP"],
+    [["status", "-w", "nothing"], "there is no app nothing"],
     [["status", "nothing"], "there is no app nothing"],
     [["members", "--api", "http://127.0.0.1:1"], "Tried http://127.0.0.1:1 (connection refused)"],
     [["logs", "hello-v1-1", "--lines", "x"], "--lines must be a whole number"],
@@ -186,6 +204,24 @@ describe("grapevine deploy", () => {
     const { code, stderr } = await start(...args.map((arg) => (arg === "FILE" ? appFile : arg))).ended;
     expect(stderr).toContain(expected);
     expect(code).toBe(2);
+  });
+});
+
+describe("grapevine status -w", () => {
+  it("goes on until Ctrl-C, which ends it with 0, a view a line in JSON", async () => {
+    deploys.show(fakeView({ rollout: fakeRollout() }));
+    const { child, ended: end } = start("status", "-w", "hello", "--json");
+    await once(child.stdout!, "data");
+    deploys.show(fakeView({ epoch: 2, rollout: fakeRollout({ state: "succeeded", endedAtMs: 1_500 }) }));
+    await once(child.stdout!, "data");
+    child.kill("SIGINT");
+    const { code, stdout, stderr } = await end;
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const views = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(views.map(({ epoch }) => epoch)).toContain(2);
   });
 });
 

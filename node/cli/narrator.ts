@@ -7,6 +7,8 @@ import { formatDuration, plainText } from "./table.ts";
 
 /** Waits shorter than this are the normal course and not worth a line. */
 const WAIT_SAID_AFTER_MS = 1_000;
+/** Proxies and gates say where they stand every 2 s, and a little later on a busy machine. */
+const SILENT_AFTER_MS = 3_000;
 /** The same wait is said again so often. */
 const WAIT_REPEATED_MS = 10_000;
 
@@ -92,12 +94,17 @@ export class Narrator {
   #waitLines(step: StepView | null, ageMs: number, nowMs: number): readonly string[] {
     if (step === null || step.forMs + ageMs < WAIT_SAID_AFTER_MS || step.waitingFor.length === 0) return [];
     const acks = describeAcks(step.acks);
-    const who = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`).join(", ");
-    const text = `step ${step.number} ${step.kind} ${step.vms.join(" ")} … ${acks === "" ? "" : `${acks}; `}waiting for ${plainText(who)}`;
+    const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
+    const head = `step ${step.number} ${step.kind} ${step.vms.join(" ")}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
+    const waits = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`);
+    const text = `${head} ${waits.join(", ")}`;
     const isSaid = this.#waitSaid.text === text && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
     if (isSaid) return [];
     this.#waitSaid = { text, atMs: nowMs };
-    return [`${text} (${formatDuration(step.forMs + ageMs)})`];
+    const silences = step.waitingFor.map(
+      (waiting, index) => `${waits[index]}${describeSilence(waiting, ageMs)}`,
+    );
+    return [`${head} ${plainText(silences.join(", "))} (${formatDuration(step.forMs + ageMs)})`];
   }
 }
 
@@ -120,9 +127,16 @@ export function describeAcks(acks: StepView["acks"]): string {
   return `acks ${acks.have}/${acks.need}${quorum}${slowest}`;
 }
 
-/** "proxy-2 to acknowledge epoch 7 since 12 s". */
+/** "proxy-2 to acknowledge epoch 7 since 12 s, silent for 3.1 s". */
 export function describeWaiting(waiting: Waiting): string {
-  return plainText(`${waiting.who} ${waiting.what} since ${formatDuration(waiting.forMs)}`);
+  const since = `${waiting.who} ${waiting.what} since ${formatDuration(waiting.forMs)}`;
+  return plainText(`${since}${describeSilence(waiting, 0)}`);
+}
+
+/** `ageMs`: since the view came. */
+function describeSilence({ silentMs }: Waiting, ageMs: number): string {
+  if (silentMs === undefined || silentMs + ageMs < SILENT_AFTER_MS) return "";
+  return `, silent for ${formatDuration(silentMs + ageMs)}`;
 }
 
 function describeVm({ vm, host, state, health, restarts, reason }: VmView): string {

@@ -1,6 +1,7 @@
 // App view: desired and observed side by side, as `status` shows it and `deploy` follows it. JSON through and through.
 
 import type {
+  AnswersReport,
   AppName,
   MemberName,
   Rollout,
@@ -17,6 +18,8 @@ export interface Waiting {
   readonly what: string;
   /** How long, milliseconds. */
   readonly forMs: number;
+  /** Since when nothing at all was heard of it about this app, milliseconds. Absent: of who is not expected to say anything again. */
+  readonly silentMs?: number;
 }
 
 export interface StepView {
@@ -36,6 +39,8 @@ export interface StepView {
   } | null;
   /** Empty: nothing is missing, the next step is about to be committed. */
   readonly waitingFor: readonly Waiting[];
+  /** Who was asked, and answered when, so far. Absent: an agent of before does not say. */
+  readonly answers?: AnswersReport & { readonly startedAtMs: number };
 }
 
 /** When the traffic moved: clocks of the hosts that say so, milliseconds since 1970: for people. */
@@ -56,6 +61,8 @@ export interface RolloutView extends Omit<Rollout, "step" | "reason" | "targets"
     readonly message: string;
     readonly lastLines: readonly string[];
   } | null;
+  /** Of a deploy, while the record has its release. */
+  readonly strategy?: string | null;
   /** Known to the driver that saw it, until the next rollout begins. */
   readonly cutover?: CutoverView | null;
   /**

@@ -29,12 +29,15 @@ import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
-import type { Deploys, SubmitResult } from "./deploys.ts";
+import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
-import { isRegistration, Observations, type VmObservation } from "./observations.ts";
+import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { RolloutCounters } from "./rollout-counters.ts";
+import type { RolloutHistory } from "./rollout-history.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
+import { storiesOf } from "./stories.ts";
+import type { StoriesView } from "./story-view.ts";
 import { Submissions } from "./submissions.ts";
 
 /** The voters, any of which may drive an app. */
@@ -56,6 +59,7 @@ export interface CoordinatorDeps {
   readonly wallMs: () => number;
   /** A host that is held dead for so long has its VMs replaced. */
   readonly repairAfterMs: number;
+  readonly history: RolloutHistory;
 }
 
 /** One app: its machine and the timer that it asked for. */
@@ -123,11 +127,15 @@ export class Coordinator implements Deploys {
     this.#stopping.abort();
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     for (const { timer } of this.#apps.values()) if (timer !== null) clearTimeout(timer);
-    await Promise.all([...this.#running, this.#inbox.stop()]);
+    await Promise.all([...this.#running, this.#inbox.stop(), this.#deps.history.stop()]);
   }
 
   submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
     return this.#submissions.submit(spec, submission);
+  }
+
+  plan(spec: AppSpec): Promise<PlanResult> {
+    return this.#submissions.plan(spec);
   }
 
   stopVm(vm: VmName): Promise<SubmitResult> {
@@ -169,6 +177,10 @@ export class Coordinator implements Deploys {
     return this.#apps.get(app)?.machine.view(this.#deps.nowMs()) ?? null;
   }
 
+  stories(app: AppName): Promise<StoriesView | null> {
+    return storiesOf(this.view(app), this.#deps.history, this.#deps.mesh.self.name);
+  }
+
   /** In Prometheus' text format. */
   metrics(): string {
     return rolloutMetrics(this.views(), this.#counters);
@@ -194,7 +206,9 @@ export class Coordinator implements Deploys {
     if (isNews && (before !== null || committed.epoch === 1))
       this.#counters.committed(before?.record ?? null, committed.record);
     this.#feed(app, { kind: "committed", committed, isInCharge: this.#isInCharge(committed.record) });
-    if (isNews) this.#releaseNames(app);
+    if (!isNews) return;
+    this.#deps.history.note(committed);
+    this.#releaseNames(app);
   }
 
   /** The driver of the last rollout, while it is a voter that lives; else the first of those. Two at once would do no harm. */
@@ -251,8 +265,7 @@ export class Coordinator implements Deploys {
   }
 
   #newDriven(app: AppName): Driven {
-    const { mesh, nowMs, wallMs } = this.#deps;
-    const { repairAfterMs } = this.#deps;
+    const { mesh, nowMs, wallMs, repairAfterMs } = this.#deps;
     const options = { app, driver: mesh.self.name, wallOffsetMs: wallMs() - nowMs(), repairAfterMs };
     const machine = new Rollout(options);
     const inputs: readonly RolloutInput[] = [
@@ -384,8 +397,4 @@ export class Coordinator implements Deploys {
     }
     return loads;
   }
-}
-
-function inputOf({ entry, observed }: VmObservation): RolloutInput {
-  return { kind: "vm", host: entry.host, vm: entry.vm, observed };
 }

@@ -5,6 +5,8 @@ import type { AppView } from "./app-view.ts";
 import type { RecordsResult } from "./change-records.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
+import type { PlanView } from "./plan-view.ts";
+import type { StoriesView } from "./story-view.ts";
 
 /**
  * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, or this very
@@ -33,9 +35,14 @@ export type SubmitResult =
   | { readonly code: "invalid"; readonly message: string }
   | { readonly code: "unavailable"; readonly message: string };
 
+/** Nothing was changed. Otherwise as `submit` would answer now. */
+export type PlanResult = { readonly code: "planned"; readonly plan: PlanView } | SubmitResult;
+
 export interface Deploys {
   /** Starts a rollout to `spec`. Its bundle must be on this host already. `submission`: as in `Release`. */
   submit(spec: AppSpec, submission?: string): Promise<SubmitResult>;
+  /** What a rollout to `spec` would do now; its bundle may be anywhere. */
+  plan(spec: AppSpec): Promise<PlanResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
   stopVm(vm: VmName): Promise<SubmitResult>;
   /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */
@@ -52,6 +59,8 @@ export interface Deploys {
   views(): readonly AppView[];
   /** Deleted apps have a view too, so that `destroy` can be followed to its end; null: the app never was. */
   view(app: AppName): AppView | null;
+  /** The app's rollouts as this voter saw them, the running one among them; null: the app never was. */
+  stories(app: AppName): Promise<StoriesView | null>;
   /** The view now, and again after each change of it, until `signal` aborts. Slow readers get the newest only. */
   watch(app: AppName, signal: AbortSignal): AsyncIterable<AppView>;
 }

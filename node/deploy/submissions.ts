@@ -20,6 +20,7 @@ import {
   type VmName,
 } from "../../mesh/index.ts";
 import type { CommitContext } from "./core/commits.ts";
+import { planViewOf } from "./core/forecast.ts";
 import {
   type Submission,
   submitAbort,
@@ -28,7 +29,7 @@ import {
   submitPromote,
   submitStop,
 } from "./core/submit.ts";
-import type { SubmitResult } from "./deploys.ts";
+import type { PlanResult, SubmitResult } from "./deploys.ts";
 import { isSameButEnv, specHash } from "./spec-hash.ts";
 
 /** Swaps of one submission that may lose against our own machine before it is given up. */
@@ -61,6 +62,25 @@ export class Submissions {
       submitDeploy({ app, spec, specHash: hash, submission, apps }, context),
     );
     return result.code === "locked" ? { ...result, ...this.#envOnItsWay(app, spec) } : result;
+  }
+
+  /** What `submit` would make of it now. Nothing is committed, and no name is claimed. */
+  async plan(spec: AppSpec): Promise<PlanResult> {
+    if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
+    const app = appName(spec.name);
+    const lack = await this.#readAnew(app);
+    if (lack !== null) return lack;
+    const apps = this.#deps.register.known();
+    const context = this.#deps.context(app);
+    const submission = submitDeploy({ app, spec, specHash: specHash(spec), apps }, context);
+    const found = find(apps, app);
+    if (submission.code === "begin") {
+      const begun = { epoch: (found?.epoch ?? 0) + 1, record: submission.record };
+      return { code: "planned", plan: planViewOf(begun, { joined: false }, context) };
+    }
+    if (submission.code === "joined" && found !== null)
+      return { code: "planned", plan: planViewOf(found, { joined: true }, context) };
+    return answerTo(app, submission);
   }
 
   #envOnItsWay(app: AppName, spec: AppSpec): { readonly env?: EnvRef } {

@@ -30,9 +30,10 @@ import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { RecordsResult } from "../../deploy/change-records.ts";
-import type { Deploys, SubmitResult } from "../../deploy/deploys.ts";
+import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
+import type { StoriesView } from "../../deploy/story-view.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
 import type { ContentPut } from "../../releases/content-store.ts";
 import type { EnvValues } from "../../releases/env-blob.ts";
@@ -106,6 +107,22 @@ export class FakeDeploys implements Deploys {
     this.submitted.push(spec);
     this.submissions.push(submission);
     return this.answerTo?.(spec) ?? this.answer;
+  }
+
+  readonly planned: AppSpec[] = [];
+  /** What `plan` answers. */
+  planAnswer: PlanResult = { code: "invalid", message: "no plan was given to the fake" };
+
+  async plan(spec: AppSpec): Promise<PlanResult> {
+    this.planned.push(spec);
+    return this.planAnswer;
+  }
+
+  /** What `stories` answers, by app. */
+  readonly told: Map<AppName, StoriesView> = new Map();
+
+  async stories(app: AppName): Promise<StoriesView | null> {
+    return this.told.get(app) ?? null;
   }
 
   async stopVm(_vm: VmName): Promise<SubmitResult> {

@@ -15,7 +15,9 @@ import { type ApiClient, ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
 import { describeEnd } from "../narrator.ts";
+import { planText } from "../plan-text.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+import { planViewShape } from "../story-answers.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;
@@ -24,6 +26,7 @@ export interface FollowedOptions extends ClientOptions {
 export interface DeployOptions extends FollowedOptions {
   readonly strategy?: string;
   readonly waitTimeout?: string;
+  readonly plan?: boolean;
 }
 
 /** The voter may be coming back, or the only agent with the bundle have died: both are worth another try. */
@@ -40,12 +43,27 @@ export async function deploy(file: string, options: DeployOptions): Promise<Exit
       const bundleFile = path.join(folder, "bundle.tar");
       const { dir, base } = path.parse(path.resolve(file));
       const { hash, bytes } = await packFolder(dir, bundleFile, { without: base });
-      const submitted = await submit(session, { ...spec, bundle: { hash, bytes } }, bundleFile);
+      const submission = { ...spec, bundle: { hash, bytes } };
+      if (options.plan === true) return await showPlan(session, submission, options);
+      const submitted = await submit(session, submission, bundleFile);
       return await followToEnd(session, submitted, options);
     } finally {
       await rm(folder, { recursive: true, force: true });
     }
   });
+}
+
+/** No file is sent, and the agent keeps nothing of what it is asked. */
+async function showPlan(
+  { client, signal }: Session,
+  spec: AppSubmission,
+  { json }: DeployOptions,
+): Promise<ExitCode> {
+  const asked = { method: "POST", path: `/v1/apps/${spec.name}/plan`, json: spec } as const;
+  const plan = planViewShape.parse(await client.json(asked, signal));
+  if (json === true) printJson(plan);
+  else print(planText(plan));
+  return EXIT.done;
 }
 
 export async function stopVm(vm: string, options: FollowedOptions): Promise<ExitCode> {

@@ -27,10 +27,12 @@ export interface LogsOptions extends ClientOptions {
 
 export interface StatusOptions extends ClientOptions {
   readonly hosts?: boolean;
+  readonly watch?: boolean;
 }
 
 export async function status(app: string | undefined, options: StatusOptions): Promise<ExitCode> {
   if (options.hosts === true) return (await import("./introspect.ts")).statusOfHosts(app, options);
+  if (options.watch === true) return (await import("./status-watch.ts")).watchStatus(app, options);
   return app === undefined
     ? show("status", "/v1/apps", appViewsShape, options, appsTable)
     : show("status", `/v1/apps/${encodeURIComponent(app)}`, appViewShape, options, appText);

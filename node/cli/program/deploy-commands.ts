@@ -10,8 +10,9 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     program,
     "deploy <file>",
     "Deploys the app of an app file, and follows until the new release serves on every proxy.\nThe file's folder is what runs. Ctrl-C detaches; the rollout goes on.",
-    "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m",
+    "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m\ngrapevine deploy app.toml --plan",
   )
+    .option("--plan", "change nothing: print the steps, whom each will wait for, and what it may cost")
     .option("--strategy <name>", "in place of the file's deploy.strategy: rolling, immediate or bluegreen")
     .option("--wait-timeout <duration>", "in place of the file's deploy.wait_timeout, for example 5m")
     .option("--detach", detachHelp)

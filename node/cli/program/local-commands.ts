@@ -1,6 +1,7 @@
-// dev, demo, bench: a whole cluster on this machine.
+// dev, demo, bench: a whole cluster on this machine. completions: what its shell offers.
 
-import { type Command, InvalidArgumentError } from "commander";
+import { Argument, type Command, InvalidArgumentError } from "commander";
+import type { Shell } from "../completions.ts";
 import type { SetExitCode } from "./asking.ts";
 
 export function addLocalCommands(program: Command, setExitCode: SetExitCode): void {
@@ -41,6 +42,20 @@ export function addLocalCommands(program: Command, setExitCode: SetExitCode): vo
     .description(
       "How long a deploy takes beside what its VMs take; see grapevine bench deploy-overhead --help.",
     );
+}
+
+export function addCompletions(program: Command): void {
+  program
+    .command("completions")
+    .description("Prints what a shell needs to complete commands and options of grapevine.")
+    .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
+    .addHelpText(
+      "after",
+      "\nExamples:\n  source <(grapevine completions bash)\n  grapevine completions fish | source",
+    )
+    .action(async (shell: Shell) => {
+      process.stdout.write((await import("../completions.ts")).completionsOf(program, shell));
+    });
 }
 
 interface DevArguments {

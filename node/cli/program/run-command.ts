@@ -8,7 +8,7 @@ import { addDeployCommands } from "./deploy-commands.ts";
 import { addEntryCommands } from "./entry-commands.ts";
 import { addHostCommands } from "./host-commands.ts";
 import { addIntrospectCommands } from "./introspect-commands.ts";
-import { addLocalCommands } from "./local-commands.ts";
+import { addCompletions, addLocalCommands } from "./local-commands.ts";
 import { addMemberCommands } from "./member-commands.ts";
 import { addProxyCommands } from "./proxy-commands.ts";
 import { addShowCommands } from "./show-commands.ts";
@@ -31,7 +31,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(setExitCode: SetExitCode): Command {
+/** Also what describes the commands: the documentation, and what shells complete. */
+export function createProgram(setExitCode: SetExitCode): Command {
   const program = new Command("grapevine")
     .description("Service discovery by gossip, and deploys without a failed request.")
     .showHelpAfterError("`grapevine help COMMAND` shows how to write it.")
@@ -46,5 +47,6 @@ function createProgram(setExitCode: SetExitCode): Command {
   addProxyCommands(program, setExitCode);
   addMemberCommands(program, setExitCode);
   addLocalCommands(program, setExitCode);
+  addCompletions(program);
   return program;
 }

@@ -1,4 +1,4 @@
-// status, members, vms, routes, logs: what is so now.
+// status, explain, history, members, vms, routes, logs: what is so now, and what was.
 
 import type { Command } from "commander";
 import type { LogsOptions, StatusOptions } from "../commands/show.ts";
@@ -11,8 +11,12 @@ export function addShowCommands(program: Command, setExitCode: SetExitCode): voi
     program,
     "status [app]",
     "Shows the apps, or one: its release, its VMs, its rollout, and whom that waits for.",
-    "grapevine status\ngrapevine status hello --json\ngrapevine status --hosts",
+    "grapevine status\ngrapevine status hello --json\ngrapevine status -w hello\ngrapevine status --hosts",
   )
+    .option(
+      "-w, --watch",
+      "of one app: go on, until Ctrl-C; drawn again on a terminal, else lines; --json: a JSON object a line",
+    )
     .option(
       "--hosts",
       "show the hosts and proxies instead: who holds what the cluster holds, and who is behind",
@@ -20,6 +24,23 @@ export function addShowCommands(program: Command, setExitCode: SetExitCode): voi
     .action(async (app: string | undefined, options: StatusOptions) => {
       setExitCode(await (await show()).status(app, options));
     });
+  const tell = () => import("../commands/explain.ts");
+  asking(
+    program,
+    "explain [rollout]",
+    "Tells what happened in a rollout, or in the last one of an app, or of all: each step, who was asked and answered when,\nand what was decided. Also while it runs.",
+    "grapevine explain hello\ngrapevine explain hello-v2 --json",
+  ).action(async (name: string | undefined, options: ClientOptions) => {
+    setExitCode(await (await tell()).explain(name, options));
+  });
+  asking(
+    program,
+    "history <app>",
+    "Lists the rollouts of an app, as far as the voter that answers keeps them: it keeps what it saw.",
+    "grapevine history hello",
+  ).action(async (app: string, options: ClientOptions) => {
+    setExitCode(await (await tell()).history(app, options));
+  });
   asking(
     program,
     "members",

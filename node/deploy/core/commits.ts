@@ -1,6 +1,7 @@
 // Commits: the next record after each move of a rollout. Each function takes a record and returns one; nothing here decides when.
 
 import {
+  type AnswersReport,
   type AppRecord,
   type DesiredVm,
   ENTRY_VALUE_BYTES_MAX,
@@ -32,7 +33,7 @@ export interface CommitContext {
 }
 
 /** What is said of a step when it ends. */
-export interface StepEnd {
+export interface StepEnd extends AnswersReport {
   readonly waitedMs: number;
   readonly outcome: string;
   /** As in `RolloutStepReport`. */
@@ -152,13 +153,22 @@ function withStarted(
 }
 
 /** The step in force is over: it goes into the history. */
-export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...fenced }: StepEnd): AppRecord {
+export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...answers }: StepEnd): AppRecord {
   const rollout = rolloutOf(record);
-  const { step } = rollout;
+  const { step, direction } = rollout;
   if (step === null) return record;
-  const { number, kind, vms } = step;
-  const said = { waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000), ...fenced };
-  const report: RolloutStepReport = { number, kind, vms, ...said };
+  const { number, kind, vms, serves, startedAtMs } = step;
+  const report: RolloutStepReport = {
+    number,
+    kind,
+    vms,
+    ...(serves === undefined ? {} : { serves }),
+    ...(direction === "back" ? { back: true as const } : {}),
+    startedAtMs,
+    waitedMs: Math.round(waitedMs),
+    outcome: outcome.slice(0, 1000),
+    ...answers,
+  };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
   const ran = kind === "command" ? { commandEnded: true } : {};
   return { ...record, rollout: { ...rollout, ...ran, step: null, history } };
@@ -246,15 +256,33 @@ export function rolloutOf(record: AppRecord): Rollout {
 const ENVELOPE_BYTES = 64;
 export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
 
-/** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps. */
+/** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps' answers, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
   let fit: AppRecord = { ...record, releases: keptReleases(record) };
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
     const history = fit.rollout?.history ?? [];
     if (fit.rollout === null || history.length <= 1) return fit;
-    fit = { ...fit, rollout: { ...fit.rollout, history: history.slice(Math.ceil(history.length / 4)) } };
+    fit = { ...fit, rollout: { ...fit.rollout, history: shortened(history) } };
   }
   return fit;
+}
+
+function shortened(history: readonly RolloutStepReport[]): readonly RolloutStepReport[] {
+  const told = history
+    .slice(0, -1)
+    .filter(({ asked, spared }) => asked !== undefined || spared !== undefined);
+  if (told.length === 0) return history.slice(Math.ceil(history.length / 4));
+  const dropped = new Set(told.slice(0, Math.ceil(told.length / 4)));
+  return history.map((report) => (dropped.has(report) ? withoutAnswers(report) : report));
+}
+
+function withoutAnswers({
+  asked: _asked,
+  askedMore: _askedMore,
+  spared: _spared,
+  ...rest
+}: RolloutStepReport): RolloutStepReport {
+  return rest;
 }
 
 /** Needed: the two of the rollout, the one in force, those that VMs run; then the newest of the others. */

@@ -1,6 +1,7 @@
 // Deadlines: how long the step in force may take, what a clock or a person holds up, and whom the app does not wait for any longer.
 
 import { type AppRecord, type CommittedApp, type MemberName, vmName } from "../../../mesh/index.ts";
+import { minHealthyMsOf } from "./asks.ts";
 import type { Facts } from "./facts.ts";
 import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
@@ -27,14 +28,6 @@ export function silenceOf(
 /** Nobody but a person can end the step in force. */
 export function isForPerson(rollout: AppRecord["rollout"]): boolean {
   return rollout?.step?.kind === "approve" && rollout.approved !== true;
-}
-
-/** For so long what the step in force starts must stay healthy. */
-function minHealthyMsOf({ rollout, releases }: AppRecord): number {
-  const isAsked =
-    rollout?.kind === "deploy" && rollout.direction === "forward" && rollout.step?.kind === "start";
-  const release = releases.find(({ number }) => number === rollout?.to);
-  return isAsked ? (release?.spec.deploy.minHealthyMs ?? 0) : 0;
 }
 
 /** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */

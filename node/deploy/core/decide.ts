@@ -53,7 +53,7 @@ export interface DecideInput extends CommitContext {
 
 export function standingOfRollout(committed: CommittedApp, facts: CommitContext["facts"]): Standing {
   const step = committed.record.rollout?.step;
-  return step == null ? { wants: [], acks: null, score: 0 } : standingOf(step, committed, facts);
+  return step == null ? { wants: [], acks: null, asks: [], score: 0 } : standingOf(step, committed, facts);
 }
 
 /** Of a record whose rollout runs. */

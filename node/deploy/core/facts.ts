@@ -59,6 +59,8 @@ export interface Facts {
    * once those that are fenced (`fences.ts`).
    */
   readonly lost: ReadonlySet<MemberName>;
+  /** When a proxy, or an agent for its gate, last said anything of this app, by the clock of `nowMs`; for people. Absent: nobody did. */
+  readonly heardAtMs?: ReadonlyMap<MemberName, number>;
   /** Proxies that the last commit knew: they count as registered until they are known to have left. */
   readonly expected: ReadonlySet<MemberName>;
 }

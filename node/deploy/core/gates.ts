@@ -38,7 +38,11 @@ function gatedOf(vms: readonly VmName[], committed: CommittedApp, facts: Facts):
  * Null: the gate of its host has confirmed, on disk, that it closed this VM by this record or a later one, and nothing runs there any
  * more. `no-early-stop` and `no-dispatch-to-closed` rest on it.
  */
-function wantOfGate({ vm, host }: DesiredVm, { epoch, record }: CommittedApp, facts: Facts): Want | null {
+export function wantOfGate(
+  { vm, host }: DesiredVm,
+  { epoch, record }: CommittedApp,
+  facts: Facts,
+): Want | null {
   const want = (what: string, complaint: string): Want => {
     const away =
       facts.hosts.get(host)?.open === true
@@ -67,17 +71,25 @@ function whyNotConfirmed({ awaits = [], fault }: GateStanding): string {
 }
 
 /**
- * The same of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. A repair stops
+ * `wantOfGate` of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. A repair stops
  * nothing: what it takes out of routing is on a host that is held dead, of the release that serves, and is stopped by that host when it
  * is back.
  */
 export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
+  return askedAtGates(vms, committed, facts).flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
+}
+
+/** Those of `vms` of which the gates of their hosts are asked. */
+export function askedAtGates(
+  vms: readonly VmName[],
+  committed: CommittedApp,
+  facts: Facts,
+): readonly DesiredVm[] {
   const { record } = committed;
   const isRepair = record.rollout?.kind === "repair";
-  const asked = gatedOf(vms, committed, facts).filter(
+  return gatedOf(vms, committed, facts).filter(
     ({ host }) => !isFenced(record, facts, host) && !(isRepair && facts.lost.has(host)),
   );
-  return asked.flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
 }
 
 /** Every one of `vms` is behind a gate: a proxy that cannot be heard sends nothing there that its gate would not refuse. */

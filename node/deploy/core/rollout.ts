@@ -80,6 +80,7 @@ interface OwnFacts extends Facts {
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
+  readonly heardAtMs: Map<MemberName, number>;
   readonly expected: Set<MemberName>;
 }
 
@@ -92,6 +93,7 @@ export class Rollout {
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
+    heardAtMs: new Map(),
     expected: new Set(),
   };
   /** What the register has, as far as we know; null until the first `committed`. */
@@ -171,11 +173,13 @@ export class Rollout {
       case "ack": {
         const before = this.#facts.acks.get(input.proxy);
         this.#facts.acks.set(input.proxy, input.ack);
+        this.#facts.heardAtMs.set(input.proxy, nowMs);
         return before === undefined || JSON.stringify(before) !== JSON.stringify(input.ack);
       }
       case "gate": {
         const before = this.#facts.gates.get(input.host);
         this.#facts.gates.set(input.host, input.standing);
+        this.#facts.heardAtMs.set(input.host, nowMs);
         return JSON.stringify(before) !== JSON.stringify(input.standing);
       }
       case "proxies":
@@ -187,9 +191,8 @@ export class Rollout {
         for (const fact of input.hosts) this.#facts.hosts.set(fact.host, fact);
         return true;
       case "charge": {
-        const { isInCharge } = input;
-        const isNews = isInCharge !== this.#isInCharge;
-        this.#isInCharge = isInCharge;
+        const isNews = input.isInCharge !== this.#isInCharge;
+        this.#isInCharge = input.isInCharge;
         return isNews;
       }
       case "stalled": {
@@ -265,7 +268,7 @@ export class Rollout {
     const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
-    const end = this.#clock.endOf(committed.record, standing, this.#facts, nowMs);
+    const end = this.#clock.endOf(committed, standing, this.#facts, nowMs);
     // From the last that did answer on: while nobody does, it is not the proxies that are silent.
     const sinceMs = Math.max(this.#epochSinceMs, this.#clock.progressAtMs);
     const silence = isHeld ? null : silenceOf(committed, standing, this.#facts, sinceMs);

@@ -1,11 +1,20 @@
 // Standing: how far the step in force is, from the newest facts: what is still missing, who has answered. Nothing here decides.
 
-import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
+import type {
+  Ack,
+  AppRecord,
+  CommittedApp,
+  MemberName,
+  RolloutStep,
+  Spared,
+  VmName,
+} from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
+import { minHealthyMsOf, type StandingAsk } from "./asks.ts";
 import { countRequests } from "./describe.ts";
-import { type Facts, isElsewhere, isGone, isHealthy, observed } from "./facts.ts";
+import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
-import { areAllGated, wantsOfGates } from "./gates.ts";
+import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
 import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
@@ -30,6 +39,8 @@ export interface Standing {
   } | null;
   /** Of those that are asked, who has not answered: more than `wants`, once the quorum is there. */
   readonly behind?: readonly Want[];
+  /** All that the step asks, answered or not. */
+  readonly asks: readonly StandingAsk[];
   /** Grows with each thing that comes nearer: progress is a new maximum of it. */
   readonly score: number;
 }
@@ -63,8 +74,10 @@ export function isAckStep(kind: RolloutStep["kind"]): boolean {
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {
+  const isAnswered = rollout?.approved === true;
+  const asks: readonly StandingAsk[] = [{ kind: "approval", who: vmName(app), isAnswered }];
   // From then on the deadline counts.
-  if (rollout?.approved === true) return { ...NOTHING_WANTED, score: 1 };
+  if (isAnswered) return { ...NOTHING_WANTED, asks, score: 1 };
   const names = rollout?.id ?? app;
   const want: Want = {
     kind: "approval",
@@ -72,10 +85,10 @@ function approveStanding({ app, rollout }: AppRecord): Standing {
     what: `to be promoted: look at ${names} by its preview name, then \`grapevine promote ${app}\` or \`grapevine abort ${app}\``,
     complaint: `${names} was not promoted`,
   };
-  return { wants: [want], acks: null, score: 0 };
+  return { wants: [want], acks: null, asks, score: 0 };
 }
 
-const NOTHING_WANTED: Standing = { wants: [], acks: null, score: 0 };
+const NOTHING_WANTED: Standing = { wants: [], acks: null, asks: [], score: 0 };
 
 /** That it ended otherwise than well is a fault, and not something that is missing. */
 function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
@@ -83,7 +96,9 @@ function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
   if (placed === null) return NOTHING_WANTED;
   const { vm, host } = placed;
   const entry = observed(facts, placed)?.entry;
-  if (entry?.state === "exited" && entry.exit?.code === 0) return { ...NOTHING_WANTED, score: 2 };
+  const isAnswered = entry?.state === "exited" && entry.exit?.code === 0;
+  const asks: readonly StandingAsk[] = [{ kind: "vm", who: vm, host, isAnswered }];
+  if (isAnswered) return { ...NOTHING_WANTED, asks, score: 2 };
   const away = awayText(host, facts);
   const want: Want = {
     kind: "vm",
@@ -91,7 +106,7 @@ function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
     what: `to end on ${host}: it is the release command${away}`,
     complaint: `the release command, ${vm} on ${host}, did not end${away}`,
   };
-  return { wants: [want], acks: null, score: entry?.state === "running" ? 1 : 0 };
+  return { wants: [want], acks: null, asks, score: entry?.state === "running" ? 1 : 0 };
 }
 
 /** Of a deploy that went back: its release command, which may still do what it does beside that of the next deploy; null: it ended. */
@@ -107,14 +122,21 @@ export function leftOfCommand({ rollout }: AppRecord, facts: Facts): Want | null
 
 function startStanding(step: RolloutStep, { record }: CommittedApp, facts: Facts): Standing {
   const wants: Want[] = [];
+  const asks: StandingAsk[] = [];
   let score = 0;
   for (const vm of record.vms.filter((candidate) => step.vms.includes(candidate.vm))) {
     const seen = observed(facts, vm);
-    if (isHealthy(seen)) score += 2;
+    const isAnswered = isHealthy(seen);
+    asks.push({ kind: "vm", who: vm.vm, host: vm.host, isAnswered });
+    if (isAnswered) score += 2;
     else wants.push(wantHealthy(vm.vm, vm.host, facts));
     if (seen?.entry.state === "running") score += 1;
   }
-  return { wants, acks: null, score };
+  const forMs = minHealthyMsOf(record);
+  const [first] = step.vms;
+  // When it has passed a clock knows, and nobody here.
+  if (forMs > 0 && first !== undefined) asks.push({ kind: "clock", who: first, forMs, isAnswered: false });
+  return { wants, acks: null, asks, score };
 }
 
 export function wantHealthy(vm: VmName, host: MemberName, facts: Facts): Want {
@@ -134,11 +156,16 @@ function awayText(host: MemberName, facts: Facts): string {
 /** `hosts` are those of `step.vms`. */
 function stopStanding(step: RolloutStep, facts: Facts): Standing {
   // Nobody can say of a dead host's VM that it is gone. It is out of routing, and its host stops it when it is back.
-  const left = step.vms
+  const asked = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
-    .filter(({ vm, host }) => (host === undefined || !facts.lost.has(host)) && !isGone(facts, vm, host));
+    .filter(({ host }) => host === undefined || !facts.lost.has(host));
+  const left = asked.filter(({ vm, host }) => !isGone(facts, vm, host));
   const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
-  return { wants, acks: null, score: step.vms.length - wants.length };
+  const asks = asked.map(({ vm, host }): StandingAsk => {
+    const isAnswered = !left.some((candidate) => candidate.vm === vm);
+    return { kind: "vm", who: vm, ...(host === undefined ? {} : { host }), isAnswered };
+  });
+  return { wants, acks: null, asks, score: step.vms.length - wants.length };
 }
 
 function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
@@ -156,8 +183,14 @@ function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): 
   const { need, isByGates } = askedOf(step, committed, facts);
   const quorum = quorumOf(step.kind, record, need.length);
   if (need.length === 0 && !isByGates)
-    return { wants: [NO_PROXY], acks: { need, have: [], quorum }, score: 0 };
-  const ofGates = takesAway ? wantsOfGates(step.vms, committed, facts) : [];
+    return { wants: [NO_PROXY], acks: { need, have: [], quorum }, asks: [], score: 0 };
+  const asks: StandingAsk[] = [];
+  const ofGates: Want[] = [];
+  for (const vm of takesAway ? askedAtGates(step.vms, committed, facts) : []) {
+    const want = wantOfGate(vm, committed, facts);
+    if (want !== null) ofGates.push(want);
+    asks.push({ kind: "gate", who: vm.host, vm: vm.vm, isAnswered: want === null });
+  }
   const ofProxies: Want[] = [];
   const have: MemberName[] = [];
   let score = takesAway ? ACK_SCORE * (step.vms.length - ofGates.length) : 0;
@@ -168,13 +201,14 @@ function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): 
     const want = wantOfProxy({ proxy, ack, step: { kind: step.kind, vms: busy }, epoch, mustVerify, facts });
     if (want === null) have.push(proxy);
     else ofProxies.push(want);
+    asks.push({ kind: "proxy", who: proxy, isAnswered: want === null });
     if (ack !== undefined && ack.applied >= epoch) score += ACK_SCORE - inFlightOf(ack, step.vms);
     if (want === null) score += ACK_SCORE;
   }
   const acks = { need, have, quorum };
   // No quorum of proxies speaks for a gate.
   const wants = have.length >= quorum ? ofGates : [...ofGates, ...ofProxies];
-  return { wants, behind: [...ofGates, ...ofProxies], acks, score };
+  return { wants, behind: [...ofGates, ...ofProxies], acks, asks, score };
 }
 
 export function isHeard(facts: Facts, proxy: MemberName): boolean {
@@ -192,8 +226,20 @@ export function askedOf(
   return { need: isByGates ? ackers.filter((proxy) => isHeard(facts, proxy)) : ackers, isByGates };
 }
 
+/** Proxies that are registered, and that a step which asks proxies does not ask. */
+export function sparedOf(
+  { ackSet }: Pick<RolloutStep, "ackSet">,
+  { excluded = [] }: AppRecord,
+  need: readonly MemberName[],
+  facts: Facts,
+): readonly Spared[] {
+  const left = ackSet.filter((proxy) => !need.includes(proxy) && isRegistered(facts, proxy));
+  const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
+  return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
+}
+
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */
-function isReplacing({ rollout }: AppRecord): boolean {
+export function isReplacing({ rollout }: AppRecord): boolean {
   return rollout?.kind === "deploy" && rollout.direction === "forward";
 }
 

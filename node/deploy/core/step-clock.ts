@@ -1,20 +1,25 @@
 // Step clock: since when the step in force waits, when it last came nearer to its end, and who answered after how long.
 
-import type {
-  AppRecord,
-  CommittedApp,
-  MemberName,
-  Rollout,
-  RolloutStep,
-  VmName,
+import {
+  type AnswersReport,
+  type AppRecord,
+  ASKED_MAX,
+  type Asked,
+  type CommittedApp,
+  type MemberName,
+  type Rollout,
+  type RolloutStep,
+  SPARED_MAX,
+  type VmName,
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
+import type { Ask } from "./asks.ts";
 import type { StepEnd } from "./commits.ts";
 import { countRequests } from "./describe.ts";
 import { type Facts, lostHostsOf, observed } from "./facts.ts";
 import { fencedOf } from "./fences.ts";
 import { isLeaving } from "./quorum.ts";
-import type { Standing } from "./standing.ts";
+import { type Standing, sparedOf } from "./standing.ts";
 
 interface Now {
   readonly nowMs: number;
@@ -29,7 +34,8 @@ export class StepClock {
   /** Since when nothing is missing; null: something is. */
   #settledAtMs: number | null = null;
   #hasSettled = false;
-  readonly #answeredMs = new Map<MemberName, number>();
+  /** By ask, of those that stand answered: what is asked anew, as after another commit, is answered anew. */
+  readonly #answeredMs = new Map<string, number>();
   #cutover: CutoverView | null = null;
 
   get sinceMs(): number {
@@ -75,8 +81,9 @@ export class StepClock {
     }
     this.#settledAtMs = standing.wants.length > 0 ? null : (this.#settledAtMs ?? nowMs);
     this.#hasSettled ||= this.#settledAtMs !== null;
-    for (const proxy of standing.acks?.have ?? []) {
-      if (!this.#answeredMs.has(proxy)) this.#answeredMs.set(proxy, nowMs - this.#sinceMs);
+    for (const { isAnswered, ...ask } of standing.asks) {
+      if (!isAnswered) this.#answeredMs.delete(keyOf(ask));
+      else if (!this.#answeredMs.has(keyOf(ask))) this.#answeredMs.set(keyOf(ask), nowMs - this.#sinceMs);
     }
     const { rollout } = committed.record;
     const step = rollout?.step;
@@ -99,18 +106,45 @@ export class StepClock {
   slowest(standing: Standing): { readonly proxy: MemberName; readonly ms: number } | null {
     let slowest: { readonly proxy: MemberName; readonly ms: number } | null = null;
     for (const proxy of standing.acks?.have ?? []) {
-      const ms = this.#answeredMs.get(proxy) ?? 0;
+      const ms = this.#answeredMs.get(keyOf({ kind: "proxy", who: proxy })) ?? 0;
       if (slowest === null || ms > slowest.ms) slowest = { proxy, ms: Math.round(ms * 10) / 10 };
     }
     return slowest;
   }
 
-  endOf(record: AppRecord, standing: Standing, facts: Facts, nowMs: number): StepEnd {
+  /** All that the step asks, and after how long each answer that stands came. */
+  askedOf({ asks }: Pick<Standing, "asks">, nowMs: number): readonly Asked[] {
+    return asks.map(({ isAnswered: _isAnswered, ...ask }) => ({ ...ask, ms: this.#answerOf(ask, nowMs) }));
+  }
+
+  #answerOf(ask: Ask, nowMs: number): number | null {
+    if (ask.kind !== "clock") return rounded(this.#answeredMs.get(keyOf(ask)) ?? null);
+    const atMs = this.#settledAtMs === null ? Number.POSITIVE_INFINITY : this.#settledAtMs + (ask.forMs ?? 0);
+    return atMs > nowMs ? null : rounded(atMs - this.#sinceMs);
+  }
+
+  endOf({ epoch, record }: CommittedApp, standing: Standing, facts: Facts, nowMs: number): StepEnd {
     const waitedMs = nowMs - this.#sinceMs;
     const step = record.rollout?.step;
     if (step == null) return { waitedMs, outcome: "" };
     const outcome = this.#outcome(step, standing, facts, waitedMs);
-    return { waitedMs, outcome, ...fencedOfStep(step, record, facts) };
+    const answers = {
+      epoch,
+      ...this.#answers(standing, nowMs),
+      ...sparedReport(step, record, standing, facts),
+    };
+    return { waitedMs, outcome, ...answers, ...fencedOfStep(step, record, facts) };
+  }
+
+  /** Bounded: those who have not answered, then the slowest. */
+  #answers(standing: Standing, nowMs: number): AnswersReport {
+    const all = this.askedOf(standing, nowMs);
+    const { acks } = standing;
+    const share = acks === null || acks.quorum >= acks.need.length ? {} : { quorum: acks.quorum };
+    if (all.length <= ASKED_MAX) return { asked: all, ...share };
+    const slowFirst = [...all].sort((left, right) => (right.ms ?? Infinity) - (left.ms ?? Infinity));
+    const named = new Set(slowFirst.slice(0, ASKED_MAX));
+    return { asked: all.filter((one) => named.has(one)), askedMore: all.length - named.size, ...share };
   }
 
   #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
@@ -124,6 +158,26 @@ export class StepClock {
     const named = slowest === null ? "" : `, slowest ${slowest.proxy} ${Math.round(slowest.ms)} ms`;
     return `acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
   }
+}
+
+function keyOf({ kind, who, vm }: Ask): string {
+  return `${kind} ${who} ${vm ?? ""}`;
+}
+
+/** To a tenth of a millisecond. */
+function rounded(ms: number | null): number | null {
+  return ms === null ? null : Math.round(ms * 10) / 10;
+}
+
+function sparedReport(
+  step: RolloutStep,
+  record: AppRecord,
+  { acks }: Standing,
+  facts: Facts,
+): Pick<AnswersReport, "spared"> {
+  if (acks === null) return {};
+  const spared = sparedOf(step, record, acks.need, facts).slice(0, SPARED_MAX);
+  return spared.length === 0 ? {} : { spared };
 }
 
 function stepId({ rollout }: AppRecord): string {

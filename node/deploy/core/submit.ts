@@ -283,7 +283,7 @@ function begin(record: AppRecord, rollout: Rollout, context: CommitContext): Sub
 const VM_BYTES = 192;
 /** One name of a VM, in the list of those that a flip brings in. */
 const NAME_BYTES = 50;
-/** One step with its report, and a reason with its last lines. */
+/** One step with its report, without who answered it, and a reason with its last lines. */
 const ROLLOUT_BYTES = 14 * 1024;
 
 /** What the rollout will add must fit too: a record that outgrows its bound half-way could not be driven on. */

@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   type CommittedApp,
+  type MemberName,
   placedVms,
   previewHostnames,
   type VmEntry,
@@ -13,6 +14,7 @@ import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
+import { strategyOf } from "./story.ts";
 
 export interface ViewInput {
   readonly committed: CommittedApp;
@@ -75,7 +77,8 @@ function rolloutView(input: ViewInput): RolloutView | null {
   const { targets: _targets, proxies: _proxies, ...shown } = rollout;
   const step = rollout.state === "running" ? stepView(input) : null;
   const stalled = input.stalled ?? waitsBetweenSteps(input);
-  return { ...shown, step, cutover: input.clock.cutover, stalled };
+  const strategy = strategyOf(input.committed.record, rollout);
+  return { ...shown, strategy, step, cutover: input.clock.cutover, stalled };
 }
 
 /** Of a rollout that goes back, and must not take its next step yet. */
@@ -85,11 +88,19 @@ function waitsBetweenSteps({ committed, wants }: ViewInput): string | null {
   return `waits for ${wants.map(({ who, what }) => `${who} ${what}`).join(", ")}`;
 }
 
-function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): StepView | null {
+function stepView({ committed, facts, standing, wants, clock, nowMs }: ViewInput): StepView | null {
   const step = committed.record.rollout?.step;
   if (step == null) return null;
   const forMs = Math.max(0, Math.round(nowMs - clock.sinceMs));
   const { acks } = standing;
+  const end = clock.endOf(committed, standing, facts, nowMs);
+  // A VM is seen by what changes of it: that it says nothing is no silence.
+  const silenceOf = ({ kind, who }: Want) => {
+    const heardAtMs = facts.heardAtMs?.get(who as MemberName) ?? clock.sinceMs;
+    const silentMs = Math.max(0, Math.round(nowMs - heardAtMs));
+    return kind === "proxy" || kind === "gate" ? { silentMs } : {};
+  };
+  const { waitedMs: _waitedMs, outcome: _outcome, fenced: _fenced, ...answers } = end;
   return {
     number: step.number,
     kind: step.kind,
@@ -105,7 +116,8 @@ function stepView({ committed, standing, wants, clock, nowMs }: ViewInput): Step
             quorum: acks.quorum,
             slowest: clock.slowest(standing),
           },
-    waitingFor: wants.map(({ who, what }) => ({ who, what, forMs })),
+    waitingFor: wants.map((want) => ({ who: want.who, what: want.what, forMs, ...silenceOf(want) })),
+    answers: { ...answers, startedAtMs: step.startedAtMs },
   };
 }
 

@@ -9,6 +9,7 @@ import { MemoryHub } from "../../../mesh/sim/memory-mesh.ts";
 import { nameStandInVoters, STAND_IN_CLUSTER } from "../../../mesh/sim/stand-in-voter.ts";
 import type { AppView } from "../app-view.ts";
 import { Coordinator } from "../coordinator.ts";
+import { RolloutHistory } from "../rollout-history.ts";
 import { FakeHost } from "./fake-host.ts";
 import { FakeProxy } from "./fake-proxy.ts";
 
@@ -59,6 +60,7 @@ export class Cluster {
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
       repairAfterMs: 60_000,
+      history: new RolloutHistory(this.#folder, { warn: log } as never),
     });
   }
 

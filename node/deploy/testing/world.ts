@@ -21,6 +21,7 @@ import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
 import type { HostFact, ObservedVm } from "../core/facts.ts";
 import { withFenced } from "../core/fences.ts";
+import { planViewOf } from "../core/forecast.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
 import {
   type Submission,
@@ -30,6 +31,7 @@ import {
   submitPromote,
   submitStop,
 } from "../core/submit.ts";
+import type { PlanView } from "../plan-view.ts";
 import { entryOf } from "./fake-host.ts";
 import { Judge, routesTo } from "./judge.ts";
 
@@ -134,6 +136,16 @@ export class World {
     const apps = this.committed === null ? [] : [this.committed];
     const context = this.machine.context(this.nowMs);
     return this.#begin(submitDeploy({ app: APP, spec, specHash, apps }, context));
+  }
+
+  /** What `submit` would do, changing nothing. */
+  plan(spec: AppSpec, specHash: string): PlanView {
+    const apps = this.committed === null ? [] : [this.committed];
+    const context = this.machine.context(this.nowMs);
+    const submission = submitDeploy({ app: APP, spec, specHash, apps }, context);
+    assert.ok(submission.code === "begin", submission.code);
+    const begun = { epoch: (this.committed?.epoch ?? 0) + 1, record: submission.record };
+    return planViewOf(begun, { joined: false }, context);
   }
 
   stopVm(vm: VmName): Submission {

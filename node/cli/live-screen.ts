@@ -1,0 +1,47 @@
+// Live screen: an app that is watched on a terminal: what `status APP` prints, drawn again where it was.
+
+import type { AppView, StepView, Waiting } from "../deploy/app-view.ts";
+import { appText } from "./tables.ts";
+
+const HOME = "\u001b[H";
+const END_OF_LINE = "\u001b[K";
+const END_OF_SCREEN = "\u001b[J";
+const FOOT = "Ctrl-C ends this view; a rollout goes on";
+
+export interface ScreenSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** `ageMs`: since `view` came. Longer lines, and lines for which there is no row, are cut. */
+export function screenOf(view: AppView, ageMs: number, { rows, columns }: ScreenSize): string {
+  const lines = appText(aged(view, ageMs)).trimEnd().split("\n");
+  const room = Math.max(1, rows - 2);
+  const shown =
+    lines.length <= room ? lines : [...lines.slice(0, room - 1), `… ${lines.length - room + 1} more`];
+  const drawn = [...shown, "", FOOT].map(
+    (line) => `${Array.from(line).slice(0, columns).join("")}${END_OF_LINE}`,
+  );
+  return `${HOME}${drawn.join("\n")}${END_OF_SCREEN}`;
+}
+
+/** Its waits last longer by now. */
+function aged(view: AppView, ageMs: number): AppView {
+  const older = (waiting: Waiting): Waiting => ({
+    ...waiting,
+    forMs: waiting.forMs + ageMs,
+    ...(waiting.silentMs === undefined ? {} : { silentMs: waiting.silentMs + ageMs }),
+  });
+  const olderStep = (step: StepView): StepView => ({
+    ...step,
+    forMs: step.forMs + ageMs,
+    waitingFor: step.waitingFor.map(older),
+  });
+  const { rollout, leftovers } = view;
+  return {
+    ...view,
+    leftovers: leftovers.map(older),
+    rollout:
+      rollout === null ? null : { ...rollout, step: rollout.step === null ? null : olderStep(rollout.step) },
+  };
+}

@@ -1,0 +1,82 @@
+// Story text: what happened in a rollout, as a person reads it, while it runs or long after.
+
+import type { AskedView, RolloutStory, StepStory, StoriesView } from "../deploy/story-view.ts";
+import { describeStep, SPARED_WORDS } from "./plan-text.ts";
+import { formatDuration, formatTable, plainText } from "./table.ts";
+
+export function storyText(story: RolloutStory): string {
+  const lines = [
+    headLine(story),
+    ...(story.dropped === 0 ? [] : [`steps 1 to ${story.dropped} are not kept any more`]),
+    ...story.steps.flatMap(stepLines),
+    ...endLines(story),
+  ];
+  return lines.map((line) => `${plainText(line)}\n`).join("");
+}
+
+function headLine(story: RolloutStory): string {
+  const { rollout, driver, startedAtMs } = story;
+  const began = new Date(startedAtMs).toISOString().replace("T", " ").slice(0, 19);
+  return `${rollout}: ${describeKind(story)}; began ${began}Z, driven by ${driver}`;
+}
+
+/** "a deploy from v1 to v2, rolling", "the first deploy, rolling", "stop", "repair of v2". */
+function describeKind({ kind, strategy, from, to }: RolloutStory): string {
+  if (kind !== "deploy") return to === null ? kind : `${kind} of ${to}`;
+  const way = from === null ? "the first deploy" : `a deploy from ${from} to ${to}`;
+  return strategy === null ? way : `${way}, ${strategy}`;
+}
+
+function stepLines(step: StepStory): readonly string[] {
+  const at = step.afterMs === null ? "" : ` (${formatDuration(step.afterMs)} after the begin)`;
+  const back = step.back ? "on the way back: " : "";
+  const what = describeStep({ ...step, hosts: [] });
+  const details = [
+    ...(step.asked ?? []).map((one) => askedLine(one, step)),
+    ...(step.asked === null ? ["who was asked is not kept any more"] : []),
+    ...(step.askedMore > 0 ? [`${step.askedMore} more were asked, and answered sooner than these`] : []),
+    ...(step.quorum === null ? [] : [`${step.quorum} of the proxies sufficed`]),
+    ...step.spared.map(({ proxy, why }) => `did not ask ${proxy}: ${SPARED_WORDS[why]}`),
+    ...step.fenced.map((host) => `did not ask ${host}: it was off, as a person said`),
+    outcomeLine(step),
+  ];
+  return [`${back}step ${step.number} ${what}${at}`, ...details.map((line) => `  ${line}`)];
+}
+
+function askedLine({ who, what, ms }: AskedView, { running }: StepStory): string {
+  if (ms !== null) return `waited for ${who} ${what}: after ${formatDuration(ms)}`;
+  return running
+    ? `waits for ${who} ${what}`
+    : `waited for ${who} ${what}: it had not answered when the step was over`;
+}
+
+function outcomeLine({ running, outcome, waitedMs, epoch, decided }: StepStory): string {
+  const at = epoch === null ? "" : `, at epoch ${epoch}`;
+  if (running) return `so far ${formatDuration(waitedMs)}${at}: ${outcome}`;
+  const next = decided === null ? "" : `; so ${decided}`;
+  return `over after ${formatDuration(waitedMs)}${at}: ${outcome}${next}`;
+}
+
+function endLines({ state, reason, except, startedAtMs, endedAtMs }: RolloutStory): readonly string[] {
+  const took = endedAtMs === null ? "" : ` after ${formatDuration(endedAtMs - startedAtMs)}`;
+  return [
+    `${state}${took}`,
+    ...(reason === null ? [] : [`reason: ${reason.message} (${reason.code})`]),
+    ...(reason?.lastLines ?? []).map((line) => `  | ${line}`),
+    ...(except.length === 0 ? [] : [`had not confirmed it at the end: ${except.join(", ")}`]),
+  ];
+}
+
+/** Newest first. */
+export function historyText({ app, answeredBy, rollouts }: StoriesView): string {
+  if (rollouts.length === 0) return `${app} had no rollout yet\n`;
+  const header = ["ROLLOUT", "WHAT", "STATE", "BEGAN", "TOOK", "STEPS", "DRIVER", "REASON"];
+  const cells = [...rollouts].reverse().map((story) => {
+    const { rollout, state, startedAtMs, endedAtMs, steps, dropped, driver, reason } = story;
+    const began = `${new Date(startedAtMs).toISOString().slice(0, 19)}Z`;
+    const took = endedAtMs === null ? "-" : formatDuration(endedAtMs - startedAtMs);
+    const count = String(dropped + steps.length);
+    return [rollout, describeKind(story), state, began, took, count, driver, reason?.message ?? ""];
+  });
+  return `${formatTable(header, cells)}as ${answeredBy} saw it; \`grapevine explain ROLLOUT\` tells of one\n`;
+}

@@ -1,0 +1,118 @@
+// Costs: what may fail a request in a deploy of a healthy release, or hold it up: the exceptions of `no-failed-request`, of this deploy alone.
+
+import {
+  type AppRecord,
+  describeDuration,
+  isGated,
+  type MemberName,
+  type VmName,
+} from "../../../mesh/index.ts";
+import type { CostView } from "../plan-view.ts";
+import { rolloutOf } from "./commits.ts";
+import type { Facts } from "./facts.ts";
+import { fencesOf } from "./fences.ts";
+import type { ForeseenStep } from "./forecast.ts";
+import { areAllGated } from "./gates.ts";
+import { needsAcks } from "./standing.ts";
+
+export function costsOf(
+  record: AppRecord,
+  foreseen: readonly ForeseenStep[],
+  facts: Facts,
+): readonly CostView[] {
+  if (!needsAcks(record)) return [];
+  return [
+    ...firstLaunchCost(record, foreseen),
+    ...drainCost(record, foreseen),
+    ...gateCosts(record, foreseen, facts),
+    ...fenceCost(record, foreseen, facts),
+    ...unhealthyCost(record, foreseen),
+    CRASH_COST,
+  ];
+}
+
+const CRASH_COST: CostView = {
+  code: "crash",
+  steps: [],
+  what: "a host, a gate or a proxy that crashes meanwhile fails the requests in flight on it that may not run twice",
+};
+
+function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  if (record.vms.some(({ phase }) => phase === "serving")) return [];
+  const serving = foreseen.find(({ step }) => step.kind === "serve" || step.kind === "flip");
+  if (serving === undefined) return [];
+  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are answered 404 or 503`;
+  return [{ code: "first-launch", steps: [serving.step.number], what }];
+}
+
+function takingAway(foreseen: readonly ForeseenStep[]): readonly ForeseenStep[] {
+  return foreseen.filter(({ step }) => step.kind === "cordon" || step.kind === "flip");
+}
+
+/** What is in force is what the VM that leaves was deployed with; the record has it while the VM is there. */
+function drainCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  const leaving = takingAway(foreseen);
+  if (leaving.length === 0) return [];
+  const vms = leaving.flatMap(({ step }) => step.vms);
+  const what = `requests, streams and WebSockets that still run on ${listed(vms)} after ${drainText(record, vms)} are cut`;
+  return [{ code: "drain-timeout", steps: leaving.map(({ step }) => step.number), what }];
+}
+
+/** "30s (drain_timeout)", of each release that leaves. */
+function drainText({ vms, releases }: AppRecord, leaving: readonly VmName[]): string {
+  const numbers = new Set(vms.filter(({ vm }) => leaving.includes(vm)).map(({ release }) => release));
+  const times = releases
+    .filter(({ number }) => numbers.has(number))
+    .map(({ spec }) => spec.deploy.drainTimeoutMs);
+  return `${[...new Set(times)].map(describeDuration).join(" or ")} (drain_timeout)`;
+}
+
+/** Where no gate refuses what a proxy sends that was not asked, or cannot be heard. */
+function gateCosts(record: AppRecord, foreseen: readonly ForeseenStep[], facts: Facts): readonly CostView[] {
+  const open = takingAway(foreseen).filter(({ step, committed }) => !areAllGated(step.vms, committed, facts));
+  const steps = open.map(({ step }) => step.number);
+  const excluded = (record.excluded ?? []).filter(({ by }) => by === "person").map(({ proxy }) => proxy);
+  const why = isOffIn(record) ? 'gate = "off"' : "their hosts have none";
+  const vms = open.flatMap(({ step }) => step.vms);
+  const noGate = `no gate stands before all of ${listed(vms)} (${why}): one proxy that cannot be heard holds the deploy up, until it answers or is excluded`;
+  const behind = `${listed(excluded)}, which nobody asks, may still send to what leaves: ${
+    open.length > 0 ? "it fails once that is stopped" : "its gate refuses it, and it is sent on"
+  }`;
+  return [
+    ...(open.length > 0 ? [{ code: "no-gate", steps, what: noGate } as const] : []),
+    ...(excluded.length > 0 ? [{ code: "excluded", steps, what: behind } as const] : []),
+  ];
+}
+
+function isOffIn({ vms, releases }: AppRecord): boolean {
+  const running = new Set(vms.map(({ release }) => release));
+  return releases.some(({ number, spec }) => running.has(number) && !isGated(spec));
+}
+
+function fenceCost(record: AppRecord, foreseen: readonly ForeseenStep[], facts: Facts): readonly CostView[] {
+  const leaving = takingAway(foreseen);
+  const hosts = new Set(leaving.flatMap(({ step }) => step.hosts ?? []));
+  const fenced = fencesOf(record, facts)
+    .map(({ host }) => host)
+    .filter((host) => hosts.has(host));
+  if (fenced.length === 0) return [];
+  const what = `${listed(fenced)} is off, as a person said, and its gate is not asked: a client that reaches it all the same gets the old release`;
+  return [{ code: "fenced", steps: leaving.map(({ step }) => step.number), what }];
+}
+
+/** Not of a healthy release; but who reads a plan does not know yet that it is one. */
+function unhealthyCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  const { to } = rolloutOf(record);
+  const entering = foreseen.filter(({ step }) => step.kind === "serve" || step.kind === "flip");
+  const steps = entering.map(({ step }) => step.number);
+  const [first] = steps;
+  if (first === undefined) return [];
+  const what = `what v${to} itself answers with an error, from step ${first} on, until it is taken back`;
+  return [{ code: "unhealthy-release", steps, what }];
+}
+
+function listed(names: readonly (MemberName | VmName)[]): string {
+  return names.length <= 4
+    ? names.join(", ")
+    : `${names.slice(0, 3).join(", ")} and ${names.length - 3} more`;
+}
