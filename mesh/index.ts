@@ -65,6 +65,7 @@ export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from 
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
+export * from "./records/canary.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
 export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
 export * from "./records/gate.ts";
