@@ -1,7 +1,7 @@
 // Preview: the names under which VMs are reached that do not serve yet. They follow from the record, so that every proxy and
 // whoever claims names knows the same ones.
 
-import type { AppRecord } from "./app.ts";
+import { type AppRecord, isUnderWay } from "./app.ts";
 import type { Release } from "./release.ts";
 
 const PREVIEW_LABEL = "preview.";
@@ -30,7 +30,7 @@ export function claimedHostnames({
   deleted,
 }: AppRecord): readonly string[] {
   if (deleted || hostnames.length === 0) return hostnames;
-  const numbers = rollout?.state === "running" ? [current, rollout.to] : [current];
+  const numbers = isUnderWay(rollout) ? [current, rollout?.to] : [current];
   const previews = releases.filter(({ number }) => numbers.includes(number)).flatMap(previewsOf);
   return [...new Set([...hostnames, ...previews])];
 }

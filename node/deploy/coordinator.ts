@@ -15,6 +15,7 @@ import {
   GATE_TOPIC,
   gateMessageShape,
   hostnameClaim,
+  isUnderWay,
   type MemberName,
   type Mesh,
   messageOf,
@@ -217,7 +218,7 @@ export class Coordinator implements Deploys {
     const machine = this.#apps.get(app)?.machine;
     const committed = machine?.committed;
     if (committed == null || machine?.isInCharge !== true) return;
-    if (committed.record.rollout?.state === "running") return;
+    if (isUnderWay(committed.record.rollout)) return;
     const { register, logger } = this.#deps;
     const names = claimedHostnames(committed.record).map(hostnameClaim);
     const released = register.releaseNames({ app, epoch: committed.epoch }, names);

@@ -22,6 +22,7 @@ import type { RolloutReason } from "./fault.ts";
 import { type Placing, place } from "./place.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
+import { withWeights } from "./weights.ts";
 
 export interface CommitContext {
   readonly driver: MemberName;
@@ -69,6 +70,7 @@ export function withStep(
     kind: planned.kind,
     vms: planned.vms,
     ...(planned.serves === undefined ? {} : { serves: planned.serves }),
+    ...(planned.kind === "weigh" && planned.weights != null ? { weights: planned.weights } : {}),
     hosts:
       changed.hosts ??
       planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
@@ -97,6 +99,8 @@ function changeVms(
   }
   if (planned.kind === "start") return withStarted(record, planned, facts);
   if (planned.kind === "approve") return { code: "applied", record };
+  const weights = planned.weights === undefined ? record.weights : (planned.weights ?? undefined);
+  if (planned.kind === "weigh") return { code: "applied", record: withWeights(record, weights) };
   const named = new Set(planned.vms);
   const entering = new Set(planned.serves);
   const vms = record.vms.flatMap((vm): readonly DesiredVm[] => {
@@ -106,7 +110,7 @@ function changeVms(
     if (planned.kind === "cordon" || planned.kind === "flip") return [asCordoned(vm)];
     return [asReached(vm, planned.kind === "standby" ? "standby" : "serving", facts)];
   });
-  return { code: "applied", record: { ...record, vms } };
+  return { code: "applied", record: withWeights({ ...record, vms }, weights) };
 }
 
 export function asCordoned(vm: DesiredVm): DesiredVm {
@@ -233,7 +237,8 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
-  return { ...withNothingKept(record), deleted: true, hostnames: [], releases: [], current: null, vms: [] };
+  const left = withWeights({ ...withNothingKept(record), vms: [] }, undefined);
+  return { ...left, deleted: true, hostnames: [], releases: [], current: null };
 }
 
 export function rolloutOf(record: AppRecord): Rollout {

@@ -30,6 +30,7 @@ import {
   type Want,
 } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
+import { withWeights } from "./weights.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
 export type Decision =
@@ -234,7 +235,7 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
     });
   const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
   const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
-  const given = withDirectionBack({ ...record, vms }, { ...reason, message });
+  const given = withWeights(withDirectionBack({ ...record, vms }, { ...reason, message }), record.weights);
   return endWith(input, given, stateWhenBack(given));
 }
 

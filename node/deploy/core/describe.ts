@@ -1,6 +1,6 @@
 // Describe: a record in one line, the same in logs, transcripts and dumps.
 
-import type { AppRecord, CommittedApp } from "../../../mesh/index.ts";
+import { type AppRecord, type CommittedApp, describeWeights } from "../../../mesh/index.ts";
 
 /** "hello-v2 step 3 cordon hello-v1-1", "hello-v2 succeeded", "none". */
 export function describeRollout(record: AppRecord | null): string {
@@ -18,6 +18,7 @@ export function describeRollout(record: AppRecord | null): string {
 /** "epoch 7: hello-v2 step 3 cordon hello-v1-1 | hello-v1-1 cordoned@host-1, hello-v2-1 serving@host-2". */
 export function describeRecord({ epoch, record }: CommittedApp): string {
   const vms = record.vms.map((vm) => `${vm.vm} ${vm.phase}@${vm.host}`).join(", ");
+  const weights = record.weights === undefined ? "" : ` | ${describeWeights(record.weights)}`;
   const deleted = record.deleted ? ", deleted" : "";
-  return `epoch ${epoch}: ${describeRollout(record)} | ${vms === "" ? "no VMs" : vms}${deleted}`;
+  return `epoch ${epoch}: ${describeRollout(record)} | ${vms === "" ? "no VMs" : vms}${weights}${deleted}`;
 }

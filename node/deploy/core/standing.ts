@@ -47,6 +47,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
       return approveStanding(committed.record);
     case "standby":
     case "serve":
+    case "weigh":
     case "flip":
     case "cordon":
       return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
@@ -57,7 +58,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
 
 /** A step that ends with what proxies answer. */
 export function isAckStep(kind: RolloutStep["kind"]): boolean {
-  return kind === "standby" || kind === "serve" || kind === "flip" || kind === "cordon";
+  return isEntering(kind) || kind === "flip" || kind === "cordon";
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {

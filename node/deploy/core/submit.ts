@@ -9,6 +9,7 @@ import {
   claimedHostnames,
   encodeAppRecord,
   isName,
+  isUnderWay,
   previewHostname,
   type Release,
   type Rollout,
@@ -263,7 +264,7 @@ function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
 }
 
 function runningOf(record: AppRecord): Rollout | null {
-  return record.rollout?.state === "running" ? record.rollout : null;
+  return isUnderWay(record.rollout) ? record.rollout : null;
 }
 
 function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {

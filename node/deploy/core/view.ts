@@ -55,6 +55,9 @@ export function viewOf(input: ViewInput): AppView {
 
 /** Percent by release, summing to 100: what rounding leaves goes to the newest. */
 function weightsOf(record: AppRecord): Readonly<Record<string, number>> {
+  if (record.weights !== undefined) {
+    return Object.fromEntries(record.weights.map(({ release, weight }) => [`v${release}`, weight]));
+  }
   const serving = record.vms.filter((vm) => vm.phase === "serving");
   const releases = [...new Set(serving.map((vm) => vm.release))].sort((left, right) => left - right);
   const weights: Record<string, number> = {};

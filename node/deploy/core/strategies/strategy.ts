@@ -1,12 +1,14 @@
 // Strategy: the recipe of a rollout, as a pure function from what the record holds to the steps that are left.
 
-import type { RolloutStep, VmName, VmPhase } from "../../../../mesh/index.ts";
+import type { RolloutStep, VmName, VmPhase, Weights } from "../../../../mesh/index.ts";
 
 /** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s alone. */
 export interface PlannedStep {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves?: readonly VmName[];
+  /** How requests are split from this step on; null: each serving VM counts alike. Absent: as they were. */
+  readonly weights?: Weights | null;
 }
 
 export interface PlannedVm {
@@ -95,6 +97,7 @@ export function applyPlanned(
       return move("standby");
     case "approve":
     case "command":
+    case "weigh":
       return vms;
     case "serve":
       return move("serving");
