@@ -48,6 +48,7 @@ const STEP_KINDS = [
   "approve",
   "serve",
   "weigh",
+  "bake",
   "flip",
   "cordon",
   "stop",
@@ -59,7 +60,7 @@ export interface RolloutStep {
   readonly number: number;
   /**
    * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
-   * `vms` are cordoned, in one commit, ⇢ as a cordon · `weigh`: requests are split by `weights` ⇢ verified · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
+   * `vms` are cordoned, in one commit, ⇢ as a cordon · `weigh`: requests are split by `weights` ⇢ verified · `bake` ⇢ what every proxy counted since passes the canary's rule · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
    * too · `stop` ⇢ gone.
    */
   readonly kind: (typeof STEP_KINDS)[number];
@@ -88,10 +89,11 @@ export interface RolloutStepReport {
   readonly fenced?: readonly Pick<Fence, "host" | "atMs">[];
 }
 
-/** `start-failed`, `check-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
+/** `start-failed`, `check-failed`, `canary-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
 const ROLLOUT_FAILURES = [
   "start-failed",
   "check-failed",
+  "canary-failed",
   "command-failed",
   "wait-timeout",
   "no-host",
@@ -139,6 +141,8 @@ export interface Rollout {
   readonly commandEnded?: boolean;
   /** A person said that the new release may take over. */
   readonly approved?: boolean;
+  /** Of a canary: the highest weight whose bake is over. */
+  readonly baked?: number;
   /** Of one that is paused: why, for people, and since when by the clock of the agent that was told, milliseconds since 1970. */
   readonly pause?: { readonly why: string; readonly atMs: number };
   /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
@@ -285,6 +289,7 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
   targets: z.array(vmNameShape).max(APP_VMS_MAX),
   commandEnded: z.exactOptional(z.boolean()),
   approved: z.exactOptional(z.boolean()),
+  baked: z.exactOptional(z.number().int().min(0).max(100)),
   pause: z.exactOptional(z.strictObject({ why: z.string().max(1000), atMs: z.number() })),
   count: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),

@@ -8,7 +8,9 @@ import {
   type AppName,
   type AppRecord,
   type AppSpec,
+  CANARY_TOPIC,
   type CommittedApp,
+  canaryMessageShape,
   claimedHostnames,
   decodeRecord,
   type EntryChange,
@@ -33,7 +35,7 @@ import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.t
 import type { Deploys, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
-import { isRegistration, Observations, type VmObservation } from "./observations.ts";
+import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { RolloutCounters } from "./rollout-counters.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
 import { Submissions } from "./submissions.ts";
@@ -114,6 +116,7 @@ export class Coordinator implements Deploys {
       mesh.onMembers(() => this.#onMembers()),
     );
     mesh.onTell(GATE_TOPIC, (message, from) => this.#hearGate(message, from));
+    mesh.onTell(CANARY_TOPIC, (message, from) => this.#hearCounts(message, from));
     mesh.onTell(ACK_TOPIC, (message, from) => this.#inbox.receive(message, from));
     this.#onMembers();
     this.#track(this.#readAll());
@@ -252,8 +255,7 @@ export class Coordinator implements Deploys {
   }
 
   #newDriven(app: AppName): Driven {
-    const { mesh, nowMs, wallMs } = this.#deps;
-    const { repairAfterMs } = this.#deps;
+    const { mesh, nowMs, wallMs, repairAfterMs } = this.#deps;
     const options = { app, driver: mesh.self.name, wallOffsetMs: wallMs() - nowMs(), repairAfterMs };
     const machine = new Rollout(options);
     const inputs: readonly RolloutInput[] = [
@@ -345,6 +347,14 @@ export class Coordinator implements Deploys {
     }, waitMs);
   }
 
+  /** What a proxy counted is believed from itself only. */
+  #hearCounts(message: Uint8Array, from: OwnerId): void {
+    const decoded = decodeRecord(canaryMessageShape, message);
+    if (!decoded.ok || this.#observations.nameOf(from) !== decoded.value.proxy) return;
+    const { proxy, startId, counts } = decoded.value;
+    for (const ofApp of counts) this.#feed(ofApp.app, { kind: "counts", proxy, startId, counts: ofApp });
+  }
+
   /** What a gate confirms is believed from its own host only. */
   #hearGate(message: Uint8Array, from: OwnerId): void {
     const decoded = decodeRecord(gateMessageShape, message);
@@ -385,8 +395,4 @@ export class Coordinator implements Deploys {
     }
     return loads;
   }
-}
-
-function inputOf({ entry, observed }: VmObservation): RolloutInput {
-  return { kind: "vm", host: entry.host, vm: entry.vm, observed };
 }

@@ -21,6 +21,7 @@ import {
   vmKey,
 } from "../../mesh/index.ts";
 import type { HostFact, ObservedVm, ProxyFact } from "./core/facts.ts";
+import type { RolloutInput } from "./core/rollout.ts";
 
 /** A VM's entry came, changed or was deleted. */
 export interface VmObservation {
@@ -170,4 +171,8 @@ export function isRegistration(key: string): boolean {
 
 function slot({ owner, key }: Pick<Entry, "owner" | "key">): string {
   return `${owner} ${key}`;
+}
+
+export function inputOf({ entry, observed }: VmObservation): RolloutInput {
+  return { kind: "vm", host: entry.host, vm: entry.vm, observed };
 }

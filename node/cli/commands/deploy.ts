@@ -7,6 +7,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from "../../../mesh/index.ts";
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
+import { withCanary } from "../../config/canary-keys.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
@@ -89,7 +90,7 @@ function specOf(file: string, { strategy, waitTimeout }: DeployOptions): AppFile
     ...(strategy === undefined ? {} : { strategy: knownStrategy(strategy) }),
     ...(waitTimeout === undefined ? {} : { waitTimeoutMs: waitTimeoutOf(waitTimeout) }),
   };
-  const spec = { ...read.value, deploy };
+  const spec = { ...read.value, deploy: withCanary(deploy) };
   const problem = deployProblem(spec);
   if (problem !== null)
     throw new UsageError(`with --strategy ${strategy}: ${problem.key} ${problem.message}`);

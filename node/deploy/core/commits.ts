@@ -22,7 +22,7 @@ import type { RolloutReason } from "./fault.ts";
 import { type Placing, place } from "./place.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
-import { withWeights } from "./weights.ts";
+import { withoutShareOf, withWeights } from "./weights.ts";
 
 export interface CommitContext {
   readonly driver: MemberName;
@@ -64,7 +64,7 @@ export function withStep(
   const changed = changeVms(record, planned, context);
   if (changed.code === "no-host") return changed;
   const ofStep = planned.kind === "stop" ? record.vms : changed.record.vms;
-  const isAcked = isAckStep(planned.kind) && needsAcks(record);
+  const isAcked = (isAckStep(planned.kind) || planned.kind === "bake") && needsAcks(record);
   const step: RolloutStep = {
     number: (rollout.history.at(-1)?.number ?? 0) + 1,
     kind: planned.kind,
@@ -98,7 +98,7 @@ function changeVms(
     return { code: "applied", record, hosts: placing.placements.map(({ host }) => host) };
   }
   if (planned.kind === "start") return withStarted(record, planned, facts);
-  if (planned.kind === "approve") return { code: "applied", record };
+  if (planned.kind === "approve" || planned.kind === "bake") return { code: "applied", record };
   const weights = planned.weights === undefined ? record.weights : (planned.weights ?? undefined);
   if (planned.kind === "weigh") return { code: "applied", record: withWeights(record, weights) };
   const named = new Set(planned.vms);
@@ -164,12 +164,26 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...fenced 
   const report: RolloutStepReport = { number, kind, vms, ...said };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
   const ran = kind === "command" ? { commandEnded: true } : {};
-  return { ...record, rollout: { ...rollout, ...ran, step: null, history } };
+  const baked = kind === "bake" ? { baked: weightOfNew(record) } : {};
+  return { ...record, rollout: { ...rollout, ...ran, ...baked, step: null, history } };
 }
 
+function weightOfNew({ weights, rollout }: AppRecord): number {
+  return weights?.find(({ release }) => release === rollout?.to)?.weight ?? 0;
+}
+
+/** The new release gets no request more, where another one serves: from this commit on, before its VMs are gone. */
 export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
   const bounded = { ...reason, message: reason.message.slice(0, 2000) };
-  return { ...record, rollout: { ...rolloutOf(record), direction: "back", reason: bounded } };
+  const { pause: _pause, ...rollout } = rolloutOf(record);
+  const back: Rollout = { ...rollout, state: "running", direction: "back", reason: bounded };
+  return withoutShareOf(rollout.kind === "deploy" ? rollout.to : null, { ...record, rollout: back });
+}
+
+/** It takes no step more until a person says so. Its step stays, and its VMs. */
+export function withPause(record: AppRecord, why: string, { driver, wallMs }: CommitContext): AppRecord {
+  const pause = { why: why.slice(0, 1000), atMs: wallMs };
+  return fitted({ ...record, rollout: { ...rolloutOf(record), driver, state: "paused", pause } });
 }
 
 /** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */

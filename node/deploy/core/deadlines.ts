@@ -24,13 +24,16 @@ export function silenceOf(
   return { atMs: sinceMs + afterMs, proxies };
 }
 
-/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
+/** All that a step waits for is there, and was not for as long as the app asks; null: nothing to wait for. */
 export function holdOf(
-  { record: { app, rollout, releases } }: CommittedApp,
+  committed: CommittedApp,
   { wants }: Standing,
-  { settledAtMs }: StepClock,
+  clock: StepClock,
   nowMs: number,
 ): { readonly untilMs: number; readonly want: Want } | null {
+  const { app, rollout, releases } = committed.record;
+  const { settledAtMs } = clock;
+  if (rollout?.step?.kind === "bake" && wants.length === 0) return holdOfBake(committed, clock, nowMs);
   if (rollout?.step?.kind !== "start" || wants.length > 0 || settledAtMs === null) return null;
   const release = releases.find(({ number }) => number === rollout.to);
   const minHealthyMs = release?.spec.deploy.minHealthyMs ?? 0;
@@ -41,11 +44,26 @@ export function holdOf(
   return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
 }
 
+/** Time delays, and permits nothing: the bake is over once this and all else is there. */
+function holdOfBake(
+  { record: { app, rollout, releases } }: CommittedApp,
+  { knownSinceMs }: StepClock,
+  nowMs: number,
+): { readonly untilMs: number; readonly want: Want } | null {
+  const bakeMs = releases.find(({ number }) => number === rollout?.to)?.spec.deploy.canary?.bakeMs ?? 0;
+  const untilMs = knownSinceMs + bakeMs;
+  if (nowMs >= untilMs) return null;
+  const who = rollout?.step?.vms[0] ?? vmName(app);
+  const what = `to bake for ${bakeMs} ms, as bake asks`;
+  return { untilMs, want: { kind: "time", who, what, complaint: `${who} has not baked for long enough` } };
+}
+
 /** Of the release that is on its way; of a stop, of the one in force. */
 export function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
   const number = rollout?.to ?? current;
   const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
-  return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
+  const bakeMs = rollout?.step?.kind === "bake" ? (release?.spec.deploy.canary?.bakeMs ?? 0) : 0;
+  return bakeMs + (release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS);
 }
 
 /** While the release command runs its own time counts first, which its host keeps: this is for a host that says nothing. */

@@ -11,6 +11,7 @@ import {
   type StepEnd,
   withDeleted,
   withDirectionBack,
+  withPause,
   withRolloutEnded,
   withStep,
   withStepEnded,
@@ -127,6 +128,13 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
   const message = complaintsOf(wants);
   const reason: RolloutReason = { code: "wait-timeout", message, lastLines: [] };
   const rollout = rolloutOf(input.committed.record);
+  // Nothing is wrong with the release as far as is known, and too little is: a person decides.
+  if (rollout.step?.kind === "bake")
+    return {
+      code: "swap",
+      next: withPause(input.committed.record, message, input),
+      why: `paused: ${message}`,
+    };
   // What was stopped on request is not started again: nobody asked for that.
   if (rollout.kind !== "deploy" && rollout.step?.kind !== "cordon") {
     return endWith(input, withDirectionBack(input.committed.record, reason), "failed");

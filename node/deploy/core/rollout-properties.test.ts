@@ -37,6 +37,8 @@ const KINDS = [
   "lose-ack",
   "request",
   "finish",
+  "count",
+  "count",
   "disconnect",
   "connect",
   "join",
@@ -139,6 +141,7 @@ function deployOf(pick: number): DeploySpec {
     { ...common, strategy: "rolling", maxSurge: 0, maxUnavailable: 1 },
     { ...common, strategy: "immediate" },
     { ...common, strategy: "bluegreen" },
+    { ...common, strategy: "canary", canary: { weights: [10, 60], bakeMs: 5_000, minRequests: 50 } },
     { ...common, strategy: "bluegreen", approval: "manual", keepOldMs: 60_000 },
   ];
   return all[pick % all.length] as DeploySpec;
@@ -158,6 +161,14 @@ function happen(world: World, { kind, pick }: Happening): void {
   switch (kind) {
     case "deploy":
       world.submit(specOf("hello", { count: 1 + (pick % 3), deploy: deployOf(pick) }), `hash-${pick}`);
+      return;
+    case "count":
+      // Some of them prove that the new release is worse, some are too few.
+      world.count(
+        proxy,
+        { fresh: [10 * (pick % 30), pick % 7], old: [10 * (pick % 90), pick % 2] },
+        `s${pick % 3}`,
+      );
       return;
     case "stop":
       if (vm !== null && pick % 4 === 0) world.stopVm(vm);

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type DeploySpec, memberName, type VmEntry, vmName } from "../../../mesh/index.ts";
+import { type CanarySpec, type DeploySpec, memberName, type VmEntry, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 
@@ -161,6 +161,13 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     case "request":
       for (const proxy of proxies) world.request(proxy, 0);
       return [];
+    // "count all 57/2 900/1 b": requests and errors of the new release, of the old, and of which start, "a" unless said.
+    case "count": {
+      const [fresh = "0/0", old = "0/0", startId] = rest;
+      const pair = (text: string) => text.split("/").map(Number) as [number, number];
+      for (const proxy of proxies) world.count(proxy, { fresh: pair(fresh), old: pair(old) }, startId);
+      return [...reason(world), ...waits(world)];
+    }
     case "finish":
       for (const proxy of proxies) world.finish(proxy);
       return [];
@@ -221,9 +228,20 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     strategy: strategy as DeploySpec["strategy"],
     drainTimeoutMs: 30_000,
     waitTimeoutMs: 60_000,
+    ...(strategy === "canary" ? { canary: canaryOf(keys) } : {}),
     ...(keys["approval"] === "manual" ? { approval: "manual" } : {}),
     ...(keys["command"] === undefined ? {} : { releaseCommand: ["node", "migrate.js"] }),
     ...Object.fromEntries(given),
+  };
+}
+
+/** "weights=5,25,50", "bake", "requests". */
+function canaryOf(keys: Readonly<Record<string, string>>): CanarySpec {
+  const weights = (keys["weights"] ?? "5,50").split(",").map(Number);
+  return {
+    weights,
+    bakeMs: Number(keys["bake"] ?? 5_000),
+    minRequests: Number(keys["requests"] ?? 50),
   };
 }
 

@@ -5,12 +5,14 @@ import type {
   Ack,
   AppName,
   AppRecord,
+  CanaryCounts,
   CommittedApp,
   GateStanding,
   MemberName,
   VmName,
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
+import { isOfStep, STARTS_MAX } from "./canary/evidence.ts";
 import type { CommitContext } from "./commits.ts";
 import { commandTimeoutMs, holdOf, silenceOf, waitTimeoutMs } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
@@ -28,6 +30,7 @@ import { viewOf } from "./view.ts";
  *   It ends our swap under way, whatever became of it. `isInCharge`: as `charge` says of it.
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
+ * - `counts`: what one start of a proxy counted while a canary bakes.
  * - `gate`: what the gate of one host confirms now of this app.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
  * - `stalled`: why our swap under way cannot be carried out yet; null: it can again.
@@ -42,6 +45,12 @@ export type RolloutInput =
       readonly observed: ObservedVm | null;
     }
   | { readonly kind: "ack"; readonly proxy: MemberName; readonly ack: Ack }
+  | {
+      readonly kind: "counts";
+      readonly proxy: MemberName;
+      readonly startId: string;
+      readonly counts: CanaryCounts;
+    }
   | { readonly kind: "gate"; readonly host: MemberName; readonly standing: GateStanding }
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
@@ -77,6 +86,7 @@ interface OwnFacts extends Facts {
   readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
   readonly acks: Map<MemberName, Ack>;
   readonly gates: Map<MemberName, GateStanding>;
+  readonly counts: Map<MemberName, Map<string, CanaryCounts>>;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
@@ -89,6 +99,7 @@ export class Rollout {
     vms: new Map(),
     acks: new Map(),
     gates: new Map(),
+    counts: new Map(),
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
@@ -173,6 +184,8 @@ export class Rollout {
         this.#facts.acks.set(input.proxy, input.ack);
         return before === undefined || JSON.stringify(before) !== JSON.stringify(input.ack);
       }
+      case "counts":
+        return this.#learnCounts(input);
       case "gate": {
         const before = this.#facts.gates.get(input.host);
         this.#facts.gates.set(input.host, input.standing);
@@ -200,6 +213,17 @@ export class Rollout {
     }
   }
 
+  /** Of the bake in force alone; others come too early, and again, or too late. */
+  #learnCounts({ proxy, startId, counts }: Extract<RolloutInput, { kind: "counts" }>): boolean {
+    const record = this.#committed?.record;
+    if (record === undefined || !isOfStep(counts, record)) return false;
+    const byStart = this.#facts.counts.get(proxy) ?? new Map<string, CanaryCounts>();
+    if (!byStart.has(startId) && byStart.size >= STARTS_MAX) return false;
+    const before = byStart.get(startId);
+    this.#facts.counts.set(proxy, byStart.set(startId, counts));
+    return JSON.stringify(before) !== JSON.stringify(counts);
+  }
+
   #learnVm({ vm, host, observed }: Extract<RolloutInput, { kind: "vm" }>): boolean {
     const ofVm = this.#facts.vms.get(vm);
     if (observed === null) {
@@ -224,6 +248,8 @@ export class Rollout {
     this.#facts.expected.clear();
     for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
     if (before?.record.rollout?.id !== committed.record.rollout?.id) this.#silent.clear();
+    if (before?.record.rollout?.step?.number !== committed.record.rollout?.step?.number)
+      this.#facts.counts.clear();
     this.#clock = this.#clock.next(before?.record ?? null, committed.record, {
       nowMs,
       wallMs: this.#wallMs(nowMs),

@@ -2,13 +2,14 @@
 
 import type { Ack, AppRecord, CommittedApp, MemberName, RolloutStep, VmName } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
+import { wantsOfBake } from "./canary/evidence.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, observed } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
 import { ackersOf, isEntering, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
-  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time" | "gate";
+  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time" | "gate" | "traffic";
   readonly who: MemberName | VmName;
   /** Follows the name: "to acknowledge epoch 7". */
   readonly what: string;
@@ -45,6 +46,8 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
       return startStanding(step, committed, facts);
     case "approve":
       return approveStanding(committed.record);
+    case "bake":
+      return { ...NOTHING_WANTED, wants: wantsOfBake(committed.record, facts) };
     case "standby":
     case "serve":
     case "weigh":

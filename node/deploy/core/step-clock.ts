@@ -9,6 +9,7 @@ import type {
   VmName,
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
+import { describeEvidence, type Evidence, evidenceOf } from "./canary/evidence.ts";
 import type { StepEnd } from "./commits.ts";
 import { type Facts, lostHostsOf, observed } from "./facts.ts";
 import { fencedOf } from "./fences.ts";
@@ -21,6 +22,7 @@ interface Now {
 
 export class StepClock {
   #sinceMs = 0;
+  #knownSinceMs = 0;
   #progressAtMs = 0;
   /** Progress is a score above this: a VM that crashes and comes back for ever makes none. */
   #scoreMax = -1;
@@ -34,6 +36,10 @@ export class StepClock {
   }
   get progressAtMs(): number {
     return this.#progressAtMs;
+  }
+  /** Since when this driver knows the step: what only delays counts from there. */
+  get knownSinceMs(): number {
+    return this.#knownSinceMs;
   }
   get settledAtMs(): number | null {
     return this.#settledAtMs;
@@ -49,6 +55,7 @@ export class StepClock {
     const startedAtMs = after.rollout?.step?.startedAtMs ?? now.wallMs;
     const ageMs = before === null ? Math.max(0, now.wallMs - startedAtMs) : 0;
     clock.#sinceMs = now.nowMs - ageMs;
+    clock.#knownSinceMs = now.nowMs;
     clock.#progressAtMs = now.nowMs;
     if (before?.rollout?.id === after.rollout?.id) clock.#cutover = this.#cutover;
     return clock;
@@ -97,15 +104,30 @@ export class StepClock {
     const waitedMs = nowMs - this.#sinceMs;
     const step = record.rollout?.step;
     if (step == null) return { waitedMs, outcome: "" };
-    const outcome = this.#outcome(step, standing, facts, waitedMs);
+    const evidence = step.kind === "bake" ? evidenceOf(record, facts.counts) : null;
+    const outcome = this.#outcome(step, { standing, facts, waitedMs, evidence });
     return { waitedMs, outcome, ...fencedOfStep(step, record, facts) };
   }
 
-  #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
+  #outcome(
+    step: RolloutStep,
+    {
+      standing,
+      facts,
+      waitedMs,
+      evidence,
+    }: {
+      readonly standing: Standing;
+      readonly facts: Facts;
+      readonly waitedMs: number;
+      readonly evidence: Evidence | null;
+    },
+  ): string {
     if (step.kind === "command") return `ended well after ${Math.round(waitedMs)} ms`;
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";
+    if (step.kind === "bake") return evidence === null ? "" : describeEvidence(evidence);
     const { acks } = standing;
     if (acks === null) return "no hostname: no proxy to ask";
     const slowest = this.slowest(standing);

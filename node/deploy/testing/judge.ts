@@ -21,6 +21,8 @@ export interface Truth {
   readonly off?: ReadonlySet<MemberName>;
   /** What the gates of hosts have on their disks; null or absent: there are none. */
   readonly gates?: ReadonlyMap<MemberName, CommittedApp> | null;
+  /** Requests that the new release got in the bake in force, by proxy and start, as last told. */
+  readonly counted?: ReadonlyMap<MemberName, ReadonlyMap<string, number>>;
 }
 
 /** By the names that the app has, or by a preview name. */
@@ -37,6 +39,30 @@ function judgeCommand({ rollout }: AppRecord): void {
   }
 }
 
+/** `no-blind-promotion`: a weight is left behind once every proxy that can be heard has told, and the new release got what was asked for. */
+function judgeBake(
+  before: AppRecord | null,
+  { rollout, releases }: AppRecord,
+  { proxies, counted }: Truth,
+): void {
+  const step = before?.rollout?.step;
+  const isOver = step?.kind === "bake" && rollout?.step !== null && rollout?.step?.number !== step.number;
+  if (
+    !isOver ||
+    rollout == null ||
+    rollout.direction === "back" ||
+    rollout.id !== before?.rollout?.id ||
+    counted === undefined
+  )
+    return;
+  const min = releases.find(({ number }) => number === rollout.to)?.spec.deploy.canary?.minRequests ?? 0;
+  const all = [...counted.values()].flatMap((byStart) => [...byStart.values()]);
+  assert.ok(all.reduce((left, right) => left + right, 0) >= min, "a weight was left with too few requests");
+  for (const [name, { registered }] of proxies) {
+    assert.ok(!registered || counted.has(name), `a weight was left without a word of ${name}`);
+  }
+}
+
 export class Judge {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
@@ -44,6 +70,7 @@ export class Judge {
   /** `no-early-stop`, `command-once`, and: where one served, one serves. */
   judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
     judgeCommand(record);
+    judgeBake(before, record, truth);
     for (const { vm, phase } of record.vms) {
       if (phase === "serving" || phase === "standby") this.#reached.add(vm);
     }

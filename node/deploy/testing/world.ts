@@ -13,9 +13,11 @@ import {
   encodeAppRecord,
   type MemberName,
   memberName,
+  noWaits,
   placedVms,
   type VmEntry,
   type VmName,
+  waitBucket,
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
@@ -63,6 +65,7 @@ export class World {
   readonly gates: Map<MemberName, CommittedApp> | null;
   readonly #starts = new Map<MemberName, number>();
   readonly entries: Map<VmName, ObservedVm> = new Map();
+  readonly counted: Map<MemberName, Map<string, number>> = new Map();
   /** What happened, one line each. */
   readonly lines: string[] = [];
   /** A swap that is not carried out by itself: `commitHeld`, or lost with the driver. */
@@ -219,6 +222,8 @@ export class World {
   #commit(record: AppRecord): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
     this.#judge.judgeCommit(this.committed?.record ?? null, committed, this);
+    if (this.committed?.record.rollout?.step?.number !== committed.record.rollout?.step?.number)
+      this.counted.clear();
     this.committed = committed;
     this.lines.push(describeRecord(committed));
     this.feed({ kind: "committed", committed });
@@ -284,6 +289,29 @@ export class World {
     if (ack !== undefined) this.feed({ kind: "ack", proxy: name, ack });
   }
 
+  /**
+   * A proxy tells what it counted in the bake in force: requests and errors of the new release, and of the old one, all told.
+   * `startId`: of which of its starts.
+   */
+  count(
+    proxy: MemberName,
+    told: { readonly fresh: readonly [number, number]; readonly old: readonly [number, number] },
+    startId = "a",
+  ): void {
+    const rollout = this.committed?.record.rollout;
+    if (rollout?.step?.kind !== "bake" || rollout.to === null) return;
+    const counts = ([requests, errors]: readonly [number, number], release: number) => {
+      const waits = noWaits();
+      waits[waitBucket(10)] = requests;
+      return { release, requests, errors, waits };
+    };
+    const releases = [counts(told.fresh, rollout.to), counts(told.old, rollout.from ?? 0)];
+    const { number: step } = rollout.step;
+    const byStart = this.counted.get(proxy) ?? new Map<string, number>();
+    this.counted.set(proxy, byStart.set(startId, told.fresh[0]));
+    this.feed({ kind: "counts", proxy, startId, counts: { app: APP, rollout: rollout.id, step, releases } });
+  }
+
   /** Time passes; a deadline that comes up is told. */
   pass(ms: number): void {
     this.nowMs += ms;
@@ -298,6 +326,7 @@ export class World {
       const epoch = this.committed?.epoch;
       this.#healRound();
       this.promote();
+      if (this.committed?.record.rollout?.state === "paused") this.abort();
       if (this.committed?.epoch === epoch && this.committed?.record.rollout?.state !== "running") return;
       if (this.committed?.epoch === epoch) this.pass(60_000);
     }
@@ -311,6 +340,7 @@ export class World {
     this.#feedMembers();
     for (const name of this.proxies.keys()) {
       this.apply(name);
+      this.count(name, GOOD_COUNTS);
       this.finish(name);
       this.answer(name);
       while ((this.proxies.get(name)?.told.length ?? 0) > 0) this.deliver(name);
@@ -328,6 +358,8 @@ export class World {
   }
 }
 
+/** More than any test asks for. */
+const GOOD_COUNTS = { fresh: [1_000, 0], old: [1_000, 0] } as const;
 const ENDED_WELL: Partial<VmEntry> = { state: "exited", exit: { code: 0, signal: null } };
 export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };
 

@@ -34,10 +34,12 @@ describe("judgeCanary()", () => {
   it("says with figures in how far a release is worse", () => {
     expect(judge(counts(300, 12), counts(5_700, 6))).toEqual({
       code: "fail",
+      saw: 12,
       reason: "4.0 % of 300 requests of v2 failed, and 0.1 % of 5700 requests of v1",
     });
     expect(judge(counts(60, 0, 40), counts(1_140, 0, 50))).toEqual({
       code: "fail",
+      saw: 40,
       reason:
         "66.7 % of 60 requests of v2 waited longer than 18 ms, 1.5 times what 4.4 % of 1140 of v1 longer than 12 ms did",
     });

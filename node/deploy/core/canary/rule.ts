@@ -12,12 +12,13 @@ import { isProvenWorse, shareOf, type Tally } from "./proof.ts";
 export type Counts = Omit<ReleaseCounts, "release">;
 
 /**
- * - `fail`: the new release is worse. `unsure`: it looks worse, which may be chance. Both say how in words, with figures.
+ * - `fail`: the new release is worse; `saw`: so many of its requests show it. `unsure`: it looks worse, which may be chance. Both say how in
+ *   words, with figures.
  * - `too-little`: so many requests of the new release, or of the old one, are missing.
  */
 export type Verdict =
   | { readonly code: "pass" }
-  | { readonly code: "fail"; readonly reason: string }
+  | { readonly code: "fail"; readonly reason: string; readonly saw: number }
   | { readonly code: "unsure"; readonly reason: string }
   | { readonly code: "too-little"; readonly missing: number; readonly of: "fresh" | "old" };
 
@@ -52,7 +53,7 @@ export function judgeCanary(input: RuleInput): Verdict {
   const comparisons = [compareErrors(input), compareWaits(input)];
   const alpha = ALPHA / (KINDS * Math.max(1, input.bakes));
   const proven = comparisons.find(({ words: _words, ...claim }) => isProvenWorse({ ...claim, alpha }));
-  if (proven !== undefined) return { code: "fail", reason: proven.words };
+  if (proven !== undefined) return { code: "fail", reason: proven.words, saw: proven.fresh.bad };
   const { fresh, old, minRequests } = input;
   const [ofFresh, ofOld] = [minRequests - fresh.requests, minRequests - old.requests];
   if (ofFresh > 0) return { code: "too-little", missing: ofFresh, of: "fresh" };

@@ -33,6 +33,16 @@ export interface PlanInput {
   readonly needsApproval: boolean;
   /** The release whose VMs are kept, cordoned, when all is done; null: none is. */
   readonly kept: number | null;
+  /** Absent: the new release takes over without one. */
+  readonly canary?: CanaryPlan;
+}
+
+/** Of a canary, as far as it is. */
+interface CanaryPlan {
+  /** Percents that are to come, the next first. */
+  readonly left: readonly number[];
+  /** Percent of the requests that the target release gets now; null: no split is in force. */
+  readonly present: number | null;
 }
 
 export interface Strategy {
@@ -49,7 +59,8 @@ export function unrolled(
   let now = input;
   let started = 0;
   // Each VM is started, put on standby, served, cordoned and stopped at most once on the way, a few more are dropped or put back.
-  const stepsMax = 6 * (input.vms.length + input.target.count) + 6;
+  const ofCanary = 2 * (input.canary?.left.length ?? 0) + 2;
+  const stepsMax = 6 * (input.vms.length + input.target.count) + 6 + ofCanary;
   for (;;) {
     const from = started;
     const step = nextStep({ ...now, nameOf: (index) => input.nameOf(from + index) });
@@ -60,8 +71,19 @@ export function unrolled(
     const vms = applyPlanned(now.vms, step, input.target.release);
     const isCordon = step.kind === "cordon" || step.kind === "flip";
     const needsApproval = now.needsApproval && step.kind !== "approve";
-    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [] };
+    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [], ...canaryAfter(now, step) };
   }
+}
+
+function canaryAfter(
+  { canary, target }: PlanInput,
+  { kind, weights }: PlannedStep,
+): Pick<PlanInput, "canary"> {
+  if (canary === undefined) return {};
+  if (kind === "bake") return { canary: { ...canary, left: canary.left.slice(1) } };
+  if (weights === undefined) return { canary };
+  const own = weights?.find(({ release }) => release === target.release);
+  return { canary: { ...canary, present: weights === null ? null : (own?.weight ?? 0) } };
 }
 
 /** VMs sorted by what the record wants of them. */
@@ -98,6 +120,7 @@ export function applyPlanned(
     case "approve":
     case "command":
     case "weigh":
+    case "bake":
       return vms;
     case "serve":
       return move("serving");
