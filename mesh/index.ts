@@ -76,6 +76,7 @@ export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
 export * from "./records/release.ts";
 export * from "./records/vm.ts";
+export * from "./records/weights.ts";
 export * from "./register/register.ts";
 export { encodeCommitted } from "./register/register-codec.ts";
 export { decodeLink as decodeVoterLink, encodeLink as encodeVoterLink } from "./register/voter-chain.ts";

@@ -15,6 +15,7 @@ import {
   GATE_TOPIC,
   gateMessageShape,
   hostnameClaim,
+  isUnderWay,
   type MemberName,
   type Mesh,
   messageOf,
@@ -29,6 +30,8 @@ import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
+import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
@@ -146,6 +149,22 @@ export class Coordinator implements Deploys {
     return this.#submissions.abort(app);
   }
 
+  pause(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.pause(app);
+  }
+
+  resume(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.resume(app);
+  }
+
+  setTraffic(request: TrafficRequest): Promise<SubmitResult> {
+    return this.#submissions.setTraffic(request);
+  }
+
+  rollback(request: RollbackRequest): Promise<SubmitResult> {
+    return this.#submissions.rollback(request);
+  }
+
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {
     return excludeProxy(this.#recordsDeps, request);
   }
@@ -217,7 +236,7 @@ export class Coordinator implements Deploys {
     const machine = this.#apps.get(app)?.machine;
     const committed = machine?.committed;
     if (committed == null || machine?.isInCharge !== true) return;
-    if (committed.record.rollout?.state === "running") return;
+    if (isUnderWay(committed.record.rollout)) return;
     const { register, logger } = this.#deps;
     const names = claimedHostnames(committed.record).map(hostnameClaim);
     const released = register.releaseNames({ app, epoch: committed.epoch }, names);

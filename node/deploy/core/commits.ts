@@ -20,6 +20,7 @@ import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { type Placing, place } from "./place.ts";
+import { withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
@@ -69,6 +70,7 @@ export function withStep(
     kind: planned.kind,
     vms: planned.vms,
     ...(planned.serves === undefined ? {} : { serves: planned.serves }),
+    ...(planned.weights === undefined ? {} : { weights: planned.weights }),
     hosts:
       changed.hosts ??
       planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
@@ -104,9 +106,17 @@ function changeVms(
     if (!named.has(vm.vm)) return [vm];
     if (planned.kind === "stop") return [];
     if (planned.kind === "cordon" || planned.kind === "flip") return [asCordoned(vm)];
+    if (planned.kind === "weigh") return [asWeighedOut(vm, record)];
     return [asReached(vm, planned.kind === "standby" ? "standby" : "serving", facts)];
   });
-  return { code: "applied", record: { ...record, vms } };
+  const split = planned.weights === undefined ? {} : { weights: planned.weights };
+  return { code: "applied", record: { ...record, vms, ...split } };
+}
+
+/** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */
+function asWeighedOut(vm: DesiredVm, { rollout }: AppRecord): DesiredVm {
+  const isNext = rollout?.kind === "deploy" && vm.release === rollout.to;
+  return isNext ? { ...vm, phase: "standby" } : asCordoned(vm);
 }
 
 export function asCordoned(vm: DesiredVm): DesiredVm {
@@ -155,8 +165,9 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...fenced 
   const rollout = rolloutOf(record);
   const { step } = rollout;
   if (step === null) return record;
-  const { number, kind, vms } = step;
-  const said = { waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000), ...fenced };
+  const { number, kind, vms, weights } = step;
+  const split = weights === undefined ? {} : { weights };
+  const said = { ...split, waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000), ...fenced };
   const report: RolloutStepReport = { number, kind, vms, ...said };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
   const ran = kind === "command" ? { commandEnded: true } : {};
@@ -164,15 +175,20 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...fenced 
 }
 
 export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
-  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
-  return { ...record, rollout: { ...rolloutOf(record), direction: "back", reason: bounded } };
+  const { pause: _pause, ...rollout } = rolloutOf(withReason(record, reason));
+  return { ...record, rollout: { ...rollout, state: "running", direction: "back" } };
 }
 
-/** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */
+export function withReason(record: AppRecord, reason: RolloutReason): AppRecord {
+  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
+  return { ...record, rollout: { ...rolloutOf(record), reason: bounded } };
+}
+
+/** The rollout is over. `whole` is the release that is the whole app now, if it brought that about. */
 export function withRolloutEnded(
   record: AppRecord,
   end: {
-    readonly state: Exclude<RolloutState, "running">;
+    readonly state: Exclude<RolloutState, "running" | "paused">;
     readonly whole: number | null;
     readonly except: readonly MemberName[];
   },
@@ -191,8 +207,13 @@ export function withRolloutEnded(
   const current = end.whole ?? record.current;
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  const whole = withoutSilence({ ...record, ...kept, hostnames, current, rollout: ended });
+  const releases = record.releases.map((known) => (known === release ? asServed(known) : known));
+  const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
   return fitted(withNamesFreed(whole));
+}
+
+function asServed(release: Release): Release {
+  return { ...release, served: true };
 }
 
 /** What the new release leaves of the old one, cordoned, and until when. */
@@ -247,7 +268,7 @@ export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
 
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
-  let fit: AppRecord = { ...record, releases: keptReleases(record) };
+  let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
     const history = fit.rollout?.history ?? [];
     if (fit.rollout === null || history.length <= 1) return fit;

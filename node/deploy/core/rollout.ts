@@ -1,24 +1,23 @@
 // Rollout: the machine that drives one app. It keeps what was observed, and after each input asks `decide` for the next move.
 // Level-triggered: the committed record says which step is in force, so that a driver that restarts goes on from the record alone.
 
-import {
-  type Ack,
-  type AppName,
-  type AppRecord,
-  type CommittedApp,
-  type GateStanding,
-  type MemberName,
-  type VmName,
-  vmName,
+import type {
+  Ack,
+  AppName,
+  AppRecord,
+  CommittedApp,
+  GateStanding,
+  MemberName,
+  VmName,
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
 import type { CommitContext } from "./commits.ts";
+import { commandTimeoutMs, holdOf, silenceOf, waitTimeoutMs, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { FENCE_OVER, fencesOf } from "./fences.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
-import { isEntering } from "./quorum.ts";
 import { repairOf } from "./repair.ts";
 import type { Standing, Want } from "./standing.ts";
 import { StepClock } from "./step-clock.ts";
@@ -254,7 +253,10 @@ export class Rollout {
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
+    if (rollout?.state === "paused") this.#wants = [wantResumed(committed.record)];
     if (this.#swapping !== null) return;
+    // What it brought is its own still, and nothing moves: no deadline counts, no VM is replaced.
+    if (rollout?.state === "paused") return;
     if (rollout?.state !== "running") {
       this.#keepHouse(committed, nowMs, effects);
       return;
@@ -345,57 +347,3 @@ export class Rollout {
     for (const want of wants) if (want.kind === "proxy") this.#silent.add(want.who as MemberName);
   }
 }
-
-/** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
-function silenceOf(
-  { epoch, record: { rollout, releases } }: CommittedApp,
-  { wants, acks }: Standing,
-  facts: Facts,
-  sinceMs: number,
-): { readonly atMs: number; readonly proxies: readonly MemberName[] } | null {
-  const release = releases.find(({ number }) => number === rollout?.to);
-  const afterMs = release?.spec.deploy.excludeSilentAfterMs;
-  const isAdding = rollout?.step != null && isEntering(rollout.step.kind) && rollout.direction === "forward";
-  if (afterMs === undefined || !isAdding || acks === null) return null;
-  const isSilent = (proxy: MemberName) => (facts.acks.get(proxy)?.applied ?? 0) < epoch;
-  const asked = wants.flatMap(({ kind, who }) => (kind === "proxy" ? [who as MemberName] : []));
-  const proxies = asked.filter(isSilent);
-  if (proxies.length === 0 || proxies.length === acks.need.length) return null;
-  return { atMs: sinceMs + afterMs, proxies };
-}
-
-/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
-function holdOf(
-  { record: { app, rollout, releases } }: CommittedApp,
-  { wants }: Standing,
-  { settledAtMs }: StepClock,
-  nowMs: number,
-): { readonly untilMs: number; readonly want: Want } | null {
-  if (rollout?.step?.kind !== "start" || wants.length > 0 || settledAtMs === null) return null;
-  const release = releases.find(({ number }) => number === rollout.to);
-  const minHealthyMs = release?.spec.deploy.minHealthyMs ?? 0;
-  const untilMs = settledAtMs + minHealthyMs;
-  if (rollout.kind !== "deploy" || rollout.direction === "back" || nowMs >= untilMs) return null;
-  const who = rollout.step.vms[0] ?? vmName(app);
-  const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
-  return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
-}
-
-/** Of the release that is on its way; of a stop, of the one in force. */
-function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
-  const number = rollout?.to ?? current;
-  const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
-  return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
-}
-
-/** While the release command runs its own time counts first, which its host keeps: this is for a host that says nothing. */
-function commandTimeoutMs({ rollout, releases }: AppRecord, { score }: Standing): number {
-  const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
-  const isRunning = rollout?.step?.kind === "command" && score > 0;
-  return isRunning && spec !== undefined
-    ? (spec.deploy.releaseCommandTimeoutMs ?? 0) + spec.stop.timeoutMs
-    : 0;
-}
-
-/** As the app file's default; of a record without a release nothing else is known. */
-const DEFAULT_WAIT_TIMEOUT_MS = 300_000;

@@ -37,6 +37,15 @@ function judgeCommand({ rollout }: AppRecord): void {
   }
 }
 
+/** They say of two releases or more that serve, and to one of them at least something goes. */
+function judgeWeights({ weights, vms }: AppRecord): void {
+  if (weights === undefined) return;
+  const serving = new Set(vms.filter(({ phase }) => phase === "serving").map(({ release }) => release));
+  assert.ok(serving.size > 1, "weights, and no two releases serve");
+  for (const { release } of weights)
+    assert.ok(serving.has(release), `v${release} has a weight, and no VM serves`);
+}
+
 export class Judge {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
@@ -52,7 +61,9 @@ export class Judge {
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     // Nothing ran before: there is nothing that could serve instead.
     const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
-    if (served && record.rollout?.kind === "deploy" && !isLaunchOver) {
+    judgeWeights(record);
+    const keepsServing = record.rollout?.kind === "deploy" || record.rollout?.kind === "weigh";
+    if (served && keepsServing && !isLaunchOver) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
     }

@@ -16,6 +16,7 @@ import {
   placedVms,
   type VmEntry,
   type VmName,
+  type Weights,
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
@@ -30,6 +31,9 @@ import {
   submitPromote,
   submitStop,
 } from "../core/submit.ts";
+import { submitPause, submitResume } from "../core/submit-pause.ts";
+import { submitRollback } from "../core/submit-rollback.ts";
+import { submitTraffic } from "../core/submit-traffic.ts";
 import { entryOf } from "./fake-host.ts";
 import { Judge, routesTo } from "./judge.ts";
 
@@ -68,6 +72,8 @@ export class World {
   /** A swap that is not carried out by itself: `commitHeld`, or lost with the driver. */
   isHoldingSwaps = false;
   held: Extract<RolloutEffect, { kind: "swap" }> | null = null;
+  /** Hosts that were off when the swap under way was decided: one that comes back meanwhile no driver can know of. */
+  #offWhenDecided: ReadonlySet<MemberName> = new Set();
   dueAtMs: number | null = null;
   readonly #judge = new Judge();
   #versions = 0;
@@ -183,6 +189,24 @@ export class World {
     if (next !== record) this.#commit(next);
   }
 
+  pause(): Submission {
+    return this.#begin(submitPause(this.committed, APP, this.machine.context(this.nowMs)));
+  }
+
+  resume(): Submission {
+    return this.#begin(submitResume(this.committed, APP));
+  }
+
+  traffic(weights: Weights): Submission {
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitTraffic(this.committed, { app: APP, weights }, context));
+  }
+
+  rollback(to: number | null): Submission {
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitRollback(this.committed, { app: APP, to }, context));
+  }
+
   abort(): Submission {
     return this.#begin(submitAbort(this.committed, APP, this.machine.context(this.nowMs)));
   }
@@ -200,6 +224,7 @@ export class World {
     for (const effect of this.machine.step(input, this.nowMs)) {
       // When it is decided: what happens while the swap is on its way, no driver can know.
       if (effect.kind === "swap") this.#judge.judgeSuccess(this.committed?.record ?? null, effect.next, this);
+      if (effect.kind === "swap") this.#offWhenDecided = new Set(this.off);
       if (effect.kind === "swap" && this.isHoldingSwaps) this.held = effect;
       else if (effect.kind === "swap") this.carryOut(effect);
       else if (effect.kind === "schedule") this.dueAtMs = effect.atMs;
@@ -218,7 +243,15 @@ export class World {
 
   #commit(record: AppRecord): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
-    this.#judge.judgeCommit(this.committed?.record ?? null, committed, this);
+    const { proxies, entries, dead, gates } = this;
+    const off = new Set([...this.off, ...this.#offWhenDecided]);
+    this.#judge.judgeCommit(this.committed?.record ?? null, committed, {
+      proxies,
+      entries,
+      dead,
+      off,
+      gates,
+    });
     this.committed = committed;
     this.lines.push(describeRecord(committed));
     this.feed({ kind: "committed", committed });
@@ -297,6 +330,7 @@ export class World {
     for (let round = 0; round < 200; round += 1) {
       const epoch = this.committed?.epoch;
       this.#healRound();
+      this.resume();
       this.promote();
       if (this.committed?.epoch === epoch && this.committed?.record.rollout?.state !== "running") return;
       if (this.committed?.epoch === epoch) this.pass(60_000);

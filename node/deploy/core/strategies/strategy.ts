@@ -1,12 +1,13 @@
 // Strategy: the recipe of a rollout, as a pure function from what the record holds to the steps that are left.
 
-import type { RolloutStep, VmName, VmPhase } from "../../../../mesh/index.ts";
+import type { RolloutStep, VmName, VmPhase, Weights } from "../../../../mesh/index.ts";
 
-/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s alone. */
+/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s and a `weigh`'s, `weights` a `weigh`'s alone. */
 export interface PlannedStep {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves?: readonly VmName[];
+  readonly weights?: Weights;
 }
 
 export interface PlannedVm {
@@ -98,6 +99,8 @@ export function applyPlanned(
       return vms;
     case "serve":
       return move("serving");
+    // What leaves by weight goes where it came from: not a strategy's to say.
+    case "weigh":
     case "flip":
       return move("cordoned").map((vm) => (entering.has(vm.vm) ? { ...vm, phase: "serving" } : vm));
     case "cordon":
