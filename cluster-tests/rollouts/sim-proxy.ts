@@ -18,6 +18,7 @@ import {
   type RouteTable,
   reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
+import { Splits } from "../../proxy-agent/core/split.ts";
 import { VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
@@ -48,6 +49,7 @@ export class SimProxy {
   /** On its way to it. */
   readonly inbox: Heard[] = [];
   readonly requests: Set<SimRequest> = new Set();
+  readonly splits: Splits = new Splits({ random: () => 0 });
   readonly #time: SimTime;
   #fold = new RouteFold();
   #drain = new Drain();

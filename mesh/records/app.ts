@@ -60,12 +60,13 @@ export interface RolloutStep {
   readonly number: number;
   /**
    * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
-   * `vms` are cordoned, in one commit, ⇢ as a cordon · `weigh`: requests are split by `weights` ⇢ verified · `bake` ⇢ what every proxy counted since passes the canary's rule · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
+   * `vms` are cordoned, in one commit, ⇢ as a cordon · `weigh`: requests are split by `weights`, `serves` come into routing for it and
+   * `vms` leave it, in one commit, ⇢ verified · `bake` ⇢ what every proxy counted since passes the canary's rule · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
    * too · `stop` ⇢ gone.
    */
   readonly kind: (typeof STEP_KINDS)[number];
   readonly vms: readonly VmName[];
-  /** Of a `flip`: the VMs that serve from then on. */
+  /** Of a `flip` and a `weigh`: the VMs that serve from then on. */
   readonly serves?: readonly VmName[];
   /** Of a `weigh`: the split that was asked for; absent: none any more, each serving VM counts alike. */
   readonly weights?: Weights;
@@ -82,6 +83,8 @@ export interface RolloutStepReport {
   readonly number: number;
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
+  /** Of a `weigh`. */
+  readonly weights?: Weights;
   readonly waitedMs: number;
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
@@ -103,16 +106,16 @@ type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
 
 /**
  * `running` is the only state in which it moves; `paused`: it takes no step and its deadlines stand still until somebody resumes or
- * aborts it; `failed` means that there was nothing to go back to.
+ * aborts it; `failed` means that there was nothing to go back to, or of a `weigh` that not all have answered: it stands.
  */
 const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
 
 export interface Rollout {
-  /** `APP-vNUMBER` for a deploy; with the epoch appended for the others. */
+  /** `APP-vNUMBER` for a deploy of a new release; with the epoch appended for the others. */
   readonly id: string;
-  /** `repair`: the coordinator itself replaces VMs of a host that died. */
-  readonly kind: "deploy" | "stop" | "destroy" | "repair";
+  /** `repair`: the coordinator itself replaces VMs of a host that died. `weigh`: a person splits the requests, or sends all back. */
+  readonly kind: "deploy" | "stop" | "destroy" | "repair" | "weigh";
   /** The release that served before, and the one that shall serve; null: none. */
   readonly from: number | null;
   readonly to: number | null;
@@ -200,10 +203,10 @@ export type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host"> & { readonly p
  * in force, and never twice.
  */
 export function commandVmOf({ rollout }: AppRecord): PlacedVm | null {
-  const { state, step, to } = rollout ?? {};
+  const { step, to } = rollout ?? {};
   const [vm] = step?.vms ?? [];
   const [host] = step?.hosts ?? [];
-  if (state !== "running" || step?.kind !== "command" || to == null) return null;
+  if (!isUnderWay(rollout) || step?.kind !== "command" || to == null) return null;
   return vm === undefined || host === undefined ? null : { vm, host, release: to, phase: "command" };
 }
 
@@ -247,7 +250,7 @@ const stepKinds = z.enum(STEP_KINDS);
 
 const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
-  kind: z.enum(["deploy", "stop", "destroy", "repair"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair", "weigh"]),
   from: countShape.nullable(),
   to: countShape.nullable(),
   state: z.enum(ROLLOUT_STATES),
@@ -271,6 +274,7 @@ const rolloutShape: ZodType<Rollout> = z.strictObject({
         number: countShape,
         kind: stepKinds,
         vms: z.array(vmNameShape).max(APP_VMS_MAX),
+        weights: z.exactOptional(weightsShape),
         waitedMs: z.number(),
         outcome: z.string().max(1000),
         fenced: z.exactOptional(

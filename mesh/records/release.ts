@@ -110,6 +110,8 @@ export interface Release {
   readonly vmsNamed: number;
   /** Clock of the agent that took it, milliseconds since 1970: for people. */
   readonly submittedAtMs: number;
+  /** It was the whole app once: `rollback` goes to the last of those. Absent: it never was, or a record of an earlier cut says nothing of it. */
+  readonly served?: true;
 }
 
 const checkShape: ZodType<Check> = z.strictObject({
@@ -176,4 +178,5 @@ export const releaseShape: ZodType<Release> = z.strictObject({
   spec: appSpecShape,
   vmsNamed: countShape,
   submittedAtMs: z.number(),
+  served: z.exactOptional(z.literal(true)),
 });

@@ -4,7 +4,7 @@
 import { type ZodType, z } from "zod";
 import { countShape } from "./shapes.ts";
 
-interface ReleaseWeight {
+export interface ReleaseWeight {
   readonly release: number;
   /** Percent, whole. 0: its VMs are dialled, and no request reaches them but by a preview name. */
   readonly weight: number;
@@ -18,7 +18,7 @@ export const WEIGHTS_SUM = 100;
 const WEIGHTS_MAX = 8;
 
 /** What keeps `weights` from being some, for people; null: nothing. */
-function weightsFault(weights: Weights): string | null {
+export function weightsFault(weights: Weights): string | null {
   const names = new Set(weights.map(({ release }) => release));
   if (names.size < weights.length) return "a release is named twice";
   const sum = weights.reduce((total, { weight }) => total + weight, 0);
@@ -29,6 +29,16 @@ function weightsFault(weights: Weights): string | null {
 export function describeWeights(weights: Weights): string {
   const sorted = [...weights].sort((left, right) => left.release - right.release);
   return sorted.map(({ release, weight }) => `v${release}=${weight}`).join(" ");
+}
+
+export function weightOf(weights: Weights, release: number): number {
+  return weights.find((named) => named.release === release)?.weight ?? 0;
+}
+
+/** The same split, in whatever order it is written. */
+export function isSameWeights(left: Weights | undefined, right: Weights | undefined): boolean {
+  if (left === undefined || right === undefined) return left === right;
+  return describeWeights(left) === describeWeights(right);
 }
 
 export const weightsShape: ZodType<Weights> = z

@@ -8,14 +8,9 @@ import {
   type AppName,
   type AppRecord,
   type AppSpec,
-  CANARY_TOPIC,
   type CommittedApp,
-  canaryMessageShape,
   claimedHostnames,
-  decodeRecord,
   type EntryChange,
-  GATE_TOPIC,
-  gateMessageShape,
   hostnameClaim,
   isUnderWay,
   type MemberName,
@@ -32,9 +27,12 @@ import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
+import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { Deploys, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
+import { hearTold } from "./hear-told.ts";
 import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { RolloutCounters } from "./rollout-counters.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
@@ -115,8 +113,8 @@ export class Coordinator implements Deploys {
       mesh.onChange((change) => this.#onChange(change)),
       mesh.onMembers(() => this.#onMembers()),
     );
-    mesh.onTell(GATE_TOPIC, (message, from) => this.#hearGate(message, from));
-    mesh.onTell(CANARY_TOPIC, (message, from) => this.#hearCounts(message, from));
+    const nameOf = (owner: OwnerId) => this.#observations.nameOf(owner);
+    hearTold({ mesh, nameOf, onTold: (app, input) => this.#feed(app, input) });
     mesh.onTell(ACK_TOPIC, (message, from) => this.#inbox.receive(message, from));
     this.#onMembers();
     this.#track(this.#readAll());
@@ -148,6 +146,22 @@ export class Coordinator implements Deploys {
 
   abort(app: AppName): Promise<SubmitResult> {
     return this.#submissions.abort(app);
+  }
+
+  pause(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.pause(app);
+  }
+
+  resume(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.resume(app);
+  }
+
+  setTraffic(request: TrafficRequest): Promise<SubmitResult> {
+    return this.#submissions.setTraffic(request);
+  }
+
+  rollback(request: RollbackRequest): Promise<SubmitResult> {
+    return this.#submissions.rollback(request);
   }
 
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {
@@ -345,22 +359,6 @@ export class Coordinator implements Deploys {
       if (this.#deps.nowMs() < atMs) this.#arm(app, driven, atMs);
       else this.#feed(app, { kind: "tick" });
     }, waitMs);
-  }
-
-  /** What a proxy counted is believed from itself only. */
-  #hearCounts(message: Uint8Array, from: OwnerId): void {
-    const decoded = decodeRecord(canaryMessageShape, message);
-    if (!decoded.ok || this.#observations.nameOf(from) !== decoded.value.proxy) return;
-    const { proxy, startId, counts } = decoded.value;
-    for (const ofApp of counts) this.#feed(ofApp.app, { kind: "counts", proxy, startId, counts: ofApp });
-  }
-
-  /** What a gate confirms is believed from its own host only. */
-  #hearGate(message: Uint8Array, from: OwnerId): void {
-    const decoded = decodeRecord(gateMessageShape, message);
-    if (!decoded.ok || this.#observations.nameOf(from) !== decoded.value.host) return;
-    const { host, standings } = decoded.value;
-    for (const standing of standings) this.#feed(standing.app, { kind: "gate", host, standing });
   }
 
   #onChange(change: EntryChange): void {

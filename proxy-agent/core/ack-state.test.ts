@@ -26,6 +26,7 @@ function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {
     hostnames: [],
     endpoints: [endpoint],
     standby: [],
+    weights: null,
     preview: null,
     unaddressed: [],
     missing: [],

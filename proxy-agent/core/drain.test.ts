@@ -30,6 +30,7 @@ function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTabl
     hostnames: [],
     endpoints,
     standby: [],
+    weights: null,
     preview: null,
     unaddressed: [],
     missing: [],

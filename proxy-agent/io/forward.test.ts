@@ -164,6 +164,7 @@ describe("a request that waits for its connection", () => {
       hostnames: ["hello"],
       endpoints,
       standby: [],
+      weights: null,
       preview: null,
       unaddressed: [],
       missing: [],

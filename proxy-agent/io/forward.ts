@@ -6,9 +6,9 @@ import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
 import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
-import { pickEndpoint } from "../core/pick-endpoint.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
+import { Splits, type Turn } from "../core/split.ts";
 import {
   GATE_BREAKS_MAX,
   GATE_CATCH_UPS_MAX,
@@ -76,6 +76,8 @@ interface Journey {
   readonly startedAtMs: number;
   /** Since the last pause. */
   readonly tried: Set<VmName>;
+  /** Of an app whose requests are split: which release it fell to. Its next tries are none of another request's share. */
+  turn: Turn | null;
   tries: number;
   /** Times that it broke after it may have been sent. */
   broken: number;
@@ -100,11 +102,13 @@ type Next =
 export class Forwarder {
   readonly #options: ForwardOptions;
   readonly #deps: ForwardDeps;
+  readonly #splits: Splits;
   #waiters = 0;
 
   constructor(options: ForwardOptions, deps: ForwardDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#splits = new Splits(deps);
   }
 
   /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
@@ -263,12 +267,14 @@ export class Forwarder {
   #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
     const { flights, random } = this.#deps;
-    return pickEndpoint(route.endpoints, {
+    const { endpoint, turn } = this.#splits.pick(route, journey.turn, {
       tried: journey.tried,
       inFlight: (vm) => flights.inFlight(vm),
       isSuspect: (vm) => flights.isSuspect(vm),
       random,
     });
+    journey.turn = turn;
+    return endpoint;
   }
 
   /** False: no time or no try is left, the client left, or too many wait already. */
@@ -338,6 +344,7 @@ function newJourney(): Journey {
   return {
     startedAtMs: monotonicUnixMs(),
     tried: new Set(),
+    turn: null,
     tries: 0,
     broken: 0,
     brokenAtGate: 0,

@@ -20,9 +20,9 @@ import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { type Placing, place } from "./place.ts";
+import { withoutShareOf, withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
-import { withoutShareOf, withWeights } from "./weights.ts";
 
 export interface CommitContext {
   readonly driver: MemberName;
@@ -99,8 +99,6 @@ function changeVms(
   }
   if (planned.kind === "start") return withStarted(record, planned, facts);
   if (planned.kind === "approve" || planned.kind === "bake") return { code: "applied", record };
-  const weights = planned.weights === undefined ? record.weights : (planned.weights ?? undefined);
-  if (planned.kind === "weigh") return { code: "applied", record: withWeights(record, weights) };
   const named = new Set(planned.vms);
   const entering = new Set(planned.serves);
   const vms = record.vms.flatMap((vm): readonly DesiredVm[] => {
@@ -108,9 +106,18 @@ function changeVms(
     if (!named.has(vm.vm)) return [vm];
     if (planned.kind === "stop") return [];
     if (planned.kind === "cordon" || planned.kind === "flip") return [asCordoned(vm)];
+    if (planned.kind === "weigh") return [asWeighedOut(vm, record)];
     return [asReached(vm, planned.kind === "standby" ? "standby" : "serving", facts)];
   });
-  return { code: "applied", record: withWeights({ ...record, vms }, weights) };
+  const { weights: before, ...rest } = record;
+  const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
+  return { code: "applied", record: { ...rest, vms, ...(weights === undefined ? {} : { weights }) } };
+}
+
+/** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */
+function asWeighedOut(vm: DesiredVm, { rollout }: AppRecord): DesiredVm {
+  const isNext = rollout?.kind === "deploy" && vm.release === rollout.to;
+  return isNext ? { ...vm, phase: "standby" } : asCordoned(vm);
 }
 
 export function asCordoned(vm: DesiredVm): DesiredVm {
@@ -159,8 +166,9 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...fenced 
   const rollout = rolloutOf(record);
   const { step } = rollout;
   if (step === null) return record;
-  const { number, kind, vms } = step;
-  const said = { waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000), ...fenced };
+  const { number, kind, vms, weights } = step;
+  const split = weights === undefined ? {} : { weights };
+  const said = { ...split, waitedMs: Math.round(waitedMs), outcome: outcome.slice(0, 1000), ...fenced };
   const report: RolloutStepReport = { number, kind, vms, ...said };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
   const ran = kind === "command" ? { commandEnded: true } : {};
@@ -174,9 +182,8 @@ function weightOfNew({ weights, rollout }: AppRecord): number {
 
 /** The new release gets no request more, where another one serves: from this commit on, before its VMs are gone. */
 export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
-  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
-  const { pause: _pause, ...rollout } = rolloutOf(record);
-  const back: Rollout = { ...rollout, state: "running", direction: "back", reason: bounded };
+  const { pause: _pause, ...rollout } = rolloutOf(withReason(record, reason));
+  const back: Rollout = { ...rollout, state: "running", direction: "back" };
   return withoutShareOf(rollout.kind === "deploy" ? rollout.to : null, { ...record, rollout: back });
 }
 
@@ -186,11 +193,16 @@ export function withPause(record: AppRecord, why: string, { driver, wallMs }: Co
   return fitted({ ...record, rollout: { ...rolloutOf(record), driver, state: "paused", pause } });
 }
 
-/** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */
+export function withReason(record: AppRecord, reason: RolloutReason): AppRecord {
+  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
+  return { ...record, rollout: { ...rolloutOf(record), reason: bounded } };
+}
+
+/** The rollout is over. `whole` is the release that is the whole app now, if it brought that about. */
 export function withRolloutEnded(
   record: AppRecord,
   end: {
-    readonly state: Exclude<RolloutState, "running">;
+    readonly state: Exclude<RolloutState, "running" | "paused">;
     readonly whole: number | null;
     readonly except: readonly MemberName[];
   },
@@ -209,8 +221,13 @@ export function withRolloutEnded(
   const current = end.whole ?? record.current;
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  const whole = withoutSilence({ ...record, ...kept, hostnames, current, rollout: ended });
+  const releases = record.releases.map((known) => (known === release ? asServed(known) : known));
+  const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
   return fitted(withNamesFreed(whole));
+}
+
+function asServed(release: Release): Release {
+  return { ...release, served: true };
 }
 
 /** What the new release leaves of the old one, cordoned, and until when. */
@@ -251,8 +268,8 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
-  const left = withWeights({ ...withNothingKept(record), vms: [] }, undefined);
-  return { ...left, deleted: true, hostnames: [], releases: [], current: null };
+  const { weights: _weights, ...left } = withNothingKept(record);
+  return { ...left, vms: [], deleted: true, hostnames: [], releases: [], current: null };
 }
 
 export function rolloutOf(record: AppRecord): Rollout {
@@ -266,7 +283,7 @@ export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
 
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
-  let fit: AppRecord = { ...record, releases: keptReleases(record) };
+  let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
     const history = fit.rollout?.history ?? [];
     if (fit.rollout === null || history.length <= 1) return fit;

@@ -1,10 +1,17 @@
-// Deadlines: what of a rollout a clock has a word in: whom it does not wait for any longer, what it holds up, how patient it is.
+// Deadlines: how long the step in force may wait, what holds its deadline up, and whom the app does not wait for in the end. Pure.
 
 import { type AppRecord, type CommittedApp, type MemberName, vmName } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
+
+/** What a rollout that is paused waits for. */
+export function wantResumed({ app, rollout }: AppRecord): Want {
+  const why = rollout?.pause === undefined ? "" : ` (${rollout.pause.why})`;
+  const what = `to be resumed: ${rollout?.id} is paused${why}; \`grapevine resume ${app}\` or \`grapevine abort ${app}\``;
+  return { kind: "approval", who: vmName(app), what, complaint: `${rollout?.id} is paused` };
+}
 
 /** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
 export function silenceOf(

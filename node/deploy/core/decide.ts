@@ -12,6 +12,7 @@ import {
   withDeleted,
   withDirectionBack,
   withPause,
+  withReason,
   withRolloutEnded,
   withStep,
   withStepEnded,
@@ -31,7 +32,6 @@ import {
   type Want,
 } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
-import { withWeights } from "./weights.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
 export type Decision =
@@ -63,6 +63,7 @@ export function decide(input: DecideInput): Decision {
   if (unfenced !== record) return { code: "swap", next: fitted(unfenced), why: FENCE_OVER };
   const rollout = rolloutOf(record);
   if (rollout.kind === "repair") return decideRepair(input);
+  if (rollout.kind === "weigh") return decideWeigh(input);
   if (rollout.direction === "back") return decideBack(input);
   const fault = rollout.kind === "deploy" ? faultOfDeploy(record, input.facts) : null;
   if (fault !== null) return turnBack(input, fault);
@@ -109,6 +110,19 @@ function decideRepair(input: DecideInput): Decision {
   const missing = missingAtEnd(input);
   if (missing.length === 0) return end(input, "succeeded");
   return input.isOverdue ? overdue(missing) : { code: "wait", wants: missing };
+}
+
+/**
+ * One step, forward only. What was asked for stands whoever is silent: whoever asks for less of a release that is bad does not want it back
+ * because one proxy does not answer.
+ */
+function decideWeigh(input: DecideInput): Decision {
+  const { record } = input.committed;
+  const { wants } = input.standing;
+  if (wants.length === 0) return endWith(input, record, "succeeded");
+  if (!input.isOverdue) return { code: "wait", wants };
+  const reason: RolloutReason = { code: "wait-timeout", message: complaintsOf(wants), lastLines: [] };
+  return endWith(input, withReason(record, reason), "failed");
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
@@ -243,7 +257,7 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
     });
   const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
   const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
-  const given = withWeights(withDirectionBack({ ...record, vms }, { ...reason, message }), record.weights);
+  const given = withDirectionBack({ ...record, vms }, { ...reason, message });
   return endWith(input, given, stateWhenBack(given));
 }
 
@@ -295,18 +309,24 @@ function exceptOf({ committed: { epoch, record }, standing, facts }: DecideInput
   return [...new Set([...excluded, ...behind, ...left.flatMap((vm) => lostHostsOf(facts, vm))])].sort();
 }
 
+/** The release that is the whole app now; null: as before. */
+function wholeAfter(record: AppRecord, state: RolloutState): number | null {
+  const { kind, from, to } = rolloutOf(record);
+  // However it ended, all requests go there.
+  if (kind === "weigh") return record.weights === undefined ? to : null;
+  if (kind !== "deploy") return null;
+  return state === "succeeded" ? to : from;
+}
+
 function endWith(
   input: DecideInput,
   record: AppRecord,
-  state: Exclude<RolloutState, "running">,
+  state: Exclude<RolloutState, "running" | "paused">,
 ): Decision & { readonly code: "swap" } {
-  const rollout = rolloutOf(record);
   const { wants } = input.standing;
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
-  const whole = state === "succeeded" ? rollout.to : rollout.from;
   const except = state === "succeeded" ? exceptOf(input) : [];
-  const isDeploy = rollout.kind === "deploy";
-  const next = withRolloutEnded(closed, { state, whole: isDeploy ? whole : null, except }, input);
+  const next = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
   return { code: "swap", next, why: state };
 }

@@ -3,9 +3,9 @@
 import type { AppRecord, Exclusion, MemberName, RolloutStep } from "../../../mesh/index.ts";
 import { type Facts, isRegistered, registeredProxies } from "./facts.ts";
 
-/** A step by which VMs come into routing, or get another share. It destroys nothing, and nothing has to drain. */
+/** A step by which VMs come into routing. It destroys nothing, and nothing has to drain. */
 export function isEntering(kind: RolloutStep["kind"]): boolean {
-  return kind === "standby" || kind === "serve" || kind === "weigh";
+  return kind === "standby" || kind === "serve";
 }
 
 /** Those that the step does not ask. Of silence only a step that adds makes something. */

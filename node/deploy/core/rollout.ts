@@ -14,7 +14,7 @@ import type {
 import type { AppView } from "../app-view.ts";
 import { isOfStep, STARTS_MAX } from "./canary/evidence.ts";
 import type { CommitContext } from "./commits.ts";
-import { commandTimeoutMs, holdOf, silenceOf, waitTimeoutMs } from "./deadlines.ts";
+import { commandTimeoutMs, holdOf, silenceOf, waitTimeoutMs, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
@@ -279,8 +279,9 @@ export class Rollout {
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
+    if (rollout?.state === "paused") this.#wants = [wantResumed(committed.record)];
     if (this.#swapping !== null) return;
-    // A person has the word.
+    // What it brought is its own still, and nothing moves: no deadline counts, no VM is replaced.
     if (rollout?.state === "paused") return;
     if (rollout?.state !== "running") {
       this.#keepHouse(committed, nowMs, effects);

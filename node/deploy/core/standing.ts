@@ -61,7 +61,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
 
 /** A step that ends with what proxies answer. */
 export function isAckStep(kind: RolloutStep["kind"]): boolean {
-  return isEntering(kind) || kind === "flip" || kind === "cordon";
+  return isEntering(kind) || kind === "weigh" || kind === "flip" || kind === "cordon";
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {
@@ -141,7 +141,7 @@ const ACK_SCORE = 1_000_000;
 
 function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
   const { epoch, record } = committed;
-  const mustVerify = isEntering(step.kind) || isReplacing(record);
+  const mustVerify = isEntering(step.kind) || step.kind === "weigh" || isReplacing(record);
   const takesAway = step.kind === "cordon" || step.kind === "flip";
   const isByGates = takesAway && areAllGated(step.vms, committed, facts);
   const need = ackersOf(step, record, facts).filter((proxy) => !isByGates || isHeard(facts, proxy));
@@ -207,7 +207,8 @@ export function wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts }: Prox
   if (mustVerify && ack.verified < epoch) {
     return want(`to verify epoch ${epoch}`, `has not verified epoch ${epoch}`);
   }
-  if (isEntering(step.kind)) return null;
+  // What leaves by weight is only stopped after a cordon, or by housekeeping, and drains before that.
+  if (isEntering(step.kind) || step.kind === "weigh") return null;
   const busy = ack.inFlight.filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm));
   if (busy.length === 0) return null;
   const list = busy.map(({ vm, requests }) => `${countRequests(requests)} in flight to ${vm}`).join(", ");

@@ -47,20 +47,23 @@ function judgeBake(
 ): void {
   const step = before?.rollout?.step;
   const isOver = step?.kind === "bake" && rollout?.step !== null && rollout?.step?.number !== step.number;
-  if (
-    !isOver ||
-    rollout == null ||
-    rollout.direction === "back" ||
-    rollout.id !== before?.rollout?.id ||
-    counted === undefined
-  )
-    return;
+  if (!isOver || rollout == null || counted === undefined) return;
+  if (rollout.direction === "back" || rollout.id !== before?.rollout?.id) return;
   const min = releases.find(({ number }) => number === rollout.to)?.spec.deploy.canary?.minRequests ?? 0;
   const all = [...counted.values()].flatMap((byStart) => [...byStart.values()]);
   assert.ok(all.reduce((left, right) => left + right, 0) >= min, "a weight was left with too few requests");
   for (const [name, { registered }] of proxies) {
     assert.ok(!registered || counted.has(name), `a weight was left without a word of ${name}`);
   }
+}
+
+/** They say of two releases or more that serve, and to one of them at least something goes. */
+function judgeWeights({ weights, vms }: AppRecord): void {
+  if (weights === undefined) return;
+  const serving = new Set(vms.filter(({ phase }) => phase === "serving").map(({ release }) => release));
+  assert.ok(serving.size > 1, "weights, and no two releases serve");
+  for (const { release } of weights)
+    assert.ok(serving.has(release), `v${release} has a weight, and no VM serves`);
 }
 
 export class Judge {
@@ -79,7 +82,9 @@ export class Judge {
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     // Nothing ran before: there is nothing that could serve instead.
     const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
-    if (served && record.rollout?.kind === "deploy" && !isLaunchOver) {
+    judgeWeights(record);
+    const keepsServing = record.rollout?.kind === "deploy" || record.rollout?.kind === "weigh";
+    if (served && keepsServing && !isLaunchOver) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
     }

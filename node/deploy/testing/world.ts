@@ -13,11 +13,10 @@ import {
   encodeAppRecord,
   type MemberName,
   memberName,
-  noWaits,
   placedVms,
   type VmEntry,
   type VmName,
-  waitBucket,
+  type Weights,
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
@@ -32,8 +31,12 @@ import {
   submitPromote,
   submitStop,
 } from "../core/submit.ts";
+import { submitPause, submitResume } from "../core/submit-pause.ts";
+import { submitRollback } from "../core/submit-rollback.ts";
+import { submitTraffic } from "../core/submit-traffic.ts";
 import { entryOf } from "./fake-host.ts";
 import { Judge, routesTo } from "./judge.ts";
+import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
@@ -71,6 +74,8 @@ export class World {
   /** A swap that is not carried out by itself: `commitHeld`, or lost with the driver. */
   isHoldingSwaps = false;
   held: Extract<RolloutEffect, { kind: "swap" }> | null = null;
+  /** Hosts that were off when the swap under way was decided: one that comes back meanwhile no driver can know of. */
+  #offWhenDecided: ReadonlySet<MemberName> = new Set();
   dueAtMs: number | null = null;
   readonly #judge = new Judge();
   #versions = 0;
@@ -186,6 +191,24 @@ export class World {
     if (next !== record) this.#commit(next);
   }
 
+  pause(): Submission {
+    return this.#begin(submitPause(this.committed, APP, this.machine.context(this.nowMs)));
+  }
+
+  resume(): Submission {
+    return this.#begin(submitResume(this.committed, APP));
+  }
+
+  traffic(weights: Weights): Submission {
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitTraffic(this.committed, { app: APP, weights }, context));
+  }
+
+  rollback(to: number | null): Submission {
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitRollback(this.committed, { app: APP, to }, context));
+  }
+
   abort(): Submission {
     return this.#begin(submitAbort(this.committed, APP, this.machine.context(this.nowMs)));
   }
@@ -203,6 +226,7 @@ export class World {
     for (const effect of this.machine.step(input, this.nowMs)) {
       // When it is decided: what happens while the swap is on its way, no driver can know.
       if (effect.kind === "swap") this.#judge.judgeSuccess(this.committed?.record ?? null, effect.next, this);
+      if (effect.kind === "swap") this.#offWhenDecided = new Set(this.off);
       if (effect.kind === "swap" && this.isHoldingSwaps) this.held = effect;
       else if (effect.kind === "swap") this.carryOut(effect);
       else if (effect.kind === "schedule") this.dueAtMs = effect.atMs;
@@ -221,7 +245,16 @@ export class World {
 
   #commit(record: AppRecord): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
-    this.#judge.judgeCommit(this.committed?.record ?? null, committed, this);
+    const { proxies, entries, dead, gates, counted } = this;
+    const off = new Set([...this.off, ...this.#offWhenDecided]);
+    this.#judge.judgeCommit(this.committed?.record ?? null, committed, {
+      proxies,
+      entries,
+      dead,
+      off,
+      gates,
+      counted,
+    });
     if (this.committed?.record.rollout?.step?.number !== committed.record.rollout?.step?.number)
       this.counted.clear();
     this.committed = committed;
@@ -289,27 +322,13 @@ export class World {
     if (ack !== undefined) this.feed({ kind: "ack", proxy: name, ack });
   }
 
-  /**
-   * A proxy tells what it counted in the bake in force: requests and errors of the new release, and of the old one, all told.
-   * `startId`: of which of its starts.
-   */
-  count(
-    proxy: MemberName,
-    told: { readonly fresh: readonly [number, number]; readonly old: readonly [number, number] },
-    startId = "a",
-  ): void {
-    const rollout = this.committed?.record.rollout;
-    if (rollout?.step?.kind !== "bake" || rollout.to === null) return;
-    const counts = ([requests, errors]: readonly [number, number], release: number) => {
-      const waits = noWaits();
-      waits[waitBucket(10)] = requests;
-      return { release, requests, errors, waits };
-    };
-    const releases = [counts(told.fresh, rollout.to), counts(told.old, rollout.from ?? 0)];
-    const { number: step } = rollout.step;
-    const byStart = this.counted.get(proxy) ?? new Map<string, number>();
-    this.counted.set(proxy, byStart.set(startId, told.fresh[0]));
-    this.feed({ kind: "counts", proxy, startId, counts: { app: APP, rollout: rollout.id, step, releases } });
+  /** A proxy tells what it counted in the bake in force. */
+  count(told: ToldCounts): void {
+    const input = this.committed === null ? null : countsInput(this.committed.record, told);
+    if (input === null) return;
+    const byStart = this.counted.get(told.proxy) ?? new Map<string, number>();
+    this.counted.set(told.proxy, byStart.set(told.startId, told.fresh[0]));
+    this.feed(input);
   }
 
   /** Time passes; a deadline that comes up is told. */
@@ -325,6 +344,7 @@ export class World {
     for (let round = 0; round < 200; round += 1) {
       const epoch = this.committed?.epoch;
       this.#healRound();
+      this.resume();
       this.promote();
       if (this.committed?.record.rollout?.state === "paused") this.abort();
       if (this.committed?.epoch === epoch && this.committed?.record.rollout?.state !== "running") return;
@@ -340,7 +360,7 @@ export class World {
     this.#feedMembers();
     for (const name of this.proxies.keys()) {
       this.apply(name);
-      this.count(name, GOOD_COUNTS);
+      this.count({ proxy: name, startId: "a", ...GOOD_COUNTS });
       this.finish(name);
       this.answer(name);
       while ((this.proxies.get(name)?.told.length ?? 0) > 0) this.deliver(name);
@@ -358,8 +378,6 @@ export class World {
   }
 }
 
-/** More than any test asks for. */
-const GOOD_COUNTS = { fresh: [1_000, 0], old: [1_000, 0] } as const;
 const ENDED_WELL: Partial<VmEntry> = { state: "exited", exit: { code: 0, signal: null } };
 export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };
 

@@ -25,7 +25,7 @@ function nextStep(input: PlanInput): PlannedStep | null {
   const [weight] = plan?.left ?? [];
   // Nothing is left to be compared, or nothing to compare it with.
   if (weight === undefined || others.serving.length === 0) {
-    return present === null ? nextRollingStep(input) : { ...stepOf("weigh", wanted.serving), weights: null };
+    return present === null ? nextRollingStep(input) : { kind: "weigh", vms: [], weights: null };
   }
   if (others.starting.length > 0) return stepOf("stop", others.starting);
   const entering = [...wanted.cordoned, ...wanted.starting, ...wanted.standby];
@@ -38,7 +38,7 @@ function nextStep(input: PlanInput): PlannedStep | null {
     return { kind: "start", vms: Array.from({ length: missing }, (_, index) => input.nameOf(index)) };
   }
   if (present === weight) return stepOf("bake", wanted.serving);
-  return { ...stepOf("weigh", wanted.serving), weights: splitOf(input, others.serving, weight) };
+  return { kind: "weigh", vms: [], weights: splitOf(input, others.serving, weight) };
 }
 
 /** What is left of 100 falls to the others by their VMs: most often that is one release. */

@@ -2,7 +2,7 @@
 
 import type { RolloutStep, VmName, VmPhase, Weights } from "../../../../mesh/index.ts";
 
-/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s alone. */
+/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s and a `weigh`'s, `weights` of a step that splits the requests anew. */
 export interface PlannedStep {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
@@ -119,11 +119,12 @@ export function applyPlanned(
       return move("standby");
     case "approve":
     case "command":
-    case "weigh":
     case "bake":
       return vms;
     case "serve":
       return move("serving");
+    // What leaves by weight goes where it came from: not a strategy's to say.
+    case "weigh":
     case "flip":
       return move("cordoned").map((vm) => (entering.has(vm.vm) ? { ...vm, phase: "serving" } : vm));
     case "cordon":
