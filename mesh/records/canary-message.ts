@@ -27,7 +27,7 @@ export interface CanaryMessage {
 }
 
 /** In one message: of more apps more messages are sent. 200 of two releases are 60 KB. */
-const CANARIES_PER_MESSAGE_MAX: number = 200;
+export const CANARIES_PER_MESSAGE_MAX: number = 200;
 
 const releaseCountsShape: ZodType<ReleaseCounts> = z.strictObject({
   release: countShape,

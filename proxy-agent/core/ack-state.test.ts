@@ -27,6 +27,7 @@ function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {
     endpoints: [endpoint],
     standby: [],
     weights: null,
+    bake: null,
     preview: null,
     unaddressed: [],
     missing: [],

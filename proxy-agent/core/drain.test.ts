@@ -31,6 +31,7 @@ function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTabl
     endpoints,
     standby: [],
     weights: null,
+    bake: null,
     preview: null,
     unaddressed: [],
     missing: [],

@@ -245,6 +245,7 @@ export class RouteFold {
       hostnames: record.deleted ? [] : record.hostnames.map((hostname) => hostname.toLowerCase()),
       endpoints,
       weights: record.weights ?? null,
+      bake: bakeOf(record),
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
       unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
@@ -347,6 +348,11 @@ function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
   if (step?.kind === "serve" || step?.kind === "standby") return ({ vm }) => step.vms.includes(vm);
   if (kind !== "deploy") return () => true;
   return ({ release }) => release === (direction === "forward" ? to : from);
+}
+
+function bakeOf({ rollout }: AppRecord): AppRoute["bake"] {
+  const step = isUnderWay(rollout) ? rollout?.step : null;
+  return rollout == null || step?.kind !== "bake" ? null : { rollout: rollout.id, step: step.number };
 }
 
 function isGatedIn({ releases }: AppRecord, release: number): boolean {

@@ -29,6 +29,8 @@ export interface AppRoute {
   readonly endpoints: readonly Endpoint[];
   /** How requests are split over the releases of `endpoints`; null: each endpoint counts alike. */
   readonly weights: Weights | null;
+  /** The step of a canary that bakes now: requests are counted by release; null: none does. */
+  readonly bake: { readonly rollout: string; readonly step: number } | null;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
   /**

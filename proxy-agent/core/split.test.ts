@@ -33,6 +33,7 @@ function route(weights: Weights | null, endpoints: readonly Endpoint[]): AppRout
     hostnames: ["hello.localhost"],
     endpoints,
     weights,
+    bake: null,
     standby: [],
     preview: null,
     unaddressed: [],

@@ -165,6 +165,7 @@ describe("a request that waits for its connection", () => {
       endpoints,
       standby: [],
       weights: null,
+      bake: null,
       preview: null,
       unaddressed: [],
       missing: [],
@@ -224,6 +225,7 @@ describe("a request that waits for its connection", () => {
       onRetry: () => undefined,
       onRefused: () => undefined,
       onFailure: () => undefined,
+      onTried: () => undefined,
     };
     const forwarder = new Forwarder(
       { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },

@@ -2,6 +2,7 @@
 // again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
 
 import type { VmName } from "../../mesh/index.ts";
+import type { EndedTry } from "../core/canary-counts.ts";
 import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
 import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
@@ -29,6 +30,7 @@ import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
+import { endOf } from "./tried.ts";
 import type { Upstreams } from "./upstreams.ts";
 
 export interface ForwardOptions {
@@ -57,6 +59,8 @@ export interface ForwardDeps {
   readonly onRefused: (why: GateRefusal) => void;
   /** A try brought no answer, or broke its answer off; what comes of it is not decided yet. */
   readonly onFailure: (endpoint: Endpoint, reason: string) => void;
+  /** A try that was sent is over, and says something of its VM. Of an upgrade nothing is told: its pipe may stand for hours. */
+  readonly onTried: (tried: EndedTry) => void;
 }
 
 /** Of what a try is made. */
@@ -160,6 +164,9 @@ export class Forwarder {
       isGated: endpoint.isGated,
       onOutcome: (outcome) => {
         armed?.end();
+        const end = flight.isDispatched ? endOf(outcome, attempt.isAnswered) : null;
+        if (end !== null)
+          this.#deps.onTried({ endpoint: flight.endpoint, epoch, end, waitMs: attempt.waitMs });
         resolve(outcome);
       },
     });

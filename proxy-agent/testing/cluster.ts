@@ -36,6 +36,7 @@ import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import type { ServingMark } from "../io/serving-mark.ts";
 import { PROXY_TIMING, type ProxyOptions, type RunningProxy, startProxy } from "../proxy.ts";
+import { type BakingCanary, bakingCanary } from "./baking-canary.ts";
 
 export const silent: Logger = pino({ level: "silent" });
 export const HOST_1: MemberName = memberName("host-1");
@@ -47,6 +48,7 @@ export interface RecordOptions {
   readonly drainTimeoutMs?: number;
   readonly deleted?: boolean;
   readonly gate?: "off";
+  readonly canary?: BakingCanary;
 }
 
 export function desiredVm(
@@ -73,7 +75,7 @@ export function appRecord({ app = "hello", ...options }: RecordOptions): AppReco
     current: numbers[0] ?? null,
     lastRelease: numbers.at(-1) ?? 0,
     vms: options.vms,
-    rollout: null,
+    ...(options.canary === undefined ? { rollout: null } : bakingCanary(app, options.canary)),
   };
 }
 
