@@ -30,6 +30,7 @@ import {
   type VmPhase,
   vmKey,
   vmName,
+  type Weights,
 } from "../../mesh/index.ts";
 import { registerReadRequestShape } from "../../mesh/io/register/register-read.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
@@ -47,6 +48,7 @@ export interface RecordOptions {
   readonly drainTimeoutMs?: number;
   readonly deleted?: boolean;
   readonly gate?: "off";
+  readonly weights?: Weights;
 }
 
 export function desiredVm(
@@ -73,6 +75,7 @@ export function appRecord({ app = "hello", ...options }: RecordOptions): AppReco
     current: numbers[0] ?? null,
     lastRelease: numbers.at(-1) ?? 0,
     vms: options.vms,
+    ...(options.weights === undefined ? {} : { weights: options.weights }),
     rollout: null,
   };
 }

@@ -1,7 +1,14 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type DeploySpec, memberName, type VmEntry, vmName, type Weights } from "../../../mesh/index.ts";
+import {
+  type DeploySpec,
+  describeWeights,
+  memberName,
+  type VmEntry,
+  vmName,
+  type Weights,
+} from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 import type { Submission } from "./submit.ts";
@@ -206,8 +213,8 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return waits(world);
     case "history":
       return (world.committed?.record.rollout?.history ?? []).map(
-        ({ number, kind, vms, outcome, fenced = [] }) =>
-          `  ${number} ${kind} ${vms.join(" ")}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
+        ({ number, kind, vms, weights, outcome, fenced = [] }) =>
+          `  ${number} ${kind} ${weights === undefined ? vms.join(" ") : describeWeights(weights)}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
       );
     default:
       throw new Error(`no command ${verb}`);
