@@ -7,6 +7,7 @@ import {
   type MemberName,
   memberName,
   type VmName,
+  type Weights,
 } from "../../mesh/index.ts";
 import { AckState, type Reached } from "../../proxy-agent/core/ack-state.ts";
 import { Drain } from "../../proxy-agent/core/drain.ts";
@@ -80,6 +81,9 @@ export class SimProxy {
   }
   get endpoints(): readonly Endpoint[] {
     return this.#table.apps.get(SIM_APP)?.endpoints ?? [];
+  }
+  get weights(): Weights | null {
+    return this.#table.apps.get(SIM_APP)?.weights ?? null;
   }
   /** It routes: a client that was answered once is always answered. */
   get isServing(): boolean {

@@ -2,7 +2,6 @@
 // carries out their effects, and answers the API. It keeps no state: all of it is read again at its start.
 
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "pino";
 import {
   ACK_TOPIC,
   type AppName,
@@ -14,17 +13,16 @@ import {
   hostnameClaim,
   isUnderWay,
   type MemberName,
-  type Mesh,
   messageOf,
   NoMajorityError,
   type OwnerId,
-  type Register,
   type VmName,
 } from "../../mesh/index.ts";
 import { AckInbox } from "./ack-inbox.ts";
 import type { AppView } from "./app-view.ts";
 import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
+import type { CoordinatorDeps } from "./coordinator-deps.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { RollbackRequest } from "./core/submit-rollback.ts";
@@ -37,27 +35,6 @@ import { inputOf, isRegistration, Observations, type VmObservation } from "./obs
 import { RolloutCounters } from "./rollout-counters.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
 import { Submissions } from "./submissions.ts";
-
-/** The voters, any of which may drive an app. */
-interface DrivingVoters {
-  /** Those that live and vote, by rank. */
-  voting(): readonly { readonly name: MemberName }[];
-  /** Called when the list of all of them changed. Returns the way to unsubscribe. */
-  onAdopted(listener: () => void): () => void;
-}
-
-export interface CoordinatorDeps {
-  readonly mesh: Mesh;
-  readonly register: Register;
-  readonly voters: DrivingVoters;
-  readonly logger: Pick<Logger, "info" | "warn" | "error">;
-  /** Monotonic. */
-  readonly nowMs: () => number;
-  /** Since 1970: for people. */
-  readonly wallMs: () => number;
-  /** A host that is held dead for so long has its VMs replaced. */
-  readonly repairAfterMs: number;
-}
 
 /** One app: its machine and the timer that it asked for. */
 interface Driven {

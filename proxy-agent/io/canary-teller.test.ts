@@ -61,7 +61,7 @@ test("by release what was asked and what failed, from the step on", async () => 
   const bad = await cluster.upstream((_request, response) => response.writeHead(500).end("no"));
   const { port } = await cluster.serve({ "hello-v1-1": good.port, "hello-v2-1": bad.port });
   for (let asked = 0; asked < 4; asked += 1) await ask({ port });
-  const epoch = cluster.commit({ vms: VMS, canary: { step: 4, weights: HALVES } });
+  const epoch = cluster.commit({ vms: VMS, weights: HALVES, bakes: 4 });
   await cluster.waitForAck(({ applied }) => applied === epoch);
   // That it counts is told before there is anything to count.
   const [first] = (await untilTold(() => true)).counts;
@@ -84,7 +84,7 @@ test("a VM that gives no answer as an error, and a client that left as its wait 
     { release: 1, weight: 0 },
     { release: 2, weight: 100 },
   ];
-  const epoch = cluster.commit({ vms: VMS, canary: { step: 4, weights } });
+  const epoch = cluster.commit({ vms: VMS, weights, bakes: 4 });
   await cluster.waitForAck(({ applied }) => applied === epoch);
   expect((await ask({ port, method: "POST", body: "x" })).status).toBe(502);
   const leaving = httpRequest({ port, headers: { host: "hello.localhost" } });

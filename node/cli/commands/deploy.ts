@@ -9,14 +9,15 @@ import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { withCanary } from "../../config/canary-keys.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
-import type { AppView } from "../../deploy/app-view.ts";
+import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode, exitCodeOf } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
-import { describeEnd } from "../narrator.ts";
+import { describeEnd, describeStepEnd } from "../narrator.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+import { plainText } from "../table.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;
@@ -65,7 +66,15 @@ export async function abort(app: string, options: FollowedOptions): Promise<Exit
   return askedOfApp("abort", app, options);
 }
 
-function askedOfApp(verb: "promote" | "abort", app: string, options: FollowedOptions): Promise<ExitCode> {
+export async function resume(app: string, options: FollowedOptions): Promise<ExitCode> {
+  return askedOfApp("resume", app, options);
+}
+
+function askedOfApp(
+  verb: "promote" | "abort" | "resume",
+  app: string,
+  options: FollowedOptions,
+): Promise<ExitCode> {
   return withAgent(verb, options, async (session) => {
     const asked = { method: "POST", path: `/v1/apps/${encodeURIComponent(app)}/${verb}` } as const;
     const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
@@ -150,17 +159,22 @@ async function submitOnce(
   return submittedShape.parse(await client.json(asked, signal));
 }
 
-async function followToEnd(
+export async function followToEnd(
   { client, signal }: Session,
   submitted: Submitted,
   options: FollowedOptions,
 ): Promise<ExitCode> {
   const say = options.json === true ? () => {} : (line: string) => print(line);
-  const { app, rollout } = submitted;
+  const { app, rollout, step, note } = submitted;
+  if (note !== undefined) say(plainText(note));
   say(submitted.joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`);
   if (options.detach === true) return finish(submitted, { code: "detached" }, options);
   await client.learnAgents(signal);
-  return finish(submitted, await followRollout(client, { app, rollout, say, signal }), options);
+  return finish(
+    submitted,
+    await followRollout(client, { app, rollout, untilStep: step, say, signal }),
+    options,
+  );
 }
 
 function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions): ExitCode {
@@ -170,11 +184,20 @@ function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions):
   return exitCode;
 }
 
-function exitCodeOfEnd({ release }: Submitted, end: FollowEnd): ExitCode {
+function exitCodeOfEnd({ release, step }: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
   const { rollout, leftovers } = end.view;
+  if (end.code === "stepped") return rollout?.direction === "back" ? backCode(rollout) : EXIT.done;
+  // Another split took the place of this one: whether every proxy had it is not known.
+  if (step !== undefined && end.code === "superseded") return EXIT.timedOut;
   if (end.code === "ended" && rollout !== null) return exitCodeOf(rollout, leftovers);
   return hasServed(end.view, release) ? EXIT.done : EXIT.failed;
+}
+
+/** Of a rollout that goes back. */
+function backCode({ reason }: RolloutView): ExitCode {
+  if (reason?.code === "aborted") return EXIT.aborted;
+  return reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
 }
 
 /** Of a rollout whose end we missed: its release, or a later one, became the whole app. */
@@ -182,8 +205,9 @@ function hasServed(view: AppView, release: number | null): boolean {
   return release === null || Number(view.release?.slice(1) ?? 0) >= release;
 }
 
-function endLines({ app, rollout }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
+function endLines({ app, rollout, step }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
   if (end.code === "ended") return describeEnd(end.view, exitCode);
+  if (end.code === "stepped") return describeStepEnd(end.view, step, exitCode);
   if (end.code === "superseded")
     return [`${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it`];
   return [
@@ -195,7 +219,7 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
   const { app, release, rollout } = submitted;
   const shown = { app, release: release === null ? null : `v${release}`, rollout };
   if (end.code === "detached") return { ...shown, state: "running", exitCode, steps: [] };
-  const seen = end.code === "ended" ? end.view.rollout : null;
+  const seen = end.code === "superseded" ? null : end.view.rollout;
   return {
     ...shown,
     state: seen?.state ?? end.code,
@@ -203,6 +227,7 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
     steps: seen?.history ?? [],
     reason: seen?.reason ?? null,
     serving: end.view.release,
+    weights: end.view.weights,
     leftovers: end.view.leftovers,
   };
 }

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import {
   type CanarySpec,
   type DeploySpec,
+  describeWeights,
   memberName,
   type VmEntry,
   vmName,
@@ -220,8 +221,8 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return waits(world);
     case "history":
       return (world.committed?.record.rollout?.history ?? []).map(
-        ({ number, kind, vms, outcome, fenced = [] }) =>
-          `  ${number} ${kind} ${vms.join(" ")}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
+        ({ number, kind, vms, weights, outcome, fenced = [] }) =>
+          `  ${number} ${kind} ${weights === undefined ? vms.join(" ") : describeWeights(weights)}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
       );
     default:
       throw new Error(`no command ${verb}`);

@@ -1,13 +1,12 @@
 // Step clock: since when the step in force waits, when it last came nearer to its end, and who answered after how long.
 
-import {
-  type AppRecord,
-  type CommittedApp,
-  describeWeights,
-  type MemberName,
-  type Rollout,
-  type RolloutStep,
-  type VmName,
+import type {
+  AppRecord,
+  CommittedApp,
+  MemberName,
+  Rollout,
+  RolloutStep,
+  VmName,
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
 import { describeEvidence, type Evidence, evidenceOf } from "./canary/evidence.ts";
@@ -130,11 +129,10 @@ export class StepClock {
     if (step.kind === "approve") return "promoted";
     if (step.kind === "bake") return evidence === null ? "" : describeEvidence(evidence);
     const { acks } = standing;
-    const split = step.weights === undefined ? "" : `${describeWeights(step.weights)}; `;
-    if (acks === null) return `${split}no hostname: no proxy to ask`;
+    if (acks === null) return "no hostname: no proxy to ask";
     const slowest = this.slowest(standing);
     const named = slowest === null ? "" : `, slowest ${slowest.proxy} ${Math.round(slowest.ms)} ms`;
-    return `${split}acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
+    return `acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
   }
 }
 
