@@ -54,6 +54,8 @@ export interface Facts {
   readonly gates: ReadonlyMap<MemberName, GateStanding>;
   /** What proxies counted in the bake that is in force; of another step nothing is held. */
   readonly counts: CountsHeard;
+  /** For so long this driver has known the step in force. */
+  readonly bakedMs: number;
   /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */
   readonly proxies: ReadonlyMap<MemberName, ProxyFact>;
   readonly hosts: ReadonlyMap<MemberName, HostFact>;

@@ -87,6 +87,7 @@ interface OwnFacts extends Facts {
   readonly acks: Map<MemberName, Ack>;
   readonly gates: Map<MemberName, GateStanding>;
   readonly counts: Map<MemberName, Map<string, CanaryCounts>>;
+  bakedMs: number;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
@@ -100,6 +101,7 @@ export class Rollout {
     acks: new Map(),
     gates: new Map(),
     counts: new Map(),
+    bakedMs: 0,
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
@@ -276,6 +278,7 @@ export class Rollout {
     if (committed === null) return;
     const { rollout } = committed.record;
     const nextLostMs = this.#noteLost(nowMs);
+    this.#facts.bakedMs = nowMs - this.#clock.knownSinceMs;
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });

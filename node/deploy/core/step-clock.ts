@@ -104,7 +104,7 @@ export class StepClock {
     const waitedMs = nowMs - this.#sinceMs;
     const step = record.rollout?.step;
     if (step == null) return { waitedMs, outcome: "" };
-    const evidence = step.kind === "bake" ? evidenceOf(record, facts.counts) : null;
+    const evidence = step.kind === "bake" ? evidenceOf(record, facts) : null;
     const outcome = this.#outcome(step, { standing, facts, waitedMs, evidence });
     return { waitedMs, outcome, ...fencedOfStep(step, record, facts) };
   }

@@ -58,13 +58,13 @@ function bake(
     minRequests: canary.minRequests,
     bakes: canary.weights.length,
   };
-  let verdict = judgeCanary(input);
+  let verdict = judgeCanary({ ...input, bakedMs: 0 });
   for (let look = 1; look <= canary.looksMax; look += 1) {
     for (let left = canary.requestsPerSecond / 2; left > 0; left -= 1) {
       const side = random() < weight / 100 ? "fresh" : "old";
       count(counts[side], canary[side], random);
     }
-    verdict = judgeCanary(input);
+    verdict = judgeCanary({ ...input, bakedMs: look * 500 });
     if (verdict.code === "fail" || (verdict.code === "pass" && look >= canary.looksMin)) return verdict;
   }
   return verdict;

@@ -39,7 +39,10 @@ export function isOfStep(
 }
 
 /** Null: no bake is in force. */
-export function evidenceOf(record: AppRecord, counts: CountsHeard): Evidence | null {
+export function evidenceOf(
+  record: AppRecord,
+  { counts, bakedMs }: Pick<Facts, "counts" | "bakedMs">,
+): Evidence | null {
   const { rollout } = record;
   const spec = specOf(record, rollout);
   if (rollout?.step?.kind !== "bake" || spec === undefined) return null;
@@ -49,7 +52,7 @@ export function evidenceOf(record: AppRecord, counts: CountsHeard): Evidence | n
   const old = summed(ofReleases.filter(({ release }) => release !== rollout.to));
   const names = { fresh: `v${rollout.to}`, old: rollout.from === null ? "the old" : `v${rollout.from}` };
   const { minRequests, weights } = spec;
-  const verdict = judgeCanary({ fresh, old, names, minRequests, bakes: weights.length });
+  const verdict = judgeCanary({ fresh, old, names, minRequests, bakedMs, bakes: weights.length });
   return { fresh, old, names, spec, verdict };
 }
 
@@ -71,7 +74,7 @@ function summed(all: readonly ReleaseCounts[]): Counts {
 /** What keeps the bake in force from being over, time aside; a release that is proven to be worse is a fault, not something missing. */
 export function wantsOfBake(record: AppRecord, facts: Facts): readonly Want[] {
   const { rollout } = record;
-  const evidence = evidenceOf(record, facts.counts);
+  const evidence = evidenceOf(record, facts);
   if (rollout?.step == null || evidence === null) return [];
   const asked = ackersOf(rollout.step, record, facts);
   const unheard = asked.flatMap((proxy) => wantCounts(proxy, facts) ?? []);
@@ -101,7 +104,7 @@ function wantOfVerdict({ verdict, names, fresh, old, spec }: Evidence, who: Want
 
 /** What ends the deploy, or null. */
 export function faultOfBake(record: AppRecord, facts: Facts): Rollout["reason"] {
-  const evidence = evidenceOf(record, facts.counts);
+  const evidence = evidenceOf(record, facts);
   if (evidence?.verdict.code !== "fail") return null;
   const { verdict, names, fresh, old } = evidence;
   const weight = record.weights?.find(({ release }) => release === record.rollout?.to)?.weight ?? 0;

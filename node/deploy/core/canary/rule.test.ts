@@ -20,8 +20,8 @@ function counts(requests: number, errors: number, slow = 0): Counts {
   return { requests, errors, waits };
 }
 
-function judge(fresh: Counts, old: Counts): ReturnType<typeof judgeCanary> {
-  return judgeCanary({ fresh, old, names: { fresh: "v2", old: "v1" }, minRequests: 50, bakes: 3 });
+function judge(fresh: Counts, old: Counts, bakedMs = 60_000): ReturnType<typeof judgeCanary> {
+  return judgeCanary({ fresh, old, names: { fresh: "v2", old: "v1" }, minRequests: 50, bakes: 3, bakedMs });
 }
 
 describe("judgeCanary()", () => {
@@ -47,6 +47,12 @@ describe("judgeCanary()", () => {
 
   it("waits for no number of requests where the proof is there before", () => {
     expect(judge(counts(20, 20), counts(300, 0)).code).toBe("fail");
+  });
+
+  it("takes a burst of slow requests for one event: proof of it needs time", () => {
+    const [fresh, old] = [counts(60, 0, 40), counts(1_140, 0, 50)];
+    expect(judge(fresh, old, 1_200).code).toBe("unsure");
+    expect(judge(fresh, old, 6_000).code).toBe("fail");
   });
 
   it("goes on where there is a sign that may be chance", () => {
