@@ -123,9 +123,10 @@ export function describeStepReport(report: RolloutView["history"][number]): stri
   return `step ${number} ${kind} ${describeSubject(report)}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
 }
 
-/** What a step is about: its VMs, or the split that it brings. */
+/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
 export function describeSubject({ vms, weights }: Pick<StepView, "vms" | "weights">): string {
-  return weights === undefined ? vms.join(" ") : describeWeights(weights);
+  if (weights !== undefined) return describeWeights(weights);
+  return vms.length === 0 ? "each VM alike" : vms.join(" ");
 }
 
 /** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */
