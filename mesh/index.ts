@@ -66,6 +66,8 @@ export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from 
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
+export * from "./records/canary.ts";
+export * from "./records/canary-message.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
 export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
 export * from "./records/gate.ts";
@@ -79,6 +81,7 @@ export * from "./records/release.ts";
 export { appNameShape, countShape, memberNameShape, vmNameShape } from "./records/shapes.ts";
 export * from "./records/step-report.ts";
 export * from "./records/vm.ts";
+export * from "./records/weights.ts";
 export * from "./register/register.ts";
 export { encodeCommitted } from "./register/register-codec.ts";
 export { decodeLink as decodeVoterLink, encodeLink as encodeVoterLink } from "./register/voter-chain.ts";

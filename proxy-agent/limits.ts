@@ -85,6 +85,8 @@ export const ACK_MESSAGE_BYTES_MAX: number = 256 * 1024;
 /** Acks are states and repeated: while something is unsettled, and otherwise (a voter that restarted forgot them). */
 export const ACK_UNSETTLED_MS: number = 500;
 export const ACK_SETTLED_MS: number = 2_000;
+/** Counts are told so often while a canary bakes: a bad release is seen within this, and 2 KB a second for an app are no load. */
+export const CANARY_TELL_MS: number = 500;
 /** Dials of the verifier at the same time, and the pauses between two of one endpoint. */
 export const VERIFY_DIALS_MAX: number = 64;
 export const VERIFY_PAUSE_FIRST_MS: number = 100;

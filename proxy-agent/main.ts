@@ -12,9 +12,10 @@ import {
 } from "../mesh/index.ts";
 import { type ProxyConfig, publicConfig, readProxyConfig } from "./config.ts";
 import { aborted } from "./io/end-of-life.ts";
+import { reservePort } from "./io/reserve-port.ts";
 import { type Log, runMember, writeReady } from "./io/run-member.ts";
 import { openServingMark } from "./io/serving-mark.ts";
-import { PROXY_TIMING, type ProxyOptions, reservePort, startProxy } from "./proxy.ts";
+import { PROXY_TIMING, type ProxyOptions, startProxy } from "./proxy.ts";
 
 /** What a supervisor or a test reads to find the proxy: written once it serves, gone once it does not. */
 const READY_FILE = "proxy.json";

@@ -1,7 +1,7 @@
 // Proxy: puts the parts together and starts them in the order in which they need each other. Given a mesh, so that tests
 // run it on one in memory.
 
-import net from "node:net";
+import { randomBytes } from "node:crypto";
 import type { Logger } from "pino";
 import {
   aboutProcess,
@@ -16,17 +16,20 @@ import {
   serveDebug,
 } from "../mesh/index.ts";
 import { AckState } from "./core/ack-state.ts";
+import { CanaryCounter } from "./core/canary-counts.ts";
 import type { RouteTable } from "./core/route-table.ts";
 import { Acker } from "./io/acker.ts";
 import { Admin, type ProxyStatus, viewEntries, viewRoutes } from "./io/admin.ts";
 import { type AdmissionOptions, admit } from "./io/admission.ts";
 import { Arm } from "./io/arm.ts";
 import { AwayGates } from "./io/away-gates.ts";
+import { CanaryTeller } from "./io/canary-teller.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
-import { listenError, orListenError } from "./io/listen-error.ts";
+import { orListenError } from "./io/listen-error.ts";
 import { Metrics, refusedRecords } from "./io/metrics.ts";
+import { reservePort } from "./io/reserve-port.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
 import type { ServingMark } from "./io/serving-mark.ts";
@@ -118,6 +121,8 @@ class Parts {
   readonly #flights: Flights;
   readonly #verifier: Verifier;
   readonly #acker: Acker;
+  readonly #counter = new CanaryCounter();
+  readonly #canaries: CanaryTeller;
   readonly #server: Server;
   readonly #admin: Admin;
   readonly #stopping = new AbortController();
@@ -157,6 +162,8 @@ class Parts {
       { settledMs: timing.ackSettledMs },
       { mesh, directory, feed, acks, flights, verifier },
     );
+    const startId = randomBytes(8).toString("hex");
+    this.#canaries = new CanaryTeller({ mesh, directory, counter: this.#counter, startId });
     this.#arm = this.#armOf(options.gate);
     const forwarder = new Forwarder(
       {
@@ -175,6 +182,7 @@ class Parts {
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
         onRefused: (why) => this.#metrics.refusedByGate(why),
+        onTried: (tried) => this.#counter.count(tried),
         onFailure: ({ app, vm }, reason) => logger.debug({ app, vm, reason }, "no answer"),
       },
     );
@@ -262,6 +270,7 @@ class Parts {
     await this.#server.stop();
     if (this.#isRegistered) await this.#deregister();
     this.#acker.stop();
+    this.#canaries.stop();
     this.#feed.stop();
     this.#verifier.stop();
     this.#flights.stop();
@@ -293,6 +302,7 @@ class Parts {
       this.#upstreams.adopt(table);
       this.#verifier.adopt(table);
       this.#acker.changed();
+      this.#canaries.adopt(table);
       this.#deps.onTable?.(table);
       this.#deps.logger.debug({ serial: table.serial }, "route table changed");
     });
@@ -381,22 +391,4 @@ class Parts {
 
 function urlOf({ host, port }: HostPort): string {
   return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-}
-
-/** Finds out at once whether the port can be had, long before it may be opened. Of port 0: finds a free one. */
-export async function reservePort(address: HostPort): Promise<HostPort> {
-  const server = net.createServer();
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once("error", reject);
-  server.listen(address.port, address.host, resolve);
-  try {
-    await promise;
-  } catch (error) {
-    throw listenError(error, address);
-  }
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise<void>((closed) => {
-    server.close(() => closed());
-  });
-  return { host: address.host, port };
 }

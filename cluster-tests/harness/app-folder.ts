@@ -31,8 +31,14 @@ const server = createServer((request, response) => {
     return request.on("end", () => response.end(String(bytes))).on("error", () => response.destroy());
   }
   if (url.pathname === "/held") return answerOnce(url.searchParams.get("until"), response);
-  response.end(JSON.stringify({ vm: GRAPEVINE_VM, pid: process.pid, greeting: process.env.GREETING }));
+  const delayMs = Number(process.env.DELAY_MS);
+  if (delayMs === 0) answer(response);
+  else setTimeout(answer, delayMs, response);
 });
+function answer(response) {
+  if (Math.random() < Number(process.env.ERROR_SHARE)) response.statusCode = 500;
+  response.end(JSON.stringify({ vm: GRAPEVINE_VM, pid: process.pid, greeting: process.env.GREETING }));
+}
 function answerOnce(file, response) {
   if (existsSync(file)) response.end("held");
   else setTimeout(answerOnce, 20, file, response);
@@ -47,6 +53,9 @@ export interface AppSettings {
   readonly greeting?: string;
   /** `stubborn`: it does not end at SIGTERM. */
   readonly behaviour?: "good" | "crash" | "unhealthy" | "stubborn";
+  /** Of its ordinary requests so many fail, 0 to 1, and each takes so long. Default: none, no time. */
+  readonly errorShare?: number;
+  readonly delayMs?: number;
   /** Healthy only once this file is there. */
   readonly readyFile?: string;
   /** For so long a check may fail; default: 1s, of one with a `readyFile` 1m. */
@@ -80,6 +89,8 @@ export class AppFolder {
       `GREETING = "${greeting}"`,
       `BEHAVIOUR = "${behaviour}"`,
       `READY_FILE = "${readyFile}"`,
+      `ERROR_SHARE = "${settings.errorShare ?? 0}"`,
+      `DELAY_MS = "${settings.delayMs ?? 0}"`,
       "[[checks]]",
       'type = "http"',
       'path = "/healthz"',

@@ -3,7 +3,14 @@
 // where a request ends.
 
 import assert from "node:assert/strict";
-import type { AppRecord, CommittedApp, MemberName, VmName } from "../../mesh/index.ts";
+import {
+  type AppRecord,
+  type CommittedApp,
+  isSameWeights,
+  isUnderWay,
+  type MemberName,
+  type VmName,
+} from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge } from "../../node/deploy/testing/judge.ts";
 import { isReached } from "../../proxy-agent/core/route-fold.ts";
@@ -117,14 +124,16 @@ function judgeTables(vm: VmName, { proxies }: Truth): void {
   }
 }
 
-/** Of a deploy that succeeds every proxy that it does not name sends requests to the new release. */
+/** Of a deploy or a split that succeeds every proxy that it does not name sends requests to what it brought, as the record splits them. */
 function judgeProxies(before: AppRecord | null, record: AppRecord, { proxies }: Truth): void {
   const { rollout } = record;
   const hasEnded = rollout?.state === "succeeded" && before?.rollout?.state === "running";
-  if (!hasEnded || rollout.kind !== "deploy") return;
-  for (const { name, registered, isUp, isCut, endpoints } of proxies.values()) {
+  if (!hasEnded || (rollout.kind !== "deploy" && rollout.kind !== "weigh")) return;
+  for (const { name, registered, isUp, isCut, endpoints, weights } of proxies.values()) {
     // What cannot be heard learns of it from the first gate that refuses it.
     if (!registered || !isUp || isCut || rollout.except?.includes(name) === true) continue;
+    const isSplit = isSameWeights(weights ?? undefined, record.weights);
+    assert.ok(isSplit, `no-false-success: ${name} does not split requests as the record does`);
     const isNew = endpoints.some(({ release }) => release === rollout.to);
     assert.ok(isNew, `no-false-success: ${name} does not route to v${rollout.to}`);
   }
@@ -136,10 +145,7 @@ function judgeOrder(before: AppRecord | null, after: AppRecord): void {
   if (old == null || next == null || old.id !== next.id) return;
   const [from, to] = [stepNumber(old), stepNumber(next)];
   assert.ok(from <= to, `one-register: step ${to} is committed after step ${from}`);
-  assert.ok(
-    old.state === "running" || next.state !== "running",
-    `one-register: ${old.id} was over, and runs again`,
-  );
+  assert.ok(isUnderWay(old) || !isUnderWay(next), `one-register: ${old.id} was over, and runs again`);
 }
 
 function stepNumber({ step, history }: NonNullable<AppRecord["rollout"]>): number {

@@ -1,13 +1,14 @@
 // Run: one deploy, or the death of a host, with some faults, to its end. What was violated, if anything was.
 
 import assert from "node:assert/strict";
-import { type MemberName, memberName, messageOf } from "../../mesh/index.ts";
+import { isUnderWay, type MemberName, memberName, messageOf } from "../../mesh/index.ts";
 import type { RolloutInput } from "../../node/deploy/core/rollout.ts";
-import { submitDeploy, submitPromote } from "../../node/deploy/core/submit.ts";
+import { submitDeploy } from "../../node/deploy/core/submit.ts";
 import { specOf } from "../../node/deploy/testing/specs.ts";
 import type { BreakName } from "./breaks.ts";
 import { type Fault, strike } from "./faults.ts";
 import { proxyFactsOf } from "./member-facts.ts";
+import { Person } from "./person.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
 import { SIM_APP } from "./sim-driver.ts";
@@ -53,7 +54,7 @@ export function run({ scenario, faults, broken, random, isTold = false }: RunOpt
     course.begin();
     cluster.runUntilQuiet();
     const canDrive = cluster.drivers.some(({ condition }) => condition === "up");
-    const isOver = cluster.record?.rollout?.state !== "running";
+    const isOver = !isUnderWay(cluster.record?.rollout);
     assert.ok(isOver || !canDrive, "liveness: the rollout does not end by itself");
     // Twice, if it comes to something: only when all are back it may come to what disturbs them.
     for (let round = 0, seen = -1; round < 2 && seen !== cluster.register.commits; round += 1) {
@@ -158,6 +159,7 @@ function heal(cluster: SimCluster): void {
 class Course {
   readonly #cluster: SimCluster;
   readonly #scenario: Scenario;
+  readonly #person: Person;
   #hasDisturbed = false;
   /** How the deploy, or the repair, ended. */
   state = "none";
@@ -165,6 +167,7 @@ class Course {
   constructor(cluster: SimCluster, scenario: Scenario) {
     this.#cluster = cluster;
     this.#scenario = scenario;
+    this.#person = new Person(cluster, scenario);
   }
 
   begin(): void {
@@ -185,7 +188,7 @@ class Course {
     const { fate, count, before, disturbance } = this.#scenario;
     const rollout = record?.rollout;
     assert.ok(
-      record != null && rollout != null && rollout.state !== "running",
+      record != null && rollout != null && !isUnderWay(rollout),
       "liveness: the rollout does not end",
     );
     const names = record.vms.map(({ vm }) => vm).sort();
@@ -196,7 +199,14 @@ class Course {
     assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;
-    const isNew = disturbance !== "host-dies" && this.state === "succeeded";
+    const hasSucceeded = disturbance !== "host-dies" && this.state === "succeeded";
+    // Of a deploy back that failed, because the old VM is not well, the new one serves on.
+    const isNew = disturbance === "rolls-back" ? record.current === 2 : hasSucceeded;
+    const staysNew = disturbance === "rolls-back" && isNew;
+    assert.ok(
+      !staysNew || this.#cluster.isHarmed,
+      "no-false-success: nothing went back, though all were well",
+    );
     this.#cluster.assertServes([isNew ? 2 : 1], isNew ? count : before);
     const canSucceed = fate === "healthy" || fate === "slow" || fate === "breaks-late";
     assert.ok(!isNew || canSucceed, "no-false-success: a release that does not start succeeded");
@@ -205,22 +215,10 @@ class Course {
   #noteCommit(): void {
     const { rollout } = this.#cluster.record ?? {};
     const isRepair = this.#scenario.disturbance === "host-dies";
-    if (rollout?.kind === (isRepair ? "repair" : "deploy") && rollout.state !== "running")
+    if (rollout?.kind === (isRepair ? "repair" : "deploy") && !isUnderWay(rollout))
       this.state = rollout.state;
-    this.#promoteLater();
+    this.#person.noteCommit();
     this.#disturb();
-  }
-
-  /** A person looks at the new VMs for a while. */
-  #promoteLater(): void {
-    const cluster = this.#cluster;
-    const { rollout } = cluster.record ?? {};
-    if (rollout?.step?.kind !== "approve" || rollout.approved === true || rollout.state !== "running") return;
-    const promote = (): void => {
-      if (cluster.register.isAway) cluster.time.after(PROMOTED_MS, promote);
-      else cluster.submit(() => submitPromote(cluster.committed, SIM_APP));
-    };
-    cluster.time.after(PROMOTED_MS, promote);
   }
 
   /** Once: when an old VM has been cordoned, or the new ones are about to be reached. */
@@ -250,6 +248,3 @@ class Course {
     cluster.tellAll(told);
   }
 }
-
-/** Until a person has looked. */
-const PROMOTED_MS = 60;

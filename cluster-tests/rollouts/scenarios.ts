@@ -7,9 +7,11 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late";
 
 /**
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
- * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good.
+ * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. By hand:
+ * `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
+ * `rolls-back`: what it brought is taken back while the old is kept.
  */
-type Disturbance = "none" | "proxy-cut" | "proxy-joins" | "host-dies";
+type Disturbance = "none" | "proxy-cut" | "proxy-joins" | "host-dies" | "splits" | "pauses" | "rolls-back";
 
 /** Of which members the faults are: `driver` and the register it swaps in; `all` the others too. */
 type Breadth = "driver" | "all";
@@ -35,11 +37,12 @@ export const ROLLING: DeploySpec = { ...TIMES, strategy: "rolling" };
 const IMMEDIATE: DeploySpec = { ...TIMES, strategy: "immediate", minHealthyMs: 1_000 };
 const BLUEGREEN: DeploySpec = { ...TIMES, strategy: "bluegreen" };
 const WIDE: DeploySpec = { ...ROLLING, maxSurge: 2, maxUnavailable: 1 };
+const BY_HAND: DeploySpec = { ...TIMES, strategy: "bluegreen", approval: "manual", keepOldMs: 20_000 };
 const DEPLOYS: readonly (readonly [string, DeploySpec])[] = [
   ["rolling", ROLLING],
   ["immediate", IMMEDIATE],
   ["bluegreen", BLUEGREEN],
-  ["bluegreen, by hand, kept", { ...TIMES, strategy: "bluegreen", approval: "manual", keepOldMs: 20_000 }],
+  ["bluegreen, by hand, kept", BY_HAND],
 ];
 
 const ONE: Course = { before: 1, count: 1, fate: "healthy", disturbance: "none", breadth: "all" };
@@ -60,6 +63,9 @@ const SOME_COURSES: readonly (readonly [string, DeploySpec, Course])[] = [
   ["bluegreen", BLUEGREEN, BROKEN],
   ["rolling", ROLLING, JOINS],
   ["bluegreen", BLUEGREEN, JOINS],
+  ["bluegreen, by hand, kept", BY_HAND, { ...ONE, disturbance: "splits", breadth: "driver" }],
+  ["bluegreen, by hand, kept", BY_HAND, { ...ONE, disturbance: "rolls-back", breadth: "driver" }],
+  ["rolling", ROLLING, { ...ONE, disturbance: "pauses", breadth: "driver" }],
 ];
 /** The same whatever the strategy: one of them is enough. */
 const ONCE: readonly Course[] = [

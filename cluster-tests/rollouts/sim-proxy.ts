@@ -7,6 +7,7 @@ import {
   type MemberName,
   memberName,
   type VmName,
+  type Weights,
 } from "../../mesh/index.ts";
 import { AckState, type Reached } from "../../proxy-agent/core/ack-state.ts";
 import { Drain } from "../../proxy-agent/core/drain.ts";
@@ -18,6 +19,7 @@ import {
   type RouteTable,
   reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
+import { Splits } from "../../proxy-agent/core/split.ts";
 import { VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
@@ -48,6 +50,7 @@ export class SimProxy {
   /** On its way to it. */
   readonly inbox: Heard[] = [];
   readonly requests: Set<SimRequest> = new Set();
+  readonly splits: Splits = new Splits({ random: () => 0 });
   readonly #time: SimTime;
   #fold = new RouteFold();
   #drain = new Drain();
@@ -78,6 +81,9 @@ export class SimProxy {
   }
   get endpoints(): readonly Endpoint[] {
     return this.#table.apps.get(SIM_APP)?.endpoints ?? [];
+  }
+  get weights(): Weights | null {
+    return this.#table.apps.get(SIM_APP)?.weights ?? null;
   }
   /** It routes: a client that was answered once is always answered. */
   get isServing(): boolean {

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import type { VmName } from "../../mesh/index.ts";
 import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import { matchRoute } from "../../proxy-agent/core/match-route.ts";
-import { pickEndpoint } from "../../proxy-agent/core/pick-endpoint.ts";
 import { decideRetry, type Failure } from "../../proxy-agent/core/retry.ts";
 import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
+import type { Turn } from "../../proxy-agent/core/split.ts";
 import {
   GATE_CATCH_UPS_MAX,
   RETRY_PAUSE_FIRST_MS,
@@ -53,6 +53,7 @@ export class SimRequest {
   readonly #deps: RequestDeps;
   readonly #startedAtMs: number;
   readonly #tried = new Set<VmName>();
+  #turn: Turn | null = null;
   #tries = 0;
   #broken = 0;
   #catchUps = 0;
@@ -146,11 +147,13 @@ export class SimRequest {
       random,
     };
     const isEnough = match.kind === "empty" || this.#tried.size >= TRIES_BEFORE_PAUSE_MAX;
-    const endpoint = isEnough ? undefined : pickEndpoint(match.route.endpoints, choice);
-    if (endpoint === undefined) {
+    const split = isEnough ? null : this.#proxy.splits.pick(match.route, this.#turn, choice);
+    const endpoint = split?.endpoint;
+    if (split === null || endpoint === undefined) {
       this.#pause();
       return;
     }
+    this.#turn = split.turn;
     const { gate } = hostOf(endpoint);
     this.#try = { endpoint, epoch: match.route.epoch, gateLives: gate.lives, flight: null, vm: null };
     this.#proxy.claim(endpoint, this);

@@ -15,6 +15,7 @@ import {
   vmNameShape,
 } from "./shapes.ts";
 import { type AnswersReport, askedListShape, sparedListShape } from "./step-report.ts";
+import { type Weights, weightsShape } from "./weights.ts";
 
 export const APP_PREFIX = "app/";
 
@@ -48,7 +49,18 @@ export interface DesiredVm {
   readonly requires: Version | null;
 }
 
-const STEP_KINDS = ["command", "start", "standby", "approve", "serve", "flip", "cordon", "stop"] as const;
+const STEP_KINDS = [
+  "command",
+  "start",
+  "standby",
+  "approve",
+  "serve",
+  "weigh",
+  "bake",
+  "flip",
+  "cordon",
+  "stop",
+] as const;
 
 /** One gated move of a rollout. Its change was committed together with it; the next follows when what it waits for was observed. */
 export interface RolloutStep {
@@ -56,13 +68,16 @@ export interface RolloutStep {
   readonly number: number;
   /**
    * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
-   * `vms` are cordoned, in one commit, ⇢ as a cordon · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
+   * `vms` are cordoned, in one commit, ⇢ as a cordon · `weigh`: requests are split by `weights`, `serves` come into routing for it and
+   * `vms` leave it, in one commit, ⇢ verified · `bake` ⇢ what every proxy counted since passes the canary's rule · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
    * too · `stop` ⇢ gone.
    */
   readonly kind: (typeof STEP_KINDS)[number];
   readonly vms: readonly VmName[];
-  /** Of a `flip`: the VMs that serve from then on. */
+  /** Of a `flip` and a `weigh`: the VMs that serve from then on. */
   readonly serves?: readonly VmName[];
+  /** Of a `weigh`: the split that was asked for; absent: none any more, each serving VM counts alike. */
+  readonly weights?: Weights;
   /** Hosts of `vms`, by index: of a `stop` the record names its VMs no longer, and "gone" is their hosts' to say. */
   readonly hosts?: readonly MemberName[];
   /** Every proxy that was registered when the step was committed. Empty for `start` and `stop`. */
@@ -82,6 +97,8 @@ export interface RolloutStepReport extends AnswersReport {
   readonly back?: true;
   /** As the step said. */
   readonly startedAtMs?: number;
+  /** Of a `weigh`. */
+  readonly weights?: Weights;
   readonly waitedMs: number;
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
@@ -89,10 +106,11 @@ export interface RolloutStepReport extends AnswersReport {
   readonly fenced?: readonly Pick<Fence, "host" | "atMs">[];
 }
 
-/** `start-failed`, `check-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
+/** `start-failed`, `check-failed`, `canary-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
 const ROLLOUT_FAILURES = [
   "start-failed",
   "check-failed",
+  "canary-failed",
   "command-failed",
   "wait-timeout",
   "no-host",
@@ -100,15 +118,18 @@ const ROLLOUT_FAILURES = [
 ] as const;
 type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
 
-/** `running` is the only state in which it moves; `failed` means that there was nothing to go back to. */
+/**
+ * `running` is the only state in which it moves; `paused`: it takes no step and its deadlines stand still until somebody resumes or
+ * aborts it; `failed` means that there was nothing to go back to, or of a `weigh` that not all have answered: it stands.
+ */
 const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
 
 export interface Rollout {
-  /** `APP-vNUMBER` for a deploy; with the epoch appended for the others. */
+  /** `APP-vNUMBER` for a deploy of a new release; with the epoch appended for the others. */
   readonly id: string;
-  /** `repair`: the coordinator itself replaces VMs of a host that died. */
-  readonly kind: "deploy" | "stop" | "destroy" | "repair";
+  /** `repair`: the coordinator itself replaces VMs of a host that died. `weigh`: a person splits the requests, or sends all back. */
+  readonly kind: "deploy" | "stop" | "destroy" | "repair" | "weigh";
   /** The release that served before, and the one that shall serve; null: none. */
   readonly from: number | null;
   readonly to: number | null;
@@ -137,6 +158,10 @@ export interface Rollout {
   readonly commandEnded?: boolean;
   /** A person said that the new release may take over. */
   readonly approved?: boolean;
+  /** Of a canary: the highest weight whose bake is over. */
+  readonly baked?: number;
+  /** Of one that is paused: why, for people, and since when by the clock of the agent that was told, milliseconds since 1970. */
+  readonly pause?: { readonly why: string; readonly atMs: number };
   /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
   readonly proxies?: readonly MemberName[];
   /** Clock of the driver, milliseconds since 1970: for people. */
@@ -168,6 +193,11 @@ export interface Fence {
   readonly atMs: number;
 }
 
+/** It is not over: what it brought is its own still, and no other begins. */
+export function isUnderWay(rollout: Pick<Rollout, "state"> | null | undefined): boolean {
+  return rollout?.state === "running" || rollout?.state === "paused";
+}
+
 /** More hosts than one loses and fences by hand. */
 export const FENCES_MAX: number = 64;
 /** More proxies than one excludes by hand. */
@@ -187,10 +217,10 @@ export type PlacedVm = Pick<DesiredVm, "vm" | "release" | "host"> & { readonly p
  * in force, and never twice.
  */
 export function commandVmOf({ rollout }: AppRecord): PlacedVm | null {
-  const { state, step, to } = rollout ?? {};
+  const { step, to } = rollout ?? {};
   const [vm] = step?.vms ?? [];
   const [host] = step?.hosts ?? [];
-  if (state !== "running" || step?.kind !== "command" || to == null) return null;
+  if (!isUnderWay(rollout) || step?.kind !== "command" || to == null) return null;
   return vm === undefined || host === undefined ? null : { vm, host, release: to, phase: "command" };
 }
 
@@ -213,6 +243,8 @@ export interface AppRecord {
   /** The highest number ever given. */
   readonly lastRelease: number;
   readonly vms: readonly DesiredVm[];
+  /** How each proxy splits requests over the releases that serve; absent: each serving VM counts alike. */
+  readonly weights?: Weights;
   readonly excluded?: readonly Exclusion[];
   readonly fenced?: readonly Fence[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
@@ -235,6 +267,7 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
   kind: stepKinds,
   vms: z.array(vmNameShape).max(APP_VMS_MAX),
   serves: z.exactOptional(z.array(vmNameShape).max(APP_VMS_MAX)),
+  weights: z.exactOptional(weightsShape),
   back: z.exactOptional(z.literal(true)),
   startedAtMs: z.exactOptional(z.number()),
   waitedMs: z.number(),
@@ -251,7 +284,7 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
 
 export const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
-  kind: z.enum(["deploy", "stop", "destroy", "repair"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair", "weigh"]),
   from: countShape.nullable(),
   to: countShape.nullable(),
   state: z.enum(ROLLOUT_STATES),
@@ -263,6 +296,7 @@ export const rolloutShape: ZodType<Rollout> = z.strictObject({
       kind: stepKinds,
       vms: z.array(vmNameShape).max(APP_VMS_MAX),
       serves: z.exactOptional(z.array(vmNameShape).max(APP_VMS_MAX)),
+      weights: z.exactOptional(weightsShape),
       hosts: z.exactOptional(z.array(memberNameShape).max(APP_VMS_MAX)),
       ackSet: z.array(memberNameShape).max(2000),
       startedAtMs: z.number(),
@@ -279,6 +313,8 @@ export const rolloutShape: ZodType<Rollout> = z.strictObject({
   targets: z.array(vmNameShape).max(APP_VMS_MAX),
   commandEnded: z.exactOptional(z.boolean()),
   approved: z.exactOptional(z.boolean()),
+  baked: z.exactOptional(z.number().int().min(0).max(100)),
+  pause: z.exactOptional(z.strictObject({ why: z.string().max(1000), atMs: z.number() })),
   count: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
@@ -318,6 +354,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
       }),
     )
     .max(APP_VMS_MAX),
+  weights: z.exactOptional(weightsShape),
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),

@@ -1,7 +1,7 @@
 // Preview: the names under which VMs are reached that do not serve yet. They follow from the record, so that every proxy and
 // whoever claims names knows the same ones.
 
-import type { AppRecord } from "./app.ts";
+import { type AppRecord, type DesiredVm, isUnderWay } from "./app.ts";
 import type { Release } from "./release.ts";
 
 const PREVIEW_LABEL = "preview.";
@@ -14,11 +14,21 @@ export function previewHostname(hostname: string): string {
   return `${PREVIEW_LABEL}${hostname}`;
 }
 
-/** By these a proxy reaches the VMs on standby. Only a bluegreen release has them. */
-export function previewHostnames({ rollout, releases, vms, deleted }: AppRecord): readonly string[] {
+/** By these a proxy reaches the VMs that `isPreviewed`. Only a bluegreen release has them. */
+export function previewHostnames(record: AppRecord): readonly string[] {
+  const { rollout, releases, vms, deleted } = record;
   const next = releases.find(({ number }) => number === rollout?.to);
-  const isOffered = !deleted && rollout?.state === "running" && vms.some(({ phase }) => phase === "standby");
+  const isOffered = !deleted && isUnderWay(rollout) && vms.some((vm) => isPreviewed(vm, record));
   return isOffered ? previewsOf(next) : [];
+}
+
+/** On standby, or of the new release and serving by weight, be that 0: it has not taken over yet. */
+export function isPreviewed(
+  { phase, release }: Pick<DesiredVm, "phase" | "release">,
+  { rollout, weights }: AppRecord,
+): boolean {
+  const isWeighed = weights !== undefined && release === rollout?.to && isUnderWay(rollout);
+  return phase === "standby" || (phase === "serving" && isWeighed);
 }
 
 /** All names that the record uses or may use before its next release: these are claimed for the app. */
@@ -30,7 +40,7 @@ export function claimedHostnames({
   deleted,
 }: AppRecord): readonly string[] {
   if (deleted || hostnames.length === 0) return hostnames;
-  const numbers = rollout?.state === "running" ? [current, rollout.to] : [current];
+  const numbers = isUnderWay(rollout) ? [current, rollout?.to] : [current];
   const previews = releases.filter(({ number }) => numbers.includes(number)).flatMap(previewsOf);
   return [...new Set([...hostnames, ...previews])];
 }

@@ -24,7 +24,19 @@ export interface StopSpec {
   readonly timeoutMs: number;
 }
 
-export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen"] as const;
+export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen", "canary"] as const;
+
+export interface CanarySpec {
+  /** Percents of the requests that the new release gets, one after the other, each higher than the one before. */
+  readonly weights: readonly number[];
+  /** Each weight stays for so long at least. */
+  readonly bakeMs: number;
+  /** And until each of the two releases answered so many. */
+  readonly minRequests: number;
+}
+
+export const CANARY_WEIGHTS_MAX = 10;
+export const CANARY_REQUESTS_MAX = 1_000_000;
 
 export interface DeploySpec {
   readonly strategy: (typeof STRATEGY_NAMES)[number];
@@ -46,6 +58,8 @@ export interface DeploySpec {
   readonly approval?: "auto" | "manual";
   /** Bluegreen: the old VMs are kept, cordoned, for so long after the end. Default 0. */
   readonly keepOldMs?: number;
+  /** Of a canary, always there. */
+  readonly canary?: CanarySpec;
   /** Program and arguments, run once before anything else of a deploy, in a VM of its own. Default: nothing is. */
   readonly releaseCommand?: readonly string[];
   /** Of `releaseCommand`, always beside it: still running then, it is stopped, and the deploy fails. */
@@ -98,6 +112,8 @@ export interface Release {
   readonly vmsNamed: number;
   /** Clock of the agent that took it, milliseconds since 1970: for people. */
   readonly submittedAtMs: number;
+  /** It was the whole app once: `rollback` goes to the last of those. Absent: it never was, or a record of an earlier cut says nothing of it. */
+  readonly served?: true;
 }
 
 const checkShape: ZodType<Check> = z.strictObject({
@@ -123,6 +139,12 @@ export const envRefShape: ZodType<EnvRef> = z.strictObject(
   envRefText,
 );
 
+const canaryShape: ZodType<CanarySpec> = z.strictObject({
+  weights: z.array(z.number().int().min(1).max(99)).min(1).max(CANARY_WEIGHTS_MAX),
+  bakeMs: millisecondsShape,
+  minRequests: z.number().int().min(1).max(CANARY_REQUESTS_MAX),
+});
+
 const commandShape = z.array(z.string().max(4096)).min(1).max(64);
 
 export const appSpecShape: ZodType<AppSpec> = z.strictObject({
@@ -144,6 +166,7 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     excludeSilentAfterMs: z.exactOptional(millisecondsShape),
     approval: z.exactOptional(z.enum(["auto", "manual"])),
     keepOldMs: z.exactOptional(millisecondsShape),
+    canary: z.exactOptional(canaryShape),
     releaseCommand: z.exactOptional(commandShape),
     releaseCommandTimeoutMs: z.exactOptional(millisecondsShape),
   }),
@@ -161,4 +184,5 @@ export const releaseShape: ZodType<Release> = z.strictObject({
   submission: z.exactOptional(submissionShape),
   vmsNamed: countShape,
   submittedAtMs: z.number(),
+  served: z.exactOptional(z.literal(true)),
 });

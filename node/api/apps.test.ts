@@ -92,6 +92,47 @@ describe("apps", () => {
   );
 });
 
+describe("what a person asks of an app", () => {
+  it("is a split of its requests, in whole percents by release, by any agent", async () => {
+    deploys.answer = { ...deploys.answer, step: 4 } as typeof deploys.answer;
+    const response = await post(otherApi, "/v1/apps/hello/traffic", { weights: { v1: 90, v2: 10 } });
+    expect(response.status).toBe(202);
+    expect(await response.json()).toMatchObject({ app: "hello", rollout: "hello-v2", step: 4 });
+    const weights = [
+      { release: 1, weight: 90 },
+      { release: 2, weight: 10 },
+    ];
+    expect(deploys.asked).toEqual([{ app: "hello", weights }]);
+  });
+
+  it.each([{}, { weights: { v0: 100 } }, { weights: { hello: 100 } }, { weights: { v1: 12.5 } }, "v1=100"])(
+    "is refused when it is no split: %j",
+    async (body) => {
+      expect(await errorOf(post(voterApi, "/v1/apps/hello/traffic", body))).toBe(
+        '400 invalid: the body must be whole percents by release, {"weights": {"v1": 90, "v2": 10}}',
+      );
+      expect(deploys.asked).toEqual([]);
+    },
+  );
+
+  it("is a way back, to the release before or to one that is named", async () => {
+    expect((await post(otherApi, "/v1/apps/hello/rollback?to=v7", {})).status).toBe(202);
+    expect((await post(voterApi, "/v1/apps/hello/rollback", {})).status).toBe(202);
+    expect(deploys.asked).toEqual([
+      { app: "hello", to: 7 },
+      { app: "hello", to: null },
+    ]);
+    expect(await errorOf(post(voterApi, "/v1/apps/hello/rollback?to=seven", {}))).toBe(
+      '400 invalid: "to" must name a release, for example v7; found seven',
+    );
+  });
+
+  it("is that its deploy stands still, and goes on", async () => {
+    for (const verb of ["pause", "resume"])
+      expect((await post(otherApi, `/v1/apps/hello/${verb}`, {})).status).toBe(202);
+  });
+});
+
 function many(chars: number, count: number): readonly string[] {
   return Array.from({ length: count }, () => "x".repeat(chars));
 }

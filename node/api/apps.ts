@@ -11,11 +11,13 @@ import {
   vmName,
 } from "../../mesh/index.ts";
 import type { AppView } from "../deploy/app-view.ts";
-import type { Deploys, SubmitResult } from "../deploy/deploys.ts";
+import type { Deploys } from "../deploy/deploys.ts";
 import { apiError, bodyTooLarge, endedBy, LINES_TYPE, readBounded, streamed } from "./answer.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
+import { submitted } from "./submitted.ts";
+import { rollback, setTraffic } from "./traffic-routes.ts";
 import { factsOf } from "./views.ts";
 
 /** An empty line when nothing changed for so long, so that the reader can tell silence from a dead peer. */
@@ -43,6 +45,16 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
     "/v1/apps/:app/abort",
     driven(withApp(async (deploys, name) => submitted(await deploys.abort(name)))),
   );
+  app.post(
+    "/v1/apps/:app/pause",
+    driven(withApp(async (deploys, name) => submitted(await deploys.pause(name)))),
+  );
+  app.post(
+    "/v1/apps/:app/resume",
+    driven(withApp(async (deploys, name) => submitted(await deploys.resume(name)))),
+  );
+  app.post("/v1/apps/:app/traffic", driven(withApp(setTraffic)));
+  app.post("/v1/apps/:app/rollback", driven(withApp(rollback)));
   app.post("/v1/vms/:vm/stop", driven(stopVm));
 }
 
@@ -135,23 +147,6 @@ async function stopVm(deploys: Deploys, context: Context<ApiEnv>): Promise<Respo
   const name = context.req.param("vm") ?? "";
   if (!isName(name)) return apiError("invalid", "this is no VM's name");
   return submitted(await deploys.stopVm(vmName(name) satisfies VmName));
-}
-
-export function submitted(result: SubmitResult): Response {
-  switch (result.code) {
-    case "accepted": {
-      const { app, rollout, release, joined } = result;
-      return Response.json({ app, rollout, release, joined }, { status: 202 });
-    }
-    case "locked": {
-      const { app, rollout, driver, message, env } = result;
-      const facts = { rollout, driver, ...(env === undefined ? {} : { env }) };
-      return apiError("locked", `${message}; \`grapevine status ${app}\` shows what it waits for`, facts);
-    }
-    case "invalid":
-    case "unavailable":
-      return apiError(result.code, result.message);
-  }
 }
 
 function unknownApp(name: AppName): Response {

@@ -20,9 +20,10 @@ import {
 import { type AppSubmission, envShape, specProblem } from "../config/app-file.ts";
 import type { Deploys } from "../deploy/deploys.ts";
 import { apiError, bodyTooLarge, parseJson, readBounded } from "./answer.ts";
-import { relayToVoter, submitted } from "./apps.ts";
+import { relayToVoter } from "./apps.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX } from "./relay.ts";
+import { submitted } from "./submitted.ts";
 
 /** A spec and an env at their bounds, each byte of them written as six (\u0001). */
 const SUBMISSION_BYTES_MAX = 256 * 1024;

@@ -37,6 +37,7 @@ const stepViewLoose = z.looseObject({
   kind: z.string(),
   vms: z.array(z.string()),
   serves: z.array(z.string()).optional(),
+  weights: z.array(z.looseObject({ release: z.number(), weight: z.number() })).optional(),
   forMs: z.number(),
   acks: z
     .looseObject({
@@ -52,7 +53,7 @@ const stepViewLoose = z.looseObject({
 
 const rolloutViewLoose = z.looseObject({
   id: z.string(),
-  kind: z.enum(["deploy", "stop", "destroy", "repair"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair", "weigh"]),
   from: z.number().nullable(),
   to: z.number().nullable(),
   state: z.enum(["running", "paused", "succeeded", "failed", "rolled-back", "aborted"]),
@@ -64,6 +65,7 @@ const rolloutViewLoose = z.looseObject({
       number: z.number(),
       kind: z.string(),
       vms: z.array(z.string()),
+      weights: z.array(z.looseObject({ release: z.number(), weight: z.number() })).optional(),
       waitedMs: z.number(),
       outcome: z.string(),
       fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number() })).optional(),
@@ -73,6 +75,7 @@ const rolloutViewLoose = z.looseObject({
   startedAtMs: z.number(),
   endedAtMs: z.number().nullable(),
   stalled: z.string().nullish(),
+  pause: z.looseObject({ why: z.string(), atMs: z.number() }).optional(),
   except: z.array(z.string()).optional(),
 });
 
@@ -83,6 +86,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
   deleted: z.boolean(),
   release: z.string().nullable(),
   weights: z.record(z.string(), z.number()),
+  byWeight: z.boolean().optional(),
   hostnames: z.array(z.string()),
   previews: z.array(z.string()).optional(),
   rollout: rolloutViewLoose.nullable(),
@@ -177,6 +181,8 @@ export const submittedShape: ZodType<Submitted> = z.looseObject({
   rollout: z.string(),
   release: z.number().nullable(),
   joined: z.boolean(),
+  step: z.number().optional(),
+  note: z.string().optional(),
 });
 
 /** A rollout that runs. */
@@ -186,6 +192,10 @@ export interface Submitted {
   readonly release: number | null;
   /** The same spec was on its way already: this is that rollout. */
   readonly joined: boolean;
+  /** What was asked for is over when this step is; absent: when the rollout is. */
+  readonly step?: number | undefined;
+  /** What was made of it, for people. */
+  readonly note?: string | undefined;
 }
 
 const versionLoose = z.looseObject({ incarnation: z.number(), startId: z.number(), counter: z.number() });

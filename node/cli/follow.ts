@@ -16,16 +16,19 @@ const LOST_AFTER_MS = 30_000;
 
 /**
  * - `ended`: `view` is the app at the end of the rollout.
+ * - `stepped`: the step that was waited for is over, well or not, and the rollout goes on.
  * - `superseded`: another rollout of the app followed before we saw the end.
  * - `detached`: `signal` aborted.
  */
 export type FollowEnd =
-  | { readonly code: "ended" | "superseded"; readonly view: AppView }
+  | { readonly code: "ended" | "stepped" | "superseded"; readonly view: AppView }
   | { readonly code: "detached" };
 
 export interface FollowOptions {
   readonly app: string;
   readonly rollout: string;
+  /** Only to the end of this step. */
+  readonly untilStep?: number | undefined;
   readonly say: (line: string) => void;
   /** Ctrl-C. */
   readonly signal: AbortSignal;
@@ -107,7 +110,10 @@ class Following {
     this.#viewAtMs = this.#heardAtMs;
     this.narrate();
     if (view.rollout?.id !== this.#options.rollout) return { code: "superseded", view };
-    return isOver(view.rollout) ? { code: "ended", view } : null;
+    if (isOver(view.rollout)) return { code: "ended", view };
+    const { untilStep } = this.#options;
+    const isStepped = view.rollout.history.some(({ number }) => number === untilStep);
+    return isStepped ? { code: "stepped", view } : null;
   }
 
   narrate(): void {

@@ -1,73 +1,37 @@
 // The command as people run it: a process of its own, against an agent's API in this one.
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, mkdirSync, openSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type Mesh, memberName, vmName } from "../../mesh/index.ts";
-import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
-import { createApi } from "../api/api.ts";
-import { type ApiListener, listenApi } from "../api/listen.ts";
-import { type FakeAgent, FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
+import { type FakeAgent, type FakeDeploys, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { RolloutView } from "../deploy/app-view.ts";
 import { specOf } from "../deploy/testing/specs.ts";
 import { beginStory, STORIES } from "../deploy/testing/stories.ts";
 import { planText } from "./plan-text.ts";
+import { COMMAND, Commands } from "./testing/commands.ts";
 
 // Processes start slowly on a busy machine; nothing here waits for time to pass.
 vi.setConfig({ testTimeout: 60_000 });
 
-const COMMAND = fileURLToPath(new URL("./grapevine.mjs", import.meta.url));
-
+let commands: Commands;
 let folder: string;
 let appFile: string;
 let mesh: Mesh;
 let agent: FakeAgent;
 let deploys: FakeDeploys;
-let listener: ApiListener;
+const start = (...args: string[]) => commands.run(...args);
 
 beforeAll(async () => {
-  folder = mkdtempSync(path.join(tmpdir(), "grapevine-main-"));
-  // In a folder of its own: what runs with this TMPDIR keeps its compile cache beside it.
-  mkdirSync(path.join(folder, "app"));
-  appFile = path.join(folder, "app", "app.toml");
-  writeFileSync(appFile, 'name = "hello"\ncommand = ["node", "server.js"]\n');
-  mesh = new MemoryHub().join({ name: "host-1", role: "host" });
-  deploys = new FakeDeploys();
-  agent = fakeAgent(mesh, deploys);
-  const socketFile = path.join(tmpdir(), `${path.basename(folder)}.sock`);
-  listener = await listenApi(createApi(agent.deps), { api: { host: "127.0.0.1", port: 0 }, socketFile });
+  commands = await Commands.start();
+  ({ folder, appFile, mesh, agent, deploys } = commands);
 });
-afterAll(async () => {
-  await listener.close();
-  await mesh.stop();
-  rmSync(folder, { recursive: true });
-});
-beforeEach(() => {
-  deploys.answer = { code: "accepted", app: fakeView().app, rollout: "hello-v2", release: 2, joined: false };
-});
-
-interface Run {
-  readonly child: ChildProcess;
-  readonly ended: Promise<{ code: number | null; stdout: string; stderr: string }>;
-}
-
-function start(...args: string[]): Run {
-  const env = { ...process.env, GRAPEVINE_API: listener.url, TMPDIR: folder };
-  const child = spawn(process.execPath, [COMMAND, ...args], { env, stdio: "pipe" });
-  const texts = { stdout: "", stderr: "" };
-  child.stdout.on("data", (chunk) => {
-    texts.stdout += chunk;
-  });
-  child.stderr.on("data", (chunk) => {
-    texts.stderr += chunk;
-  });
-  return { child, ended: once(child, "close").then(([code]) => ({ code, ...texts })) };
-}
+afterAll(() => commands.close());
+beforeEach(() => commands.acceptAll());
 
 function ended(state: RolloutView["state"], reason: RolloutView["reason"] = null): void {
   const history = [
@@ -80,7 +44,7 @@ function ended(state: RolloutView["state"], reason: RolloutView["reason"] = null
 it("whose output cannot be written says so, and that what was asked for goes on", async () => {
   const full = openSync("/dev/full", "w");
   const child = spawn(process.execPath, [COMMAND, "status", "--json"], {
-    env: { ...process.env, GRAPEVINE_API: listener.url, TMPDIR: folder },
+    env: commands.environment,
     stdio: ["ignore", full, "pipe"],
   });
   closeSync(full);
@@ -175,6 +139,14 @@ describe("grapevine deploy", () => {
     ],
     [["deploy", "FILE", "--wait-timeout", "5"], "--wait-timeout must be a duration from 1s to 24h"],
     [["deploy"], "missing required argument 'file'"],
+    [
+      ["traffic", "set", "hello", "v2=10"],
+      "the weights sum to 10, not to 100: for example `grapevine traffic",
+    ],
+    [["traffic", "set", "hello", "v2=10", "v2=90"], "a release is named twice"],
+    [["traffic", "set", "hello", "v2=x"], "v2=x is no release with a whole percent from 0 to 100"],
+    [["traffic", "set", "hello"], "missing required argument 'weights'"],
+    [["rollback", "hello", "--to", "7"], "--to must name a release, for example v7; found 7"],
     [["deplyo"], "unknown command 'deplyo'"],
     [["status", "--nope"], "unknown option '--nope'"],
     [["status", "-w"], "--watch is for one app: grapevine status -w APP"],

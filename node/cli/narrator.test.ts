@@ -59,6 +59,24 @@ function narrate(views: readonly AppView[]): readonly string[] {
 }
 
 describe("Narrator", () => {
+  it("tells how a canary went: the split that is baked, what was counted, and that the split is over", () => {
+    const vms = [vmName("hello-v2-1")];
+    const weights = [
+      { release: 1, weight: 95 },
+      { release: 2, weight: 5 },
+    ];
+    const history = [
+      { number: 3, kind: "weigh", vms: [], weights, waitedMs: 20, outcome: "acks 2/2" },
+      { number: 4, kind: "bake", vms, waitedMs: 5_000, outcome: "v2 0 of 57 failed, v1 1 of 1093 failed" },
+      { number: 5, kind: "weigh", vms: [], waitedMs: 20, outcome: "acks 2/2" },
+    ] as const;
+    expect(narrate([view({ history, state: "running" }, [])])).toEqual([
+      "step 3 weigh v1=95 v2=5: acks 2/2 (20 ms)",
+      "step 4 bake hello-v2-1: v2 0 of 57 failed, v1 1 of 1093 failed (5.0 s)",
+      "step 5 weigh each VM alike: acks 2/2 (20 ms)",
+    ]);
+  });
+
   it("says once where the new release is reached, and why nothing can be committed", () => {
     const stalled = "cannot commit: no majority of the voters answers: host-2 missing";
     const previewed = { ...view({ step: step({}) }, [old]), previews: ["preview.hello.localhost"] };

@@ -1,6 +1,7 @@
 // Narrator: turns views of a rollout into lines for people, each said once: steps that ended, VMs that changed, and whom a
 // step waits for once that takes long. Pure: the same views at the same times give the same lines.
 
+import { describeWeights } from "../../mesh/index.ts";
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
@@ -20,6 +21,7 @@ export class Narrator {
   #waitSaid = { text: "", atMs: 0 };
   #stallSaid: string | null = null;
   #previewsSaid = "";
+  #isPauseSaid = false;
   #fencedSaid: readonly string[] = [];
 
   constructor(rollout: string) {
@@ -34,11 +36,21 @@ export class Narrator {
       ...this.#vmLines(view.vms),
       ...this.#stepLines(rollout),
       ...this.#turnLines(rollout),
+      ...this.#pauseLines(rollout),
       ...this.#stallLines(rollout.stalled ?? null),
       ...this.#previewLines(view.previews ?? []),
       ...this.#fenceLines(view.fenced ?? []),
       ...this.#waitLines(rollout.step, ageMs, nowMs),
     ];
+  }
+
+  #pauseLines({ state, pause, step }: RolloutView): readonly string[] {
+    const isPaused = state === "paused";
+    if (isPaused === this.#isPauseSaid) return [];
+    this.#isPauseSaid = isPaused;
+    if (!isPaused) return ["resumed"];
+    const at = step === null ? "" : ` at step ${step.number} ${step.kind}`;
+    return [plainText(`paused${at}: ${pause?.why ?? ""}`)];
   }
 
   /** Once for each reason: until a majority answers nothing moves, whatever a step waits for. */
@@ -95,7 +107,7 @@ export class Narrator {
     if (step === null || step.forMs + ageMs < WAIT_SAID_AFTER_MS || step.waitingFor.length === 0) return [];
     const acks = describeAcks(step.acks);
     const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
-    const head = `step ${step.number} ${step.kind} ${step.vms.join(" ")}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
+    const head = `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
     const waits = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`);
     const text = `${head} ${waits.join(", ")}`;
     const isSaid = this.#waitSaid.text === text && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
@@ -110,12 +122,18 @@ export class Narrator {
 
 /** "step 4 stop hello-v1-1: gone after 12 ms (12 ms)". */
 export function describeStepReport(report: RolloutView["history"][number]): string {
-  const { number, kind, vms, outcome, waitedMs, fenced = [] } = report;
+  const { number, kind, outcome, waitedMs, fenced = [] } = report;
   // To the second, as in the logs of those who acted on it.
   const said = fenced.map(
     ({ host, atMs }) => `; ${host} was fenced at ${new Date(atMs).toISOString().slice(0, 19)}Z, not asked`,
   );
-  return `step ${number} ${kind} ${vms.join(" ")}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
+  return `step ${number} ${kind} ${describeSubject(report)}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
+}
+
+/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
+export function describeSubject({ vms, weights }: Pick<StepView, "vms" | "weights">): string {
+  if (weights !== undefined) return describeWeights(weights);
+  return vms.length === 0 ? "each VM alike" : vms.join(" ");
 }
 
 /** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */
@@ -159,6 +177,18 @@ export function describeEnd(view: AppView, code: ExitCode): readonly string[] {
   ];
 }
 
+/** The last lines of a command that waited for one step; its rollout goes on. */
+export function describeStepEnd(view: AppView, step: number | undefined, code: ExitCode): readonly string[] {
+  const { rollout, app } = view;
+  const report = rollout?.history.find(({ number }) => number === step);
+  if (rollout === null || report === undefined) return [];
+  if (code !== EXIT.done) return [`${rollout.id}: ${plainText(report.outcome)}`, ...describeReason(rollout)];
+  return [
+    `${rollout.id}: every proxy sends ${describeShares(view.weights)} after ${formatDuration(report.waitedMs)}`,
+    `next: \`grapevine promote ${app}\`, \`grapevine abort ${app}\`, or another split`,
+  ];
+}
+
 /** Who was not waited for, and why. */
 function exceptions({ rollout, excluded = [], fenced = [] }: AppView): readonly string[] {
   return (rollout?.except ?? []).map((member) => {
@@ -173,12 +203,24 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
   if (code !== EXIT.done && code !== EXIT.doneExcept) return "";
   if (rollout.kind === "destroy") return `: nothing of ${view.app} runs or is routed`;
   if (rollout.kind === "stop") return ": no proxy routes there, it is stopped";
+  if (rollout.kind === "weigh")
+    return `: every proxy sends ${describeShares(view.weights)}${describeKept(view)}`;
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;
   const at = view.hostnames.length === 0 ? "" : ` at ${view.hostnames.join(", ")}`;
-  const kept =
-    view.kept == null ? "" : `; ${view.kept.release} is kept for ${formatDuration(view.kept.forMs)}`;
+  const kept = describeKept(view);
   const vms = `${serving} ${serving === 1 ? "VM" : "VMs"}`;
   return `: ${view.release ?? "nothing"} serves on every proxy with ${vms}${at}${kept}`;
+}
+
+function describeKept({ kept }: AppView): string {
+  return kept == null ? "" : `; ${kept.release} is kept for ${formatDuration(kept.forMs)}`;
+}
+
+/** "v1=90 v2=10". */
+export function describeShares(weights: AppView["weights"]): string {
+  return Object.entries(weights)
+    .map(([release, percent]) => `${release}=${Math.round(percent)}`)
+    .join(" ");
 }
 
 function describeReason({ reason }: RolloutView): readonly string[] {
@@ -189,6 +231,10 @@ function describeReason({ reason }: RolloutView): readonly string[] {
 }
 
 function describeNext(view: AppView, code: ExitCode): readonly string[] {
+  if (view.rollout?.kind === "weigh" && code === EXIT.timedOut)
+    return [
+      `next: the split stands; see who did not answer with \`grapevine status ${view.app}\`, and ask again: that waits for all once more`,
+    ];
   const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
   switch (code) {
     case EXIT.done:

@@ -3,7 +3,13 @@
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
-import { describeAcks, describeStepReport, describeWaiting } from "./narrator.ts";
+import {
+  describeAcks,
+  describeShares,
+  describeStepReport,
+  describeSubject,
+  describeWaiting,
+} from "./narrator.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
 const NONE = "-";
@@ -62,7 +68,7 @@ export function appsTable(views: readonly AppView[]): string {
     view.release ?? NONE,
     String(view.epoch),
     countVms(view.vms),
-    describeWeights(view.weights),
+    describeSplit(view),
     view.rollout === null ? NONE : `${view.rollout.id} ${view.rollout.state}`,
     behind(view.proxies).join(" ") || NONE,
     view.hostnames.join(" "),
@@ -72,7 +78,7 @@ export function appsTable(views: readonly AppView[]): string {
 
 export function appText(view: AppView): string {
   const release = view.deleted ? "destroyed" : (view.release ?? "no release serves yet");
-  const head = `${view.app}: ${release}, epoch ${view.epoch}, weights ${describeWeights(view.weights)}, ${view.hostnames.join(" ")}`;
+  const head = `${view.app}: ${release}, epoch ${view.epoch}, weights ${describeSplit(view)}, ${view.hostnames.join(" ")}`;
   const parts = [
     `${plainText(head)}\n`,
     view.rollout === null ? "no rollout yet\n" : rolloutText(view.rollout),
@@ -91,8 +97,9 @@ function rolloutText(rollout: RolloutView): string {
   const to = rollout.to === null ? "nothing" : `v${rollout.to}`;
   const back = rollout.direction === "back" ? ", going back" : "";
   const lines = [
-    `rollout ${rollout.id}: ${rollout.kind} ${from} to ${to}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    `rollout ${rollout.id}: ${rollout.kind}${from === to ? "" : ` ${from} to ${to}`}: ${rollout.state}${back}, driven by ${rollout.driver}`,
     ...rollout.history.map((report) => `  ${describeStepReport(report)}`),
+    ...pauseLines(rollout),
     ...stepLines(rollout),
     ...(rollout.stalled == null ? [] : [`  ${plainText(rollout.stalled)}`]),
     ...(rollout.reason === null ? [] : [`  reason: ${plainText(rollout.reason.message)}`]),
@@ -101,10 +108,14 @@ function rolloutText(rollout: RolloutView): string {
   return `${lines.join("\n")}\n`;
 }
 
+function pauseLines({ state, pause }: RolloutView): readonly string[] {
+  return state === "paused" ? [`  paused: ${plainText(pause?.why ?? "")}`] : [];
+}
+
 function stepLines({ step }: RolloutView): readonly string[] {
   if (step === null) return [];
   const acks = describeAcks(step.acks);
-  const head = `  step ${step.number} ${step.kind} ${step.vms.join(" ")} … ${acks}`;
+  const head = `  step ${step.number} ${step.kind} ${describeSubject(step)} … ${acks}`;
   const waits = step.waitingFor.map((waiting) => `    waits for ${describeWaiting(waiting)}`);
   return [`${head.trimEnd()} (${formatDuration(step.forMs)})`, ...waits];
 }
@@ -230,7 +241,8 @@ function countVms(vms: readonly VmView[]): string {
   return `${healthy}/${vms.length} healthy`;
 }
 
-function describeWeights(weights: AppView["weights"]): string {
-  const shares = Object.entries(weights).map(([release, percent]) => `${release}=${Math.round(percent)}`);
-  return shares.join(" ") || NONE;
+function describeSplit({ weights, byWeight }: Pick<AppView, "weights" | "byWeight">): string {
+  const shares = describeShares(weights);
+  if (shares === "") return NONE;
+  return byWeight === true ? `${shares} (set)` : shares;
 }

@@ -73,9 +73,25 @@ wait_timeout = "1h"
     expect(parseAppFile("app.toml", required + bluegreen)).toMatchObject({
       value: { deploy: { strategy: "bluegreen", approval: "manual", keepOldMs: 3_600_000 } },
     });
+    const canary = '[deploy]\nstrategy = "canary"\n';
+    expect(parseAppFile("app.toml", required + canary)).toMatchObject({
+      value: { deploy: { canary: { weights: [5, 25, 50], bakeMs: 30_000, minRequests: 50 } } },
+    });
+    const table = '[canary]\nweights = [1, 10]\nbake = "5s"\nmin_requests = 20\n';
+    expect(parseAppFile("app.toml", required + canary + table)).toMatchObject({
+      value: { deploy: { canary: { weights: [1, 10], bakeMs: 5_000, minRequests: 20 } } },
+    });
   });
 
   it.each([
+    [
+      "[canary]\nweights = [5]\n",
+      'app.toml:3: canary: is of strategy = "canary" alone: remove it, or write strategy = "canary" below [deploy]; found {"weights":[5]}',
+    ],
+    [
+      '[deploy]\nstrategy = "canary"\n[canary]\nweights = [25, 5]\n',
+      "app.toml:6: canary.weights: must be 1 to 10 whole percents from 1 to 99, each higher than the one before, for example weights = [5, 25, 50]; found [25,5]",
+    ],
     [
       '[deploy]\nkeep_old = "1h"\n',
       'app.toml:4: deploy.keep_old: is of strategy = "bluegreen" alone: remove it, or write strategy = "bluegreen"',
@@ -232,7 +248,7 @@ wait_timeout = "1h"
     [`${required}[stop]\nsignal = "TERM"`, 'found "TERM"'],
     [
       `${required}[deploy]\nstrategy = "bluegren"`,
-      'app.toml:4: deploy.strategy: must be one of rolling, immediate, bluegreen, for example strategy = "rolling"; found "bluegren"',
+      'app.toml:4: deploy.strategy: must be one of rolling, immediate, bluegreen, canary, for example strategy = "rolling"; found "bluegren"',
     ],
     [
       `${required}[deploy]\nwait_timeout = "5 minutes"`,

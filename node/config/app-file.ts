@@ -3,6 +3,7 @@
 import { type ZodType, z } from "zod";
 import {
   type AppSpec,
+  type CanarySpec,
   type Check,
   type ConfigError,
   durationShape,
@@ -17,16 +18,10 @@ import {
   type StopSpec,
 } from "../../mesh/index.ts";
 import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts";
+import { canaryShape, withCanary } from "./canary-keys.ts";
 import { commandShape, hasNoNul } from "./command-shape.ts";
-import {
-  deployProblem,
-  deployShape,
-  deployTimes,
-  HOUR_MS,
-  notTable,
-  type TimeRange,
-  upToAnHour,
-} from "./deploy-keys.ts";
+import { deployProblem, deployShape, deployTimes } from "./deploy-keys.ts";
+import { HOUR_MS, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** What a person submits: the env is put aside before it becomes a record's. */
 export type AppSubmission = Omit<AppSpec, "env"> & { readonly env: EnvValues };
@@ -64,6 +59,7 @@ const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
 type AppFileKeys = Omit<AppFile, "hostnames" | "gate"> & {
   readonly hostnames?: readonly string[] | undefined;
   readonly gate: "on" | "off";
+  readonly canary?: CanarySpec | undefined;
 };
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
@@ -112,9 +108,10 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const { gate, ...rest } = keys.value;
+  const { gate, canary, ...rest } = keys.value;
   const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
-  const spec = { ...rest, hostnames, ...(gate === "off" ? { gate } : {}) };
+  const deploy = withCanary(rest.deploy, canary);
+  const spec = { ...rest, deploy, hostnames, ...(gate === "off" ? { gate } : {}) };
   const message = tooManySettings(spec);
   return message === null ? ok(spec) : fail([{ file, line: 1, key: "", message }]);
 }
@@ -209,11 +206,13 @@ const appFileKeys = z.strictObject({
   checks: z.array(checkShape, checksText).max(8, checksText).default([]),
   stop: stopShape.prefault({}),
   deploy: deployShape.prefault({}),
+  canary: canaryShape.optional(),
   gate: z.enum(["on", "off"], 'must be "on" or "off", for example gate = "off"').default("on"),
 });
 
 const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {
-  const problem = deployProblem({ ...keys, hostnames: keys.hostnames ?? [] });
+  const deploy = withCanary(keys.deploy, keys.canary);
+  const problem = deployProblem({ ...keys, deploy, hostnames: keys.hostnames ?? [] });
   if (problem === null) return;
   context.addIssue({ code: "custom", path: problem.key.split("."), message: problem.message });
 });

@@ -9,17 +9,10 @@ import {
   PREVIEWED_HOSTNAME_CHARS_MAX,
   STRATEGY_NAMES,
 } from "../../mesh/index.ts";
+import { canaryProblem } from "./canary-keys.ts";
 import { commandShape } from "./command-shape.ts";
+import { HOUR_MS, type KeyProblem, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
-export const HOUR_MS = 3_600_000;
-
-export interface TimeRange {
-  readonly minMs: number;
-  readonly maxMs: number;
-}
-
-/** Of what a person may also wish not to wait at all. */
-export const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
 export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
 /** Below a second every pause of a process would be silence. */
@@ -104,11 +97,6 @@ function given<Key extends string, Value>(
   return (value === undefined ? {} : { [key]: value }) as { readonly [K in Key]?: Value };
 }
 
-export interface KeyProblem {
-  readonly key: string;
-  readonly message: string;
-}
-
 /** What its keys, each fine, do not mean together; null: nothing is wrong. */
 export function deployProblem({
   deploy,
@@ -118,6 +106,7 @@ export function deployProblem({
 }: Pick<AppSpec, "deploy" | "count" | "hostnames"> & { readonly gate?: "on" | "off" }): KeyProblem | null {
   return (
     strangerProblem(deploy) ??
+    canaryProblem(deploy) ??
     releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??
@@ -134,15 +123,16 @@ function releaseCommandProblem({ releaseCommand, releaseCommandTimeoutMs }: Depl
 }
 
 const KEYS_OF_ONE = [
-  ["maxSurge", "max_surge", "rolling"],
-  ["maxUnavailable", "max_unavailable", "rolling"],
-  ["approval", "approval", "bluegreen"],
-  ["keepOldMs", "keep_old", "bluegreen"],
-] as const satisfies readonly (readonly [keyof DeploySpec, string, DeploySpec["strategy"]])[];
+  ["maxSurge", "max_surge", ["rolling", "canary"]],
+  ["maxUnavailable", "max_unavailable", ["rolling", "canary"]],
+  ["approval", "approval", ["bluegreen"]],
+  ["keepOldMs", "keep_old", ["bluegreen"]],
+] as const satisfies readonly (readonly [keyof DeploySpec, string, readonly DeploySpec["strategy"][]])[];
 
 function strangerProblem(deploy: DeploySpec): KeyProblem | null {
-  for (const [field, key, strategy] of KEYS_OF_ONE) {
-    if (deploy[field] === undefined || deploy.strategy === strategy) continue;
+  for (const [field, key, strategies] of KEYS_OF_ONE) {
+    const [strategy] = strategies;
+    if (deploy[field] === undefined || strategies.some((one) => one === deploy.strategy)) continue;
     const message = `is of strategy = "${strategy}" alone: remove it, or write strategy = "${strategy}"`;
     return { key: `deploy.${key}`, message };
   }
@@ -189,6 +179,7 @@ export function deployTimes(deploy: DeploySpec): readonly (readonly [string, num
     ["deploy.waitTimeoutMs", deploy.waitTimeoutMs, waitTimeoutRange],
     ["deploy.minHealthyMs", deploy.minHealthyMs ?? 0, upToAnHour],
     ["deploy.excludeSilentAfterMs", deploy.excludeSilentAfterMs ?? silenceRange.minMs, silenceRange],
+    ["deploy.canary.bakeMs", deploy.canary?.bakeMs ?? upToAnHour.minMs, upToAnHour],
     ["deploy.keepOldMs", deploy.keepOldMs ?? 0, keepOldRange],
     [
       "deploy.releaseCommandTimeoutMs",
@@ -196,11 +187,4 @@ export function deployTimes(deploy: DeploySpec): readonly (readonly [string, num
       releaseCommandRange,
     ],
   ];
-}
-
-/** The text for what is no table; an unknown key in a table keeps its own. */
-export function notTable(
-  example: string,
-): (issue: { readonly code?: string | undefined }) => string | undefined {
-  return (issue) => (issue.code === "invalid_type" ? `must be a table, for example ${example}` : undefined);
 }

@@ -10,6 +10,7 @@ import type {
   VmName,
   VmState,
   WantedPhase,
+  Weights,
 } from "../../mesh/index.ts";
 
 /** Someone a step waits for, and for what: "proxy-2" "to acknowledge epoch 7", "hello-v3-1" "to become healthy". */
@@ -26,8 +27,10 @@ export interface StepView {
   readonly number: number;
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
-  /** Of a `flip`: the VMs that serve from then on. */
+  /** Of a `flip` and a `weigh`: the VMs that serve from then on. */
   readonly serves?: readonly VmName[];
+  /** Of a `weigh`. */
+  readonly weights?: Weights;
   readonly forMs: number;
   /** Of a step that needs proxies: how many have answered as needed. `slowest` is the last that did. */
   readonly acks: {
@@ -107,6 +110,8 @@ export interface AppView {
   readonly release: string | null;
   /** Share of new requests by release, percent, of the VMs that the record routes to: { "v3": 100 }. */
   readonly weights: Readonly<Record<string, number>>;
+  /** The record says so, and each proxy keeps to it; false or absent: each VM counts alike. */
+  readonly byWeight?: boolean;
   readonly hostnames: readonly string[];
   /** Names by which VMs on standby are reached; empty: there are none. */
   readonly previews?: readonly string[];

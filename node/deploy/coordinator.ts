@@ -2,7 +2,6 @@
 // carries out their effects, and answers the API. It keeps no state: all of it is read again at its start.
 
 import { setTimeout as delay } from "node:timers/promises";
-import type { Logger } from "pino";
 import {
   ACK_TOPIC,
   type AppName,
@@ -10,57 +9,34 @@ import {
   type AppSpec,
   type CommittedApp,
   claimedHostnames,
-  decodeRecord,
   type EntryChange,
-  GATE_TOPIC,
-  gateMessageShape,
   hostnameClaim,
+  isUnderWay,
   type MemberName,
-  type Mesh,
   messageOf,
   NoMajorityError,
   type OwnerId,
-  type Register,
   type VmName,
 } from "../../mesh/index.ts";
 import { AckInbox } from "./ack-inbox.ts";
 import type { AppView } from "./app-view.ts";
 import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
+import type { CoordinatorDeps } from "./coordinator-deps.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
+import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
+import { hearTold } from "./hear-told.ts";
 import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { RolloutCounters } from "./rollout-counters.ts";
-import type { RolloutHistory } from "./rollout-history.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
 import { storiesOf } from "./stories.ts";
 import type { StoriesView } from "./story-view.ts";
 import { Submissions } from "./submissions.ts";
-
-/** The voters, any of which may drive an app. */
-interface DrivingVoters {
-  /** Those that live and vote, by rank. */
-  voting(): readonly { readonly name: MemberName }[];
-  /** Called when the list of all of them changed. Returns the way to unsubscribe. */
-  onAdopted(listener: () => void): () => void;
-}
-
-export interface CoordinatorDeps {
-  readonly mesh: Mesh;
-  readonly register: Register;
-  readonly voters: DrivingVoters;
-  readonly logger: Pick<Logger, "info" | "warn" | "error">;
-  /** Monotonic. */
-  readonly nowMs: () => number;
-  /** Since 1970: for people. */
-  readonly wallMs: () => number;
-  /** A host that is held dead for so long has its VMs replaced. */
-  readonly repairAfterMs: number;
-  readonly history: RolloutHistory;
-}
 
 /** One app: its machine and the timer that it asked for. */
 interface Driven {
@@ -116,7 +92,8 @@ export class Coordinator implements Deploys {
       mesh.onChange((change) => this.#onChange(change)),
       mesh.onMembers(() => this.#onMembers()),
     );
-    mesh.onTell(GATE_TOPIC, (message, from) => this.#hearGate(message, from));
+    const nameOf = (owner: OwnerId) => this.#observations.nameOf(owner);
+    hearTold({ mesh, nameOf, onTold: (app, input) => this.#feed(app, input) });
     mesh.onTell(ACK_TOPIC, (message, from) => this.#inbox.receive(message, from));
     this.#onMembers();
     this.#track(this.#readAll());
@@ -152,6 +129,22 @@ export class Coordinator implements Deploys {
 
   abort(app: AppName): Promise<SubmitResult> {
     return this.#submissions.abort(app);
+  }
+
+  pause(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.pause(app);
+  }
+
+  resume(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.resume(app);
+  }
+
+  setTraffic(request: TrafficRequest): Promise<SubmitResult> {
+    return this.#submissions.setTraffic(request);
+  }
+
+  rollback(request: RollbackRequest): Promise<SubmitResult> {
+    return this.#submissions.rollback(request);
   }
 
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {
@@ -231,7 +224,7 @@ export class Coordinator implements Deploys {
     const machine = this.#apps.get(app)?.machine;
     const committed = machine?.committed;
     if (committed == null || machine?.isInCharge !== true) return;
-    if (committed.record.rollout?.state === "running") return;
+    if (isUnderWay(committed.record.rollout)) return;
     const { register, logger } = this.#deps;
     const names = claimedHostnames(committed.record).map(hostnameClaim);
     const released = register.releaseNames({ app, epoch: committed.epoch }, names);
@@ -355,14 +348,6 @@ export class Coordinator implements Deploys {
       if (this.#deps.nowMs() < atMs) this.#arm(app, driven, atMs);
       else this.#feed(app, { kind: "tick" });
     }, waitMs);
-  }
-
-  /** What a gate confirms is believed from its own host only. */
-  #hearGate(message: Uint8Array, from: OwnerId): void {
-    const decoded = decodeRecord(gateMessageShape, message);
-    if (!decoded.ok || this.#observations.nameOf(from) !== decoded.value.host) return;
-    const { host, standings } = decoded.value;
-    for (const standing of standings) this.#feed(standing.app, { kind: "gate", host, standing });
   }
 
   #onChange(change: EntryChange): void {

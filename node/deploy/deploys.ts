@@ -3,6 +3,8 @@
 import type { AppName, AppSpec, EnvRef, MemberName, VmName } from "../../mesh/index.ts";
 import type { AppView } from "./app-view.ts";
 import type { RecordsResult } from "./change-records.ts";
+import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
 import type { PlanView } from "./plan-view.ts";
@@ -22,6 +24,10 @@ export type SubmitResult =
       readonly rollout: string;
       readonly release: number | null;
       readonly joined: boolean;
+      /** What was asked for is over when this step of the rollout is; absent: when the rollout is. */
+      readonly step?: number;
+      /** What was made of it, for people. */
+      readonly note?: string;
     }
   | {
       readonly code: "locked";
@@ -51,6 +57,13 @@ export interface Deploys {
   promote(app: AppName): Promise<SubmitResult>;
   /** The deploy that runs goes back to what served before. */
   abort(app: AppName): Promise<SubmitResult>;
+  /** The deploy that runs takes no step until it is resumed, or aborted. */
+  pause(app: AppName): Promise<SubmitResult>;
+  resume(app: AppName): Promise<SubmitResult>;
+  /** Requests are split over the releases that could serve, as said. */
+  setTraffic(request: TrafficRequest): Promise<SubmitResult>;
+  /** A release from before is the whole app again. */
+  rollback(request: RollbackRequest): Promise<SubmitResult>;
   /** Rollouts do not ask this proxy any more, or do again. */
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult>;
   /** This host is off: no step waits for its gate, and its VMs count as stopped, until it is back. */

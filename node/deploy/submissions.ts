@@ -17,6 +17,7 @@ import {
   messageOf,
   NoMajorityError,
   type Register,
+  type Rollout,
   type VmName,
 } from "../../mesh/index.ts";
 import type { CommitContext } from "./core/commits.ts";
@@ -29,6 +30,9 @@ import {
   submitPromote,
   submitStop,
 } from "./core/submit.ts";
+import { submitPause, submitResume } from "./core/submit-pause.ts";
+import { type RollbackRequest, submitRollback } from "./core/submit-rollback.ts";
+import { submitTraffic, type TrafficRequest } from "./core/submit-traffic.ts";
 import type { PlanResult, SubmitResult } from "./deploys.ts";
 import { isSameButEnv, specHash } from "./spec-hash.ts";
 
@@ -107,6 +111,24 @@ export class Submissions {
     return this.#submitted(app, (all, context) => submitAbort(find(all, app), app, context));
   }
 
+  pause(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitPause(find(all, app), app, context));
+  }
+
+  resume(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all) => submitResume(find(all, app), app));
+  }
+
+  setTraffic(request: TrafficRequest): Promise<SubmitResult> {
+    const { app } = request;
+    return this.#submitted(app, (all, context) => submitTraffic(find(all, app), request, context));
+  }
+
+  rollback(request: RollbackRequest): Promise<SubmitResult> {
+    const { app } = request;
+    return this.#submitted(app, (all, context) => submitRollback(find(all, app), request, context));
+  }
+
   destroy(app: AppName): Promise<SubmitResult> {
     return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
   }
@@ -140,7 +162,9 @@ export class Submissions {
       const result = await register.swap(app, epoch, submitted.record);
       if (result.code === "committed") {
         learn(result.committed);
-        return { ...accepted(app, submitted.rollout), joined: false };
+        const { rollout, step, note } = submitted;
+        const facts = { ...(step === undefined ? {} : { step }), ...(note === undefined ? {} : { note }) };
+        return { ...accepted(app, rollout), joined: false, ...facts };
       }
       if (result.code === "unavailable") return unavailable(new NoMajorityError(result.missing));
     }
@@ -205,6 +229,12 @@ function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" 
   if (submission.code === "invalid") return submission;
   if (submission.code === "joined") return { ...accepted(app, submission.rollout), joined: true };
   const { rollout } = submission;
-  const message = `app ${app}: rollout ${rollout.id} runs, driven by ${rollout.driver}: wait for its end`;
+  const message = `app ${app}: ${whyLocked(app, rollout)}`;
   return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
+}
+
+function whyLocked(app: AppName, { id, kind, state, driver }: Rollout): string {
+  const back = kind === "deploy" ? `, or \`grapevine abort ${app}\`` : "";
+  if (state === "paused") return `rollout ${id} is paused: \`grapevine resume ${app}\`${back}`;
+  return `rollout ${id} runs, driven by ${driver}: wait for its end${back}`;
 }

@@ -1,6 +1,6 @@
 // Env rights: which records say that a host has to do with an env. Pure; the records are certified.
 
-import { type CommittedApp, type EnvHash, type MemberName, placedVms } from "../../mesh/index.ts";
+import { type CommittedApp, type EnvHash, isUnderWay, type MemberName, placedVms } from "../../mesh/index.ts";
 
 type Apps = readonly Pick<CommittedApp, "record">[];
 
@@ -26,7 +26,7 @@ export function holdersOf(hash: EnvHash, apps: Apps): readonly MemberName[] {
 /** A deploy to a release with this env runs: somebody may submit the same file again, and be answered that it is the same. */
 export function isOnItsWay(hash: EnvHash, apps: Apps): boolean {
   return apps.some(({ record: { rollout, releases } }) => {
-    if (rollout?.state !== "running" || rollout.kind !== "deploy") return false;
+    if (!isUnderWay(rollout) || rollout?.kind !== "deploy") return false;
     return releases.some(({ number, spec }) => number === rollout.to && spec.env?.hash === hash);
   });
 }

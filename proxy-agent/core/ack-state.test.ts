@@ -26,6 +26,8 @@ function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {
     hostnames: [],
     endpoints: [endpoint],
     standby: [],
+    weights: null,
+    bake: null,
     preview: null,
     unaddressed: [],
     missing: [],

@@ -30,6 +30,8 @@ function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTabl
     hostnames: [],
     endpoints,
     standby: [],
+    weights: null,
+    bake: null,
     preview: null,
     unaddressed: [],
     missing: [],

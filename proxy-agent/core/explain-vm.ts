@@ -1,13 +1,14 @@
 // Explain VM: whether the table in force routes to one VM, and if not, why not, for the person who asks.
 
-import type {
-  AppName,
-  CommittedApp,
-  DesiredVm,
-  MemberName,
-  VmEntry,
-  VmName,
-  VmRouting,
+import {
+  type AppName,
+  type CommittedApp,
+  type DesiredVm,
+  type MemberName,
+  type VmEntry,
+  type VmName,
+  type VmRouting,
+  weightOf,
 } from "../../mesh/index.ts";
 import type { AppRoute, Endpoint, RouteTable } from "./route-table.ts";
 
@@ -28,7 +29,11 @@ export function explainVm(known: KnownVm, table: RouteTable): VmRouting {
   if (route === undefined || endpoint === undefined)
     return { ...facts, isRouted: false, why: whyNot(known, facts) };
   const hidden = whyHidden(route, table);
-  return { ...facts, isRouted: hidden === "", why: hidden === "" ? whyAskedLast(endpoint, known) : hidden };
+  return {
+    ...facts,
+    isRouted: hidden === "",
+    why: hidden === "" ? whySeldomAsked(route, endpoint, known) : hidden,
+  };
 }
 
 function appSaid({ said }: KnownVm): AppName | null {
@@ -66,6 +71,14 @@ function whyHidden(route: AppRoute, { byHostname }: RouteTable): string {
   const takers = route.hostnames.map((hostname) => byHostname.get(hostname)?.app);
   if (takers.includes(route.app)) return "";
   return `${route.hostnames.join(", ")} belongs to ${[...new Set(takers)].join(", ")} as well, which is the first by name`;
+}
+
+/** "": it gets its share of all requests. */
+function whySeldomAsked({ weights }: AppRoute, endpoint: Endpoint, known: KnownVm): string {
+  const { release } = endpoint;
+  const weight = weights === null ? null : weightOf(weights, release);
+  const share = weight === null ? "" : `v${release} gets ${weight} of 100 requests, by weight`;
+  return [share, whyAskedLast(endpoint, known)].filter((why) => why !== "").join("; ");
 }
 
 function whyAskedLast({ healthy, hostAway, host }: Endpoint, { said }: KnownVm): string {

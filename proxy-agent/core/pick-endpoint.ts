@@ -26,10 +26,20 @@ export function pickEndpoint(endpoints: readonly Endpoint[], choice: Choice): En
 }
 
 function bestRank(endpoints: readonly Endpoint[], choice: Choice): readonly Endpoint[] {
-  const healthy = endpoints.filter((endpoint) => endpoint.healthy);
-  const here = healthy.filter(({ hostAway }) => !hostAway);
-  const trusted = here.filter(({ vm }) => !choice.isSuspect(vm));
-  return [trusted, here, healthy].find((rank) => rank.length > 0) ?? endpoints;
+  const best = rankOfBest(endpoints, choice);
+  return endpoints.filter((endpoint) => rankOf(endpoint, choice) === best);
+}
+
+/** How far the best of them is trusted, the fewer the more: Infinity of none. */
+export function rankOfBest(endpoints: readonly Endpoint[], choice: Choice): number {
+  return Math.min(...endpoints.map((endpoint) => rankOf(endpoint, choice)));
+}
+
+/** 0: healthy, there, and dialled before · 1: not dialled a moment ago · 2: its host is away · 3: not healthy. */
+function rankOf({ vm, healthy, hostAway }: Endpoint, choice: Choice): number {
+  if (!healthy) return 3;
+  if (hostAway) return 2;
+  return choice.isSuspect(vm) ? 1 : 0;
 }
 
 function leastLoadedOfTwo(endpoints: readonly Endpoint[], choice: Choice): Endpoint | undefined {

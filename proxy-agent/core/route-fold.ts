@@ -14,6 +14,8 @@ import {
   hostEntryShape,
   hostKey,
   isGated,
+  isPreviewed,
+  isUnderWay,
   type MemberName,
   previewHostnames,
   type Release,
@@ -26,7 +28,14 @@ import {
 } from "../../mesh/index.ts";
 import { DELETED_VMS_MAX } from "../limits.ts";
 import type { KnownVm } from "./explain-vm.ts";
-import { type AppRoute, EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "./route-table.ts";
+import {
+  type AppRoute,
+  EMPTY_TABLE,
+  type Endpoint,
+  nextTable,
+  type RouteTable,
+  reachedEndpoints,
+} from "./route-table.ts";
 
 /** `changed`: a table built now may differ. `ignored`: known, older, or not its writer's to say. `refused`: cannot be read. */
 export type Verdict =
@@ -236,6 +245,8 @@ export class RouteFold {
       epoch,
       hostnames: record.deleted ? [] : record.hostnames.map((hostname) => hostname.toLowerCase()),
       endpoints,
+      weights: record.weights ?? null,
+      bake: bakeOf(record),
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
       unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
@@ -323,7 +334,10 @@ function reachedVms({ vms }: AppRecord): readonly DesiredVm[] {
 
 function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
   const hostnames = previewHostnames(record).map((hostname) => hostname.toLowerCase());
-  return hostnames.length === 0 ? null : { ...route, hostnames, endpoints: route.standby, standby: [] };
+  if (hostnames.length === 0) return null;
+  const previewed = new Set(record.vms.flatMap((vm) => (isPreviewed(vm, record) ? [vm.vm] : [])));
+  const endpoints = reachedEndpoints(route).filter(({ vm }) => previewed.has(vm));
+  return { ...route, hostnames, endpoints, weights: null, standby: [] };
 }
 
 function byName(left: DesiredVm, right: DesiredVm): number {
@@ -331,15 +345,21 @@ function byName(left: DesiredVm, right: DesiredVm): number {
 }
 
 /**
- * Of a serve or standby step its VMs; of a deploy's other steps the VMs of the release that shall stay; otherwise all. An old VM that
+ * Of a serve, standby or weigh step the VMs that it brings into routing; of a deploy's other steps the VMs of the release that shall stay; otherwise all. An old VM that
  * broke, or whose host is down, must not hold up the deploy that replaces it.
  */
 function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
-  if (rollout?.state !== "running") return () => true;
+  if (rollout === null || !isUnderWay(rollout)) return () => true;
   const { step, kind, direction, from, to } = rollout;
+  if (step?.kind === "weigh") return ({ vm }) => step.serves?.includes(vm) === true;
   if (step?.kind === "serve" || step?.kind === "standby") return ({ vm }) => step.vms.includes(vm);
   if (kind !== "deploy") return () => true;
   return ({ release }) => release === (direction === "forward" ? to : from);
+}
+
+function bakeOf({ rollout }: AppRecord): AppRoute["bake"] {
+  const step = isUnderWay(rollout) ? rollout?.step : null;
+  return rollout == null || step?.kind !== "bake" ? null : { rollout: rollout.id, step: step.number };
 }
 
 function isGatedIn(record: AppRecord, release: number): boolean {

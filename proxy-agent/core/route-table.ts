@@ -1,6 +1,6 @@
 // Route table: what requests are matched against. Immutable; the next one replaces it whole, one serial higher.
 
-import type { AppName, MemberName, VmName } from "../../mesh/index.ts";
+import type { AppName, MemberName, VmName, Weights } from "../../mesh/index.ts";
 
 /** A VM that the record in force routes to, where its host last said it is. */
 export interface Endpoint {
@@ -27,9 +27,16 @@ export interface AppRoute {
   readonly hostnames: readonly string[];
   /** By VM name. */
   readonly endpoints: readonly Endpoint[];
+  /** How requests are split over the releases of `endpoints`; null: each endpoint counts alike. */
+  readonly weights: Weights | null;
+  /** The step of a canary that bakes now: requests are counted by release; null: none does. */
+  readonly bake: { readonly rollout: string; readonly step: number } | null;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
-  /** What the preview names lead to: the VMs on standby as the endpoints of a route of their own; null: there are no such names. */
+  /**
+   * What the preview names lead to: the VMs on standby, and those of the new release that serve by weight already, as the endpoints of a
+   * route of their own; null: there are no such names.
+   */
   readonly preview: AppRoute | null;
   /** VMs that the record routes to and whose address nobody told us yet, by name. */
   readonly unaddressed: readonly VmName[];

@@ -5,7 +5,6 @@ import {
   ACK_TOPIC,
   type Ack,
   type AppName,
-  connectedOwners,
   encodeRecord,
   type Mesh,
   type OwnerId,
@@ -15,6 +14,7 @@ import { type AckState, isUnsettled } from "../core/ack-state.ts";
 import type { AppRoute } from "../core/route-table.ts";
 import { ACK_MESSAGE_BYTES_MAX, ACK_UNSETTLED_MS, ACKS_PER_MESSAGE_MAX } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
+import { connectedVoters } from "./connected-voters.ts";
 import type { Flights } from "./flights.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Verifier } from "./verifier.ts";
@@ -142,11 +142,9 @@ export class Acker {
 
   #lookForVoters(): void {
     const { mesh, directory } = this.#deps;
-    const voters = new Set(directory.list?.voters.map(({ owner }) => owner));
     const before = this.#connected;
-    const connected = [...connectedOwners(mesh.members())].filter((owner) => voters.has(owner));
-    this.#connected = new Set(connected);
-    const joined = new Set(connected.filter((owner) => !before.has(owner)));
+    this.#connected = connectedVoters(mesh, directory);
+    const joined = new Set([...this.#connected].filter((owner) => !before.has(owner)));
     if (joined.size > 0) this.#tellAll(joined);
   }
 }

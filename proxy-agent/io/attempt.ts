@@ -7,6 +7,7 @@ import type { Refusal } from "../core/gate.ts";
 import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
 import { trailerPairs } from "../core/header-rules.ts";
 import type { Failure } from "../core/retry.ts";
+import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
 import { CLAIMED_STATUS, GateWord } from "./gate-word.ts";
@@ -57,6 +58,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #responded = false;
   #hasBody = false;
   #status = 0;
+  #dispatchedAtMs = 0;
+  /** When the head of the VM's answer came; null: it has not. */
+  #headAtMs: number | null = null;
   /** The answer is the gate's own. */
   #ofGate: GateWord | null = null;
   /** What came of the body in the same read goes out with the head; what may come later must not keep the head waiting. */
@@ -74,6 +78,16 @@ export class Attempt implements Dispatcher.DispatchHandler {
     flight.onRecall = () => this.#abort({ kind: "stale" });
     exchange.response.once("close", this.#leave);
     if (exchange.isGone) this.#leave();
+  }
+
+  /** From its sending to the head of its answer; without one, until now. */
+  get waitMs(): number {
+    return (this.#headAtMs ?? monotonicUnixMs()) - this.#dispatchedAtMs;
+  }
+
+  /** The VM's answer has begun. */
+  get isAnswered(): boolean {
+    return this.#headAtMs !== null;
   }
 
   /** Its endpoint has more requests than it may have; nothing was sent. */
@@ -94,6 +108,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       return;
     }
     this.#flight.dispatched();
+    this.#dispatchedAtMs = monotonicUnixMs();
     this.#exchange.continue();
     // Without a body all of it is written in this breath; with one, its head goes out with the first piece of the body.
     if (this.#exchange.body === null) this.#sent = true;
@@ -128,6 +143,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       return;
     }
     this.#status = status;
+    this.#headAtMs = monotonicUnixMs();
     const { response } = this.#exchange;
     try {
       const headers = this.#deps.responseHeaders(rawText(controller.rawHeaders));

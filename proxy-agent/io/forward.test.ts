@@ -164,6 +164,8 @@ describe("a request that waits for its connection", () => {
       hostnames: ["hello"],
       endpoints,
       standby: [],
+      weights: null,
+      bake: null,
       preview: null,
       unaddressed: [],
       missing: [],
@@ -223,6 +225,7 @@ describe("a request that waits for its connection", () => {
       onRetry: () => undefined,
       onRefused: () => undefined,
       onFailure: () => undefined,
+      onTried: () => undefined,
     };
     const forwarder = new Forwarder(
       { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },
@@ -384,11 +387,8 @@ describe("a request that waits for its connection", () => {
       close();
     });
 
-    function answerWith(
-      status: number,
-      handler: Dispatcher.DispatchHandler,
-      headers: Record<string, string> = {},
-    ): void {
+    type Headers = Record<string, string>;
+    function answerWith(status: number, handler: Dispatcher.DispatchHandler, headers: Headers = {}): void {
       const controller = new FakeController();
       handler.onRequestStart?.(controller, null);
       handler.onResponseStart?.(controller, status, headers, "");

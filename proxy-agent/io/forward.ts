@@ -2,13 +2,14 @@
 // again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
 
 import type { VmName } from "../../mesh/index.ts";
+import type { EndedTry } from "../core/canary-counts.ts";
 import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
 import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
-import { pickEndpoint } from "../core/pick-endpoint.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
+import { Splits, type Turn } from "../core/split.ts";
 import {
   GATE_BREAKS_MAX,
   GATE_CATCH_UPS_MAX,
@@ -29,6 +30,7 @@ import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
+import { endOf } from "./tried.ts";
 import type { Upstreams } from "./upstreams.ts";
 
 export interface ForwardOptions {
@@ -57,6 +59,8 @@ export interface ForwardDeps {
   readonly onRefused: (why: GateRefusal) => void;
   /** A try brought no answer, or broke its answer off; what comes of it is not decided yet. */
   readonly onFailure: (endpoint: Endpoint, reason: string) => void;
+  /** A try that was sent is over, and says something of its VM. Of an upgrade nothing is told: its pipe may stand for hours. */
+  readonly onTried: (tried: EndedTry) => void;
 }
 
 /** Of what a try is made. */
@@ -78,6 +82,8 @@ interface Journey {
   startedAtMs: number;
   /** Since the last pause. */
   readonly tried: Set<VmName>;
+  /** Of an app whose requests are split: which release it fell to. Its next tries are none of another request's share. */
+  turn: Turn | null;
   tries: number;
   /** Times that it broke after it may have been sent. */
   broken: number;
@@ -102,11 +108,13 @@ type Next =
 export class Forwarder {
   readonly #options: ForwardOptions;
   readonly #deps: ForwardDeps;
+  readonly #splits: Splits;
   #waiters = 0;
 
   constructor(options: ForwardOptions, deps: ForwardDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#splits = new Splits(deps);
   }
 
   /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
@@ -158,6 +166,9 @@ export class Forwarder {
       isGated: endpoint.isGated,
       onOutcome: (outcome) => {
         armed?.end();
+        const end = flight.isDispatched ? endOf(outcome, attempt.isAnswered) : null;
+        if (end !== null)
+          this.#deps.onTried({ endpoint: flight.endpoint, epoch, end, waitMs: attempt.waitMs });
         resolve(outcome);
       },
     });
@@ -265,12 +276,14 @@ export class Forwarder {
   #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
     const { flights, random } = this.#deps;
-    return pickEndpoint(route.endpoints, {
+    const { endpoint, turn } = this.#splits.pick(route, journey.turn, {
       tried: journey.tried,
       inFlight: (vm) => flights.inFlight(vm),
       isSuspect: (vm) => flights.isSuspect(vm),
       random,
     });
+    journey.turn = turn;
+    return endpoint;
   }
 
   /** False: no time or no try is left, the client left, or too many wait already. */
@@ -344,6 +357,7 @@ function newJourney(): Journey {
     arrivedAtMs: nowMs,
     startedAtMs: nowMs,
     tried: new Set(),
+    turn: null,
     tries: 0,
     broken: 0,
     brokenAtGate: 0,

@@ -30,12 +30,14 @@ import {
   type VmPhase,
   vmKey,
   vmName,
+  type Weights,
 } from "../../mesh/index.ts";
 import { registerReadRequestShape } from "../../mesh/io/register/register-read.ts";
 import { MemoryHub } from "../../mesh/sim/memory-mesh.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts";
 import type { ServingMark } from "../io/serving-mark.ts";
 import { PROXY_TIMING, type ProxyOptions, type RunningProxy, startProxy } from "../proxy.ts";
+import { bakingRollout } from "./baking-rollout.ts";
 
 export const silent: Logger = pino({ level: "silent" });
 export const HOST_1: MemberName = memberName("host-1");
@@ -47,6 +49,9 @@ export interface RecordOptions {
   readonly drainTimeoutMs?: number;
   readonly deleted?: boolean;
   readonly gate?: "off";
+  readonly weights?: Weights;
+  /** Number of the step in which a canary of v2 bakes. */
+  readonly bakes?: number;
 }
 
 export function desiredVm(
@@ -73,7 +78,8 @@ export function appRecord({ app = "hello", ...options }: RecordOptions): AppReco
     current: numbers[0] ?? null,
     lastRelease: numbers.at(-1) ?? 0,
     vms: options.vms,
-    rollout: null,
+    ...(options.weights === undefined ? {} : { weights: options.weights }),
+    rollout: options.bakes === undefined ? null : bakingRollout(app, options.bakes),
   };
 }
 

@@ -30,6 +30,8 @@ import { CustomEntries } from "../../custom-entries.ts";
 import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { RecordsResult } from "../../deploy/change-records.ts";
+import type { RollbackRequest } from "../../deploy/core/submit-rollback.ts";
+import type { TrafficRequest } from "../../deploy/core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
@@ -145,6 +147,26 @@ export class FakeDeploys implements Deploys {
   }
 
   async abort(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  async pause(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  async resume(_app: AppName): Promise<SubmitResult> {
+    return this.answer;
+  }
+
+  readonly asked: (TrafficRequest | RollbackRequest)[] = [];
+
+  async setTraffic(request: TrafficRequest): Promise<SubmitResult> {
+    this.asked.push(request);
+    return this.answer;
+  }
+
+  async rollback(request: RollbackRequest): Promise<SubmitResult> {
+    this.asked.push(request);
     return this.answer;
   }
 

@@ -8,16 +8,19 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from "../../../mesh/index.ts";
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
+import { withCanary } from "../../config/canary-keys.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
+import type { RolloutView } from "../../deploy/app-view.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
-import { describeEnd } from "../narrator.ts";
+import { describeEnd, describeStepEnd } from "../narrator.ts";
 import { planText } from "../plan-text.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { planViewShape } from "../story-answers.ts";
+import { plainText } from "../table.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;
@@ -82,7 +85,15 @@ export async function abort(app: string, options: FollowedOptions): Promise<Exit
   return askedOfApp("abort", app, options);
 }
 
-function askedOfApp(verb: "promote" | "abort", app: string, options: FollowedOptions): Promise<ExitCode> {
+export async function resume(app: string, options: FollowedOptions): Promise<ExitCode> {
+  return askedOfApp("resume", app, options);
+}
+
+function askedOfApp(
+  verb: "promote" | "abort" | "resume",
+  app: string,
+  options: FollowedOptions,
+): Promise<ExitCode> {
   return withAgent(verb, options, async (session) => {
     const asked = { method: "POST", path: `/v1/apps/${encodeURIComponent(app)}/${verb}` } as const;
     const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
@@ -107,7 +118,7 @@ function specOf(file: string, { strategy, waitTimeout }: DeployOptions): AppFile
     ...(strategy === undefined ? {} : { strategy: knownStrategy(strategy) }),
     ...(waitTimeout === undefined ? {} : { waitTimeoutMs: waitTimeoutOf(waitTimeout) }),
   };
-  const spec = { ...read.value, deploy };
+  const spec = { ...read.value, deploy: withCanary(deploy) };
   const problem = deployProblem(spec);
   if (problem !== null)
     throw new UsageError(`with --strategy ${strategy}: ${problem.key} ${problem.message}`);
@@ -171,17 +182,22 @@ async function submitOnce(
   return submittedShape.parse(await client.json(asked, signal));
 }
 
-async function followToEnd(
+export async function followToEnd(
   { client, signal }: Session,
   submitted: Submitted,
   options: FollowedOptions,
 ): Promise<ExitCode> {
   const say = options.json === true ? () => {} : (line: string) => print(line);
-  const { app, rollout } = submitted;
+  const { app, rollout, step, note } = submitted;
+  if (note !== undefined) say(plainText(note));
   say(submitted.joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`);
   if (options.detach === true) return finish(submitted, { code: "detached" }, options);
   await client.learnAgents(signal);
-  return finish(submitted, await followRollout(client, { app, rollout, say, signal }), options);
+  return finish(
+    submitted,
+    await followRollout(client, { app, rollout, untilStep: step, say, signal }),
+    options,
+  );
 }
 
 function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions): ExitCode {
@@ -194,13 +210,23 @@ function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions):
 function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
   const { rollout, leftovers, release } = end.view;
+  if (end.code === "stepped") return rollout?.direction === "back" ? backCode(rollout) : EXIT.done;
+  // Another split took the place of this one: whether every proxy had it is not known.
+  if (submitted.step !== undefined && end.code === "superseded") return EXIT.timedOut;
   return end.code === "ended" && rollout !== null
     ? exitCodeOf(rollout, leftovers)
     : exitCodeOfMissed(submitted, release);
 }
 
-function endLines({ app, rollout }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
+/** Of a rollout that goes back. */
+function backCode({ reason }: RolloutView): ExitCode {
+  if (reason?.code === "aborted") return EXIT.aborted;
+  return reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
+}
+
+function endLines({ app, rollout, step }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
   if (end.code === "ended") return describeEnd(end.view, exitCode);
+  if (end.code === "stepped") return describeStepEnd(end.view, step, exitCode);
   if (end.code === "superseded")
     return [
       `${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it${exitCode === EXIT.timedOut ? " (exit code 3: its end is not known)" : ""}`,
@@ -214,7 +240,7 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
   const { app, release, rollout } = submitted;
   const shown = { app, release: release === null ? null : `v${release}`, rollout };
   if (end.code === "detached") return { ...shown, state: "running", exitCode, steps: [] };
-  const seen = end.code === "ended" ? end.view.rollout : null;
+  const seen = end.code === "superseded" ? null : end.view.rollout;
   return {
     ...shown,
     state: seen?.state ?? end.code,
@@ -222,6 +248,7 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
     steps: seen?.history ?? [],
     reason: seen?.reason ?? null,
     serving: end.view.release,
+    weights: end.view.weights,
     leftovers: end.view.leftovers,
     except: seen?.except ?? [],
   };

@@ -12,6 +12,7 @@ import { addCompletions, addLocalCommands } from "./local-commands.ts";
 import { addMemberCommands } from "./member-commands.ts";
 import { addProxyCommands } from "./proxy-commands.ts";
 import { addShowCommands } from "./show-commands.ts";
+import { addTrafficCommands } from "./traffic-commands.ts";
 import { addVoterCommands } from "./voter-commands.ts";
 
 /** Resolves with the exit code. `argv` is what follows "grapevine". */
@@ -39,6 +40,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
     .exitOverride()
     .addHelpText("after", EXIT_CODES);
   addDeployCommands(program, setExitCode);
+  addTrafficCommands(program, setExitCode);
   addShowCommands(program, setExitCode);
   addIntrospectCommands(program, setExitCode);
   addEntryCommands(program, setExitCode);

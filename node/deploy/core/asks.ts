@@ -56,3 +56,9 @@ export function minHealthyMsOf({ rollout, releases }: AppRecord): number {
   const release = releases.find(({ number }) => number === rollout?.to);
   return isAsked ? (release?.spec.deploy.minHealthyMs ?? 0) : 0;
 }
+
+/** For so long at least the step in force looks at what the proxies count; 0: it does not. */
+export function bakeMsOf({ rollout, releases }: AppRecord): number {
+  if (rollout?.step?.kind !== "bake") return 0;
+  return releases.find(({ number }) => number === rollout.to)?.spec.deploy.canary?.bakeMs ?? 0;
+}

@@ -22,6 +22,7 @@ import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { type Placing, place } from "./place.ts";
 import { isLeaving } from "./quorum.ts";
+import { withoutShareOf, withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
@@ -65,12 +66,13 @@ export function withStep(
   const changed = changeVms(record, planned, context);
   if (changed.code === "no-host") return changed;
   const ofStep = planned.kind === "stop" ? record.vms : changed.record.vms;
-  const isAcked = isAckStep(planned.kind) && needsAcks(record);
+  const isAcked = (isAckStep(planned.kind) || planned.kind === "bake") && needsAcks(record);
   const step: RolloutStep = {
     number: (rollout.history.at(-1)?.number ?? 0) + 1,
     kind: planned.kind,
     vms: planned.vms,
     ...(planned.serves === undefined ? {} : { serves: planned.serves }),
+    ...(planned.kind === "weigh" && planned.weights != null ? { weights: planned.weights } : {}),
     hosts:
       changed.hosts ??
       planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
@@ -98,7 +100,7 @@ function changeVms(
     return { code: "applied", record, hosts: placing.placements.map(({ host }) => host) };
   }
   if (planned.kind === "start") return withStarted(record, planned, facts);
-  if (planned.kind === "approve") return { code: "applied", record };
+  if (planned.kind === "approve" || planned.kind === "bake") return { code: "applied", record };
   const named = new Set(planned.vms);
   const entering = new Set(planned.serves);
   const vms = record.vms.flatMap((vm): readonly DesiredVm[] => {
@@ -106,9 +108,18 @@ function changeVms(
     if (!named.has(vm.vm)) return [vm];
     if (planned.kind === "stop") return [];
     if (isLeaving(planned.kind)) return [asCordoned(vm)];
+    if (planned.kind === "weigh") return [asWeighedOut(vm, record)];
     return [asReached(vm, planned.kind === "standby" ? "standby" : "serving", facts)];
   });
-  return { code: "applied", record: { ...record, vms } };
+  const { weights: before, ...rest } = record;
+  const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
+  return { code: "applied", record: { ...rest, vms, ...(weights === undefined ? {} : { weights }) } };
+}
+
+/** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */
+function asWeighedOut(vm: DesiredVm, { rollout }: AppRecord): DesiredVm {
+  const isNext = rollout?.kind === "deploy" && vm.release === rollout.to;
+  return isNext ? { ...vm, phase: "standby" } : asCordoned(vm);
 }
 
 export function asCordoned(vm: DesiredVm): DesiredVm {
@@ -157,12 +168,13 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...answers
   const rollout = rolloutOf(record);
   const { step, direction } = rollout;
   if (step === null) return record;
-  const { number, kind, vms, serves, startedAtMs } = step;
+  const { number, kind, vms, serves, weights, startedAtMs } = step;
   const report: RolloutStepReport = {
     number,
     kind,
     vms,
     ...(serves === undefined ? {} : { serves }),
+    ...(weights === undefined ? {} : { weights }),
     ...(direction === "back" ? { back: true as const } : {}),
     startedAtMs,
     waitedMs: Math.round(waitedMs),
@@ -171,19 +183,37 @@ export function withStepEnded(record: AppRecord, { waitedMs, outcome, ...answers
   };
   const history = [...rollout.history, report].slice(-ROLLOUT_HISTORY_MAX);
   const ran = kind === "command" ? { commandEnded: true } : {};
-  return { ...record, rollout: { ...rollout, ...ran, step: null, history } };
+  const baked = kind === "bake" ? { baked: weightOfNew(record) } : {};
+  return { ...record, rollout: { ...rollout, ...ran, ...baked, step: null, history } };
 }
 
+function weightOfNew({ weights, rollout }: AppRecord): number {
+  return weights?.find(({ release }) => release === rollout?.to)?.weight ?? 0;
+}
+
+/** The new release gets no request more, where another one serves: from this commit on, before its VMs are gone. */
 export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
-  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
-  return { ...record, rollout: { ...rolloutOf(record), direction: "back", reason: bounded } };
+  const { pause: _pause, ...rollout } = rolloutOf(withReason(record, reason));
+  const back: Rollout = { ...rollout, state: "running", direction: "back" };
+  return withoutShareOf(rollout.kind === "deploy" ? rollout.to : null, { ...record, rollout: back });
 }
 
-/** The rollout is over. Of a deploy `whole` is the release that is the whole app now. */
+/** It takes no step more until a person says so. Its step stays, and its VMs. */
+export function withPause(record: AppRecord, why: string, { driver, wallMs }: CommitContext): AppRecord {
+  const pause = { why: why.slice(0, 1000), atMs: wallMs };
+  return fitted({ ...record, rollout: { ...rolloutOf(record), driver, state: "paused", pause } });
+}
+
+export function withReason(record: AppRecord, reason: RolloutReason): AppRecord {
+  const bounded = { ...reason, message: reason.message.slice(0, 2000) };
+  return { ...record, rollout: { ...rolloutOf(record), reason: bounded } };
+}
+
+/** The rollout is over. `whole` is the release that is the whole app now, if it brought that about. */
 export function withRolloutEnded(
   record: AppRecord,
   end: {
-    readonly state: Exclude<RolloutState, "running">;
+    readonly state: Exclude<RolloutState, "running" | "paused">;
     readonly whole: number | null;
     readonly except: readonly MemberName[];
   },
@@ -202,8 +232,13 @@ export function withRolloutEnded(
   const current = end.whole ?? record.current;
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  const whole = withoutSilence({ ...record, ...kept, hostnames, current, rollout: ended });
+  const releases = record.releases.map((known) => (known === release ? asServed(known) : known));
+  const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
   return fitted(withNamesFreed(whole));
+}
+
+function asServed(release: Release): Release {
+  return { ...release, served: true };
 }
 
 /** What the new release leaves of the old one, cordoned, and until when. */
@@ -244,7 +279,8 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
-  return { ...withNothingKept(record), deleted: true, hostnames: [], releases: [], current: null, vms: [] };
+  const { weights: _weights, ...left } = withNothingKept(record);
+  return { ...left, vms: [], deleted: true, hostnames: [], releases: [], current: null };
 }
 
 export function rolloutOf(record: AppRecord): Rollout {
@@ -258,7 +294,7 @@ export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
 
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps' answers, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
-  let fit: AppRecord = { ...record, releases: keptReleases(record) };
+  let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
     const history = fit.rollout?.history ?? [];
     if (fit.rollout === null || history.length <= 1) return fit;

@@ -1,11 +1,18 @@
 // Deadlines: how long the step in force may take, what a clock or a person holds up, and whom the app does not wait for any longer.
 
 import { type AppRecord, type CommittedApp, type MemberName, vmName } from "../../../mesh/index.ts";
-import { minHealthyMsOf } from "./asks.ts";
+import { bakeMsOf, minHealthyMsOf } from "./asks.ts";
 import type { Facts } from "./facts.ts";
 import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
+
+/** What a rollout that is paused waits for. */
+export function wantResumed({ app, rollout }: AppRecord): Want {
+  const why = rollout?.pause === undefined ? "" : ` (${rollout.pause.why})`;
+  const what = `to be resumed: ${rollout?.id} is paused${why}; \`grapevine resume ${app}\` or \`grapevine abort ${app}\``;
+  return { kind: "approval", who: vmName(app), what, complaint: `${rollout?.id} is paused` };
+}
 
 /** Whom the app does not wait for any longer, and from when on; null: nobody. Never all of them: an empty set is no quorum. */
 export function silenceOf(
@@ -30,26 +37,43 @@ export function isForPerson(rollout: AppRecord["rollout"]): boolean {
   return rollout?.step?.kind === "approve" && rollout.approved !== true;
 }
 
-/** What was started is healthy, and has not been for as long as the app asks; null: nothing to wait for. */
+/** All that a step waits for is there, and was not for as long as the app asks; null: nothing to wait for. */
 export function holdOf(
   { record }: CommittedApp,
   { wants }: Standing,
-  { settledAtMs }: StepClock,
+  clock: StepClock,
   nowMs: number,
 ): { readonly untilMs: number; readonly want: Want } | null {
+  if (wants.length > 0) return null;
+  if (record.rollout?.step?.kind === "bake") return holdOfBake(record, clock, nowMs);
   const minHealthyMs = minHealthyMsOf(record);
-  const untilMs = (settledAtMs ?? nowMs) + minHealthyMs;
-  if (minHealthyMs === 0 || wants.length > 0 || nowMs >= untilMs) return null;
+  const untilMs = (clock.settledAtMs ?? nowMs) + minHealthyMs;
+  if (minHealthyMs === 0 || nowMs >= untilMs) return null;
   const who = record.rollout?.step?.vms[0] ?? vmName(record.app);
   const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
   return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
 }
 
+/** Time delays, and permits nothing: the bake is over once this and all else is there. */
+function holdOfBake(
+  record: AppRecord,
+  { knownSinceMs }: StepClock,
+  nowMs: number,
+): { readonly untilMs: number; readonly want: Want } | null {
+  const bakeMs = bakeMsOf(record);
+  const untilMs = knownSinceMs + bakeMs;
+  if (nowMs >= untilMs) return null;
+  const who = record.rollout?.step?.vms[0] ?? vmName(record.app);
+  const what = `to bake for ${bakeMs} ms, as bake asks`;
+  return { untilMs, want: { kind: "time", who, what, complaint: `${who} has not baked for long enough` } };
+}
+
 /** Of the release that is on its way; of a stop, of the one in force. */
-function waitTimeoutMs({ rollout, releases, current }: AppRecord): number {
+function waitTimeoutMs(record: AppRecord): number {
+  const { rollout, releases, current } = record;
   const number = rollout?.to ?? current;
   const release = releases.find((candidate) => candidate.number === number) ?? releases.at(-1);
-  return release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS;
+  return bakeMsOf(record) + (release?.spec.deploy.waitTimeoutMs ?? DEFAULT_WAIT_TIMEOUT_MS);
 }
 
 /** While the release command runs its own time counts first, which its host keeps: this is for a host that says nothing. */

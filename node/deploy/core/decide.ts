@@ -11,6 +11,8 @@ import {
   type StepEnd,
   withDeleted,
   withDirectionBack,
+  withPause,
+  withReason,
   withRolloutEnded,
   withStep,
   withStepEnded,
@@ -63,6 +65,7 @@ export function decide(input: DecideInput): Decision {
   if (unfenced !== record) return { code: "swap", next: fitted(unfenced), why: FENCE_OVER };
   const rollout = rolloutOf(record);
   if (rollout.kind === "repair") return decideRepair(input);
+  if (rollout.kind === "weigh") return decideWeigh(input);
   if (rollout.direction === "back") return decideBack(input);
   const fault = rollout.kind === "deploy" ? faultOfDeploy(record, input.facts) : null;
   if (fault !== null) return turnBack(input, fault);
@@ -111,6 +114,19 @@ function decideRepair(input: DecideInput): Decision {
   return input.isOverdue ? overdue(missing) : { code: "wait", wants: missing };
 }
 
+/**
+ * One step, forward only. What was asked for stands whoever is silent: whoever asks for less of a release that is bad does not want it back
+ * because one proxy does not answer.
+ */
+function decideWeigh(input: DecideInput): Decision {
+  const { record } = input.committed;
+  const { wants } = input.standing;
+  if (wants.length === 0) return endWith(input, record, "succeeded");
+  if (!input.isOverdue) return { code: "wait", wants };
+  const reason: RolloutReason = { code: "wait-timeout", message: complaintsOf(wants), lastLines: [] };
+  return endWith(input, withReason(record, reason), "failed");
+}
+
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
   const vms = record.vms.filter(({ phase }) => phase !== "starting");
@@ -128,6 +144,13 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
   const message = complaintsOf(wants);
   const reason: RolloutReason = { code: "wait-timeout", message, lastLines: [] };
   const rollout = rolloutOf(input.committed.record);
+  // Nothing is wrong with the release as far as is known, and too little is: a person decides.
+  if (rollout.step?.kind === "bake")
+    return {
+      code: "swap",
+      next: withPause(input.committed.record, message, input),
+      why: `paused: ${message}`,
+    };
   // What was stopped on request is not started again: nobody asked for that.
   if (rollout.kind !== "deploy" && rollout.step?.kind !== "cordon") {
     return endWith(input, withDirectionBack(input.committed.record, reason), "failed");
@@ -310,18 +333,24 @@ function exceptOf({ committed, standing, facts }: DecideInput, closed: AppRecord
   return [...new Set([...excluded, ...behind, ...unsaid, ...lost, ...fenced])].sort();
 }
 
+/** The release that is the whole app now; null: as before. */
+function wholeAfter(record: AppRecord, state: RolloutState): number | null {
+  const { kind, from, to } = rolloutOf(record);
+  // However it ended, all requests go there.
+  if (kind === "weigh") return record.weights === undefined ? to : null;
+  if (kind !== "deploy") return null;
+  return state === "succeeded" ? to : from;
+}
+
 function endWith(
   input: DecideInput,
   record: AppRecord,
-  state: Exclude<RolloutState, "running">,
+  state: Exclude<RolloutState, "running" | "paused">,
 ): Decision & { readonly code: "swap" } {
-  const rollout = rolloutOf(record);
   const { wants } = input.standing;
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
-  const whole = state === "succeeded" ? rollout.to : rollout.from;
   const except = state === "succeeded" ? exceptOf(input, closed) : [];
-  const isDeploy = rollout.kind === "deploy";
-  const next = withRolloutEnded(closed, { state, whole: isDeploy ? whole : null, except }, input);
+  const next = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
   return { code: "swap", next, why: state };
 }

@@ -1,25 +1,32 @@
 // Describe: a record in one line, the same in logs, transcripts and dumps.
 
-import type { AppRecord, CommittedApp } from "../../../mesh/index.ts";
+import { type AppRecord, type CommittedApp, describeWeights, isUnderWay } from "../../../mesh/index.ts";
 
 /** "hello-v2 step 3 cordon hello-v1-1", "hello-v2 succeeded", "none". */
 export function describeRollout(record: AppRecord | null): string {
   const rollout = record?.rollout;
   if (rollout == null) return "none";
   const name = rollout.kind === "deploy" ? rollout.id : `${rollout.kind} ${rollout.id}`;
-  if (rollout.state !== "running") return `${name} ${rollout.state}`;
+  if (!isUnderWay(rollout)) return `${name} ${rollout.state}`;
+  const paused = rollout.state === "paused" ? " paused:" : "";
   const back = rollout.direction === "back" ? " back:" : "";
   const { step } = rollout;
   return step === null
-    ? `${name}${back} running`
-    : `${name}${back} step ${step.number} ${step.kind} ${step.vms.join(" ")}`;
+    ? `${name}${paused}${back} running`
+    : `${name}${paused}${back} step ${step.number} ${step.kind} ${subjectOf(step)}`;
+}
+
+function subjectOf({ vms, weights }: NonNullable<NonNullable<AppRecord["rollout"]>["step"]>): string {
+  if (weights !== undefined) return describeWeights(weights);
+  return vms.length === 0 ? "alike" : vms.join(" ");
 }
 
 /** "epoch 7: hello-v2 step 3 cordon hello-v1-1 | hello-v1-1 cordoned@host-1, hello-v2-1 serving@host-2". */
 export function describeRecord({ epoch, record }: CommittedApp): string {
   const vms = record.vms.map((vm) => `${vm.vm} ${vm.phase}@${vm.host}`).join(", ");
   const deleted = record.deleted ? ", deleted" : "";
-  return `epoch ${epoch}: ${describeRollout(record)} | ${vms === "" ? "no VMs" : vms}${deleted}`;
+  const split = record.weights === undefined ? "" : ` by weight ${describeWeights(record.weights)}`;
+  return `epoch ${epoch}: ${describeRollout(record)} | ${vms === "" ? "no VMs" : vms}${split}${deleted}`;
 }
 
 export function countRequests(requests: number): string {

@@ -10,6 +10,7 @@ import type {
   VmEntry,
   VmName,
 } from "../../../mesh/index.ts";
+import type { CountsHeard } from "./canary/evidence.ts";
 
 export interface ObservedVm {
   readonly entry: VmEntry;
@@ -51,6 +52,10 @@ export interface Facts {
   readonly acks: ReadonlyMap<MemberName, Ack>;
   /** What the gates of hosts confirm of this app, by host. */
   readonly gates: ReadonlyMap<MemberName, GateStanding>;
+  /** What proxies counted in the bake that is in force; of another step nothing is held. */
+  readonly counts: CountsHeard;
+  /** For so long this driver has known the step in force. */
+  readonly bakedMs: number;
   /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */
   readonly proxies: ReadonlyMap<MemberName, ProxyFact>;
   readonly hosts: ReadonlyMap<MemberName, HostFact>;

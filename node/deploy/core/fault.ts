@@ -7,13 +7,18 @@ import {
   type Rollout,
   type VmEntry,
 } from "../../../mesh/index.ts";
+import { faultOfBake } from "./canary/evidence.ts";
 import { type Facts, observed } from "./facts.ts";
 
 export type RolloutReason = NonNullable<Rollout["reason"]>;
 
 /** The first fault of what a deploy brings, or null. */
 export function faultOfDeploy(record: AppRecord, facts: Facts): RolloutReason | null {
-  return faultOfCommand(record, facts) ?? faultOf(record, record.rollout?.to ?? null, facts);
+  return (
+    faultOfCommand(record, facts) ??
+    faultOf(record, record.rollout?.to ?? null, facts) ??
+    faultOfBake(record, facts)
+  );
 }
 
 /**

@@ -121,6 +121,8 @@ function factsOf({
   return {
     vms: new Map([[OLD, new Map([[HOST, { entry, version: { incarnation: 1, startId: 1, counter: 1 } }]])]]),
     acks: new Map([[HEARD, ack]]),
+    counts: new Map(),
+    bakedMs: 0,
     gates: new Map(epoch === undefined ? [] : [[HOST, { ...standing, epoch }]]),
     proxies: new Map([
       [HEARD, { proxy: HEARD, registered: true, connected: true }],

@@ -1,6 +1,6 @@
 // Housekeeping: between rollouts, what outlived the last one is retired as soon as those who kept it have answered.
 
-import type { AppRecord, CommittedApp, RolloutStep } from "../../../mesh/index.ts";
+import { type AppRecord, type CommittedApp, isUnderWay, type RolloutStep } from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
 import { withoutEndedFences, withoutFenced } from "./fences.ts";
@@ -16,7 +16,7 @@ export interface Leftover {
 /** Every cordoned VM of a record whose rollout does not run, with who keeps it; without those that the app wants kept. */
 export function leftoversOf(committed: CommittedApp, facts: Facts, wallMs: number): readonly Leftover[] {
   const { record } = committed;
-  if (record.rollout?.state === "running") return [];
+  if (isUnderWay(record.rollout)) return [];
   const isKept = (release: number) => record.kept?.release === release && wallMs < record.kept.untilMs;
   const cordoned = record.vms.filter((vm) => vm.phase === "cordoned" && !isKept(vm.release));
   return cordoned.map((vm) => ({ vm, wants: keepersOf(vm, committed, facts) }));

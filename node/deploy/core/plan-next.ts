@@ -1,13 +1,14 @@
 // Plan next: from the record to the one step that follows on the way on which its rollout is.
 
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
+import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
 import { isLeaving } from "./quorum.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
 import { rolling } from "./strategies/rolling.ts";
-import type { PlannedStep } from "./strategies/strategy.ts";
+import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
 /** The VMs that the step in force cordoned, by a flip or alone. Valid as "may be stopped" only once that step wants nothing any more. */
 export function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
@@ -46,6 +47,7 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
     ...paceOf(deploy, target.count),
     needsApproval,
     kept,
+    ...canaryOf(record, rollout),
   })[0];
   return step === undefined ? null : { ...step, release: target.release };
 }
@@ -53,6 +55,16 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
 /** It was cordoned before anybody asked to stop it, and never serves again of itself. */
 export function isKept({ phase, release }: DesiredVm, { kept }: AppRecord): boolean {
   return phase === "cordoned" && kept?.release === release;
+}
+
+/** What is left of it. Asked with a bake as the step in force, that bake is over. */
+function canaryOf(record: AppRecord, rollout: Rollout): Pick<PlanInput, "canary"> {
+  const { direction, to, step, baked = 0 } = rollout;
+  const { canary } = specOf(record, to).deploy;
+  if (canary === undefined || direction === "back" || whyNoCanary(record) !== null) return {};
+  const present = record.weights?.find(({ release }) => release === to)?.weight ?? null;
+  const over = step?.kind === "bake" ? Math.max(baked, present ?? 0) : baked;
+  return { canary: { left: canary.weights.filter((weight) => weight > over), present } };
 }
 
 /** Before all else of a deploy, once: asked with its step in force, that step is over. Never on the way back. */

@@ -1,9 +1,18 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { type DeploySpec, memberName, type VmEntry, vmName } from "../../../mesh/index.ts";
+import {
+  type CanarySpec,
+  type DeploySpec,
+  describeWeights,
+  memberName,
+  type VmEntry,
+  vmName,
+  type Weights,
+} from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
+import type { Submission } from "./submit.ts";
 
 // Transcripts: paragraphs of prose, and commands (">") with what followed from them. `REWRITE=1` writes them anew:
 // read the diff before you keep it.
@@ -129,11 +138,21 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     case "except":
       return (world.committed?.record.rollout?.except ?? []).map((proxy) => `  except: ${proxy}`);
     case "promote":
-    case "abort": {
-      const submission = verb === "promote" ? world.promote() : world.abort();
-      return submission.code === "invalid"
-        ? [`invalid: ${submission.message}`]
-        : [submission.code, ...waits(world)];
+      return submitted(world, world.promote());
+    case "abort":
+      return submitted(world, world.abort());
+    case "pause":
+      return submitted(world, world.pause());
+    case "resume":
+      return submitted(world, world.resume());
+    case "traffic":
+      return submitted(world, world.traffic(weightsOf([subject, ...rest])));
+    case "rollback":
+      return submitted(world, world.rollback(subject === "" ? null : Number(subject.slice(1))));
+    case "shares": {
+      const view = world.machine.view(world.nowMs);
+      const kept = view?.kept == null ? "" : `; ${view.kept.release} kept: ${view.kept.vms.join(" ")}`;
+      return [`  ${JSON.stringify(view?.weights)} ${view?.byWeight ? "by weight" : "by VMs"}${kept}`];
     }
     case "stop":
       return [world.stopVm(vm).code];
@@ -161,6 +180,13 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     case "request":
       for (const proxy of proxies) world.request(proxy, 0);
       return [];
+    // "count all 57/2 900/1 b": requests and errors of the new release, of the old, and of which start, "a" unless said.
+    case "count": {
+      const [fresh = "0/0", old = "0/0", startId = "a"] = rest;
+      const pair = (text: string) => text.split("/").map(Number) as [number, number];
+      for (const proxy of proxies) world.count({ proxy, startId, fresh: pair(fresh), old: pair(old) });
+      return [...reason(world), ...waits(world)];
+    }
     case "finish":
       for (const proxy of proxies) world.finish(proxy);
       return [];
@@ -195,12 +221,26 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return waits(world);
     case "history":
       return (world.committed?.record.rollout?.history ?? []).map(
-        ({ number, kind, vms, outcome, fenced = [] }) =>
-          `  ${number} ${kind} ${vms.join(" ")}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
+        ({ number, kind, vms, weights, outcome, fenced = [] }) =>
+          `  ${number} ${kind} ${weights === undefined ? vms.join(" ") : describeWeights(weights)}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
       );
     default:
       throw new Error(`no command ${verb}`);
   }
+}
+
+function submitted(world: World, submission: Submission): readonly string[] {
+  if (submission.code === "invalid") return [`invalid: ${submission.message}`];
+  const note = submission.code === "begin" && submission.note !== undefined ? `: ${submission.note}` : "";
+  return [`${submission.code}${note}`, ...waits(world)];
+}
+
+/** "v2=10", "v1=90". */
+function weightsOf(words: readonly string[]): Weights {
+  return words.map((word) => {
+    const [release = "", weight = ""] = word.slice(1).split("=");
+    return { release: Number(release), weight: Number(weight) };
+  });
 }
 
 /** "bluegreen", and of `keys` "approval", "keep", "surge", "unavailable", "healthy", "command" (its timeout). */
@@ -221,9 +261,20 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     strategy: strategy as DeploySpec["strategy"],
     drainTimeoutMs: 30_000,
     waitTimeoutMs: 60_000,
+    ...(strategy === "canary" ? { canary: canaryOf(keys) } : {}),
     ...(keys["approval"] === "manual" ? { approval: "manual" } : {}),
     ...(keys["command"] === undefined ? {} : { releaseCommand: ["node", "migrate.js"] }),
     ...Object.fromEntries(given),
+  };
+}
+
+/** "weights=5,25,50", "bake", "requests". */
+function canaryOf(keys: Readonly<Record<string, string>>): CanarySpec {
+  const weights = (keys["weights"] ?? "5,50").split(",").map(Number);
+  return {
+    weights,
+    bakeMs: Number(keys["bake"] ?? 5_000),
+    minRequests: Number(keys["requests"] ?? 50),
   };
 }
 

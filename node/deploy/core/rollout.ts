@@ -5,14 +5,16 @@ import type {
   Ack,
   AppName,
   AppRecord,
+  CanaryCounts,
   CommittedApp,
   GateStanding,
   MemberName,
   VmName,
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
+import { isOfStep, STARTS_MAX } from "./canary/evidence.ts";
 import type { CommitContext } from "./commits.ts";
-import { holdOf, isForPerson, silenceOf, timeoutMsOf } from "./deadlines.ts";
+import { holdOf, isForPerson, silenceOf, timeoutMsOf, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
@@ -28,6 +30,7 @@ import { viewOf } from "./view.ts";
  *   It ends our swap under way, whatever became of it. `isInCharge`: as `charge` says of it.
  * - `vm`: the entry of a VM of this app as its host wrote it; null: deleted.
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
+ * - `counts`: what one start of a proxy counted while a canary bakes.
  * - `gate`: what the gate of one host confirms now of this app.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
  * - `stalled`: why our swap under way cannot be carried out yet; null: it can again.
@@ -42,6 +45,12 @@ export type RolloutInput =
       readonly observed: ObservedVm | null;
     }
   | { readonly kind: "ack"; readonly proxy: MemberName; readonly ack: Ack }
+  | {
+      readonly kind: "counts";
+      readonly proxy: MemberName;
+      readonly startId: string;
+      readonly counts: CanaryCounts;
+    }
   | { readonly kind: "gate"; readonly host: MemberName; readonly standing: GateStanding }
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
@@ -77,6 +86,8 @@ interface OwnFacts extends Facts {
   readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
   readonly acks: Map<MemberName, Ack>;
   readonly gates: Map<MemberName, GateStanding>;
+  readonly counts: Map<MemberName, Map<string, CanaryCounts>>;
+  bakedMs: number;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
@@ -90,6 +101,8 @@ export class Rollout {
     vms: new Map(),
     acks: new Map(),
     gates: new Map(),
+    counts: new Map(),
+    bakedMs: 0,
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
@@ -176,6 +189,8 @@ export class Rollout {
         this.#facts.heardAtMs.set(input.proxy, nowMs);
         return before === undefined || JSON.stringify(before) !== JSON.stringify(input.ack);
       }
+      case "counts":
+        return this.#learnCounts(input);
       case "gate": {
         const before = this.#facts.gates.get(input.host);
         this.#facts.gates.set(input.host, input.standing);
@@ -203,6 +218,17 @@ export class Rollout {
     }
   }
 
+  /** Of the bake in force alone; others come too early, and again, or too late. */
+  #learnCounts({ proxy, startId, counts }: Extract<RolloutInput, { kind: "counts" }>): boolean {
+    const record = this.#committed?.record;
+    if (record === undefined || !isOfStep(counts, record)) return false;
+    const byStart = this.#facts.counts.get(proxy) ?? new Map<string, CanaryCounts>();
+    if (!byStart.has(startId) && byStart.size >= STARTS_MAX) return false;
+    const before = byStart.get(startId);
+    this.#facts.counts.set(proxy, byStart.set(startId, counts));
+    return JSON.stringify(before) !== JSON.stringify(counts);
+  }
+
   #learnVm({ vm, host, observed }: Extract<RolloutInput, { kind: "vm" }>): boolean {
     const ofVm = this.#facts.vms.get(vm);
     if (observed === null) {
@@ -227,6 +253,8 @@ export class Rollout {
     this.#facts.expected.clear();
     for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
     if (before?.record.rollout?.id !== committed.record.rollout?.id) this.#silent.clear();
+    if (before?.record.rollout?.step?.number !== committed.record.rollout?.step?.number)
+      this.#facts.counts.clear();
     this.#clock = this.#clock.next(before?.record ?? null, committed.record, {
       nowMs,
       wallMs: this.#wallMs(nowMs),
@@ -253,10 +281,14 @@ export class Rollout {
     if (committed === null) return;
     const { rollout } = committed.record;
     const nextLostMs = this.#noteLost(nowMs);
+    this.#facts.bakedMs = nowMs - this.#clock.knownSinceMs;
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
+    if (rollout?.state === "paused") this.#wants = [wantResumed(committed.record)];
     if (this.#swapping !== null) return;
+    // What it brought is its own still, and nothing moves: no deadline counts, no VM is replaced.
+    if (rollout?.state === "paused") return;
     if (rollout?.state !== "running") {
       this.#keepHouse(committed, nowMs, effects);
       return;

@@ -11,6 +11,7 @@ import type {
 } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { minHealthyMsOf, type StandingAsk } from "./asks.ts";
+import { wantsOfBake } from "./canary/evidence.ts";
 import { countRequests } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
@@ -19,7 +20,7 @@ import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
-  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time" | "gate";
+  readonly kind: "proxy" | "vm" | "no-proxy" | "approval" | "time" | "gate" | "traffic";
   readonly who: MemberName | VmName;
   /** Follows the name: "to acknowledge epoch 7". */
   readonly what: string;
@@ -58,8 +59,11 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
       return startStanding(step, committed, facts);
     case "approve":
       return approveStanding(committed.record);
+    case "bake":
+      return { ...NOTHING_WANTED, wants: wantsOfBake(committed.record, facts) };
     case "standby":
     case "serve":
+    case "weigh":
     case "flip":
     case "cordon":
       return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
@@ -70,7 +74,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
 
 /** A step that ends with what proxies answer. */
 export function isAckStep(kind: RolloutStep["kind"]): boolean {
-  return isEntering(kind) || isLeaving(kind);
+  return isEntering(kind) || kind === "weigh" || isLeaving(kind);
 }
 
 function approveStanding({ app, rollout }: AppRecord): Standing {
@@ -178,7 +182,7 @@ const ACK_SCORE = 1_000_000;
 
 function ackStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
   const { epoch, record } = committed;
-  const mustVerify = isEntering(step.kind) || isReplacing(record);
+  const mustVerify = isEntering(step.kind) || step.kind === "weigh" || isReplacing(record);
   const takesAway = isLeaving(step.kind);
   const { need, isByGates } = askedOf(step, committed, facts);
   const quorum = quorumOf(step.kind, record, need.length);
@@ -274,7 +278,8 @@ export function wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts }: Prox
   if (mustVerify && ack.verified < epoch) {
     return want(`to verify epoch ${epoch}`, `has not verified epoch ${epoch}`);
   }
-  if (isEntering(step.kind)) return null;
+  // What leaves by weight is only stopped after a cordon, or by housekeeping, and drains before that.
+  if (isEntering(step.kind) || step.kind === "weigh") return null;
   const busy = ack.inFlight.filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm));
   if (busy.length === 0) return null;
   const list = busy.map(({ vm, requests }) => `${countRequests(requests)} in flight to ${vm}`).join(", ");

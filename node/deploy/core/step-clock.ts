@@ -14,6 +14,7 @@ import {
 } from "../../../mesh/index.ts";
 import type { CutoverView } from "../app-view.ts";
 import type { Ask } from "./asks.ts";
+import { describeEvidence, type Evidence, evidenceOf } from "./canary/evidence.ts";
 import type { StepEnd } from "./commits.ts";
 import { countRequests } from "./describe.ts";
 import { type Facts, lostHostsOf, observed } from "./facts.ts";
@@ -28,6 +29,7 @@ interface Now {
 
 export class StepClock {
   #sinceMs = 0;
+  #knownSinceMs = 0;
   #progressAtMs = 0;
   /** Progress is a score above this: a VM that crashes and comes back for ever makes none. */
   #scoreMax = -1;
@@ -43,6 +45,10 @@ export class StepClock {
   }
   get progressAtMs(): number {
     return this.#progressAtMs;
+  }
+  /** Since when this driver knows the step: what only delays counts from there. */
+  get knownSinceMs(): number {
+    return this.#knownSinceMs;
   }
   get settledAtMs(): number | null {
     return this.#settledAtMs;
@@ -62,6 +68,7 @@ export class StepClock {
     const startedAtMs = after.rollout?.step?.startedAtMs ?? now.wallMs;
     const ageMs = before === null ? Math.max(0, now.wallMs - startedAtMs) : 0;
     clock.#sinceMs = now.nowMs - ageMs;
+    clock.#knownSinceMs = now.nowMs;
     clock.#progressAtMs = now.nowMs;
     if (before?.rollout?.id === after.rollout?.id) clock.#cutover = this.#cutover;
     return clock;
@@ -127,7 +134,8 @@ export class StepClock {
     const waitedMs = nowMs - this.#sinceMs;
     const step = record.rollout?.step;
     if (step == null) return { waitedMs, outcome: "" };
-    const outcome = this.#outcome(step, standing, facts, waitedMs);
+    const evidence = step.kind === "bake" ? evidenceOf(record, facts) : null;
+    const outcome = this.#outcome(step, { standing, facts, waitedMs, evidence });
     const answers = {
       epoch,
       ...this.#answers(standing, nowMs),
@@ -147,11 +155,25 @@ export class StepClock {
     return { asked: all.filter((one) => named.has(one)), askedMore: all.length - named.size, ...share };
   }
 
-  #outcome(step: RolloutStep, standing: Standing, facts: Facts, waitedMs: number): string {
+  #outcome(
+    step: RolloutStep,
+    {
+      standing,
+      facts,
+      waitedMs,
+      evidence,
+    }: {
+      readonly standing: Standing;
+      readonly facts: Facts;
+      readonly waitedMs: number;
+      readonly evidence: Evidence | null;
+    },
+  ): string {
     if (step.kind === "command") return `ended well after ${Math.round(waitedMs)} ms`;
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";
+    if (step.kind === "bake") return evidence === null ? "" : describeEvidence(evidence);
     const { acks } = standing;
     if (acks === null) return "no hostname: no proxy to ask";
     const slowest = this.slowest(standing);

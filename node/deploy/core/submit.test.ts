@@ -23,6 +23,8 @@ function context(hosts: readonly string[] = ["host-1"]): CommitContext {
     facts: {
       vms: new Map(),
       acks: new Map(),
+      counts: new Map(),
+      bakedMs: 0,
       gates: new Map(),
       proxies: new Map(),
       hosts: new Map(facts),

@@ -9,6 +9,7 @@ import {
   claimedHostnames,
   encodeAppRecord,
   isName,
+  isUnderWay,
   previewHostname,
   RELEASES_MAX,
   type Release,
@@ -26,14 +27,22 @@ import {
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
+import { splitFault } from "./shares.ts";
 
 /**
- * - `begin`: commit this. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another
- *   rollout runs.
+/**
+ * - `begin`: commit this. `step`: what was asked for is over when that one is; absent: with the rollout. `note`: what was made of it, for
+ *   people. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another rollout runs.
  * - `invalid`: cannot be meant; nothing changes; `message` says what to do.
  */
 export type Submission =
-  | { readonly code: "begin"; readonly record: AppRecord; readonly rollout: Rollout }
+  | {
+      readonly code: "begin";
+      readonly record: AppRecord;
+      readonly rollout: Rollout;
+      readonly step?: number;
+      readonly note?: string;
+    }
   | { readonly code: "joined"; readonly rollout: Pick<Rollout, "id" | "to"> }
   | { readonly code: "locked"; readonly rollout: Rollout }
   | { readonly code: "invalid"; readonly message: string };
@@ -63,7 +72,11 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   }
   const number = record.lastRelease + 1;
   const reason =
-    nameFault(app, number) ?? hostnameFault(request) ?? countFault(record, spec) ?? releasesFault(record);
+    splitFault(record) ??
+    nameFault(app, number) ??
+    hostnameFault(request) ??
+    countFault(record, spec) ??
+    releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
 }
@@ -81,16 +94,17 @@ function rolloutId(app: AppName, release: number): string {
   return `${app}-v${release}`;
 }
 
-/** What the coordinator does of itself makes room for what a person asks. */
-function withoutRepair(record: AppRecord): AppRecord {
-  if (runningOf(record)?.kind !== "repair") return record;
-  return { ...record, vms: record.vms.filter(({ phase }) => phase !== "starting"), rollout: null };
-}
-
 function submitOver(record: AppRecord, request: DeployRequest, context: CommitContext): Submission {
   const free = withoutRepair(record);
   const others = request.apps.filter((candidate) => candidate.record.app !== request.app);
   return submitDeploy({ ...request, apps: [...others, { epoch: 0, record: free }] }, context);
+}
+
+/** What the coordinator does of itself makes room for what a person asks: the record itself if no repair runs. */
+export function withoutRepair(record: AppRecord): AppRecord {
+  if (runningOf(record)?.kind !== "repair") return record;
+  const vms = record.vms.filter(({ phase }) => phase !== "starting");
+  return { ...record, vms, rollout: null };
 }
 
 /** Room for the release number and the VM's number in `APP-vNUMBER-INDEX`. */
@@ -116,7 +130,7 @@ function namesOf({ hostnames, deploy }: AppSpec): readonly string[] {
 }
 
 /** Old, new and surge at once must fit. */
-function countFault(record: AppRecord, spec: AppSpec): string | null {
+export function countFault(record: AppRecord, spec: AppSpec): string | null {
   const sum = record.vms.length + spec.count + 1;
   if (sum <= APP_VMS_MAX) return null;
   return `${sum} VMs would run during this deploy, an app may have ${APP_VMS_MAX}: lower count`;
@@ -149,7 +163,7 @@ function withRelease(record: AppRecord, request: DeployRequest, context: CommitC
   };
 }
 
-function deployOf(record: AppRecord, to: number, context: CommitContext): Rollout {
+export function deployOf(record: AppRecord, to: number, context: CommitContext): Rollout {
   const targets = record.vms.filter((vm) => vm.phase !== "cordoned");
   const releases = targets.map((vm) => vm.release);
   const isMixed = targets.length > 0 && !releases.includes(record.current ?? 0);
@@ -186,9 +200,11 @@ export function submitStop(committed: CommittedApp | null, vm: VmName, context: 
 
 /** Of a rollout that waits for it. Said before that, it is refused: nobody can have looked yet. */
 export function submitPromote(committed: CommittedApp | null, app: AppName): Submission {
-  const found = runningDeploy(committed, app);
+  const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
   const { record, rollout } = found;
+  if (rollout.state === "paused")
+    return { code: "invalid", message: `${rollout.id} is paused: "grapevine resume ${app}" first` };
   if (rollout.approved === true) return { code: "joined", rollout };
   if (rollout.step?.kind !== "approve" || rollout.direction === "back") {
     const message = `${rollout.id} does not wait for approval now: "grapevine status ${app}" shows what it waits for`;
@@ -204,14 +220,14 @@ export function submitAbort(
   app: AppName,
   { wallMs }: CommitContext,
 ): Submission {
-  const found = runningDeploy(committed, app);
+  const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
   const { record, rollout } = found;
-  if (rollout.direction === "back") return { code: "joined", rollout };
+  if (rollout.direction === "back" && rollout.state === "running") return { code: "joined", rollout };
   const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release !== rollout.to;
   const hasFlipped = record.vms.some((vm) => vm.phase === "serving") && !record.vms.some(isOld);
   if (rollout.from !== null && hasFlipped) {
-    const message = `${rollout.id} has taken over: it only goes forward; deploy the old release again to go back`;
+    const message = `${rollout.id} has taken over: it only goes forward; once it is over "grapevine rollback ${app}" goes back`;
     return { code: "invalid", message };
   }
   const waitedMs = Math.max(0, wallMs - (rollout.step?.startedAtMs ?? wallMs));
@@ -224,7 +240,7 @@ export function submitAbort(
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 
-function runningDeploy(
+export function deployUnderWay(
   committed: CommittedApp | null,
   app: AppName,
 ):
@@ -271,7 +287,7 @@ function retireOf(
   };
 }
 
-function begin(record: AppRecord, rollout: Rollout, context: CommitContext): Submission {
+export function begin(record: AppRecord, rollout: Rollout, context: CommitContext): Submission {
   const first = applyFirst(fitted({ ...record, rollout }), context);
   if (first.code === "no-host") return { code: "invalid", message: first.message };
   const fault = sizeFault(first.record, context);
@@ -299,7 +315,7 @@ function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
 }
 
 function runningOf(record: AppRecord): Rollout | null {
-  return record.rollout?.state === "running" ? record.rollout : null;
+  return isUnderWay(record.rollout) ? record.rollout : null;
 }
 
 function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {

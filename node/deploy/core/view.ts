@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   type CommittedApp,
+  isUnderWay,
   type MemberName,
   placedVms,
   previewHostnames,
@@ -12,6 +13,7 @@ import {
 import type { AppView, ProxyAckView, RolloutView, StepView, VmView, Waiting } from "../app-view.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
+import { sharesOf } from "./shares.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
 import { strategyOf } from "./story.ts";
@@ -38,7 +40,8 @@ export function viewOf(input: ViewInput): AppView {
     epoch,
     deleted: record.deleted,
     release: record.current === null ? null : `v${record.current}`,
-    weights: weightsOf(record),
+    weights: Object.fromEntries(sharesOf(record).map(({ release, weight }) => [`v${release}`, weight])),
+    byWeight: record.weights !== undefined,
     hostnames: record.hostnames,
     previews: previewHostnames(record),
     rollout: rolloutView(input),
@@ -55,27 +58,11 @@ export function viewOf(input: ViewInput): AppView {
   };
 }
 
-/** Percent by release, summing to 100: what rounding leaves goes to the newest. */
-function weightsOf(record: AppRecord): Readonly<Record<string, number>> {
-  const serving = record.vms.filter((vm) => vm.phase === "serving");
-  const releases = [...new Set(serving.map((vm) => vm.release))].sort((left, right) => left - right);
-  const weights: Record<string, number> = {};
-  let rest = 100;
-  for (const release of releases) {
-    const count = serving.filter((vm) => vm.release === release).length;
-    const isLast = release === releases.at(-1);
-    const percent = isLast ? rest : Math.floor((100 * count) / serving.length);
-    weights[`v${release}`] = percent;
-    rest -= percent;
-  }
-  return weights;
-}
-
 function rolloutView(input: ViewInput): RolloutView | null {
   const { rollout } = input.committed.record;
   if (rollout === null) return null;
   const { targets: _targets, proxies: _proxies, ...shown } = rollout;
-  const step = rollout.state === "running" ? stepView(input) : null;
+  const step = isUnderWay(rollout) ? stepView(input) : null;
   const stalled = input.stalled ?? waitsBetweenSteps(input);
   const strategy = strategyOf(input.committed.record, rollout);
   return { ...shown, strategy, step, cutover: input.clock.cutover, stalled };
@@ -106,6 +93,7 @@ function stepView({ committed, facts, standing, wants, clock, nowMs }: ViewInput
     kind: step.kind,
     vms: step.vms,
     ...(step.serves === undefined ? {} : { serves: step.serves }),
+    ...(step.weights === undefined ? {} : { weights: step.weights }),
     forMs,
     acks:
       acks === null

@@ -29,6 +29,8 @@ export interface Truth {
   readonly off?: ReadonlySet<MemberName>;
   /** What the gates of hosts have on their disks; null or absent: there are none. */
   readonly gates?: ReadonlyMap<MemberName, CommittedApp> | null;
+  /** Requests that the new release got in the bake in force, by proxy and start, as last told. */
+  readonly counted?: ReadonlyMap<MemberName, ReadonlyMap<string, number>>;
 }
 
 /** By the names that the app has, or by a preview name. */
@@ -45,6 +47,33 @@ function judgeCommand({ rollout }: AppRecord): void {
   }
 }
 
+/** `no-blind-promotion`: a weight is left behind once every proxy that can be heard has told, and the new release got what was asked for. */
+function judgeBake(
+  before: AppRecord | null,
+  { rollout, releases }: AppRecord,
+  { proxies, counted }: Truth,
+): void {
+  const step = before?.rollout?.step;
+  const isOver = step?.kind === "bake" && rollout?.step !== null && rollout?.step?.number !== step.number;
+  if (!isOver || rollout == null || counted === undefined) return;
+  if (rollout.direction === "back" || rollout.id !== before?.rollout?.id) return;
+  const min = releases.find(({ number }) => number === rollout.to)?.spec.deploy.canary?.minRequests ?? 0;
+  const all = [...counted.values()].flatMap((byStart) => [...byStart.values()]);
+  assert.ok(all.reduce((left, right) => left + right, 0) >= min, "a weight was left with too few requests");
+  for (const [name, { registered }] of proxies) {
+    assert.ok(!registered || counted.has(name), `a weight was left without a word of ${name}`);
+  }
+}
+
+/** They say of two releases or more that serve, and to one of them at least something goes. */
+function judgeWeights({ weights, vms }: AppRecord): void {
+  if (weights === undefined) return;
+  const serving = new Set(vms.filter(({ phase }) => phase === "serving").map(({ release }) => release));
+  assert.ok(serving.size > 1, "weights, and no two releases serve");
+  for (const { release } of weights)
+    assert.ok(serving.has(release), `v${release} has a weight, and no VM serves`);
+}
+
 export class Judge {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
@@ -52,6 +81,7 @@ export class Judge {
   /** `no-early-stop`, `command-once`, and: where one served, one serves. */
   judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
     judgeCommand(record);
+    judgeBake(before, record, truth);
     for (const { vm, phase } of record.vms) {
       if (phase === "serving" || phase === "standby") this.#reached.add(vm);
     }
@@ -60,7 +90,9 @@ export class Judge {
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     // Nothing ran before: there is nothing that could serve instead.
     const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
-    if (served && record.rollout?.kind === "deploy" && !isLaunchOver) {
+    judgeWeights(record);
+    const keepsServing = record.rollout?.kind === "deploy" || record.rollout?.kind === "weigh";
+    if (served && keepsServing && !isLaunchOver) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
     }

@@ -16,6 +16,7 @@ import {
   placedVms,
   type VmEntry,
   type VmName,
+  type Weights,
 } from "../../../mesh/index.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
@@ -31,9 +32,13 @@ import {
   submitPromote,
   submitStop,
 } from "../core/submit.ts";
+import { submitPause, submitResume } from "../core/submit-pause.ts";
+import { submitRollback } from "../core/submit-rollback.ts";
+import { submitTraffic } from "../core/submit-traffic.ts";
 import type { PlanView } from "../plan-view.ts";
 import { entryOf } from "./fake-host.ts";
 import { Judge, routesTo } from "./judge.ts";
+import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
@@ -65,6 +70,7 @@ export class World {
   readonly gates: Map<MemberName, CommittedApp> | null;
   readonly #starts = new Map<MemberName, number>();
   readonly entries: Map<VmName, ObservedVm> = new Map();
+  readonly counted: Map<MemberName, Map<string, number>> = new Map();
   /** What happened, one line each. */
   readonly lines: string[] = [];
   /** A swap that is not carried out by itself: `commitHeld`, or lost with the driver. */
@@ -197,6 +203,24 @@ export class World {
     if (next !== record) this.#commit(next);
   }
 
+  pause(): Submission {
+    return this.#begin(submitPause(this.committed, APP, this.machine.context(this.nowMs)));
+  }
+
+  resume(): Submission {
+    return this.#begin(submitResume(this.committed, APP));
+  }
+
+  traffic(weights: Weights): Submission {
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitTraffic(this.committed, { app: APP, weights }, context));
+  }
+
+  rollback(to: number | null): Submission {
+    const context = this.machine.context(this.nowMs);
+    return this.#begin(submitRollback(this.committed, { app: APP, to }, context));
+  }
+
   abort(): Submission {
     return this.#begin(submitAbort(this.committed, APP, this.machine.context(this.nowMs)));
   }
@@ -235,14 +259,11 @@ export class World {
 
   #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
-    const { proxies, entries, gates } = this;
-    this.#judge.judgeCommit(this.committed?.record ?? null, committed, {
-      proxies,
-      entries,
-      gates,
-      off,
-      dead,
-    });
+    const { proxies, entries, gates, counted } = this;
+    const truth = { proxies, entries, gates, off, dead, counted };
+    this.#judge.judgeCommit(this.committed?.record ?? null, committed, truth);
+    const stepOf = (at: CommittedApp | null) => at?.record.rollout?.step?.number;
+    if (stepOf(this.committed) !== stepOf(committed)) this.counted.clear();
     this.committed = committed;
     this.lines.push(describeRecord(committed));
     this.feed({ kind: "committed", committed });
@@ -308,6 +329,15 @@ export class World {
     if (ack !== undefined) this.feed({ kind: "ack", proxy: name, ack });
   }
 
+  /** A proxy tells what it counted in the bake in force. */
+  count(told: ToldCounts): void {
+    const input = this.committed === null ? null : countsInput(this.committed.record, told);
+    if (input === null) return;
+    const byStart = this.counted.get(told.proxy) ?? new Map<string, number>();
+    this.counted.set(told.proxy, byStart.set(told.startId, told.fresh[0]));
+    this.feed(input);
+  }
+
   /** Time passes; a deadline that comes up is told. */
   pass(ms: number): void {
     this.nowMs += ms;
@@ -321,7 +351,9 @@ export class World {
     for (let round = 0; round < 200; round += 1) {
       const epoch = this.committed?.epoch;
       this.#healRound();
+      this.resume();
       this.promote();
+      if (this.committed?.record.rollout?.state === "paused") this.abort();
       if (this.committed?.epoch === epoch && this.committed?.record.rollout?.state !== "running") return;
       if (this.committed?.epoch === epoch) this.pass(60_000);
     }
@@ -335,6 +367,7 @@ export class World {
     this.#feedMembers();
     for (const name of this.proxies.keys()) {
       this.apply(name);
+      this.count({ proxy: name, startId: "a", ...GOOD_COUNTS });
       this.finish(name);
       this.answer(name);
       while ((this.proxies.get(name)?.told.length ?? 0) > 0) this.deliver(name);

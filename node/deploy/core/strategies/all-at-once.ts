@@ -38,6 +38,8 @@ function nextStep(input: PlanInput, way: "quick" | "previewed"): PlannedStep | n
     return stepOf(isFirst ? "serve" : "standby", wanted.starting);
   }
   if (wanted.standby.length > 0) return takeOver(input, wanted.standby, others.serving);
+  // By weight both serve: it takes over once somebody said so.
+  if (input.needsApproval && others.serving.length > 0) return stepOf("approve", wanted.serving);
   const rest = [...others.serving, ...left];
   return rest.length > 0 ? stepOf("cordon", rest) : null;
 }

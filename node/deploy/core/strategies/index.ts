@@ -2,6 +2,7 @@
 
 import type { DeploySpec } from "../../../../mesh/index.ts";
 import { bluegreen, immediate } from "./all-at-once.ts";
+import { canary } from "./canary.ts";
 import { rolling } from "./rolling.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -11,4 +12,5 @@ export const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = {
   rolling,
   immediate,
   bluegreen,
+  canary,
 } satisfies Record<StrategyName, Strategy>;

@@ -11,7 +11,7 @@ type PaceSpec = Pick<DeploySpec, "strategy" | "maxSurge" | "maxUnavailable">;
 
 /** Of `count` VMs one at least stays, and there is always a way on: with nothing allowed one more is started. */
 export function paceOf({ strategy, maxSurge = 1, maxUnavailable = 0 }: PaceSpec, count: number): Pace {
-  if (strategy !== "rolling") return { surge: Math.max(1, count), unavailable: 0 };
+  if (strategy !== "rolling" && strategy !== "canary") return { surge: Math.max(1, count), unavailable: 0 };
   const surge = resolved(maxSurge, count, Math.ceil);
   const unavailable = Math.max(0, Math.min(count - 1, resolved(maxUnavailable, count, Math.floor)));
   return { surge: surge + unavailable === 0 ? 1 : surge, unavailable };

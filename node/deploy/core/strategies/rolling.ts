@@ -13,10 +13,10 @@ import {
 } from "./strategy.ts";
 
 export const rolling: Strategy = {
-  plan: (input) => unrolled(input, nextStep),
+  plan: (input) => unrolled(input, nextRollingStep),
 };
 
-function nextStep(input: PlanInput): PlannedStep | null {
+export function nextRollingStep(input: PlanInput): PlannedStep | null {
   const { release, count } = input.target;
   const wanted = byPhase(input.vms.filter((vm) => vm.release === release));
   const others = byPhase(input.vms.filter((vm) => vm.release !== release));

@@ -1,13 +1,15 @@
 // Strategy: the recipe of a rollout, as a pure function from what the record holds to the steps that are left.
 
-import type { RolloutStep, VmName, VmPhase } from "../../../../mesh/index.ts";
+import type { RolloutStep, VmName, VmPhase, Weights } from "../../../../mesh/index.ts";
 import { isLeaving } from "../quorum.ts";
 
-/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s alone. */
+/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s and a `weigh`'s, `weights` of a step that splits the requests anew. */
 export interface PlannedStep {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves?: readonly VmName[];
+  /** How requests are split from this step on; null: each serving VM counts alike. Absent: as they were. */
+  readonly weights?: Weights | null;
 }
 
 export interface PlannedVm {
@@ -32,6 +34,16 @@ export interface PlanInput {
   readonly needsApproval: boolean;
   /** The release whose VMs are kept, cordoned, when all is done; null: none is. */
   readonly kept: number | null;
+  /** Absent: the new release takes over without one. */
+  readonly canary?: CanaryPlan;
+}
+
+/** Of a canary, as far as it is. */
+interface CanaryPlan {
+  /** Percents that are to come, the next first. */
+  readonly left: readonly number[];
+  /** Percent of the requests that the target release gets now; null: no split is in force. */
+  readonly present: number | null;
 }
 
 export interface Strategy {
@@ -48,7 +60,8 @@ export function unrolled(
   let now = input;
   let started = 0;
   // Each VM is started, put on standby, served, cordoned and stopped at most once on the way, a few more are dropped or put back.
-  const stepsMax = 6 * (input.vms.length + input.target.count) + 6;
+  const ofCanary = 2 * (input.canary?.left.length ?? 0) + 2;
+  const stepsMax = 6 * (input.vms.length + input.target.count) + 6 + ofCanary;
   for (;;) {
     const from = started;
     const step = nextStep({ ...now, nameOf: (index) => input.nameOf(from + index) });
@@ -59,8 +72,19 @@ export function unrolled(
     const vms = applyPlanned(now.vms, step, input.target.release);
     const isCordon = isLeaving(step.kind);
     const needsApproval = now.needsApproval && step.kind !== "approve";
-    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [] };
+    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [], ...canaryAfter(now, step) };
   }
+}
+
+function canaryAfter(
+  { canary, target }: PlanInput,
+  { kind, weights }: PlannedStep,
+): Pick<PlanInput, "canary"> {
+  if (canary === undefined) return {};
+  if (kind === "bake") return { canary: { ...canary, left: canary.left.slice(1) } };
+  if (weights === undefined) return { canary };
+  const own = weights?.find(({ release }) => release === target.release);
+  return { canary: { ...canary, present: weights === null ? null : (own?.weight ?? 0) } };
 }
 
 /** VMs sorted by what the record wants of them. */
@@ -96,9 +120,12 @@ export function applyPlanned(
       return move("standby");
     case "approve":
     case "command":
+    case "bake":
       return vms;
     case "serve":
       return move("serving");
+    // What leaves by weight goes where it came from: not a strategy's to say.
+    case "weigh":
     case "flip":
       return move("cordoned").map((vm) => (entering.has(vm.vm) ? { ...vm, phase: "serving" } : vm));
     case "cordon":

@@ -1,0 +1,82 @@
+// Person: what somebody asks of a deploy on its way, by hand: to let it take over, to split the requests first, to halt it for a while,
+// to go back once it is over. Asked at a majority of the voters, and again while there is none.
+
+import { type Submission, submitPromote } from "../../node/deploy/core/submit.ts";
+import { submitPause, submitResume } from "../../node/deploy/core/submit-pause.ts";
+import { submitRollback } from "../../node/deploy/core/submit-rollback.ts";
+import { submitTraffic } from "../../node/deploy/core/submit-traffic.ts";
+import type { Scenario } from "./scenarios.ts";
+import type { SimCluster } from "./sim-cluster.ts";
+import { SIM_APP, type SimDriver } from "./sim-driver.ts";
+
+/** Until a person has looked. */
+const LOOKED_MS = 60;
+/** Longer than any wait timeout of a scenario: a deadline that went on would be noticed. */
+const PAUSED_MS = 30_000;
+const HALF = [
+  { release: 1, weight: 50 },
+  { release: 2, weight: 50 },
+];
+
+export class Person {
+  readonly #cluster: SimCluster;
+  readonly #asks: Scenario["disturbance"];
+  #hasAsked = false;
+
+  constructor(cluster: SimCluster, { disturbance }: Scenario) {
+    this.#cluster = cluster;
+    this.#asks = disturbance;
+  }
+
+  noteCommit(): void {
+    const { rollout, kept } = this.#cluster.record ?? {};
+    if (rollout?.kind !== "deploy") return;
+    const isRunning = rollout.state === "running" && rollout.direction === "forward";
+    const { step, approved } = rollout;
+    if (isRunning && step?.kind === "approve" && approved !== true) this.#look();
+    const isComing =
+      isRunning && rollout.from !== null && (step?.kind === "serve" || step?.kind === "standby");
+    if (this.#asks === "pauses" && isComing && this.#isFirst()) this.#pause();
+    const isOver = rollout.state === "succeeded" && kept !== undefined;
+    if (this.#asks === "rolls-back" && isOver && this.#isFirst())
+      this.#later(LOOKED_MS, (driver) =>
+        submitRollback(this.#cluster.committed, { app: SIM_APP, to: null }, this.#context(driver)),
+      );
+  }
+
+  #isFirst(): boolean {
+    const isFirst = !this.#hasAsked;
+    this.#hasAsked = true;
+    return isFirst;
+  }
+
+  /** Of new VMs that wait: half of the requests first, if that is the scenario; then all. */
+  #look(): void {
+    if (this.#asks !== "splits" || !this.#isFirst()) {
+      this.#later(LOOKED_MS, () => submitPromote(this.#cluster.committed, SIM_APP));
+      return;
+    }
+    this.#later(LOOKED_MS, (driver) => {
+      const request = { app: SIM_APP, weights: HALF };
+      const split = submitTraffic(this.#cluster.committed, request, this.#context(driver));
+      return split.code === "invalid" ? submitPromote(this.#cluster.committed, SIM_APP) : split;
+    });
+  }
+
+  #pause(): void {
+    this.#later(0, (driver) => submitPause(this.#cluster.committed, SIM_APP, this.#context(driver)));
+    this.#later(PAUSED_MS, () => submitResume(this.#cluster.committed, SIM_APP));
+  }
+
+  #later(ms: number, asked: (driver: SimDriver) => Submission): void {
+    const cluster = this.#cluster;
+    cluster.time.after(ms, () => {
+      if (!cluster.register.isAway) cluster.submit(asked);
+      else this.#later(LOOKED_MS, asked);
+    });
+  }
+
+  #context({ machine }: SimDriver): ReturnType<SimDriver["machine"]["context"]> {
+    return machine.context(this.#cluster.time.nowMs);
+  }
+}

@@ -1,0 +1,30 @@
+// Submit pause: a deploy stands still where it is until somebody resumes it, or aborts it. That stands in the record: whoever drives
+// then, it takes no step.
+
+import type { AppName, CommittedApp, Rollout } from "../../../mesh/index.ts";
+import type { CommitContext } from "./commits.ts";
+import { deployUnderWay, type Submission } from "./submit.ts";
+
+export function submitPause(
+  committed: CommittedApp | null,
+  app: AppName,
+  { wallMs }: CommitContext,
+): Submission {
+  const found = deployUnderWay(committed, app);
+  if (found.code === "invalid") return found;
+  const { record, rollout } = found;
+  if (rollout.state === "paused") return { code: "joined", rollout };
+  const pause = { why: "a person paused it", atMs: wallMs };
+  const paused: Rollout = { ...rollout, state: "paused", pause };
+  return { code: "begin", record: { ...record, rollout: paused }, rollout: paused };
+}
+
+/** Its deadlines count anew. Of one that runs: as if it had been said to it. */
+export function submitResume(committed: CommittedApp | null, app: AppName): Submission {
+  const found = deployUnderWay(committed, app);
+  if (found.code === "invalid") return found;
+  const { pause: _pause, ...rollout } = found.rollout;
+  if (rollout.state === "running") return { code: "joined", rollout };
+  const resumed: Rollout = { ...rollout, state: "running" };
+  return { code: "begin", record: { ...found.record, rollout: resumed }, rollout: resumed };
+}

@@ -1,0 +1,104 @@
+// Submit rollback: back to a release from before. While its VMs are kept that is one step that sends all requests to them and touches no
+// VM; after that it is a deploy of that release, under its own number: its files and its env are in the record still.
+
+import {
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  isUnderWay,
+  type Release,
+  type Rollout,
+  WEIGHTS_SUM,
+} from "../../../mesh/index.ts";
+import { type CommitContext, withNothingKept } from "./commits.ts";
+import { isHealthy, observed } from "./facts.ts";
+import { splitFault } from "./shares.ts";
+import { begin, countFault, deployOf, type Submission, withoutRepair } from "./submit.ts";
+import { readyVms, submitTraffic } from "./submit-traffic.ts";
+
+export interface RollbackRequest {
+  readonly app: AppName;
+  /** Null: the last that was the whole app before the one that is. */
+  readonly to: number | null;
+}
+
+export function submitRollback(
+  committed: CommittedApp | null,
+  { app, to }: RollbackRequest,
+  context: CommitContext,
+): Submission {
+  if (committed === null || committed.record.deleted)
+    return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+  const record = withoutRepair(committed.record);
+  const target = targetOf(record, to);
+  if (typeof target === "string") return { code: "invalid", message: target };
+  const { rollout } = record;
+  if (isUnderWay(rollout) && rollout?.kind !== "weigh") return lockedOrJoined(rollout as Rollout, target);
+  const { number } = target;
+  if (isWhole(record, number) && rollout?.state === "running") return { code: "joined", rollout };
+  if (isWhole(record, number))
+    return { code: "invalid", message: `v${number} is what serves ${app}: there is nothing to go back to` };
+  if (isReady(record, number, context)) return flipped({ ...committed, record }, target, context);
+  return deployedAgain({ ...committed, record }, target, context);
+}
+
+/** All requests go there, or shall as soon as all proxies have said so. */
+function isWhole({ current, rollout, vms }: AppRecord, release: number): boolean {
+  const serving = vms.filter(({ phase }) => phase === "serving");
+  const isOn = current === release || (isUnderWay(rollout) && rollout?.to === release);
+  return isOn && serving.length > 0 && serving.every((vm) => vm.release === release);
+}
+
+function lockedOrJoined(rollout: Rollout, { number }: Release): Submission {
+  const isSame = rollout.kind === "deploy" && rollout.to === number && rollout.direction === "forward";
+  return { code: isSame ? "joined" : "locked", rollout };
+}
+
+/** The release, or why there is none. */
+function targetOf({ app, releases, current }: AppRecord, to: number | null): Release | string {
+  const known = releases.map(({ number }) => `v${number}`).join(", ");
+  if (to !== null)
+    return (
+      releases.find(({ number }) => number === to) ??
+      `${app} has no release v${to} any more: ${known} ${releases.length === 1 ? "is" : "are"} known`
+    );
+  const before = releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
+  const next = current === null ? "it serves nothing yet" : `none is known that served before v${current}`;
+  return before ?? `${app} has no release to go back to (${next}): name one with --to, of ${known}`;
+}
+
+/** Its VMs are up, and all of them are healthy; of a release that serves already one is enough. */
+function isReady(record: AppRecord, release: number, { facts }: CommitContext): boolean {
+  const vms = readyVms(record, release);
+  const healthy = vms.filter((vm) => isHealthy(observed(facts, vm)));
+  const serves = healthy.some(({ phase }) => phase === "serving");
+  return serves || (vms.length > 0 && healthy.length === vms.length);
+}
+
+function flipped(committed: CommittedApp, { number }: Release, context: CommitContext): Submission {
+  const { app } = committed.record;
+  const weights = [{ release: number, weight: WEIGHTS_SUM }];
+  const submission = submitTraffic(committed, { app, weights }, context);
+  if (submission.code !== "begin") return submission;
+  return { ...submission, note: `the VMs of v${number} are up: one step sends all requests to them` };
+}
+
+/** Its command ran when it was deployed first, and a person asked for it: neither is asked for again. */
+function deployedAgain(
+  { epoch, record }: CommittedApp,
+  { number, spec }: Release,
+  context: CommitContext,
+): Submission {
+  const fault = splitFault(record) ?? countFault(record, spec);
+  if (fault !== null) return { code: "invalid", message: fault };
+  const rollout: Rollout = {
+    ...deployOf(record, number, context),
+    id: `${record.app}-v${number}-e${epoch + 1}`,
+    approved: true,
+    commandEnded: true,
+  };
+  const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
+  const submission = begin({ ...withNothingKept(record), hostnames }, rollout, context);
+  if (submission.code !== "begin") return submission;
+  return { ...submission, note: `no VMs of v${number} are kept that could serve: it is deployed again` };
+}

@@ -1,0 +1,183 @@
+// Submit traffic: a split that a person asks for becomes one step: `weigh`. VMs that are up and get no requests come into routing by it
+// (of a bluegreen deploy that waits for approval, or kept of the release before), and what gets 0 goes back to where it came from.
+// Between deploys 100 for one release makes it the whole app: that is what a rollback within `keep_old` is.
+
+import {
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  type DesiredVm,
+  describeWeights,
+  isSameWeights,
+  isUnderWay,
+  type Rollout,
+  WEIGHTS_SUM,
+  type Weights,
+  weightOf,
+  weightsFault,
+} from "../../../mesh/index.ts";
+import { type CommitContext, keepOldMs, withNothingKept, withStep, withStepEnded } from "./commits.ts";
+import { isHealthy, observed } from "./facts.ts";
+import type { PlannedStep } from "./strategies/strategy.ts";
+import { emptyRollout, type Submission, withoutRepair } from "./submit.ts";
+
+export interface TrafficRequest {
+  readonly app: AppName;
+  /** Releases that are not named get 0. */
+  readonly weights: Weights;
+}
+
+export function submitTraffic(
+  committed: CommittedApp | null,
+  { app, weights }: TrafficRequest,
+  context: CommitContext,
+): Submission {
+  if (committed === null || committed.record.deleted) return unknownApp(app);
+  const record = withoutRepair(committed.record);
+  const { rollout } = record;
+  const way = isUnderWay(rollout) ? wayOf(rollout as Rollout) : "alone";
+  if (way === "locked") return { code: "locked", rollout: rollout as Rollout };
+  const fault = faultOf(record, weights, context);
+  if (fault !== null) return { code: "invalid", message: fault };
+  const all = spoken(record, weights);
+  if (way === "within") return weighedWithin(record, all, context);
+  if (way === "instead" && isSameWeights(rollout?.step?.weights, all))
+    return { code: "joined", rollout: rollout as Rollout };
+  return weighedAlone({ epoch: committed.epoch, record }, all, context);
+}
+
+/**
+ * `within`: the deploy waits for a person, who tries its release first. `instead`: the last split waits for somebody's answer, and this one
+ * takes its place.
+ */
+function wayOf({ kind, state, direction, step, approved }: Rollout): "within" | "instead" | "locked" {
+  if (state !== "running") return "locked";
+  if (kind === "weigh") return "instead";
+  const isWaiting = step?.kind === "approve" || step?.kind === "weigh";
+  const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
+  return isUndecided && isWaiting ? "within" : "locked";
+}
+
+/** VMs that are up and may get requests: they serve, wait on standby, or are kept. */
+export function readyVms(record: AppRecord, release: number): readonly DesiredVm[] {
+  const isKept = record.kept?.release === release;
+  const isReady = ({ phase }: DesiredVm) =>
+    phase === "serving" || phase === "standby" || (phase === "cordoned" && isKept);
+  return record.vms.filter((vm) => vm.release === release && isReady(vm));
+}
+
+function readyReleases(record: AppRecord): readonly number[] {
+  const releases = new Set(record.vms.map(({ release }) => release));
+  return [...releases].filter((release) => readyVms(record, release).length > 0).sort((a, b) => a - b);
+}
+
+/** What keeps the split from being meant, with what to say instead; null: nothing. */
+function faultOf(record: AppRecord, weights: Weights, { facts }: CommitContext): string | null {
+  const { app, releases } = record;
+  const ready = readyReleases(record);
+  const known = [...new Set([...releases.map(({ number }) => number), ...ready])];
+  const stranger = weights.find(({ release }) => !known.includes(release));
+  if (stranger !== undefined)
+    return `${app} has no release v${stranger.release}: ${listed(known)} ${known.length === 1 ? "is" : "are"} known`;
+  const fault = weightsFault(weights);
+  if (fault !== null) return `${fault}: say of each release, for example ${exampleOf(record, ready)}`;
+  const empty = weights.find(({ release, weight }) => weight > 0 && !ready.includes(release));
+  if (empty !== undefined) {
+    const could =
+      ready.length === 0 ? "none has one" : `${listed(ready)} ${ready.length === 1 ? "has" : "have"}`;
+    return `v${empty.release} has no VM that could serve (${could}): "grapevine rollback ${app} --to v${empty.release}" deploys it again`;
+  }
+  const isUnwell = (release: number) =>
+    !readyVms(record, release).some((vm) => isHealthy(observed(facts, vm)));
+  const unwell = weights.find(({ release, weight }) => weight > 0 && isUnwell(release));
+  return unwell === undefined
+    ? null
+    : `no VM of v${unwell.release} is healthy: "grapevine status ${app}" shows how they are`;
+}
+
+function listed(releases: readonly number[]): string {
+  return releases.map((release) => `v${release}`).join(", ");
+}
+
+function exampleOf({ app }: AppRecord, ready: readonly number[]): string {
+  const [older = 1, newer] = ready;
+  const split = newer === undefined ? `v${older}=100` : `v${newer}=10 v${older}=90`;
+  return `"grapevine traffic set ${app} ${split}"`;
+}
+
+/** Of each release that could serve, also of those that were not named. */
+function spoken(record: AppRecord, weights: Weights): Weights {
+  return readyReleases(record).map((release) => ({ release, weight: weightOf(weights, release) }));
+}
+
+/** Who comes into routing, and who leaves it. `stays`: the release whose VMs serve on at 0. */
+function stepOf(record: AppRecord, weights: Weights, stays: (release: number) => boolean): PlannedStep {
+  const ready = weights.flatMap(({ release }) => readyVms(record, release));
+  const gets = ({ release }: DesiredVm) => weightOf(weights, release) > 0;
+  const entering = ready.filter((vm) => gets(vm) && vm.phase !== "serving");
+  const leaving = ready.filter((vm) => !gets(vm) && vm.phase === "serving" && !stays(vm.release));
+  const names = (vms: readonly DesiredVm[]) => vms.map(({ vm }) => vm);
+  return { kind: "weigh", vms: names(leaving), serves: names(entering), weights };
+}
+
+/** The step that waits for a person makes way for it, and comes again after it. What served before serves on, at 0 too: it may go back. */
+function weighedWithin(record: AppRecord, weights: Weights, context: CommitContext): Submission {
+  const rollout = record.rollout as Rollout;
+  const waitedMs = Math.max(0, context.wallMs - (rollout.step?.startedAtMs ?? context.wallMs));
+  const outcome = `a person asked for ${describeWeights(weights)}`;
+  const free = withStepEnded(record, { waitedMs, outcome });
+  const planned = stepOf(record, weights, (release) => release !== rollout.to);
+  return begun(free, planned, context);
+}
+
+function weighedAlone({ epoch, record }: CommittedApp, weights: Weights, context: CommitContext): Submission {
+  const whole = weights.find(({ weight }) => weight === WEIGHTS_SUM)?.release ?? null;
+  const to = whole ?? record.current;
+  const rollout: Rollout = {
+    ...emptyRollout(context),
+    id: `${record.app}-v${to ?? record.lastRelease}-e${epoch + 1}`,
+    kind: "weigh",
+    from: record.current,
+    to,
+    targets: [],
+  };
+  const planned = stepOf(record, weights, () => false);
+  const kept = withKept(record, { planned, whole, wallMs: context.wallMs });
+  return begun({ ...kept, hostnames: hostnamesOf(record, weights), rollout }, planned, context);
+}
+
+function begun(record: AppRecord, planned: PlannedStep, context: CommitContext): Submission {
+  const applied = withStep(record, { ...planned, release: null }, context);
+  if (applied.code === "no-host") return { code: "invalid", message: applied.message };
+  const rollout = applied.record.rollout as Rollout;
+  return { code: "begin", record: applied.record, rollout, step: rollout.step?.number ?? 0 };
+}
+
+/** While two serve nothing is kept; what leaves then is kept as long as the newer of the two keeps the one before it. */
+function withKept(
+  record: AppRecord,
+  {
+    planned,
+    whole,
+    wallMs,
+  }: { readonly planned: PlannedStep; readonly whole: number | null; readonly wallMs: number },
+): AppRecord {
+  if (whole === null) return withNothingKept(record);
+  const leaving = record.vms.filter(({ vm }) => planned.vms.includes(vm)).map(({ release }) => release);
+  if (leaving.length === 0) return planned.serves?.length === 0 ? record : withNothingKept(record);
+  const left = Math.max(...leaving);
+  const newer = record.releases.find(({ number }) => number === Math.max(left, whole));
+  const keepMs = newer === undefined ? 0 : keepOldMs(newer);
+  const bare = withNothingKept(record);
+  return keepMs === 0 ? bare : { ...bare, kept: { release: left, untilMs: wallMs + keepMs } };
+}
+
+/** Those of all that get requests, and those in force: what goes is for the end. */
+function hostnamesOf(record: AppRecord, weights: Weights): readonly string[] {
+  const gets = record.releases.filter(({ number }) => weightOf(weights, number) > 0);
+  return [...new Set([...record.hostnames, ...gets.flatMap(({ spec }) => spec.hostnames)])];
+}
+
+function unknownApp(app: AppName): Submission {
+  return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+}
