@@ -64,7 +64,12 @@ export {
   readTomlFile,
 } from "./io/toml-file.ts";
 export { createVerifier } from "./io/verifier.ts";
-export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from "./limits.ts";
+export {
+  CALL_CHUNK_BYTES_MAX,
+  CONNECTIONS_MAX,
+  ENTRY_VALUE_BYTES_MAX,
+  TOMBSTONE_GRACE_MS,
+} from "./limits.ts";
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";

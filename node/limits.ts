@@ -1,5 +1,7 @@
 // Bounds of what the host agent answers to who watches it and queries it, in one place. Relations are asserted at load.
 
+/** Connections to the API: each watcher and each log follower keeps one. */
+export const API_CONNECTIONS_MAX: number = 512;
 /** Changes that a watcher may be behind. A deploy of a hundred VMs makes some thousand. */
 export const WATCH_CHANGES_MAX: number = 8_192;
 /** Bytes of keys and values of these changes, at most: what the oldest are dropped for. */
@@ -64,6 +66,8 @@ export const DOCTOR_CONNECT_MS: number = 1_500;
 export const DOCTOR_GREET_MS: number = 4_000;
 /** A write with its sync; a disk that takes longer hangs. */
 export const DOCTOR_SYNC_MS: number = 3_000;
+/** For the agent to say that it is there: it looks at nothing for that. */
+export const DOCTOR_HEALTH_MS: number = 2_000;
 /** One answer of the agent: it asks each member for 2 s, and those that seem behind once more. */
 export const DOCTOR_ANSWER_MS: number = 6_000;
 /** All of it. What is not known by then is said to be so. */
@@ -81,5 +85,9 @@ export const DOCTOR_LAG_MS: number = 500;
 /** Below it no member starts for long: libp2p, SQLite and a handful of peers. */
 export const DOCTOR_FILES_MIN: number = 256;
 
-if (DOCTOR_CONNECT_MS > DOCTOR_GREET_MS || DOCTOR_ANSWER_MS > DOCTOR_ALL_MS || DOCTOR_GREET_MS > DOCTOR_ALL_MS)
+if (
+  DOCTOR_CONNECT_MS > DOCTOR_GREET_MS ||
+  DOCTOR_ANSWER_MS > DOCTOR_ALL_MS ||
+  DOCTOR_GREET_MS > DOCTOR_ALL_MS
+)
   throw new Error("limits: what doctor waits for must fit what it may take in all");

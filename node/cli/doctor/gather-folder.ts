@@ -21,7 +21,7 @@ export interface FolderFacts {
 }
 
 /** `code` "timeout": it was not over within `DOCTOR_SYNC_MS`. */
-export type WriteFacts =
+type WriteFacts =
   | { readonly ok: true; readonly syncMs: number }
   | { readonly ok: false; readonly code: string };
 

@@ -8,7 +8,7 @@ import { DOCTOR_CONNECT_MS } from "../../limits.ts";
 import { commandOf, readOrNull } from "./gather-process.ts";
 import type { Listened } from "./target.ts";
 
-export interface Holder {
+interface Holder {
   readonly pid: number;
   readonly command: string;
 }

@@ -2,8 +2,8 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { z } from "zod";
-import { plainText } from "../table.ts";
 import { parseStat } from "../../vms/process-table.ts";
+import { plainText } from "../table.ts";
 import { readyFileOf, type Target } from "./target.ts";
 
 export interface MachineFacts {
@@ -56,7 +56,12 @@ export function gatherRunning(target: Pick<Target, "program" | "stateDir">): Run
   if (!ready.success) return null;
   const { pid, api = null } = ready.data;
   // The pid of one that was killed may be another's by now.
-  return wordsOf(pid).includes(target.program) ? { pid, api } : null;
+  return isProgram(pid, target.program) ? { pid, api } : null;
+}
+
+/** A process of ours of that kind has this pid on this machine. */
+export function isProgram(pid: number, program: Target["program"]): boolean {
+  return wordsOf(pid).includes(program);
 }
 
 export function gatherFiles(pid: number | null): FilesFacts {

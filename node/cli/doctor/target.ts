@@ -30,7 +30,9 @@ export interface Target {
 }
 
 /** The keys of a member's configuration that matter here, as mesh's `MemberConfig` has them. */
-type Common = Pick<AgentConfig, "name" | "cluster" | "stateDir" | "listen" | "advertise" | "seeds">;
+type Common = Pick<AgentConfig, "cluster" | "stateDir" | "listen" | "advertise" | "seeds"> & {
+  readonly name: string;
+};
 type ProxyKeys = Common & {
   readonly http: HostPort;
   readonly admin: HostPort;
