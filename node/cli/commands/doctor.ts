@@ -55,19 +55,21 @@ type Examined = Omit<DoctorReport, "ok" | "tookMs">;
 async function examine(options: DoctorOptions, session: Session): Promise<Examined> {
   const given = options.config === undefined ? null : await targetOf(options.config);
   const running = given && gatherRunning(given);
-  const found = await findAgent(options, session, given, running);
-  const client = new ApiClient(addressesOf(found));
+  const reached = await findAgent(options, session, given, running);
+  const client = new ApiClient(addressesOf(reached));
   try {
+    const own = reached.kind === "answers" ? await targetOfAgent(client, reached.agent, session) : null;
+    const found = ofSameCluster(reached, own, given);
     const agent = found.kind === "answers" ? found.agent : null;
-    const target = given ?? (agent?.isLocal === true ? await targetOfAgent(client, agent, session) : null);
-    const process = given === null && agent !== null ? { pid: agent.pid, api: null } : running;
+    const target = given ?? (agent?.isLocal === true ? own : null);
+    const runs = given === null && agent !== null ? { pid: agent.pid, api: null } : running;
     const findings = await Promise.all([
-      target === null ? [] : bounded("machine", examineHost(target, process, session.signal)),
+      target === null ? [] : bounded("machine", examineHost(target, runs, session.signal)),
       agent === null ? [] : bounded("cluster", examineCluster(client, agent, session.signal)),
     ]);
     session.signal.throwIfAborted();
     return {
-      member: target && { name: target.name, program: target.program, running: process !== null },
+      member: target && { name: target.name, program: target.program, running: runs !== null },
       askedBy: agent?.name ?? null,
       findings: [...findings.flat(), ...(found.kind === "fails" ? [found.finding] : [])],
       skipped: skippedOf(target, found),
@@ -140,7 +142,9 @@ async function findAgent(
     return { kind: "answers", agent: { name, pid, address, isLocal: isProgram(pid, "agent") } };
   } catch (error) {
     session.signal.throwIfAborted();
-    if (target === null || !(error instanceof NoAgentError)) throw error;
+    if (!(error instanceof NoAgentError)) throw error;
+    if (target === null)
+      throw new NoAgentError(`${error.message}. Of a machine before its agent starts: --config FILE`);
     return absent(error.message, { options, target, running });
   } finally {
     await own?.close();
@@ -177,6 +181,15 @@ function agentSocketOf({ program, stateDir, peerSocket }: Target): string | null
 function addressesOf(found: Found): ConstructorParameters<typeof ApiClient>[0] {
   if (found.kind !== "answers") return [];
   return [{ address: found.agent.address, name: null, isVerified: true }];
+}
+
+/** What another cluster is like says nothing of the member in the file. */
+function ofSameCluster(found: Found, own: Target | null, given: Target | null): Found {
+  if (found.kind !== "answers" || given === null || own === null || own.cluster === given.cluster)
+    return found;
+  const { name, address } = found.agent;
+  const why = `the agent that answers, ${name} at ${address}, is of another cluster; --api names one of this`;
+  return { kind: "none", why };
 }
 
 function skippedOf(target: Target | null, found: Found): readonly Skipped[] {

@@ -10,6 +10,7 @@ import { DOCTOR_ANSWER_MS, DOCTOR_ASKED_AT_ONCE } from "../../limits.ts";
 import { memberRowsShape, votersShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { syncViewShape } from "../introspection-answers.ts";
+import { gatherNames, resolved } from "./gather-names.ts";
 import { type ConnectFacts, tryConnect } from "./gather-ports.ts";
 
 /** What a member says of itself. */
@@ -165,10 +166,17 @@ async function connectAll(
   members: readonly MemberRow[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, ConnectFacts>> {
+  const at = members.map(({ name, addresses }) => ({ name, addresses: addresses.flatMap(hostPortOf) }));
+  const hosts = at.flatMap(({ addresses }) => addresses.map(({ host }) => host));
+  const names = await gatherNames(hosts, signal);
   const found = await Promise.all(
-    members.map(async ({ name, addresses }) => {
-      const connects = addresses.flatMap(hostPortOf).map((address) => tryConnect(address, signal));
-      const tried = await Promise.all(connects);
+    at.map(async ({ name, addresses }) => {
+      const tried = await Promise.all(
+        addresses.map((address) => {
+          const known = resolved(address, names);
+          return known.ok ? tryConnect(known.address, signal) : known;
+        }),
+      );
       const best = tried.find(({ ok: isOpen }) => isOpen) ?? tried[0];
       return best === undefined ? [] : [[name, best] as const];
     }),

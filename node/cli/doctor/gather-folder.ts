@@ -59,8 +59,8 @@ export async function gatherFolder(stateDir: string): Promise<FolderFacts> {
     at,
     isThere: at === stateDir && status?.isDirectory() === true,
     mode: status === null ? null : status.mode & 0o7777,
-    freeBytes: space === null ? null : space.bavail * space.bsize,
-    // Some file systems count no inodes, and say 0 of 0.
+    // Some file systems count no blocks or no inodes, and say 0 of 0.
+    freeBytes: space === null || space.blocks === 0 ? null : space.bavail * space.bsize,
     freeFiles: space === null || space.files === 0 ? null : space.ffree,
     write,
   };

@@ -1,6 +1,7 @@
 // Gather process: what this machine says of itself and of the member that runs here, in /proc.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
 import { z } from "zod";
 import { parseStat } from "../../vms/process-table.ts";
 import { plainText } from "../table.ts";
@@ -33,7 +34,7 @@ export interface FilesFacts {
   readonly open: number | null;
 }
 
-const COMMAND_CHARS_MAX = 80;
+const COMMAND_CHARS_MAX = 160;
 const readyShape = z.looseObject({ pid: z.number().int().positive(), api: z.string().optional() });
 
 export function gatherMachine(): MachineFacts {
@@ -72,9 +73,10 @@ export function gatherFiles(pid: number | null): FilesFacts {
   return { of: pid === null ? "shell" : "running", limit, open: pid === null ? null : countOpen(pid) };
 }
 
-/** As it was started; null: there is none, or not ours to read. */
+/** As it was started, without the folder of its program; null: there is none, or not ours to read. */
 export function commandOf(pid: number): string | null {
-  const text = wordsOf(pid).join(" ").trim();
+  const [program = "", ...rest] = wordsOf(pid);
+  const text = [path.basename(program), ...rest].join(" ").trim();
   if (text === "") return null;
   return plainText(text.length > COMMAND_CHARS_MAX ? `${text.slice(0, COMMAND_CHARS_MAX)}…` : text);
 }

@@ -1,11 +1,17 @@
 // Gather seeds: whether the members that are asked first can be found, reached, and are who they should be.
 
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
-import { type Greeting, greet, parseHostPort, type Result, toMultiaddr } from "../../../mesh/index.ts";
-import { DOCTOR_CONNECT_MS, DOCTOR_GREET_MS } from "../../limits.ts";
+import {
+  type Greeting,
+  greet,
+  type HostPort,
+  parseHostPort,
+  type Result,
+  toMultiaddr,
+} from "../../../mesh/index.ts";
+import { DOCTOR_GREET_MS } from "../../limits.ts";
+import { gatherNames, resolved } from "./gather-names.ts";
 import { type ConnectFacts, tryConnect } from "./gather-ports.ts";
-import type { Target } from "./target.ts";
+import { describeAddress, type Target } from "./target.ts";
 
 export interface SeedFacts {
   readonly seed: string;
@@ -25,34 +31,39 @@ export async function gatherSeeds(
   { withGreeting }: { readonly withGreeting: boolean },
   signal: AbortSignal,
 ): Promise<readonly SeedFacts[]> {
-  const reached = await Promise.all(seeds.map((seed) => reach(seed, own.includes(seed), signal)));
-  if (!withGreeting) return reached;
-  const open = reached.filter(({ connect }) => connect?.ok === true).map(({ seed }) => seed);
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(DOCTOR_GREET_MS)]);
-  const greetings = await greet(open.map(toMultiaddr), patience);
-  return reached.map((facts) => ({ ...facts, greeting: greetings[open.indexOf(facts.seed)] ?? null }));
-}
-
-async function reach(seed: string, isOwn: boolean, signal: AbortSignal): Promise<SeedFacts> {
-  const facts = { seed, isOwn, unresolved: null, connect: null, greeting: null };
-  const parsed = parseHostPort(seed);
-  if (isOwn || !parsed.ok) return facts;
-  const unresolved = isIP(parsed.value.host) === 0 ? await resolveFault(parsed.value.host) : null;
-  if (unresolved !== null) return { ...facts, unresolved };
-  return { ...facts, connect: await tryConnect(parsed.value, signal) };
-}
-
-/** getaddrinfo cannot be interrupted: whoever waits for it goes on without. */
-async function resolveFault(name: string): Promise<string | null> {
-  const { promise: late, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve("timeout"), DOCTOR_CONNECT_MS);
-  const asked = lookup(name).then(
-    () => null,
-    (error: NodeJS.ErrnoException) => error.code ?? error.message,
+  const parsed = seeds.flatMap((seed) => {
+    const at = parseHostPort(seed);
+    return at.ok ? [{ seed, at: at.value, isOwn: own.includes(seed) }] : [];
+  });
+  const others = parsed.filter(({ isOwn }) => !isOwn);
+  const names = await gatherNames(
+    others.map(({ at }) => at.host),
+    signal,
   );
-  try {
-    return await Promise.race([asked, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const reached = await Promise.all(
+    parsed.map(async ({ seed, at, isOwn }) => {
+      const facts = { seed, isOwn, unresolved: null, connect: null, greeting: null };
+      const found = resolved(at, names);
+      if (isOwn) return { facts, address: null };
+      if (!found.ok) return { facts: { ...facts, unresolved: found.code }, address: null };
+      const connect = await tryConnect(found.address, signal);
+      return { facts: { ...facts, connect }, address: connect.ok ? found.address : null };
+    }),
+  );
+  return withGreeting ? greeted(reached, signal) : reached.map(({ facts }) => facts);
+}
+
+interface Reached {
+  readonly facts: SeedFacts;
+  /** Where it let us in. */
+  readonly address: HostPort | null;
+}
+
+async function greeted(reached: readonly Reached[], signal: AbortSignal): Promise<readonly SeedFacts[]> {
+  const open = reached.flatMap(({ facts, address }) => (address === null ? [] : [{ facts, address }]));
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(DOCTOR_GREET_MS)]);
+  const addresses = open.map(({ address }) => toMultiaddr(describeAddress(address)));
+  const greetings = await greet(addresses, patience);
+  const bySeed = new Map(open.map(({ facts }, at) => [facts.seed, greetings[at] ?? null]));
+  return reached.map(({ facts }) => ({ ...facts, greeting: bySeed.get(facts.seed) ?? null }));
 }

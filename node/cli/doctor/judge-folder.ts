@@ -32,7 +32,7 @@ export function judgeFolder({ stateDir, at, isThere, mode, write }: FolderFacts,
     return failure("folder", {
       found: `${setting}: ${at === stateDir ? "" : `it is not there, and `}nothing can be written in ${at} (${write.code})`,
       means: `the ${program} cannot start, or loses what it must remember`,
-      next: `as root: install -d -o $USER -m 700 ${stateDir}; or mend the file system`,
+      next: `as root, with the user that the ${program} runs as: install -d -m 700 -o USER ${stateDir}; or mend the file system`,
     });
   if (!isThere) return fine("folder", `${setting}: the start will make it in ${at}`);
   if (mode !== null && (mode & MODE_WRITTEN_BY_ALL) !== 0 && (mode & MODE_STICKY) === 0)

@@ -16,7 +16,11 @@ export function judgeGates(told: readonly ToldFacts[]): readonly Finding[] {
   const failing = known.filter(({ of }) => of.get(GATE_DISK) === 1);
   const up = known.length - away.length;
   return [
-    ...(up === 0 ? [] : [fine("gates", `${up} of ${counted(known.length, "host")} that answer and have one hear their gate`)]),
+    ...(up === 0
+      ? []
+      : [
+          fine("gates", `${up} of ${counted(known.length, "host")} that answer and have one hear their gate`),
+        ]),
     ...away.map(({ name }) =>
       failure("gates", {
         found: `no gate speaks to the agent of ${name}`,
