@@ -43,7 +43,7 @@ export function judgeReach({
     );
   const took = slowest === null ? "" : `, the slowest ${slowest.name} in ${slowest.tookMs} ms`;
   return [
-    fine("reach", `${reached.length} of ${counted(present.length, "member")} answer${took}`),
+    fine("reach", `${reached.length} of ${present.length} members answer${took}`),
     ...silent.map((member) => judgeSilent(member, rows.get(member.name), connects)),
     ...reached.flatMap(({ member }) => judgeOneWay(member, connects?.get(member.name))),
   ];
@@ -60,7 +60,8 @@ function judgeSilent(
   const because = why === "" ? "" : `: ${why}`;
   const found = `${name} does not answer (${row?.reason ?? "not asked"}), ${state} for ${formatDuration(forSeconds * 1_000)}${because}${port}`;
   const trouble = { found, means: meansOf(role, connect), next: nextOf(member, connect) };
-  return state === "suspect" ? warning("reach", trouble) : failure("reach", trouble);
+  // Who is held alive may only be slow: others still hear it.
+  return state === "dead" ? failure("reach", trouble) : warning("reach", trouble);
 }
 
 function describeConnect(connect: ConnectFacts): string {
