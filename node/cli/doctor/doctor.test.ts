@@ -1,5 +1,6 @@
 // The command as people run it: a process of its own, with a member's file before anything runs, and against an agent's API.
 
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
@@ -122,6 +123,29 @@ it("without a file it asks an agent of the cluster, and this machine is left out
     }),
   );
   expect(told.findings.filter(({ level }) => level === "fail")).toMatchObject([{ check: "voters" }]);
+});
+
+it("an agent that runs and does not answer is a failure with its pid, and its machine is looked at all the same", async () => {
+  const file = fileOf("hung", { ...agentKeys, listen: "127.0.0.1:0" });
+  const state = path.join(path.dirname(file), "state");
+  mkdirSync(state, { mode: 0o700 });
+  // Takes connections and says nothing, as one that was stopped.
+  const hung = `require("node:net").createServer().listen(process.argv[2], () => console.log("ready"))`;
+  const child = spawn(process.execPath, ["-e", hung, "agent", path.join(state, "agent.sock")]);
+  await once(child.stdout, "data");
+  writeFileSync(path.join(state, "agent.json"), JSON.stringify({ name: "host-9", pid: child.pid }));
+  const { code, told } = await report("--config", file);
+  child.kill("SIGKILL");
+  await once(child, "close");
+  expect(code).toBe(1);
+  expect(told.member).toMatchObject({ running: true });
+  expect(told.findings.at(-1)).toMatchObject({
+    check: "agent",
+    level: "fail",
+    found: expect.stringContaining(`the agent that runs here (pid ${child.pid}) does not answer`),
+    next: expect.stringContaining(`kill -CONT ${child.pid}`),
+  });
+  expect(told.findings.find(({ check }) => check === "files")?.found).toContain("of the agent that runs");
 });
 
 it("a mistake in the file, and no agent to ask, end with 2 and what to write instead", async () => {

@@ -72,7 +72,9 @@ export async function gatherCluster(
   { isLocal }: { readonly isLocal: boolean },
   signal: AbortSignal,
 ): Promise<ClusterFacts> {
-  const asked = { client, signal };
+  // What is not known by then is told as not known, and all else is judged.
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(DOCTOR_ANSWER_MS)]);
+  const asked = { client, signal: patience };
   const answers = [
     answerOf(asked, "/v1/sync", syncViewShape),
     answerOf(asked, "/v1/voters", votersShape),

@@ -147,6 +147,8 @@ describe("gatherNames() and gatherSeeds()", () => {
       ok: false,
       code: expect.stringMatching(/^E|timeout/),
     });
+    const givenUp = await gatherNames(["localhost"], AbortSignal.abort());
+    expect(givenUp.get("localhost")).toEqual({ ok: false, code: "timeout" });
     expect(resolved({ host: LOOPBACK, port: 5 }, names)).toEqual({
       ok: true,
       address: { host: LOOPBACK, port: 5 },
