@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { FORMAT } from "../core/message.ts";
 
 export interface ProgramVersion {
-  /** As package.json has it. */
+  /** As package.json has it; "unknown": that is not there, which is no reason not to run. */
   readonly grapevine: string;
   /** That was checked out when this process first asked; null: it does not run from a git repository, as in the image. */
   readonly commit: string | null;
@@ -27,10 +27,8 @@ export function programVersion(): ProgramVersion {
 }
 
 function readNumber(root: string): string {
-  const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8")) as {
-    version: string;
-  };
-  return version;
+  const [, version] = /"version": "([^"]+)"/.exec(readText(path.join(root, "package.json")) ?? "") ?? [];
+  return version ?? "unknown";
 }
 
 /** Without git, which a host need not have (gitrepository-layout(5)). */

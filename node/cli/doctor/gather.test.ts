@@ -15,6 +15,8 @@ import { gatherFiles, gatherMachine, gatherRunning } from "./gather-process.ts";
 import { gatherSeeds } from "./gather-seeds.ts";
 
 const LOOPBACK = "127.0.0.1";
+/** A label may have 63 characters: the resolver says so itself, and asks nobody. */
+const NO_NAME = `${"a".repeat(64)}.invalid`;
 const signal = AbortSignal.timeout(60_000);
 let folder: string;
 let server: Server;
@@ -139,14 +141,10 @@ describe("gatherMachine(), gatherFiles() and gatherRunning()", () => {
 
 describe("gatherNames() and gatherSeeds()", () => {
   it("find what names mean, and say why one means nothing; an address is asked of nobody", async () => {
-    const names = await gatherNames(["localhost", "nobody.invalid", LOOPBACK], signal);
-    expect([...names.keys()]).toEqual(["localhost", "nobody.invalid"]);
+    const names = await gatherNames(["localhost", NO_NAME, LOOPBACK], signal);
+    expect([...names.keys()]).toEqual(["localhost", NO_NAME]);
     expect(resolved({ host: "localhost", port: 5 }, names)).toMatchObject({ ok: true, address: { port: 5 } });
-    // No address, or nobody to ask: what the resolver of this machine says.
-    expect(names.get("nobody.invalid")).toMatchObject({
-      ok: false,
-      code: expect.stringMatching(/^E|timeout/),
-    });
+    expect(names.get(NO_NAME)).toMatchObject({ ok: false, code: expect.stringMatching(/^E/) });
     const givenUp = await gatherNames(["localhost"], AbortSignal.abort());
     expect(givenUp.get("localhost")).toEqual({ ok: false, code: "timeout" });
     expect(resolved({ host: LOOPBACK, port: 5 }, names)).toEqual({
@@ -157,12 +155,15 @@ describe("gatherNames() and gatherSeeds()", () => {
 
   it("try each seed but the member's own, and ask those that answer who they are", async () => {
     const own = "10.0.0.1:7946";
-    const seeds = [own, `${LOOPBACK}:${port}`, "nobody.invalid:7946"];
+    const seeds = [own, `${LOOPBACK}:${port}`];
     const facts = await gatherSeeds({ seeds, own: [own] }, { withGreeting: true }, signal);
     expect(facts).toMatchObject([
       { seed: own, isOwn: true, connect: null, greeting: null },
       { seed: seeds[1], unresolved: null, connect: { ok: true }, greeting: { ok: false } },
-      { seed: seeds[2], unresolved: expect.any(String), connect: null, greeting: null },
+    ]);
+    const late = { seeds: ["localhost:7946"], own: [] };
+    expect(await gatherSeeds(late, { withGreeting: false }, AbortSignal.abort())).toMatchObject([
+      { seed: "localhost:7946", unresolved: "timeout", connect: null },
     ]);
   });
 });
