@@ -20,6 +20,7 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
+import { isSound } from "./last-sound.ts";
 import { type Placing, place } from "./place.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
@@ -191,11 +192,12 @@ function weightOfNew({ weights, rollout }: AppRecord): number {
   return weights?.find(({ release }) => release === rollout?.to)?.weight ?? 0;
 }
 
-/** The new release gets no request more, where another one serves: from this commit on, before its VMs are gone. */
-export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
+/** The new release gets no request more, where another one is there for them: from this commit on, before its VMs are gone. */
+export function withDirectionBack(record: AppRecord, reason: RolloutReason, facts: Facts): AppRecord {
   const { pause: _pause, ...rollout } = rolloutOf(withReason(record, reason));
   const back: Rollout = { ...rollout, state: "running", direction: "back" };
-  return withoutShareOf(rollout.kind === "deploy" ? rollout.to : null, { ...record, rollout: back });
+  const release = rollout.kind === "deploy" ? rollout.to : null;
+  return withoutShareOf(release, { ...record, rollout: back }, (vm) => isSound(vm, facts));
 }
 
 /** It takes no step more until a person says so. Its step stays, and its VMs. */
@@ -272,6 +274,11 @@ function hostnamesOf({ releases, vms }: AppRecord, whole: Release): readonly str
   return [...new Set([whole, ...others].flatMap(({ spec }) => spec.hostnames))];
 }
 
+/** No split is in force any more. */
+export function withEachAlike({ weights: _weights, ...record }: AppRecord): AppRecord {
+  return record;
+}
+
 /** A first launch that failed holds no names: they are free once nothing of it runs. */
 export function withNamesFreed(record: AppRecord): AppRecord {
   return record.current === null && record.vms.length === 0 ? { ...record, hostnames: [] } : record;
@@ -279,8 +286,14 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
-  const { weights: _weights, ...left } = withNothingKept(record);
-  return { ...left, vms: [], deleted: true, hostnames: [], releases: [], current: null };
+  return {
+    ...withEachAlike(withNothingKept(record)),
+    vms: [],
+    deleted: true,
+    hostnames: [],
+    releases: [],
+    current: null,
+  };
 }
 
 export function rolloutOf(record: AppRecord): Rollout {

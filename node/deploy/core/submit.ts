@@ -218,7 +218,7 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
 export function submitAbort(
   committed: CommittedApp | null,
   app: AppName,
-  { wallMs }: CommitContext,
+  { wallMs, facts }: CommitContext,
 ): Submission {
   const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
@@ -232,11 +232,8 @@ export function submitAbort(
   }
   const waitedMs = Math.max(0, wallMs - (rollout.step?.startedAtMs ?? wallMs));
   const stopped = withStepEnded(record, { waitedMs, outcome: "aborted" });
-  const turned = withDirectionBack(stopped, {
-    code: "aborted",
-    message: "a person aborted it",
-    lastLines: [],
-  });
+  const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
+  const turned = withDirectionBack(stopped, reason, facts);
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 
