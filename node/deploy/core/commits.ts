@@ -234,13 +234,17 @@ export function withRolloutEnded(
   const current = end.whole ?? record.current;
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  const releases = record.releases.map((known) => (known === release ? asServed(known) : known));
+  const releases = release === undefined ? record.releases : servedOf(record.releases, release);
   const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
   return fitted(withNamesFreed(whole));
 }
 
-function asServed(release: Release): Release {
-  return { ...release, served: true };
+/** `whole` is the whole app now. Those after it were gone back from: nobody goes back to them unless told so. */
+function servedOf(releases: readonly Release[], whole: Release): readonly Release[] {
+  return releases.map(({ served, ...release }): Release => {
+    const isBefore = served === true && release.number < whole.number;
+    return release.number === whole.number || isBefore ? { ...release, served: true } : release;
+  });
 }
 
 /** What the new release leaves of the old one, cordoned, and until when. */
@@ -305,6 +309,11 @@ export function rolloutOf(record: AppRecord): Rollout {
 const ENVELOPE_BYTES = 64;
 export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
 
+/** The last that was the whole app before the one that is. */
+export function servedBefore({ releases, current }: AppRecord): Release | undefined {
+  return releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
+}
+
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps' answers, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
   let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
@@ -334,11 +343,12 @@ function withoutAnswers({
   return rest;
 }
 
-/** Needed: the two of the rollout, the one in force, those that VMs run; then the newest of the others. */
-function keptReleases({ releases, rollout, current, vms }: AppRecord): readonly Release[] {
+/** Needed: the two of the rollout, the one in force, those that VMs run; then the one that it would go back to, and the newest of the others. */
+function keptReleases(record: AppRecord): readonly Release[] {
+  const { releases, rollout, current, vms } = record;
   const running = vms.map((vm) => vm.release).sort((left, right) => right - left);
   const newest = releases.map((release) => release.number).reverse();
-  const order = [rollout?.to, rollout?.from, current, ...running, ...newest];
+  const order = [rollout?.to, rollout?.from, current, ...running, servedBefore(record)?.number, ...newest];
   const kept = new Set(order.filter((number) => number != null));
   const numbers = [...kept].slice(0, RELEASES_MAX);
   return releases.filter((release) => numbers.includes(release.number));
