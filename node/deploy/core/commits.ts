@@ -197,7 +197,7 @@ export function withDirectionBack(record: AppRecord, reason: RolloutReason, fact
   const { pause: _pause, ...rollout } = rolloutOf(withReason(record, reason));
   const back: Rollout = { ...rollout, state: "running", direction: "back" };
   const release = rollout.kind === "deploy" ? rollout.to : null;
-  return withoutShareOf(release, { ...record, rollout: back }, (vm) => isSound(vm, facts));
+  return fitted(withoutShareOf(release, { ...record, rollout: back }, (vm) => isSound(vm, facts)));
 }
 
 /** It takes no step more until a person says so. Its step stays, and its VMs. */
@@ -318,18 +318,17 @@ export function servedBefore({ releases, current }: AppRecord): Release | undefi
 export function fitted(record: AppRecord): AppRecord {
   let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
-    const history = fit.rollout?.history ?? [];
-    if (fit.rollout === null || history.length <= 1) return fit;
-    fit = { ...fit, rollout: { ...fit.rollout, history: shortened(history) } };
+    const history = shortened(fit.rollout?.history ?? []);
+    if (fit.rollout === null || history === null) return fit;
+    fit = { ...fit, rollout: { ...fit.rollout, history } };
   }
   return fit;
 }
 
-function shortened(history: readonly RolloutStepReport[]): readonly RolloutStepReport[] {
-  const told = history
-    .slice(0, -1)
-    .filter(({ asked, spared }) => asked !== undefined || spared !== undefined);
-  if (told.length === 0) return history.slice(Math.ceil(history.length / 4));
+/** Null: nothing of it can go. */
+function shortened(history: readonly RolloutStepReport[]): readonly RolloutStepReport[] | null {
+  const told = history.filter(({ asked, spared }) => asked !== undefined || spared !== undefined);
+  if (told.length === 0) return history.length <= 1 ? null : history.slice(Math.ceil(history.length / 4));
   const dropped = new Set(told.slice(0, Math.ceil(told.length / 4)));
   return history.map((report) => (dropped.has(report) ? withoutAnswers(report) : report));
 }

@@ -211,7 +211,7 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
     return { code: "invalid", message };
   }
   const approved: Rollout = { ...rollout, approved: true };
-  return { code: "begin", record: { ...record, rollout: approved }, rollout: approved };
+  return { code: "begin", record: fitted({ ...record, rollout: approved }), rollout: approved };
 }
 
 /** The rollout goes back to what ran before. Once all requests go to the new release, it only goes forward. */
