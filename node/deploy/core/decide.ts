@@ -45,7 +45,7 @@ export interface DecideInput extends CommitContext {
   readonly committed: CommittedApp;
   readonly standing: Standing;
   /** Of the step in force, were it over now. */
-  readonly end: StepEnd;
+  readonly end: () => StepEnd;
   /** No progress for the rollout's wait timeout. */
   readonly isOverdue: boolean;
   /** Proxies that let a wait timeout pass in this rollout: on the way back they are not waited for. */
@@ -171,9 +171,10 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0)
     return isDeployForward(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
-  const applied = applyPlan(withStepEnded(record, input.end), planned, input);
+  const ended = input.end();
+  const applied = applyPlan(withStepEnded(record, ended), planned, input);
   if (applied.code === "applied") {
-    return { code: "swap", next: applied.record, why: input.end.outcome };
+    return { code: "swap", next: applied.record, why: ended.outcome };
   }
   const wants = [wantHost(planned, applied.message)];
   const { direction, kind } = rolloutOf(record);
@@ -206,7 +207,7 @@ function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): App
 
 function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   const stopped = withStepEnded(input.committed.record, {
-    ...input.end,
+    ...input.end(),
     outcome: `failed: ${reason.message}`,
   });
   const turned = withDirectionBack(stopped, reason, input.facts);
@@ -351,8 +352,9 @@ function endWith(
   state: Exclude<RolloutState, "running" | "paused">,
 ): Decision & { readonly code: "swap" } {
   const { wants } = input.standing;
-  const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
-  const closed = withStepEnded(record, { ...input.end, outcome });
+  const ended = input.end();
+  const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : ended.outcome;
+  const closed = withStepEnded(record, { ...ended, outcome });
   const except = state === "succeeded" ? exceptOf(input, closed) : [];
   const next = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
   return { code: "swap", next, why: state };
