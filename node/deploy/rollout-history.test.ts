@@ -77,6 +77,20 @@ describe("RolloutHistory", () => {
     await late.stop();
   });
 
+  it("does not take a rollout that is paused for one that is over", async () => {
+    const { records } = commitsOf(1);
+    const [first] = records;
+    const { rollout } = first!;
+    const history = newHistory();
+    for (const state of ["running", "paused", "running"] as const)
+      history.note({ record: { ...first!, rollout: { ...rollout!, state } } });
+    history.note({ record: records.at(-1)! });
+    const next = { ...rollout!, id: "hello-v2", startedAtMs: rollout!.startedAtMs + 1 };
+    history.note({ record: { ...records.at(-1)!, rollout: next } });
+    const told = (await history.of(APP)).map(({ rollout: { id, state } }) => `${id} ${state}`);
+    expect(told).toEqual(["hello-v1 succeeded", "hello-v2 running"]);
+  });
+
   it("keeps the steps for which the record has no room any more", async () => {
     const { records } = commitsOf(1);
     const history = newHistory();
