@@ -68,7 +68,10 @@ function targetOf({ app, releases, current, lastRelease }: AppRecord, to: number
   const before = releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
   const why = current === null ? "it serves nothing yet" : `none is known that served before v${current}`;
   const others = releases.flatMap(({ number }) => (number === current ? [] : [`v${number}`]));
-  const next = others.length === 0 ? "one from before has to be deployed from its files" : `name one with --to, of ${others.join(", ")}`;
+  const next =
+    others.length === 0
+      ? "one from before has to be deployed from its files"
+      : `name one with --to, of ${others.join(", ")}`;
   return before ?? `${app} has no release to go back to (${why}): ${next}`;
 }
 
