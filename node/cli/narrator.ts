@@ -13,6 +13,9 @@ const SILENT_AFTER_MS = 3_000;
 /** The same wait is said again so often. */
 const WAIT_REPEATED_MS = 10_000;
 
+/** A number that stands alone, not that of a name. */
+const FIGURE = /(?<![\w-])\d+(?![\w-])/g;
+
 export class Narrator {
   readonly #rollout: string;
   #stepsSaid = 0;
@@ -21,7 +24,8 @@ export class Narrator {
   #waitSaid = { text: "", atMs: 0 };
   #stallSaid: string | null = null;
   #previewsSaid = "";
-  #isPauseSaid = false;
+  /** Which way it went when it was paused; null: it is not. */
+  #pausedOnWay: RolloutView["direction"] | null = null;
   #fencedSaid: readonly string[] = [];
 
   constructor(rollout: string) {
@@ -34,8 +38,7 @@ export class Narrator {
     if (rollout === null || rollout.id !== this.#rollout) return [];
     return [
       ...this.#vmLines(view.vms),
-      ...this.#stepLines(rollout),
-      ...this.#turnLines(rollout),
+      ...this.#courseLines(rollout),
       ...this.#pauseLines(rollout),
       ...this.#stallLines(rollout.stalled ?? null),
       ...this.#previewLines(view.previews ?? []),
@@ -44,11 +47,13 @@ export class Narrator {
     ];
   }
 
-  #pauseLines({ state, pause, step }: RolloutView): readonly string[] {
+  #pauseLines({ state, direction, pause, step }: RolloutView): readonly string[] {
+    const before = this.#pausedOnWay;
     const isPaused = state === "paused";
-    if (isPaused === this.#isPauseSaid) return [];
-    this.#isPauseSaid = isPaused;
-    if (!isPaused) return ["resumed"];
+    if (isPaused === (before !== null)) return [];
+    this.#pausedOnWay = isPaused ? direction : null;
+    // Who aborts it resumes nothing.
+    if (!isPaused) return state === "running" && direction === before ? ["resumed"] : [];
     const at = step === null ? "" : ` at step ${step.number} ${step.kind}`;
     return [plainText(`paused${at}: ${pause?.why ?? ""}`)];
   }
@@ -90,10 +95,13 @@ export class Narrator {
     return lines;
   }
 
-  #stepLines(rollout: RolloutView): readonly string[] {
+  /** In the order in which it went: that it turned back is said before the steps on the way back. */
+  #courseLines(rollout: RolloutView): readonly string[] {
     const ended = rollout.history.filter(({ number }) => number > this.#stepsSaid);
     this.#stepsSaid = ended.at(-1)?.number ?? this.#stepsSaid;
-    return ended.map(describeStepReport);
+    const forth = ended.filter(({ back }) => back !== true);
+    const back = ended.filter(({ back }) => back === true);
+    return [...forth.map(describeStepReport), ...this.#turnLines(rollout), ...back.map(describeStepReport)];
   }
 
   #turnLines(rollout: RolloutView): readonly string[] {
@@ -109,7 +117,8 @@ export class Narrator {
     const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
     const head = `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
     const waits = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`);
-    const text = `${head} ${waits.join(", ")}`;
+    // A count that goes up with each request is the same wait.
+    const text = `${head} ${waits.join(", ").replaceAll(FIGURE, "#")}`;
     const isSaid = this.#waitSaid.text === text && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
     if (isSaid) return [];
     this.#waitSaid = { text, atMs: nowMs };
