@@ -27,7 +27,7 @@ export type FollowEnd =
 export interface FollowOptions {
   readonly app: string;
   readonly rollout: string;
-  /** Only to the end of this step. */
+  /** Of this step alone, and only to its end. */
   readonly untilStep?: number | undefined;
   readonly say: (line: string) => void;
   /** Ctrl-C. */
@@ -96,7 +96,7 @@ class Following {
 
   constructor(options: FollowOptions) {
     this.#options = options;
-    this.#narrator = new Narrator(options.rollout);
+    this.#narrator = new Narrator(options.rollout, options.untilStep);
   }
 
   /** What an agent sent: a view, or null as a sign of life. */

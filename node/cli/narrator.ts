@@ -18,7 +18,7 @@ const FIGURE = /(?<![\w-])\d+(?![\w-])/g;
 
 export class Narrator {
   readonly #rollout: string;
-  #stepsSaid = 0;
+  #stepsSaid: number;
   #direction: RolloutView["direction"] = "forward";
   readonly #vmsSaid = new Map<string, string>();
   #waitSaid = { text: "", atMs: 0 };
@@ -28,8 +28,10 @@ export class Narrator {
   #pausedOnWay: RolloutView["direction"] | null = null;
   #fencedSaid: readonly string[] = [];
 
-  constructor(rollout: string) {
+  /** `fromStep`: those before it were over when somebody asked for that one. */
+  constructor(rollout: string, fromStep = 1) {
     this.#rollout = rollout;
+    this.#stepsSaid = fromStep - 1;
   }
 
   /** The lines that are new since the last call. `ageMs`: since `view` came. */

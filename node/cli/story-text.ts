@@ -34,7 +34,7 @@ function stepLines(step: StepStory): readonly string[] {
   const what = describeStep(step);
   const details = [
     ...(step.asked ?? []).map((one) => askedLine(one, step)),
-    ...(step.asked === null ? ["who was asked is not kept any more"] : []),
+    ...(step.asked === null ? ["who was asked is not kept"] : []),
     ...(step.askedMore > 0 ? [`${step.askedMore} more were asked, and answered sooner than these`] : []),
     ...(step.quorum === null ? [] : [`${step.quorum} of the proxies sufficed`]),
     ...step.spared.map(({ proxy, why }) => `did not ask ${proxy}: ${SPARED_WORDS[why]}`),

@@ -29,7 +29,8 @@ describe("grapevine traffic, rollback and pause", () => {
 
   it("wait for the split's own step of a deploy that waits for approval, say how long it took, and leave the deploy to go on", async () => {
     deploys.answer = { ...deploys.answer, step: 4 } as typeof deploys.answer;
-    const history = [{ ...weigh, number: 4, outcome }];
+    const before = { number: 3, kind: "approve", vms: [], waitedMs: 9, outcome: "a person asked" } as const;
+    const history = [before, { ...weigh, number: 4, outcome }];
     deploys.show(fakeView({ weights: { v1: 90, v2: 10 }, rollout: fakeRollout({ history }) }));
     const { code, stdout } = await start("traffic", "set", "hello", "v2=10", "v1=90").ended;
     expect(stdout).toBe(
