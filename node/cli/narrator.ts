@@ -187,7 +187,14 @@ export function describeStepEnd(view: AppView, step: number | undefined, code: E
   const { rollout, app } = view;
   const report = rollout?.history.find(({ number }) => number === step);
   if (rollout === null || report === undefined) return [];
-  if (code !== EXIT.done) return [`${rollout.id}: ${plainText(report.outcome)}`, ...describeReason(rollout)];
+  if (code !== EXIT.done) {
+    const isBack = rollout.direction === "back";
+    const so = isBack ? "the deploy goes back" : "whether every proxy had this split is not known";
+    return [
+      `${rollout.id}: ${plainText(report.outcome)}`,
+      `next: ${so}; follow it with \`grapevine status -w ${app}\` (exit code ${code})`,
+    ];
+  }
   return [
     `${rollout.id}: every proxy sends ${describeShares(view.weights)} after ${formatDuration(report.waitedMs)}`,
     `next: \`grapevine promote ${app}\`, \`grapevine abort ${app}\`, or another split`,

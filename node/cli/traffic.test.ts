@@ -42,6 +42,19 @@ describe("grapevine traffic, rollback and pause", () => {
     expect(deploys.asked.at(-1)).toEqual({ app: "hello", weights: ofSplit.toReversed() });
   });
 
+  it("do not say that every proxy has a split whose place another one took", async () => {
+    deploys.answer = { ...deploys.answer, step: 4 } as typeof deploys.answer;
+    const other = { ...weigh, number: 5, outcome: "acks 2/2" } as const;
+    const history = [{ ...weigh, number: 4, outcome: "a person asked for v1=80 v2=20" }, other];
+    deploys.show(fakeView({ weights: { v1: 80, v2: 20 }, rollout: fakeRollout({ history }) }));
+    const { code, stdout } = await start("traffic", "set", "hello", "v2=10", "v1=90").ended;
+    expect(stdout).toContain(
+      "hello-v2: a person asked for v1=80 v2=20\nnext: whether every proxy had this split",
+    );
+    expect(stdout).not.toContain("every proxy sends");
+    expect(code).toBe(3);
+  });
+
   it.each([
     [0, "succeeded", null, "every proxy sends v1=100; v2 is kept for 60 s"],
     [3, "failed", { code: "wait-timeout", message: "proxy-2 is silent", lastLines: [] }, "the split stands"],
