@@ -31,3 +31,19 @@ describe("withStepEndedByPerson()", () => {
     expect(report).toMatchObject({ kind: "approve", asked: [{ kind: "approval", who: "hello", ms: null }] });
   });
 });
+
+describe("submitTraffic()", () => {
+  it("leaves a canary its own split", () => {
+    const world = beginStory({ name: "", isGated: true, before: {}, next: {} });
+    const canary = { weights: [5, 50], bakeMs: 5_000, minRequests: 50 };
+    const deploy = { ...specOf("hello").deploy, strategy: "canary", canary } as const;
+    world.submit(specOf("hello", { deploy }), "next");
+    answerAll(world, { until: () => world.committed?.record.rollout?.step?.kind === "weigh" });
+    const split = [
+      { release: 1, weight: 90 },
+      { release: 2, weight: 10 },
+    ];
+    expect(world.committed?.record.rollout?.step?.kind).toBe("weigh");
+    expect(world.traffic(split).code).toBe("locked");
+  });
+});

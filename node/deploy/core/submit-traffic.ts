@@ -36,7 +36,7 @@ export function submitTraffic(
   if (committed === null || committed.record.deleted) return unknownApp(app);
   const record = withoutRepair(committed.record);
   const { rollout } = record;
-  const way = isUnderWay(rollout) ? wayOf(rollout as Rollout) : "alone";
+  const way = isUnderWay(rollout) ? wayOf(rollout as Rollout, record) : "alone";
   if (way === "locked") return { code: "locked", rollout: rollout as Rollout };
   const fault = faultOf(record, weights, context);
   if (fault !== null) return { code: "invalid", message: fault };
@@ -51,11 +51,16 @@ export function submitTraffic(
  * `within`: the deploy waits for a person, who tries its release first. `instead`: the last split waits for somebody's answer, and this one
  * takes its place.
  */
-function wayOf({ kind, state, direction, step, approved }: Rollout): "within" | "instead" | "locked" {
+function wayOf(
+  { kind, state, direction, step, approved, to }: Rollout,
+  { releases }: AppRecord,
+): "within" | "instead" | "locked" {
   if (state !== "running") return "locked";
   if (kind === "weigh") return "instead";
   const isWaiting = step?.kind === "approve" || step?.kind === "weigh";
-  const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
+  // The split of a canary is its own: nobody was asked what to make of it.
+  const isAsking = releases.find(({ number }) => number === to)?.spec.deploy.approval === "manual";
+  const isUndecided = kind === "deploy" && isAsking && direction === "forward" && approved !== true;
   return isUndecided && isWaiting ? "within" : "locked";
 }
 
