@@ -77,18 +77,22 @@ describe("RolloutHistory", () => {
     await late.stop();
   });
 
-  it("does not take a rollout that is paused for one that is over", async () => {
-    const { records } = commitsOf(1);
-    const [first] = records;
-    const { rollout } = first!;
+  it("keeps the end of one that stood still for a while, also for the agent that starts next", async () => {
+    const { records } = commitsOf(2);
+    const at = records.findIndex(({ rollout }) => rollout?.id === "hello-v2") + 1;
+    const paused = { ...records[at]!, rollout: { ...records[at]!.rollout!, state: "paused" as const } };
     const history = newHistory();
-    for (const state of ["running", "paused", "running"] as const)
-      history.note({ record: { ...first!, rollout: { ...rollout!, state } } });
-    history.note({ record: records.at(-1)! });
-    const next = { ...rollout!, id: "hello-v2", startedAtMs: rollout!.startedAtMs + 1 };
-    history.note({ record: { ...records.at(-1)!, rollout: next } });
-    const told = (await history.of(APP)).map(({ rollout: { id, state } }) => `${id} ${state}`);
-    expect(told).toEqual(["hello-v1 succeeded", "hello-v2 running"]);
+    for (const record of records.slice(0, at)) history.note({ record });
+    history.note({ record: paused });
+    expect((await history.of(APP)).map(({ rollout }) => rollout.state)).toEqual(["succeeded", "paused"]);
+    history.note({ record: records[at]! });
+    expect((await history.of(APP)).map(({ rollout }) => rollout.state)).toEqual(["succeeded", "running"]);
+    for (const record of records.slice(at + 1)) history.note({ record });
+    await history.stop();
+    expect((await newHistory().of(APP)).map(({ rollout }) => rollout.state)).toEqual([
+      "succeeded",
+      "succeeded",
+    ]);
   });
 
   it("keeps the steps for which the record has no room any more", async () => {

@@ -75,10 +75,9 @@ export class RolloutHistory {
     this.#seen.set(app, kept);
     // Its end was not seen: it is kept as it was.
     const isOther = before !== null && before.rollout.id !== kept.rollout.id;
-    const wasUnderWay = before !== null && isUnderWay(before.rollout);
-    if (isOther && wasUnderWay) this.#store(app, before);
+    if (isOther && isUnderWay(before.rollout)) this.#store(app, before);
     const isOver = !isUnderWay(kept.rollout);
-    if (isOver && (isOther || before === null || wasUnderWay)) this.#store(app, kept);
+    if (isOver && (isOther || before === null || isUnderWay(before.rollout))) this.#store(app, kept);
   }
 
   /** Oldest first; the last may still run. */

@@ -11,6 +11,7 @@ import {
   type StepEnd,
   withDeleted,
   withDirectionBack,
+  withEachAlike,
   withPause,
   withReason,
   withRolloutEnded,
@@ -130,7 +131,7 @@ function decideWeigh(input: DecideInput): Decision {
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
   const vms = record.vms.filter(({ phase }) => phase !== "starting");
-  return endWith(input, withDirectionBack({ ...record, vms }, reason), "failed");
+  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -153,7 +154,7 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
     };
   // What was stopped on request is not started again: nobody asked for that.
   if (rollout.kind !== "deploy" && rollout.step?.kind !== "cordon") {
-    return endWith(input, withDirectionBack(input.committed.record, reason), "failed");
+    return endWith(input, withDirectionBack(input.committed.record, reason, input.facts), "failed");
   }
   return turnBack(input, reason);
 }
@@ -208,7 +209,7 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
     ...input.end,
     outcome: `failed: ${reason.message}`,
   });
-  const turned = withDirectionBack(stopped, reason);
+  const turned = withDirectionBack(stopped, reason, input.facts);
   const why = `${reason.code}: ${reason.message}`;
   const planned = planBack(turned, [], input);
   if (planned === null && leftOfCommand(turned, input.facts) === null)
@@ -265,7 +266,9 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
     });
   const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
   const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
-  const given = withDirectionBack({ ...record, vms }, { ...reason, message });
+  // Both are left: whoever is well gets the requests, also what had no share any more.
+  const left = oldServes ? record : withEachAlike(record);
+  const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
   return endWith(input, given, stateWhenBack(given));
 }
 

@@ -10,7 +10,7 @@ import {
   type Rollout,
   WEIGHTS_SUM,
 } from "../../../mesh/index.ts";
-import { type CommitContext, withNothingKept } from "./commits.ts";
+import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { splitFault } from "./shares.ts";
 import { begin, countFault, deployOf, type Submission, withoutRepair } from "./submit.ts";
@@ -57,7 +57,8 @@ function lockedOrJoined(rollout: Rollout, target: Release | string): Submission 
 }
 
 /** The release, or why there is none. */
-function targetOf({ app, releases, current, lastRelease }: AppRecord, to: number | null): Release | string {
+function targetOf(record: AppRecord, to: number | null): Release | string {
+  const { app, releases, current, lastRelease } = record;
   const known = releases.map(({ number }) => `v${number}`).join(", ");
   const dropped = to !== null && to <= lastRelease ? " any more" : "";
   if (to !== null)
@@ -65,14 +66,13 @@ function targetOf({ app, releases, current, lastRelease }: AppRecord, to: number
       releases.find(({ number }) => number === to) ??
       `${app} has no release v${to}${dropped}: ${known} ${releases.length === 1 ? "is" : "are"} known`
     );
-  const before = releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
   const why = current === null ? "it serves nothing yet" : `none is known that served before v${current}`;
   const others = releases.flatMap(({ number }) => (number === current ? [] : [`v${number}`]));
   const next =
     others.length === 0
       ? "one from before has to be deployed from its files"
       : `name one with --to, of ${others.join(", ")}`;
-  return before ?? `${app} has no release to go back to (${why}): ${next}`;
+  return servedBefore(record) ?? `${app} has no release to go back to (${why}): ${next}`;
 }
 
 /** Its VMs are up, and all of them are healthy; of a release that serves already one is enough. */

@@ -36,7 +36,7 @@ export function submitTraffic(
   if (committed === null || committed.record.deleted) return unknownApp(app);
   const record = withoutRepair(committed.record);
   const { rollout } = record;
-  const way = isUnderWay(rollout) ? wayOf(rollout as Rollout, record) : "alone";
+  const way = isUnderWay(rollout) ? wayOf(record, rollout as Rollout) : "alone";
   if (way === "locked") return { code: "locked", rollout: rollout as Rollout };
   const fault = faultOf(record, weights, context);
   if (fault !== null) return { code: "invalid", message: fault };
@@ -52,15 +52,15 @@ export function submitTraffic(
  * takes its place.
  */
 function wayOf(
-  { kind, state, direction, step, approved, to }: Rollout,
   { releases }: AppRecord,
+  { kind, state, direction, step, approved, to }: Rollout,
 ): "within" | "instead" | "locked" {
   if (state !== "running") return "locked";
   if (kind === "weigh") return "instead";
-  const isWaiting = step?.kind === "approve" || step?.kind === "weigh";
-  // The split of a canary is its own: nobody was asked what to make of it.
-  const isAsking = releases.find(({ number }) => number === to)?.spec.deploy.approval === "manual";
-  const isUndecided = kind === "deploy" && isAsking && direction === "forward" && approved !== true;
+  // A canary weighs too, by its own plan.
+  const isByHand = releases.find(({ number }) => number === to)?.spec.deploy.strategy === "bluegreen";
+  const isWaiting = step?.kind === "approve" || (step?.kind === "weigh" && isByHand);
+  const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
   return isUndecided && isWaiting ? "within" : "locked";
 }
 

@@ -210,7 +210,7 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
     return { code: "invalid", message };
   }
   const approved: Rollout = { ...rollout, approved: true };
-  return { code: "begin", record: { ...record, rollout: approved }, rollout: approved };
+  return { code: "begin", record: fitted({ ...record, rollout: approved }), rollout: approved };
 }
 
 /** The rollout goes back to what ran before. Once all requests go to the new release, it only goes forward. */
@@ -231,7 +231,7 @@ export function submitAbort(
   }
   const stopped = withStepEndedByPerson(committed as CommittedApp, "aborted", context);
   const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
-  const turned = fitted(withDirectionBack(stopped, reason));
+  const turned = withDirectionBack(stopped, reason, context.facts);
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 
