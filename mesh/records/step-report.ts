@@ -11,9 +11,11 @@ import { memberNameShape, vmNameShape } from "./shapes.ts";
  * - `vm`: the host says of its VM `who` what the step is for. `host` is not there if the record did not name it.
  * - `approval`: a person's word on app `who`.
  * - `clock`: `forMs` pass, in which `who` stays healthy.
+ * - `bake`: `forMs` pass since the step's begin.
+ * - `traffic`: what the proxies counted of `who`'s release is enough, and says that it is no worse.
  */
 export interface Asked {
-  readonly kind: "proxy" | "gate" | "vm" | "approval" | "clock";
+  readonly kind: "proxy" | "gate" | "vm" | "approval" | "clock" | "bake" | "traffic";
   readonly who: MemberName | VmName;
   readonly vm?: VmName;
   readonly host?: MemberName;
@@ -46,7 +48,7 @@ export const ASKED_MAX: number = 16;
 export const SPARED_MAX: number = 16;
 
 const askedShape: ZodType<Asked> = z.strictObject({
-  kind: z.enum(["proxy", "gate", "vm", "approval", "clock"]),
+  kind: z.enum(["proxy", "gate", "vm", "approval", "clock", "bake", "traffic"]),
   who: z.union([memberNameShape, vmNameShape]),
   vm: z.exactOptional(vmNameShape),
   host: z.exactOptional(memberNameShape),

@@ -1,6 +1,7 @@
 // Plan text: what a deploy would do, as a person reads it before it is done.
 
 import type { AskView, CostView, PlannedStepView, PlanView } from "../deploy/plan-view.ts";
+import { describeSubject } from "./narrator.ts";
 import { formatDuration, plainText } from "./table.ts";
 
 export function planText(plan: PlanView): string {
@@ -32,8 +33,10 @@ export function describeStep({
   kind,
   vms,
   serves,
+  weights,
   hosts,
-}: Pick<PlannedStepView, "kind" | "vms" | "serves" | "hosts">): string {
+}: Pick<PlannedStepView, "kind" | "vms" | "serves" | "weights" | "hosts">): string {
+  if (kind === "weigh") return `weigh ${describeSubject({ vms, ...(weights === null ? {} : { weights }) })}`;
   if (kind === "flip") return `flip to ${serves.join(" ")}, from ${vms.join(" ")}`;
   const isPlaced = kind === "start" || kind === "command";
   const named = vms.map((vm, index) =>

@@ -8,6 +8,7 @@ import type {
   RolloutStep,
   Spared,
   VmName,
+  Weights,
 } from "../../mesh/index.ts";
 
 /** One ask of a step, in words that follow the name: "proxy-2" "to have it in force, …". */
@@ -22,6 +23,8 @@ export interface PlannedStepView {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves: readonly VmName[];
+  /** Of a `weigh`: how requests are split from then on; null: it is none, or ends the split. */
+  readonly weights: Weights | null;
   /** Of `vms`, by index. */
   readonly hosts: readonly MemberName[];
   readonly asks: readonly AskView[];

@@ -30,6 +30,10 @@ export function describeAsk(ask: Ask, step: AskedStep): string {
       return `to be promoted by a person: \`grapevine promote ${ask.who}\``;
     case "clock":
       return `to stay healthy for ${describeDuration(ask.forMs ?? 0)}, as min_healthy_time asks`;
+    case "bake":
+      return `to bake for ${describeDuration(ask.forMs ?? 0)}, as bake asks`;
+    case "traffic":
+      return "to get the requests that min_requests asks for, and to be no worse by them than what serves";
   }
 }
 
@@ -40,6 +44,10 @@ function describeProxyAsk({ kind, vms, serves, isReplacing }: AskedStep): string
       return `to have it in force, and to have reached ${vms.join(", ")}`;
     case "flip":
       return `to have it in force, to have reached ${(serves ?? []).join(", ")}, and to have drained ${vms.join(", ")}`;
+    case "weigh":
+      return "to have it in force, and to have reached the VMs that serve";
+    case "bake":
+      return "to tell what it counts";
     default: {
       const drained = `and to have drained ${vms.join(", ")}`;
       return isReplacing

@@ -1,6 +1,13 @@
 // Describe: a record in one line, the same in logs, transcripts and dumps.
 
-import { type AppRecord, type CommittedApp, describeWeights, isUnderWay } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  type CommittedApp,
+  describeWeights,
+  isUnderWay,
+  type VmName,
+  type Weights,
+} from "../../../mesh/index.ts";
 
 /** "hello-v2 step 3 cordon hello-v1-1", "hello-v2 succeeded", "none". */
 export function describeRollout(record: AppRecord | null): string {
@@ -16,7 +23,14 @@ export function describeRollout(record: AppRecord | null): string {
     : `${name}${paused}${back} step ${step.number} ${step.kind} ${subjectOf(step)}`;
 }
 
-function subjectOf({ vms, weights }: NonNullable<NonNullable<AppRecord["rollout"]>["step"]>): string {
+/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
+export function subjectOf({
+  vms,
+  weights,
+}: {
+  readonly vms: readonly VmName[];
+  readonly weights?: Weights;
+}): string {
   if (weights !== undefined) return describeWeights(weights);
   return vms.length === 0 ? "alike" : vms.join(" ");
 }

@@ -111,8 +111,10 @@ function stepViewOf({ step, committed }: ForeseenStep, facts: Facts): PlannedSte
     vms: step.vms,
     serves: step.serves ?? [],
     hosts: step.hosts ?? [],
+    weights: step.weights ?? null,
     asks: asks.map((ask) => ({ kind: ask.kind, who: ask.who, what: describeAsk(ask, asked) })),
-    quorum: acks?.quorum ?? 0,
-    spared: sparedOf(step, committed.record, acks?.need ?? [], facts),
+    // Where proxies are asked for something else than the record, no share of them suffices.
+    quorum: acks?.quorum ?? asks.filter(({ kind }) => kind === "proxy").length,
+    spared: acks === null ? [] : sparedOf(step, committed.record, acks.need, facts),
   };
 }

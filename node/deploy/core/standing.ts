@@ -11,7 +11,7 @@ import type {
 } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { minHealthyMsOf, type StandingAsk } from "./asks.ts";
-import { wantsOfBake } from "./canary/evidence.ts";
+import { asksOfBake, wantsOfBake } from "./canary/evidence.ts";
 import { countRequests } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
@@ -60,7 +60,11 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
     case "approve":
       return approveStanding(committed.record);
     case "bake":
-      return { ...NOTHING_WANTED, wants: wantsOfBake(committed.record, facts) };
+      return {
+        ...NOTHING_WANTED,
+        wants: wantsOfBake(committed.record, facts),
+        asks: asksOfBake(committed.record, facts),
+      };
     case "standby":
     case "serve":
     case "weigh":

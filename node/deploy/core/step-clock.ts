@@ -125,8 +125,9 @@ export class StepClock {
   }
 
   #answerOf(ask: Ask, nowMs: number): number | null {
-    if (ask.kind !== "clock") return rounded(this.#answeredMs.get(keyOf(ask)) ?? null);
-    const atMs = this.#settledAtMs === null ? Number.POSITIVE_INFINITY : this.#settledAtMs + (ask.forMs ?? 0);
+    if (ask.kind !== "clock" && ask.kind !== "bake") return rounded(this.#answeredMs.get(keyOf(ask)) ?? null);
+    const fromMs = ask.kind === "bake" ? this.#knownSinceMs : this.#settledAtMs;
+    const atMs = fromMs === null ? Number.POSITIVE_INFINITY : fromMs + (ask.forMs ?? 0);
     return atMs > nowMs ? null : rounded(atMs - this.#sinceMs);
   }
 

@@ -10,6 +10,7 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { type SpecOverrides, specOf } from "./specs.ts";
+import { GOOD_COUNTS } from "./told-counts.ts";
 import { HEALTHY, World } from "./world.ts";
 
 export interface Story {
@@ -54,6 +55,14 @@ export const STORIES: readonly Story[] = [
     isGated: true,
     before: { count: 2 },
     next: { count: 2, deploy: deployOf({ strategy: "immediate" }) },
+  },
+  {
+    name: "canary",
+    isGated: true,
+    before: {},
+    next: {
+      deploy: deployOf({ strategy: "canary", canary: { weights: [5, 50], bakeMs: 5_000, minRequests: 50 } }),
+    },
   },
   { name: "bluegreen", isGated: true, before: { count: 2 }, next: { count: 2, deploy: deployOf(bluegreen) } },
 ];
@@ -121,6 +130,7 @@ function proxyAnswers(world: World, silent: MemberName | undefined): readonly An
   for (const proxy of world.proxies.keys()) world.apply(proxy);
   const answering = [...world.proxies.keys()].filter((proxy) => proxy !== silent);
   return answering.map((proxy) => () => {
+    world.count({ proxy, startId: "a", ...GOOD_COUNTS });
     world.answer(proxy);
     world.deliver(proxy);
   });
