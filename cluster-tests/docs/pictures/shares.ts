@@ -1,0 +1,77 @@
+// Shares: of the requests sent in each short while, how many the new release answered. No while lies across the border of two steps.
+
+import { element } from "../../bench/convergence/report/svg.ts";
+import type { Label } from "./label.ts";
+import type { Frame, Part } from "./part.ts";
+import type { RecordedRun } from "./recorded-run.ts";
+import type { Span, TimeAxis } from "./time-axis.ts";
+
+const HEIGHT = 70;
+/** A while is at least so wide, and has about so many requests at least. */
+const WHILE_WIDTH_MIN = 12;
+const WHILE_REQUESTS = 8;
+
+export function sharesPart(run: RecordedRun, axis: TimeAxis, { top, nameRight }: Frame): Part {
+  const bottom = top + HEIGHT;
+  const whiles = axis.spans.flatMap((span) => whilesOf(span, run.ratePerSecond));
+  const counted = whiles.map((span) => ({ ...span, share: shareOfNew(run, span) }));
+  const known = counted.filter(({ share }) => share !== null);
+  const shapes = known.flatMap(({ left, right, share }) => {
+    const y = top + HEIGHT * (share ?? 0);
+    const rect = (from: number, to: number, look: string): readonly string[] =>
+      to - from < 0.05
+        ? []
+        : [
+            element("rect", {
+              x: left,
+              y: from,
+              width: right - left,
+              height: to - from,
+              class: look,
+              "stroke-width": 0,
+            }),
+          ];
+    return [...rect(top, y, "fresh"), ...rect(y, bottom, "old")];
+  });
+  const name = { x: nameRight, anchor: "end", size: 12.5 } as const;
+  const labels: readonly Label[] = [
+    { ...name, y: top + 14, text: "requests", isBold: true },
+    { ...name, y: top + 31, text: `to ${run.story.to}`, size: 11.5, look: "soft" },
+    { ...name, y: bottom - 6, text: `to ${run.story.from}`, size: 11.5, look: "soft" },
+    ...shareLabels(run, axis, top),
+  ];
+  return { shapes: [...shapes], labels, bottom };
+}
+
+/** In the middle of each step what share of its requests the new release answered. */
+function shareLabels(run: RecordedRun, axis: TimeAxis, top: number): readonly Label[] {
+  return axis.spans.flatMap((span): readonly Label[] => {
+    const share = shareOfNew(run, span);
+    if (share === null) return [];
+    const text = `${Math.round(100 * share)} %`;
+    return [{ x: (span.left + span.right) / 2, y: top + HEIGHT / 2 + 4, text, size: 12, anchor: "middle" }];
+  });
+}
+
+function whilesOf(span: Span, ratePerSecond: number): readonly Span[] {
+  const ms = span.toMs - span.fromMs;
+  const width = span.right - span.left;
+  const byRequests = Math.floor((ms / 1_000) * ratePerSecond) / WHILE_REQUESTS;
+  const count = Math.max(1, Math.floor(Math.min(width / WHILE_WIDTH_MIN, byRequests)));
+  return Array.from({ length: count }, (_, index) => ({
+    fromMs: span.fromMs + (ms * index) / count,
+    toMs: span.fromMs + (ms * (index + 1)) / count,
+    left: span.left + (width * index) / count,
+    right: span.left + (width * (index + 1)) / count,
+  }));
+}
+
+/** Null: nobody asked. */
+function shareOfNew({ requests, story }: RecordedRun, { fromMs, toMs }: Span): number | null {
+  const countOf = (release: string | null): number =>
+    requests
+      .filter((one) => one.release === release)
+      .reduce((sum, { sentMs }) => sum + sentMs.filter((ms) => ms >= fromMs && ms < toMs).length, 0);
+  const [old, fresh] = [countOf(story.from), countOf(story.to)];
+  return old + fresh === 0 ? null : fresh / (old + fresh);
+}
