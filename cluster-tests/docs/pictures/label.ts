@@ -21,7 +21,7 @@ export interface Box {
 }
 
 /** Of the size, for each character: wider than what system-ui is drawn in on Windows, macOS and Linux. */
-const CHARACTER_WIDTH = 0.58;
+const CHARACTER_WIDTH = 0.57;
 const BOLD_WIDTH = 0.63;
 
 export function textWidth(text: string, { size, isBold = false }: Pick<Label, "size" | "isBold">): number {

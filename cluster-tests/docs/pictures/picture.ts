@@ -2,6 +2,7 @@
 // request that they were sent, the VM that comes, what share of the requests each release answered, and what each step waited for.
 
 import { formatDuration } from "../../../node/cli/table.ts";
+import type { StepStory } from "../../../node/deploy/story-view.ts";
 import { element } from "../../bench/convergence/report/svg.ts";
 import { type Label, labelElement, textWidth, wrapped } from "./label.ts";
 import { lanesOf } from "./lanes.ts";
@@ -24,8 +25,6 @@ const WIDTH = 1000;
 const MARGIN = 18;
 /** Names of lanes are left of it. */
 const LANES_LEFT = 148;
-/** The name of a step is in it. */
-const STEP_WIDTH_MIN = 76;
 /** What is shown of the time before the rollout and after it, milliseconds. */
 const AROUND_MS = 250;
 const TOP = 84;
@@ -36,7 +35,7 @@ export function picture(run: RecordedRun): Picture {
   const lanes = lanesOf(run, axis, { top: TOP + 42, nameRight: LANES_LEFT - 10 });
   const shares = sharesPart(run, axis, { top: lanes.bottom + 10, nameRight: LANES_LEFT - 10 });
   const steps = stepsPart(run, axis, shares.bottom);
-  const legend = legendPart(steps.bottom + 26);
+  const legend = legendPart(run, steps.bottom + 26);
   const list = listPart(run, legend.bottom + 16);
   const foot = footPart(run, list.bottom + 14);
   const parts = [steps, head, lanes, shares, legend, list, foot];
@@ -54,7 +53,17 @@ export function picture(run: RecordedRun): Picture {
 function axisOf({ story }: RecordedRun): TimeAxis {
   const endMs = tookMs(story);
   const borders = [-AROUND_MS, ...story.steps.map(beganMs), endMs, endMs + AROUND_MS];
-  return timeAxis(borders, { left: LANES_LEFT, right: WIDTH - MARGIN, widthMin: STEP_WIDTH_MIN });
+  const names = story.steps.map((step) => textWidth(bandName(step), BAND_NAME) + 4);
+  const around = textWidth("before", BAND_TIME) + 4;
+  const widthsMin = [around, ...names, around];
+  return timeAxis(borders, { left: LANES_LEFT, right: WIDTH - MARGIN, widthsMin });
+}
+
+const BAND_NAME = { size: 13, isBold: true, anchor: "middle" } as const;
+const BAND_TIME = { size: 12, anchor: "middle", look: "soft" } as const;
+
+function bandName({ number, kind }: StepStory): string {
+  return `${number} ${kind}`;
 }
 
 function document(run: RecordedRun, height: number, children: readonly string[]): string {
@@ -106,47 +115,55 @@ function stepsPart({ story }: RecordedRun, axis: TimeAxis, bottom: number): Part
   });
   const middle = (span: { readonly left: number; readonly right: number } | undefined) =>
     ((span?.left ?? 0) + (span?.right ?? 0)) / 2;
-  const small = { size: 12, anchor: "middle" } as const;
   const names = spans.flatMap((span, index): readonly Label[] => {
     const step = story.steps[index];
     if (step === undefined) return [];
-    const name = `${step.number} ${step.kind}`;
     const took = formatDuration(step.waitedMs);
     return [
-      { x: middle(span), y: TOP + 17, text: name, size: 13, isBold: true, anchor: "middle" },
-      { x: middle(span), y: TOP + 33, text: took, ...small, look: "soft" },
+      { x: middle(span), y: TOP + 17, text: bandName(step), ...BAND_NAME },
+      { x: middle(span), y: TOP + 33, text: took, ...BAND_TIME },
     ];
   });
   const times = [...spans, after].map((span): Label => {
-    const text = formatDuration(span?.fromMs ?? 0);
-    return { x: span?.left ?? 0, y: bottom + 18, text, ...small, look: "soft" };
+    return { x: span?.left ?? 0, y: bottom + 18, text: timeText(span?.fromMs ?? 0), ...BAND_TIME };
   });
   const around: readonly Label[] = [
-    { x: middle(before), y: TOP + 17, text: "before", ...small, look: "soft" },
-    { x: middle(after), y: TOP + 17, text: "after", ...small, look: "soft" },
+    { x: middle(before), y: TOP + 17, text: "before", ...BAND_TIME },
+    { x: middle(after), y: TOP + 17, text: "after", ...BAND_TIME },
   ];
   return { shapes: [...bands, ...lines], labels: [...names, ...times, ...around], bottom: bottom + 18 };
 }
 
-const LEGEND = [
-  ["old", "a request that the old release answered, when it was sent"],
-  ["fresh", "the new release"],
-  ["ack", "has answered what the step asks"],
-] as const;
+/** Steps may be milliseconds long after many seconds. */
+function timeText(ms: number): string {
+  return ms < 1_000 ? formatDuration(ms) : `${(ms / 1_000).toFixed(2)} s`;
+}
 
-function legendPart(y: number): Part {
+type LegendMark = "old" | "fresh" | "ack" | "wait";
+
+function legendPart({ story }: RecordedRun, y: number): Part {
+  const words: Readonly<Record<LegendMark, string>> = {
+    old: `a request that ${story.from} answered`,
+    fresh: `that ${story.to} answered`,
+    ack: "answer to what the step asks",
+    wait: "gets no new requests",
+  };
   const shapes: string[] = [];
   const labels: Label[] = [];
   let x = LANES_LEFT;
-  for (const [look, text] of LEGEND) {
-    const mark = `M${x + 4} ${y - 10}v11`;
-    shapes.push(
-      look === "ack" ? diamond(x + 4, y - 4) : element("path", { d: mark, class: `ticks ${look}` }),
-    );
-    labels.push({ x: x + 14, y, text, size: 12, look: "soft" });
-    x += 34 + textWidth(text, { size: 12 });
+  for (const [mark, text] of Object.entries(words)) {
+    shapes.push(legendMark(mark as LegendMark, x, y));
+    labels.push({ x: x + 22, y, text, size: 12, look: "soft" });
+    x += 46 + textWidth(text, { size: 12 });
   }
   return { shapes, labels, bottom: y };
+}
+
+function legendMark(mark: LegendMark, x: number, y: number): string {
+  if (mark === "ack") return diamond(x + 10, y - 4);
+  if (mark === "wait")
+    return element("rect", { x: x + 2, y: y - 10, width: 15, height: 12, rx: 2, class: "old wait" });
+  return element("path", { d: `M${x + 10} ${y - 10}v12`, class: `ticks ${mark}` });
 }
 
 const LINE_HEIGHT = 17;

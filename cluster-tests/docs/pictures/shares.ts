@@ -14,24 +14,9 @@ const WHILE_REQUESTS = 8;
 export function sharesPart(run: RecordedRun, axis: TimeAxis, { top, nameRight }: Frame): Part {
   const bottom = top + HEIGHT;
   const whiles = axis.spans.flatMap((span) => whilesOf(span, run.ratePerSecond));
-  const counted = whiles.map((span) => ({ ...span, share: shareOfNew(run, span) }));
-  const known = counted.filter(({ share }) => share !== null);
-  const shapes = known.flatMap(({ left, right, share }) => {
-    const y = top + HEIGHT * (share ?? 0);
-    const rect = (from: number, to: number, look: string): readonly string[] =>
-      to - from < 0.05
-        ? []
-        : [
-            element("rect", {
-              x: left,
-              y: from,
-              width: right - left,
-              height: to - from,
-              class: look,
-              "stroke-width": 0,
-            }),
-          ];
-    return [...rect(top, y, "fresh"), ...rect(y, bottom, "old")];
+  const known = whiles.flatMap((span): readonly Known[] => {
+    const share = shareOfNew(run, span);
+    return share === null ? [] : [{ ...span, share }];
   });
   const name = { x: nameRight, anchor: "end", size: 12.5 } as const;
   const labels: readonly Label[] = [
@@ -40,7 +25,29 @@ export function sharesPart(run: RecordedRun, axis: TimeAxis, { top, nameRight }:
     { ...name, y: bottom - 6, text: `to ${run.story.from}`, size: 11.5, look: "soft" },
     ...shareLabels(run, axis, top),
   ];
-  return { shapes: [...shapes], labels, bottom };
+  return { shapes: areas(known, top), labels, bottom };
+}
+
+interface Known extends Span {
+  readonly share: number;
+}
+
+/** The old release's below, the new one's hangs from above; where nobody asked there is neither. */
+function areas(known: readonly Known[], top: number): readonly string[] {
+  const box = ({ left, right }: Known, from: number, to: number): string =>
+    to - from < 0.05 ? "" : `M${tenth(left)} ${tenth(from)}H${tenth(right)}V${tenth(to)}H${tenth(left)}z`;
+  const edge = (one: Known): number => top + HEIGHT * one.share;
+  const paths = {
+    old: known.map((one) => box(one, edge(one), top + HEIGHT)),
+    fresh: known.map((one) => box(one, top, edge(one))),
+  };
+  return Object.entries(paths).map(([look, boxes]) =>
+    element("path", { d: boxes.join(""), class: look, "stroke-width": 0 }),
+  );
+}
+
+function tenth(value: number): number {
+  return Math.round(value * 10) / 10;
 }
 
 /** In the middle of each step what share of its requests the new release answered. */

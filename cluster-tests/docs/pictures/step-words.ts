@@ -15,7 +15,10 @@ export function waits({ asked }: StepStory): readonly string[] {
   for (const one of asked ?? []) groups.set(one.what, [...(groups.get(one.what) ?? []), one]);
   return [...groups].map(([what, group]) => {
     const names = group.map(({ who }) => who).join(", ");
-    const times = group.map(({ ms }) => (ms === null ? "not in time" : formatDuration(ms))).join(", ");
+    const times = group
+      .map(({ ms }) => (ms === null ? "not in time" : formatDuration(ms)))
+      .join(", ")
+      .replaceAll(/(?<=\d) /g, "\u00a0");
     return `${names} ${what}: after ${times}`;
   });
 }

@@ -16,19 +16,23 @@ export interface TimeAxis {
   at(ms: number): number;
 }
 
-/** `bordersMs` only grow; between two of them is a span. */
+/** `bordersMs` only grow; between two of them is a span, each with its least width. */
 export function timeAxis(
   bordersMs: readonly number[],
-  { left, right, widthMin }: { readonly left: number; readonly right: number; readonly widthMin: number },
+  {
+    left,
+    right,
+    widthsMin,
+  }: { readonly left: number; readonly right: number; readonly widthsMin: readonly number[] },
 ): TimeAxis {
   const times = bordersMs.slice(1).map((toMs, index) => toMs - (bordersMs[index] ?? toMs));
   const allMs = times.reduce((sum, ms) => sum + ms, 0);
-  const spare = right - left - widthMin * times.length;
+  const spare = right - left - widthsMin.reduce((sum, width) => sum + width, 0);
   if (spare < 0 || allMs <= 0) throw new Error(`time axis: no room for ${times.length} spans, or no time`);
   const spans: Span[] = [];
   let place = left;
   for (const [index, ms] of times.entries()) {
-    const end = place + widthMin + (spare * ms) / allMs;
+    const end = place + (widthsMin[index] ?? 0) + (spare * ms) / allMs;
     const fromMs = bordersMs[index] ?? 0;
     spans.push({ fromMs, toMs: fromMs + ms, left: place, right: end });
     place = end;
