@@ -124,12 +124,12 @@ function barLook(kind: Phase["kind"], look: Look): string {
 
 /** One for each request, where it was sent. */
 function requestMarks(
-  { requests, story }: RecordedRun,
+  { requests, previews, story }: RecordedRun,
   proxy: string,
   axis: TimeAxis,
 ): Pick<Lane, "draw" | "labels"> {
-  const draw = (y: number): readonly string[] =>
-    requests
+  const draw = (y: number): readonly string[] => [
+    ...requests
       .filter((one) => one.proxy === proxy)
       .map(({ release, sentMs }) => {
         const isNew = release === story.to;
@@ -137,7 +137,11 @@ function requestMarks(
           d: marksPath(sentMs, axis, isNew ? y + 14 : y),
           class: `ticks ${isNew ? "fresh" : "old"}`,
         });
-      });
+      }),
+    ...previews
+      .filter((one) => one.proxy === proxy)
+      .map(({ atMs }) => element("circle", { cx: axis.at(atMs), cy: y + 20, r: 3.5, class: "ticks fresh" })),
+  ];
   return { draw, labels: [] };
 }
 

@@ -139,18 +139,19 @@ function timeText(ms: number): string {
   return ms < 1_000 ? formatDuration(ms) : `${(ms / 1_000).toFixed(2)} s`;
 }
 
-type LegendMark = "old" | "fresh" | "ack" | "wait";
+type LegendMark = "old" | "fresh" | "ack" | "wait" | "preview";
 
-function legendPart({ story }: RecordedRun, y: number): Part {
-  const words: Readonly<Record<LegendMark, string>> = {
+function legendPart({ story, previews }: RecordedRun, y: number): Part {
+  const words: Readonly<Partial<Record<LegendMark, string>>> = {
     old: `a request that ${story.from} answered`,
     fresh: `that ${story.to} answered`,
     ack: "answer to what the step asks",
     wait: "gets no new requests",
+    ...(previews.length === 0 ? {} : { preview: "by the preview name" }),
   };
   const shapes: string[] = [];
   const labels: Label[] = [];
-  let x = LANES_LEFT;
+  let x = MARGIN + 40;
   for (const [mark, text] of Object.entries(words)) {
     shapes.push(legendMark(mark as LegendMark, x, y));
     labels.push({ x: x + 22, y, text, size: 12, look: "soft" });
@@ -161,6 +162,7 @@ function legendPart({ story }: RecordedRun, y: number): Part {
 
 function legendMark(mark: LegendMark, x: number, y: number): string {
   if (mark === "ack") return diamond(x + 10, y - 4);
+  if (mark === "preview") return element("circle", { cx: x + 10, cy: y - 4, r: 3.5, class: "ticks fresh" });
   if (mark === "wait")
     return element("rect", { x: x + 2, y: y - 10, width: 15, height: 12, rx: 2, class: "old wait" });
   return element("path", { d: `M${x + 10} ${y - 10}v12`, class: `ticks ${mark}` });

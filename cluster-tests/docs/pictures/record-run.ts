@@ -9,7 +9,13 @@ import type { RolloutStory } from "../../../node/deploy/story-view.ts";
 import type { AppFolder } from "../../harness/app-folder.ts";
 import { getJson, getThroughProxy, untilView } from "../../harness/observe.ts";
 import { failures, Scenario } from "../../harness/scenario.ts";
-import { DEPLOYS, type RecordedRequests, type RecordedRun, type StrategyName } from "./recorded-run.ts";
+import {
+  DEPLOYS,
+  type Preview,
+  type RecordedRequests,
+  type RecordedRun,
+  type StrategyName,
+} from "./recorded-run.ts";
 
 const APP = "hello";
 const CLUSTER = { hosts: 3, proxies: 2 } as const;
@@ -70,7 +76,7 @@ async function recordDeploy(
     story,
     hosts: Object.fromEntries([...placesOf(before), ...placesOfPlan(plan)]),
     requests: requestsOf(scenario, samples, story),
-    previews: previews.map(({ atMs, vm }) => ({ atMs: Math.round(atMs - story.startedAtMs), vm })),
+    previews: previews.map((one) => ({ ...one, atMs: Math.round(one.atMs - story.startedAtMs) })),
   };
 }
 
@@ -101,7 +107,7 @@ async function deploy(scenario: Scenario, app: AppFolder): Promise<RecordedRun["
     ({ release, rollout }) =>
       rollout?.step?.kind === "approve" || (rollout?.state === "succeeded" && release === "v2"),
   );
-  const previews: { atMs: number; vm: string }[] = [];
+  const previews: Preview[] = [];
   if (waits.rollout?.step?.kind === "approve") {
     for (let looks = 0; looks < PREVIEWS; looks += 1) previews.push(await preview(scenario));
     await done(scenario, ["promote", APP]);
@@ -111,11 +117,11 @@ async function deploy(scenario: Scenario, app: AppFolder): Promise<RecordedRun["
   return previews;
 }
 
-async function preview(scenario: Scenario): Promise<{ readonly atMs: number; readonly vm: string }> {
-  const atMs = Date.now();
-  const { status, body } = await getThroughProxy(scenario.proxy("proxy-1").http, `preview.${APP}.localhost`);
+async function preview(scenario: Scenario): Promise<Preview> {
+  const [atMs, proxy] = [Date.now(), "proxy-1"];
+  const { status, body } = await getThroughProxy(scenario.proxy(proxy).http, `preview.${APP}.localhost`);
   if (status !== 200) throw new Error(`preview: ${status} ${body}`);
-  return { atMs, vm: (JSON.parse(body) as { readonly vm: string }).vm };
+  return { atMs, proxy, vm: (JSON.parse(body) as { readonly vm: string }).vm };
 }
 
 function expectSteps(plan: PlanView, story: RolloutStory): void {

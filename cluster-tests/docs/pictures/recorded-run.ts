@@ -23,8 +23,15 @@ export interface RecordedRun {
   /** Where the VMs of the story ran. */
   readonly hosts: Readonly<Record<string, string>>;
   readonly requests: readonly RecordedRequests[];
-  /** Requests by the preview name, and who answered them. */
-  readonly previews: readonly { readonly atMs: number; readonly vm: string }[];
+  /** Requests by the preview name. */
+  readonly previews: readonly Preview[];
+}
+
+export interface Preview {
+  readonly atMs: number;
+  readonly proxy: string;
+  /** That answered. */
+  readonly vm: string;
 }
 
 /** Requests that came through one proxy and were answered by one release, by when they were sent: milliseconds from the rollout's begin. */
