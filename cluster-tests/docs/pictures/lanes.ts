@@ -99,7 +99,7 @@ function bars(phases: readonly Phase[], look: Look, axis: TimeAxis): Pick<Lane, 
       return element("rect", { ...place, class: barLook(kind, look) });
     });
   const labels = placed.flatMap(({ words, left, right }): readonly Omit<Label, "y">[] => {
-    const fits = textWidth(words, { size: 12 }) + 6 <= right - left;
+    const fits = textWidth(words, { size: 12 }) + 2 <= right - left;
     return fits ? [{ x: (left + right) / 2, text: words, size: 12, anchor: "middle" }] : [];
   });
   return { draw, labels };

@@ -79,7 +79,7 @@ function document(run: RecordedRun, height: number, children: readonly string[])
     "svg",
     { ...box, role: "img", "aria-labelledby": "title desc" },
     text("title", titleOf(run)),
-    text("desc", `${describeSteps(run.story)} ${footLines(run).join(" ")}`),
+    text("desc", `${describeSteps(run.story)} ${footText(run)}`),
     element("style", {}, STYLE),
     element("rect", paper),
     ...children.map((child) => `\n${child}`),
@@ -151,11 +151,11 @@ function legendPart({ story, previews }: RecordedRun, y: number): Part {
   };
   const shapes: string[] = [];
   const labels: Label[] = [];
-  let x = MARGIN + 40;
+  let x = MARGIN;
   for (const [mark, text] of Object.entries(words)) {
     shapes.push(legendMark(mark as LegendMark, x, y));
     labels.push({ x: x + 22, y, text, size: 12, look: "soft" });
-    x += 46 + textWidth(text, { size: 12 });
+    x += 38 + textWidth(text, { size: 12 });
   }
   return { shapes, labels, bottom: y };
 }
@@ -188,25 +188,20 @@ function listPart({ story }: RecordedRun, top: number): Part {
   return { shapes: [], labels, bottom: y };
 }
 
-function footLines({
-  id,
-  story,
-  cluster,
-  ratePerSecond,
-  answerMs,
-  requests,
-}: RecordedRun): readonly string[] {
+function footText({ id, story, cluster, ratePerSecond, answerMs, requests }: RecordedRun): string {
   const count = requests.reduce((sum, { sentMs }) => sum + sentMs.length, 0);
   const date = new Date(story.startedAtMs).toISOString().slice(0, 16).replace("T", " ");
   return [
-    `Run ${id} of ${date}Z: ${cluster.hosts} agents with their gates and ${cluster.proxies} proxies, as processes of one machine. ${ratePerSecond} requests a second, in turn through all proxies,`,
-    `each answered after ${answerMs} ms; ${count} of them are shown. Time runs evenly within a step; each step has at least the width of its name.`,
-  ];
+    `Run ${id} of ${date}Z: ${cluster.hosts} agents with their gates and ${cluster.proxies} proxies, as processes of one machine.`,
+    `${ratePerSecond} requests a second, in turn through all proxies, each answered after ${answerMs} ms; ${count} of them are shown.`,
+    "Time runs evenly within a step; each step has at least the width of its name.",
+  ].join(" ");
 }
 
 function footPart(run: RecordedRun, top: number): Part {
-  const labels = footLines(run).map((text, index): Label => {
+  const lines = wrapped(footText(run), 11.5, WIDTH - 2 * MARGIN);
+  const labels = lines.map((text, index): Label => {
     return { x: MARGIN, y: top + 12 + index * 15, text, size: 11.5, look: "soft" };
   });
-  return { shapes: [], labels, bottom: top + 12 + 15 };
+  return { shapes: [], labels, bottom: top + 12 + (lines.length - 1) * 15 };
 }

@@ -5,9 +5,13 @@ import type { AskedView, RolloutStory, StepStory } from "../../../node/deploy/st
 
 /** "3 weigh v1=90 v2=10". */
 export function stepName({ number, kind, weights }: StepStory): string {
-  const split = weights?.map(({ release, weight }) => ` v${release}=${weight}`).join("") ?? "";
-  return `${number} ${kind}${split}`;
+  if (kind !== "weigh") return `${number} ${kind}`;
+  const split = weights?.map(({ release, weight }) => `v${release}=${weight}`).join(" ");
+  return `${number} weigh ${split ?? "alike"}`;
 }
+
+/** Kept together where a line is broken. */
+const SPACE = "\u00a0";
 
 /** "proxy-1, proxy-2 to have it in force, and to have reached hello-v2-1: after 28 ms, 35 ms". Who was asked the same is named together. */
 export function waits({ asked }: StepStory): readonly string[] {
@@ -15,11 +19,8 @@ export function waits({ asked }: StepStory): readonly string[] {
   for (const one of asked ?? []) groups.set(one.what, [...(groups.get(one.what) ?? []), one]);
   return [...groups].map(([what, group]) => {
     const names = group.map(({ who }) => who).join(", ");
-    const times = group
-      .map(({ ms }) => (ms === null ? "not in time" : formatDuration(ms)))
-      .join(", ")
-      .replaceAll(/(?<=\d) /g, "\u00a0");
-    return `${names} ${what}: after ${times}`;
+    const times = group.map(({ ms }) => (ms === null ? "not in time" : formatDuration(ms))).join(", ");
+    return `${names} ${what}: ${`after ${times}`.replaceAll(" ", SPACE)}`;
   });
 }
 
