@@ -23,7 +23,7 @@ export interface PlannedStepView {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves: readonly VmName[];
-  /** Of a `weigh`: how requests are split from then on; null: it is none, or ends the split. */
+  /** Of a `weigh`: the split that it brings; null: none, or none any more. */
   readonly weights: Weights | null;
   /** Of `vms`, by index. */
   readonly hosts: readonly MemberName[];
@@ -45,7 +45,8 @@ export interface CostView {
     | "no-gate"
     | "excluded"
     | "fenced"
-    | "unhealthy-release";
+    | "unhealthy-release"
+    | "canary";
   readonly steps: readonly number[];
   readonly what: string;
 }

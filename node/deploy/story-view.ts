@@ -14,7 +14,7 @@ export interface StepStory {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves: readonly VmName[];
-  /** Of a `weigh`: how requests are split from then on; null: it is none, or ends the split. */
+  /** Of a `weigh`: the split that it brings; null: none, or none any more. */
   readonly weights: Weights | null;
   /** On the way back. */
   readonly back: boolean;

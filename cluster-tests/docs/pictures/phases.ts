@@ -49,7 +49,7 @@ function changesOf(step: StepStory, vm: string, later: readonly StepStory[]): re
     const closed: Change = { kind: "closed", words: isKept ? "kept" : "closed", fromMs: drainedMs(step) };
     return [{ kind: "draining", words: "draining", fromMs }, closed];
   }
-  if (step.kind === "weigh") return weighed(step, vm, fromMs);
+  if (step.kind === "weigh") return [{ kind: "serving", words: served(step, vm), fromMs }];
   if (!named(step.vms, vm) && !named(step.serves, vm)) return [];
   switch (step.kind) {
     case "start":
@@ -61,7 +61,7 @@ function changesOf(step: StepStory, vm: string, later: readonly StepStory[]): re
       return [{ kind: "standby", words: "standby", fromMs }];
     case "serve":
     case "flip":
-      return [{ kind: "serving", words: isBeforeSplit(later) ? "weight 0" : "serving", fromMs }];
+      return [{ kind: "serving", words: served(step, vm), fromMs }];
     case "stop":
       return [
         { kind: "stopping", words: "stopping", fromMs },
@@ -72,15 +72,11 @@ function changesOf(step: StepStory, vm: string, later: readonly StepStory[]): re
   }
 }
 
-/** A canary's new VM serves by weight, and by none until the first one is set. */
-function isBeforeSplit(later: readonly StepStory[]): boolean {
-  return later.some(({ kind }) => kind === "weigh");
-}
-
-function weighed({ weights }: StepStory, vm: string, fromMs: number): readonly Change[] {
+/** What its release gets of the requests from this step on. */
+function served({ weights }: StepStory, vm: string): string {
   const own = weights?.find(({ release }) => vm.includes(`-v${release}-`))?.weight;
-  const words = own === undefined ? "serving" : `serving ${own} %`;
-  return [{ kind: "serving", words, fromMs }];
+  if (own === undefined) return "serving";
+  return own === 0 ? "weight 0" : `serving ${own} %`;
 }
 
 function isLeaving({ kind, vms }: StepStory, vm: string): boolean {

@@ -5,9 +5,9 @@ import type { AskedView, RolloutStory, StepStory } from "../../../node/deploy/st
 
 /** "3 weigh v1=90 v2=10". */
 export function stepName({ number, kind, weights }: StepStory): string {
-  if (kind !== "weigh") return `${number} ${kind}`;
-  const split = weights?.map(({ release, weight }) => `v${release}=${weight}`).join(" ");
-  return `${number} weigh ${split ?? "alike"}`;
+  const split =
+    weights?.map(({ release, weight }) => `v${release}=${weight}`) ?? (kind === "weigh" ? ["alike"] : []);
+  return [number, kind, ...split].join(" ");
 }
 
 /** Kept together where a line is broken. */

@@ -110,11 +110,10 @@ function stepViewOf({ step, committed }: ForeseenStep, facts: Facts): PlannedSte
     kind: step.kind,
     vms: step.vms,
     serves: step.serves ?? [],
-    hosts: step.hosts ?? [],
     weights: step.weights ?? null,
+    hosts: step.hosts ?? [],
     asks: asks.map((ask) => ({ kind: ask.kind, who: ask.who, what: describeAsk(ask, asked) })),
-    // Where proxies are asked for something else than the record, no share of them suffices.
-    quorum: acks?.quorum ?? asks.filter(({ kind }) => kind === "proxy").length,
+    quorum: acks?.quorum ?? 0,
     spared: acks === null ? [] : sparedOf(step, committed.record, acks.need, facts),
   };
 }

@@ -4,7 +4,7 @@ import type { AppName, AppRecord, Rollout, RolloutStepReport } from "../../../me
 import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
-import { subjectOf } from "./describe.ts";
+import { describeStep } from "./describe.ts";
 
 /** Of a rollout that runs with the step in force; else as it was kept when it was over. */
 export type ToldRollout = Omit<RolloutView, "step" | "cutover" | "stalled"> & {
@@ -68,8 +68,8 @@ function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport
 }
 
 function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory, "running" | "decided"> {
-  const { number, kind, vms, serves = [], weights = null, back = false } = report;
-  const { startedAtMs, waitedMs, epoch, outcome } = report;
+  const { number, kind, vms, serves = [], weights = null, back = false, startedAtMs } = report;
+  const { waitedMs, epoch, outcome } = report;
   const isReplacing = told.kind === "deploy" && !back;
   const step = { kind, vms, serves, isReplacing };
   const asked = report.asked?.map((one) => {
@@ -101,9 +101,7 @@ function decided(
 ): string | null {
   if (next !== undefined) {
     const back = next.back === true ? "back: " : "";
-    const isFlip = next.kind === "flip" && next.serves !== undefined;
-    const into = isFlip ? ` to ${next.serves.join(" ")}, from` : "";
-    return `${back}step ${next.number} ${next.kind}${into} ${subjectOf(next)}`;
+    return `${back}step ${next.number} ${describeStep(next)}`;
   }
   if (state !== "running") return reason === null ? state : `${state}: ${reason.message}`;
   return direction === "back" ? `back: ${reason?.message ?? ""}` : null;

@@ -33,6 +33,10 @@ const deployOf = (rest: Partial<DeploySpec> = {}): DeploySpec => ({
 const bluegreen = { strategy: "bluegreen", approval: "manual", keepOldMs: 600_000 } as const;
 const command = { releaseCommand: ["node", "migrate.js"], releaseCommandTimeoutMs: 300_000 };
 
+function canaryOf(weights: readonly number[]): NonNullable<DeploySpec["canary"]> {
+  return { weights, bakeMs: 5_000, minRequests: 50 };
+}
+
 /** One for each strategy at least, and for each kind of step. */
 export const STORIES: readonly Story[] = [
   {
@@ -59,10 +63,8 @@ export const STORIES: readonly Story[] = [
   {
     name: "canary",
     isGated: true,
-    before: {},
-    next: {
-      deploy: deployOf({ strategy: "canary", canary: { weights: [5, 50], bakeMs: 5_000, minRequests: 50 } }),
-    },
+    before: { count: 2 },
+    next: { count: 2, deploy: deployOf({ strategy: "canary", canary: canaryOf([5, 50]) }) },
   },
   { name: "bluegreen", isGated: true, before: { count: 2 }, next: { count: 2, deploy: deployOf(bluegreen) } },
 ];
@@ -94,7 +96,12 @@ export function answerAll(world: World, { until, silent }: Answering = {}): void
 }
 
 function answerOnce(world: World, silent: MemberName | undefined): void {
-  const answers = [...vmAnswers(world), ...gateAnswers(world), ...proxyAnswers(world, silent)];
+  const answers = [
+    ...vmAnswers(world),
+    ...gateAnswers(world),
+    ...proxyAnswers(world, silent),
+    ...countAnswers(world),
+  ];
   const epoch = world.committed?.epoch;
   for (const answer of answers) {
     // What they say is about this step: the next one asks anew.
@@ -130,8 +137,13 @@ function proxyAnswers(world: World, silent: MemberName | undefined): readonly An
   for (const proxy of world.proxies.keys()) world.apply(proxy);
   const answering = [...world.proxies.keys()].filter((proxy) => proxy !== silent);
   return answering.map((proxy) => () => {
-    world.count({ proxy, startId: "a", ...GOOD_COUNTS });
     world.answer(proxy);
     world.deliver(proxy);
   });
+}
+
+function countAnswers(world: World): readonly Answer[] {
+  const isBaking = world.committed?.record.rollout?.step?.kind === "bake";
+  const proxies = isBaking ? [...world.proxies.keys()] : [];
+  return proxies.map((proxy) => () => world.count({ proxy, startId: "1", ...GOOD_COUNTS }));
 }

@@ -10,7 +10,6 @@ import {
   type Rollout,
   vmName,
 } from "../../../../mesh/index.ts";
-import type { StandingAsk } from "../asks.ts";
 import type { Facts } from "../facts.ts";
 import { ackersOf } from "../quorum.ts";
 import type { Want } from "../standing.ts";
@@ -81,21 +80,6 @@ export function wantsOfBake(record: AppRecord, facts: Facts): readonly Want[] {
   const unheard = asked.flatMap((proxy) => wantCounts(proxy, facts) ?? []);
   const sign = wantOfVerdict(evidence, vmName(rollout.step.vms[0] ?? record.app));
   return sign === null ? unheard : [...unheard, sign];
-}
-
-/** Whom a bake asks: each proxy for its counts, the new release for requests and a verdict, and the clock. */
-export function asksOfBake(record: AppRecord, facts: Facts): readonly StandingAsk[] {
-  const { rollout } = record;
-  const evidence = evidenceOf(record, facts);
-  if (rollout?.step == null || evidence === null) return [];
-  const who = vmName(rollout.step.vms[0] ?? record.app);
-  const proxies = ackersOf(rollout.step, record, facts).map((proxy): StandingAsk => {
-    return { kind: "proxy", who: proxy, isAnswered: wantCounts(proxy, facts) === null };
-  });
-  const isAnswered = wantOfVerdict(evidence, who) === null;
-  const forMs = evidence.spec.bakeMs;
-  // When it has passed a clock knows, and nobody here.
-  return [...proxies, { kind: "traffic", who, isAnswered }, { kind: "bake", who, forMs, isAnswered: false }];
 }
 
 function wantCounts(proxy: MemberName, facts: Facts): Want | null {
