@@ -9,8 +9,8 @@ test("a bluegreen deploy under load is recorded and drawn", async () => {
   const run = await recordRun("bluegreen");
   expect(run.story.steps.map(({ kind }) => kind)).toEqual(["start", "standby", "approve", "flip"]);
   expect(run.previews.map(({ vm }) => vm)).toEqual(["hello-v2-1", "hello-v2-1", "hello-v2-1"]);
-  for (const { proxy, release, sentMs } of run.requests)
-    expect(sentMs.length, `${proxy} to ${release}`).toBeGreaterThan(0);
+  for (const { proxy, release, atMs } of run.requests)
+    expect(atMs.length, `${proxy} to ${release}`).toBeGreaterThan(0);
   const { labels, svg } = picture(run);
   const boxes = labels.map(boxOf);
   expect(boxes.filter((one, at) => boxes.slice(at + 1).some((other) => !areApart(one, other)))).toEqual([]);

@@ -122,7 +122,7 @@ function barLook(kind: Phase["kind"], look: Look): string {
   }
 }
 
-/** One for each request, where it was sent. */
+/** One for each request, where it reached its VM. */
 function requestMarks(
   { requests, previews, story }: RecordedRun,
   proxy: string,
@@ -131,10 +131,10 @@ function requestMarks(
   const draw = (y: number): readonly string[] => [
     ...requests
       .filter((one) => one.proxy === proxy)
-      .map(({ release, sentMs }) => {
+      .map(({ release, atMs }) => {
         const isNew = release === story.to;
         return element("path", {
-          d: marksPath(sentMs, axis, isNew ? y + 14 : y),
+          d: marksPath(atMs, axis, isNew ? y + 14 : y),
           class: `ticks ${isNew ? "fresh" : "old"}`,
         });
       }),
@@ -146,7 +146,7 @@ function requestMarks(
 }
 
 /** Of those that fall together one. */
-function marksPath(sentMs: readonly number[], axis: TimeAxis, y: number): string {
-  const places = [...new Set(sentMs.map((ms) => Math.round(axis.at(ms) * 2) / 2))];
+function marksPath(atMs: readonly number[], axis: TimeAxis, y: number): string {
+  const places = [...new Set(atMs.map((ms) => Math.round(axis.at(ms) * 2) / 2))];
   return places.map((x) => `M${x} ${y}v12`).join("");
 }

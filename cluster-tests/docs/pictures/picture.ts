@@ -143,8 +143,8 @@ type LegendMark = "old" | "fresh" | "ack" | "wait" | "preview";
 
 function legendPart({ story, previews }: RecordedRun, y: number): Part {
   const words: Readonly<Partial<Record<LegendMark, string>>> = {
-    old: `a request that ${story.from} answered`,
-    fresh: `that ${story.to} answered`,
+    old: `a request as it reached ${story.from}`,
+    fresh: `as it reached ${story.to}`,
     ack: "answer to what the step asks",
     wait: "gets no new requests",
     ...(previews.length === 0 ? {} : { preview: "by the preview name" }),
@@ -189,11 +189,11 @@ function listPart({ story }: RecordedRun, top: number): Part {
 }
 
 function footText({ id, story, cluster, ratePerSecond, answerMs, requests }: RecordedRun): string {
-  const count = requests.reduce((sum, { sentMs }) => sum + sentMs.length, 0);
+  const count = requests.reduce((sum, { atMs }) => sum + atMs.length, 0);
   const date = new Date(story.startedAtMs).toISOString().slice(0, 16).replace("T", " ");
   return [
     `Run ${id} of ${date}Z: ${cluster.hosts} agents with their gates and ${cluster.proxies} proxies, as processes of one machine.`,
-    `${ratePerSecond} requests a second, in turn through all proxies, each answered after ${answerMs} ms; ${count} of them are shown.`,
+    `${ratePerSecond} requests a second, as many through each proxy, each answered after ${answerMs} ms; ${count} of them are shown.`,
     "Time runs evenly within a step; each step has at least the width of its name.",
   ].join(" ");
 }

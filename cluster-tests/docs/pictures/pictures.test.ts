@@ -72,8 +72,20 @@ describe.each(STRATEGY_NAMES)("the picture of %s", (strategy) => {
   it("is of a deploy that failed no request", () => {
     expect(run.story.state).toBe("succeeded");
     expect(run.failed).toBe(0);
-    for (const { proxy, release, sentMs } of run.requests)
-      expect(sentMs.length, `${proxy} to ${release}`).toBeGreaterThan(0);
+    for (const { proxy, release, atMs } of run.requests)
+      expect(atMs.length, `${proxy} to ${release}`).toBeGreaterThan(0);
+  });
+
+  it("shows no request at the new VM before it serves, and none at the old one after its gate has closed", () => {
+    const serves = run.story.steps.find(({ kind }) => kind === "serve" || kind === "flip");
+    const leaves = run.story.steps.find(({ kind }) => kind === "cordon" || kind === "flip");
+    const gate = leaves?.asked?.find(({ kind }) => kind === "gate");
+    const closedMs = (leaves?.afterMs ?? 0) + (gate?.ms ?? 0);
+    const [old, fresh] = ["v1", "v2"].map((release) =>
+      run.requests.filter((one) => one.release === release).flatMap(({ atMs }) => atMs),
+    );
+    expect(Math.min(...(fresh ?? []))).toBeGreaterThanOrEqual(serves?.afterMs ?? 0);
+    expect(Math.max(...(old ?? []))).toBeLessThanOrEqual(closedMs);
   });
 
   it("has no two texts upon each other, and none beyond its border", () => {

@@ -1,7 +1,9 @@
 // Record run: one deploy of an app of one VM on a cluster of real agents, gates and proxies, under load, and what was seen of it.
 
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { LoadClient, type Sample } from "../../../node/cli/demo/load-client.ts";
 import type { AppView } from "../../../node/deploy/app-view.ts";
 import type { PlanView } from "../../../node/deploy/plan-view.ts";
@@ -23,20 +25,24 @@ const CLUSTER = { hosts: 3, proxies: 2 } as const;
 const RATE_PER_SECOND = 200;
 /** As an app that asks a database: so that something runs on the old VM when it is closed. */
 const ANSWER_MS = 60;
-/** Of before the deploy and of after it: a quarter of a second is shown of each. */
-const REQUESTS_AROUND = 100;
+/** Through each proxy, of before the deploy and of after it: a quarter of a second is shown of each. */
+const REQUESTS_AROUND = 50;
 /** Looks at the new release before somebody promotes it. */
 const PREVIEWS = 3;
 
 /** Rejects when a request failed, or the deploy took other steps than its plan said: such a run shows nothing. */
 export async function recordRun(strategy: StrategyName): Promise<RecordedRun> {
+  const folder = mkdtempSync(join(tmpdir(), "gv-picture-"));
   const scenario = await Scenario.start(CLUSTER);
   try {
-    const app = scenario.app({ ...SETTINGS, greeting: "one" });
+    const settings = { ...SETTINGS, arrivals: join(folder, "arrivals") };
+    const app = scenario.app({ ...settings, greeting: "one" });
     await done(scenario, ["deploy", app.file]);
-    return await recordDeploy(scenario, app, strategy);
+    app.change({ ...settings, greeting: "two", deploy: DEPLOYS[strategy] });
+    return await recordDeploy(scenario, app, { strategy, arrivals: settings.arrivals });
   } finally {
     await scenario.stop();
+    rmSync(folder, { recursive: true, force: true });
   }
 }
 
@@ -46,20 +52,19 @@ const SETTINGS = { name: APP, delayMs: ANSWER_MS, gracePeriod: "30s" } as const;
 async function recordDeploy(
   scenario: Scenario,
   app: AppFolder,
-  strategy: StrategyName,
+  { strategy, arrivals }: { readonly strategy: StrategyName; readonly arrivals: string },
 ): Promise<RecordedRun> {
-  app.change({ ...SETTINGS, greeting: "two", deploy: DEPLOYS[strategy] });
   const plan = JSON.parse(await done(scenario, ["deploy", app.file, "--plan", "--json"])) as PlanView;
   const before = await getJson<AppView>(`${scenario.api()}/v1/apps/${APP}`);
-  const client = loadOf(scenario);
+  const clients = loadOf(scenario);
   let samples: readonly Sample[];
   let previews: RecordedRun["previews"];
   try {
-    await countRequests(client);
+    await Promise.all(clients.map(countRequests));
     previews = await deploy(scenario, app);
-    await countRequests(client);
+    await Promise.all(clients.map(countRequests));
   } finally {
-    samples = await client.stop();
+    samples = (await Promise.all(clients.map((client) => client.stop()))).flat();
   }
   const story = JSON.parse(await done(scenario, ["explain", "--json"])) as RolloutStory;
   expectSteps(plan, story);
@@ -75,7 +80,7 @@ async function recordDeploy(
     failed: count,
     story,
     hosts: Object.fromEntries([...placesOf(before), ...placesOfPlan(plan)]),
-    requests: requestsOf(scenario, samples, story),
+    requests: requestsOf(readFileSync(arrivals, "utf8"), story),
     previews: previews.map((one) => ({ ...one, atMs: Math.round(one.atMs - story.startedAtMs) })),
   };
 }
@@ -87,10 +92,13 @@ async function done(scenario: Scenario, args: readonly string[]): Promise<string
   return stdout;
 }
 
-function loadOf({ view: { proxies } }: Scenario): LoadClient {
-  const targets = proxies.map(({ http }) => http);
-  const host = `${APP}.localhost`;
-  return new LoadClient({ targets, host, path: "/", ratePerSecond: RATE_PER_SECOND, connections: "both" });
+/** One for each proxy. */
+function loadOf({ view: { proxies } }: Scenario): readonly LoadClient[] {
+  const ratePerSecond = RATE_PER_SECOND / proxies.length;
+  return proxies.map(({ name, http }) => {
+    const request = { host: `${APP}.localhost`, path: `/?through=${name}` };
+    return new LoadClient({ ...request, targets: [http], ratePerSecond, connections: "both" });
+  });
 }
 
 async function countRequests(client: LoadClient): Promise<void> {
@@ -140,23 +148,25 @@ function placesOfPlan({ steps }: PlanView): readonly (readonly [string, string])
   return starts.flatMap(({ vms, hosts }) => vms.map((vm, index) => [vm, hosts[index] ?? ""] as const));
 }
 
-/** By proxy and release, those that are within the picture. */
-function requestsOf(
-  { view: { proxies } }: Scenario,
-  samples: readonly Sample[],
-  { startedAtMs, endedAtMs, from, to }: RolloutStory,
-): readonly RecordedRequests[] {
-  // The samples are of the monotonic clock, the record of the wall's: on one machine they are told into each other.
-  const offsetMs = Date.now() - Number(process.hrtime.bigint()) / 1e6 - startedAtMs;
+/** Of what VMs wrote down, by proxy and release, those that are within the picture. Driver and VMs have one clock: they are on one machine. */
+function requestsOf(text: string, story: RolloutStory): readonly RecordedRequests[] {
+  const { startedAtMs, endedAtMs, from, to } = story;
   const endMs = (endedAtMs ?? startedAtMs) - startedAtMs;
-  const times = (proxy: string, release: string | null): readonly number[] =>
-    samples
-      .filter((sample) => sample.target === proxy && sample.release === release)
-      .map(({ dueMs }) => Math.round(dueMs + offsetMs))
-      .filter((ms) => ms >= -AROUND_MS && ms <= endMs + AROUND_MS)
-      .sort((left, right) => left - right);
-  return proxies.flatMap(({ name, http }) =>
-    [from, to].map((release) => ({ proxy: name, release: release ?? "", sentMs: times(http, release) })),
+  const arrivals = text
+    .trimEnd()
+    .split("\n")
+    .map((line) => {
+      const [at, vm = "", proxy = ""] = line.split(" ");
+      return { atMs: Number(at) - startedAtMs, vm, proxy };
+    });
+  const shown = arrivals.filter(({ atMs }) => atMs >= -AROUND_MS && atMs <= endMs + AROUND_MS);
+  const proxies = [...new Set(shown.map(({ proxy }) => proxy))].sort();
+  return proxies.flatMap((proxy) =>
+    [from, to].map((release) => {
+      const own = shown.filter((one) => one.proxy === proxy && one.vm.startsWith(`${APP}-${release}-`));
+      const atMs = own.map((one) => one.atMs).sort((left, right) => left - right);
+      return { proxy, release: release ?? "", atMs };
+    }),
   );
 }
 

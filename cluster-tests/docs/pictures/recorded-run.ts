@@ -34,11 +34,11 @@ export interface Preview {
   readonly vm: string;
 }
 
-/** Requests that came through one proxy and were answered by one release, by when they were sent: milliseconds from the rollout's begin. */
+/** Requests through one proxy that reached VMs of one release, by when, as the VM itself wrote down: milliseconds from the rollout's begin. */
 export interface RecordedRequests {
   readonly proxy: string;
   readonly release: string;
-  readonly sentMs: readonly number[];
+  readonly atMs: readonly number[];
 }
 
 /** What the app of each run says of its deploy. A new strategy breaks the build until it has one, and then the test of the pictures. */

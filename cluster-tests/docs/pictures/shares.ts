@@ -1,4 +1,4 @@
-// Shares: of the requests sent in each short while, how many the new release answered. No while lies across the border of two steps.
+// Shares: of the requests in each short while, how many reached the new release. No while lies across the border of two steps.
 
 import { element } from "../../bench/convergence/report/svg.ts";
 import type { Label } from "./label.ts";
@@ -50,7 +50,7 @@ function tenth(value: number): number {
   return Math.round(value * 10) / 10;
 }
 
-/** In the middle of each step what share of its requests the new release answered. */
+/** In the middle of each step what share of the requests reached the new release. */
 function shareLabels(run: RecordedRun, axis: TimeAxis, top: number): readonly Label[] {
   return axis.spans.flatMap((span): readonly Label[] => {
     const share = shareOfNew(run, span);
@@ -78,7 +78,7 @@ function shareOfNew({ requests, story }: RecordedRun, { fromMs, toMs }: Span): n
   const countOf = (release: string | null): number =>
     requests
       .filter((one) => one.release === release)
-      .reduce((sum, { sentMs }) => sum + sentMs.filter((ms) => ms >= fromMs && ms < toMs).length, 0);
+      .reduce((sum, { atMs }) => sum + atMs.filter((ms) => ms >= fromMs && ms < toMs).length, 0);
   const [old, fresh] = [countOf(story.from), countOf(story.to)];
   return old + fresh === 0 ? null : fresh / (old + fresh);
 }
