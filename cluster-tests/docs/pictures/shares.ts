@@ -7,13 +7,13 @@ import type { RecordedRun } from "./recorded-run.ts";
 import type { Span, TimeAxis } from "./time-axis.ts";
 
 const HEIGHT = 70;
-/** A while is at least so wide, and has about so many requests at least. */
+/** A while is at least so wide, and has so many requests at least, if its step has. */
 const WHILE_WIDTH_MIN = 12;
 const WHILE_REQUESTS = 8;
 
 export function sharesPart(run: RecordedRun, axis: TimeAxis, { top, nameRight }: Frame): Part {
   const bottom = top + HEIGHT;
-  const whiles = axis.spans.flatMap((span) => whilesOf(span, run.ratePerSecond));
+  const whiles = axis.spans.flatMap((span) => whilesOf(span, run));
   const known = whiles.flatMap((span): readonly Known[] => {
     const share = shareOfNew(run, span);
     return share === null ? [] : [{ ...span, share }];
@@ -60,25 +60,41 @@ function shareLabels(run: RecordedRun, axis: TimeAxis, top: number): readonly La
   });
 }
 
-function whilesOf(span: Span, ratePerSecond: number): readonly Span[] {
+/** Even ones, of which those with too few requests go with the next, and the last with the one before. */
+function whilesOf(span: Span, run: RecordedRun): readonly Span[] {
   const ms = span.toMs - span.fromMs;
   const width = span.right - span.left;
-  const byRequests = Math.floor((ms / 1_000) * ratePerSecond) / WHILE_REQUESTS;
-  const count = Math.max(1, Math.floor(Math.min(width / WHILE_WIDTH_MIN, byRequests)));
-  return Array.from({ length: count }, (_, index) => ({
+  const count = Math.max(1, Math.floor(width / WHILE_WIDTH_MIN));
+  const even = Array.from({ length: count }, (_, index) => ({
     fromMs: span.fromMs + (ms * index) / count,
     toMs: span.fromMs + (ms * (index + 1)) / count,
     left: span.left + (width * index) / count,
     right: span.left + (width * (index + 1)) / count,
   }));
+  const joined: Span[] = [];
+  for (const one of even) {
+    const last = joined.at(-1);
+    const isFull = last === undefined || requestsIn(run, last) >= WHILE_REQUESTS;
+    if (isFull) joined.push(one);
+    else joined[joined.length - 1] = { ...last, toMs: one.toMs, right: one.right };
+  }
+  const [before, last] = joined.slice(-2);
+  if (before === undefined || last === undefined || requestsIn(run, last) >= WHILE_REQUESTS) return joined;
+  return [...joined.slice(0, -2), { ...before, toMs: last.toMs, right: last.right }];
+}
+
+function requestsIn({ requests }: RecordedRun, { fromMs, toMs }: Span): number {
+  return requests.reduce((sum, one) => sum + countIn(one.atMs, { fromMs, toMs }), 0);
+}
+
+function countIn(times: readonly number[], { fromMs, toMs }: Pick<Span, "fromMs" | "toMs">): number {
+  return times.filter((ms) => ms >= fromMs && ms < toMs).length;
 }
 
 /** Null: nobody asked. */
-function shareOfNew({ requests, story }: RecordedRun, { fromMs, toMs }: Span): number | null {
+function shareOfNew({ requests, story }: RecordedRun, span: Span): number | null {
   const countOf = (release: string | null): number =>
-    requests
-      .filter((one) => one.release === release)
-      .reduce((sum, { atMs }) => sum + atMs.filter((ms) => ms >= fromMs && ms < toMs).length, 0);
+    requests.filter((one) => one.release === release).reduce((sum, { atMs }) => sum + countIn(atMs, span), 0);
   const [old, fresh] = [countOf(story.from), countOf(story.to)];
   return old + fresh === 0 ? null : fresh / (old + fresh);
 }
