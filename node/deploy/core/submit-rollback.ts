@@ -10,7 +10,7 @@ import {
   type Rollout,
   WEIGHTS_SUM,
 } from "../../../mesh/index.ts";
-import { type CommitContext, withNothingKept } from "./commits.ts";
+import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { splitFault } from "./shares.ts";
 import { begin, countFault, deployOf, type Submission, withoutRepair } from "./submit.ts";
@@ -55,16 +55,18 @@ function lockedOrJoined(rollout: Rollout, { number }: Release): Submission {
 }
 
 /** The release, or why there is none. */
-function targetOf({ app, releases, current }: AppRecord, to: number | null): Release | string {
+function targetOf(record: AppRecord, to: number | null): Release | string {
+  const { app, releases, current } = record;
   const known = releases.map(({ number }) => `v${number}`).join(", ");
   if (to !== null)
     return (
       releases.find(({ number }) => number === to) ??
       `${app} has no release v${to} any more: ${known} ${releases.length === 1 ? "is" : "are"} known`
     );
-  const before = releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
   const next = current === null ? "it serves nothing yet" : `none is known that served before v${current}`;
-  return before ?? `${app} has no release to go back to (${next}): name one with --to, of ${known}`;
+  return (
+    servedBefore(record) ?? `${app} has no release to go back to (${next}): name one with --to, of ${known}`
+  );
 }
 
 /** Its VMs are up, and all of them are healthy; of a release that serves already one is enough. */

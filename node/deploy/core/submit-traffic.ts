@@ -35,7 +35,7 @@ export function submitTraffic(
   if (committed === null || committed.record.deleted) return unknownApp(app);
   const record = withoutRepair(committed.record);
   const { rollout } = record;
-  const way = isUnderWay(rollout) ? wayOf(rollout as Rollout) : "alone";
+  const way = isUnderWay(rollout) ? wayOf(record, rollout as Rollout) : "alone";
   if (way === "locked") return { code: "locked", rollout: rollout as Rollout };
   const fault = faultOf(record, weights, context);
   if (fault !== null) return { code: "invalid", message: fault };
@@ -50,10 +50,15 @@ export function submitTraffic(
  * `within`: the deploy waits for a person, who tries its release first. `instead`: the last split waits for somebody's answer, and this one
  * takes its place.
  */
-function wayOf({ kind, state, direction, step, approved }: Rollout): "within" | "instead" | "locked" {
+function wayOf(
+  { releases }: AppRecord,
+  { kind, state, direction, step, approved, to }: Rollout,
+): "within" | "instead" | "locked" {
   if (state !== "running") return "locked";
   if (kind === "weigh") return "instead";
-  const isWaiting = step?.kind === "approve" || step?.kind === "weigh";
+  // A canary weighs too, by its own plan.
+  const isByHand = releases.find(({ number }) => number === to)?.spec.deploy.strategy === "bluegreen";
+  const isWaiting = step?.kind === "approve" || (step?.kind === "weigh" && isByHand);
   const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
   return isUndecided && isWaiting ? "within" : "locked";
 }

@@ -211,14 +211,14 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
     return { code: "invalid", message };
   }
   const approved: Rollout = { ...rollout, approved: true };
-  return { code: "begin", record: { ...record, rollout: approved }, rollout: approved };
+  return { code: "begin", record: fitted({ ...record, rollout: approved }), rollout: approved };
 }
 
 /** The rollout goes back to what ran before. Once all requests go to the new release, it only goes forward. */
 export function submitAbort(
   committed: CommittedApp | null,
   app: AppName,
-  { wallMs }: CommitContext,
+  { wallMs, facts }: CommitContext,
 ): Submission {
   const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
@@ -232,11 +232,8 @@ export function submitAbort(
   }
   const waitedMs = Math.max(0, wallMs - (rollout.step?.startedAtMs ?? wallMs));
   const stopped = withStepEnded(record, { waitedMs, outcome: "aborted" });
-  const turned = withDirectionBack(stopped, {
-    code: "aborted",
-    message: "a person aborted it",
-    lastLines: [],
-  });
+  const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
+  const turned = withDirectionBack(stopped, reason, facts);
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 
