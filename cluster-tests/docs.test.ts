@@ -22,6 +22,8 @@ test.each([
   "docs/scars.md",
   "docs/operations.md",
   "docs/query.md",
+  "docs/strategies.md",
+  "docs/how-deploys-move-traffic.md",
 ])("%s names only files and folders that are there", (page) => {
   const spans = readFileSync(join(ROOT, page), "utf8").matchAll(/`([\w./-]+(?:\.ts|\/))`/g);
   const named = [...spans].map(([, name = ""]) => name.replace(/\/$/, ""));
