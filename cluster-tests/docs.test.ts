@@ -4,12 +4,15 @@ import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { z } from "zod";
-import { told } from "../mesh/index.ts";
+import { type ZodType, z } from "zod";
+import { memberConfigShape, told } from "../mesh/index.ts";
 import { createProgram } from "../node/cli/program/run-command.ts";
+import { agentConfigShape } from "../node/config/agent-config.ts";
 import { appFileShape } from "../node/config/app-file.ts";
+import { proxyConfigKeys } from "../proxy-agent/config.ts";
+import { gateConfigKeys } from "../proxy-agent/gate-config.ts";
 import { commandsPage } from "./docs/commands-page.ts";
-import { tablesOf, withKeyTables } from "./docs/key-tables.ts";
+import { keysOf, tablesOf, withKeyTables } from "./docs/key-tables.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = "{mesh,node,proxy-agent,cluster-tests,docker,docs}";
@@ -44,6 +47,17 @@ test("docs/scars.md names only tests that are there, each in the file before it"
   expect(named.filter(({ file: path, name }) => !isThere(path, name))).toEqual([]);
 });
 
+/** What every member has is told once. */
+const MEMBER_KEYS = keysOf(z.strictObject(memberConfigShape));
+const ownKeysOf = (shape: ZodType) =>
+  keysOf(shape).filter(({ name }) => !MEMBER_KEYS.some((key) => key.name === name));
+const CONFIG_TABLES = {
+  "every member": MEMBER_KEYS,
+  "an agent": ownKeysOf(agentConfigShape(null)),
+  "a gate": keysOf(gateConfigKeys),
+  "a proxy": ownKeysOf(proxyConfigKeys),
+};
+
 test("a key without words, and a table that the page does not have, are refused", () => {
   const page = "<!-- keys: top -->\n<!-- end of keys -->";
   const shape = z.strictObject({ size: told(z.int().min(1).max(9).default(3), { means: "How large." }) });
@@ -63,6 +77,7 @@ test.each([
     page: "docs/app-file.md",
     written: (text: string) => withKeyTables(text, tablesOf("the app", appFileShape)),
   },
+  { page: "docs/config.md", written: (text: string) => withKeyTables(text, CONFIG_TABLES) },
 ])("$page tells what the program knows (REWRITE=1 writes it)", ({ page, written }) => {
   const path = join(ROOT, page);
   const text = written(readFileSync(path, "utf8"));

@@ -39,7 +39,7 @@ export function tablesOf(top: string, shape: ZodType): KeyTables {
 }
 
 /** Those that a file may have. */
-function keysOf(shape: ZodType): readonly Key[] {
+export function keysOf(shape: ZodType): readonly Key[] {
   const object = unwrapped(shape);
   if (!(object instanceof z.ZodObject)) throw new Error("it has no keys");
   const keys = Object.entries(object.shape).map(([name, value]) => ({ name, shape: value as ZodType }));
