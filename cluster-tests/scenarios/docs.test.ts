@@ -1,0 +1,45 @@
+// The pages, gone through as their readers do: what can be run of their blocks is run against a real cluster, and prints what they show.
+
+import { afterAll, expect, test } from "vitest";
+import { type Block, blocksOf, PAGES } from "../docs/blocks.ts";
+import { notRunOf } from "../docs/not-run.ts";
+import { PageSession } from "../docs/page-session.ts";
+import { ReadersMachine } from "../docs/readers-machine.ts";
+
+const RUN = ["sh", "console", "sql"];
+const runnable = (page: string): readonly Block[] => blocksOf(page).filter(isRunnable);
+const pages = PAGES.filter((page) => runnable(page).length > 0);
+
+function isRunnable({ language, text }: Block): boolean {
+  return RUN.includes(language) && text.split("\n").some((line) => notRunOf(line.trim()) === null);
+}
+
+let machine: ReadersMachine | null = null;
+afterAll(() => machine?.stop());
+
+/** What a page does to apps or members another page would see: the first releases of an app are its own. */
+const TOUCHES = /^(?:\$ )?(?:kill|(?:npx )?grapevine (?:deploy|destroy|scale|restart|traffic set)) /m;
+let isTouched = false;
+
+async function machineFor(page: string): Promise<ReadersMachine> {
+  const touches = runnable(page).some(({ text }) => TOUCHES.test(text));
+  if (machine !== null && touches && isTouched) {
+    await machine.stop();
+    machine = null;
+    isTouched = false;
+  }
+  isTouched ||= touches;
+  machine ??= await ReadersMachine.start();
+  return machine;
+}
+
+test.each(pages)("what %s shows is what a reader gets", async (page) => {
+  const session = new PageSession(await machineFor(page));
+  for (const block of blocksOf(page)) {
+    const fault = await session.go(block).then(
+      () => null,
+      (error: unknown) => `${block.place}: ${error}`,
+    );
+    expect(fault).toBeNull();
+  }
+});
