@@ -1,8 +1,8 @@
 // Narrator: turns views of a rollout into lines for people, each said once: steps that ended, VMs that changed, and whom a
 // step waits for once that takes long. Pure: the same views at the same times give the same lines.
 
-import { describeWeights } from "../../mesh/index.ts";
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
+import { describeSubject } from "../deploy/core/describe.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
 
@@ -128,12 +128,6 @@ export function describeStepReport(report: RolloutView["history"][number]): stri
     ({ host, atMs }) => `; ${host} was fenced at ${new Date(atMs).toISOString().slice(0, 19)}Z, not asked`,
   );
   return `step ${number} ${kind} ${describeSubject(report)}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
-}
-
-/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
-export function describeSubject({ vms, weights }: Pick<StepView, "vms" | "weights">): string {
-  if (weights !== undefined) return describeWeights(weights);
-  return vms.length === 0 ? "each VM alike" : vms.join(" ");
 }
 
 /** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */
