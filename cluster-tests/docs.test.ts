@@ -13,6 +13,7 @@ import { proxyConfigKeys } from "../proxy-agent/config.ts";
 import { gateConfigKeys } from "../proxy-agent/gate-config.ts";
 import { commandsPage } from "./docs/commands-page.ts";
 import { keysOf, tablesOf, withKeyTables } from "./docs/key-tables.ts";
+import { withExitCodes } from "./docs/reference.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FOLDERS = "{mesh,node,proxy-agent,cluster-tests,docker,docs}";
@@ -77,6 +78,7 @@ test.each([
     page: "docs/app-file.md",
     written: (text: string) => withKeyTables(text, tablesOf("the app", appFileShape)),
   },
+  { page: "docs/cli.md", written: withExitCodes },
   { page: "docs/config.md", written: (text: string) => withKeyTables(text, CONFIG_TABLES) },
 ])("$page tells what the program knows (REWRITE=1 writes it)", ({ page, written }) => {
   const path = join(ROOT, page);

@@ -62,7 +62,7 @@ export class PageSession {
   async #exchange(exchange: Exchange): Promise<void> {
     const { command, output } = exchange;
     if (notRunOf(withoutComment(command)) !== null) return;
-    if (command.startsWith("kill ")) return this.#strike(exchange);
+    if (/^kill |# .*in another terminal/.test(command)) return this.#beside(exchange);
     await this.#end();
     if (isFollower(command)) return this.#follow(exchange);
     const look = async (): Promise<true> => {
@@ -74,7 +74,7 @@ export class PageSession {
   }
 
   /** What is shown below it a command prints that was started before and goes on. */
-  async #strike({ command, output }: Exchange): Promise<void> {
+  async #beside({ command, output }: Exchange): Promise<void> {
     await this.#do(command);
     if (this.#live === null || output === "") return;
     await this.#showing({ ...this.#live, shown: `${this.#live.shown}\n${output}` });

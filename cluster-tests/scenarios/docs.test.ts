@@ -18,7 +18,8 @@ let machine: ReadersMachine | null = null;
 afterAll(() => machine?.stop());
 
 /** What a page does to apps or members another page would see: the first releases of an app are its own. */
-const TOUCHES = /^(?:\$ )?(?:kill|(?:npx )?grapevine (?:deploy|destroy|scale|restart|traffic set)) /m;
+const TOUCHES =
+  /^(?:\$ )?(?:kill -(?:KILL|TERM)|(?:npx )?grapevine (?:deploy|destroy|scale|restart|traffic set)) /m;
 let isTouched = false;
 
 async function machineFor(page: string): Promise<ReadersMachine> {
