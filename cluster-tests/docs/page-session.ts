@@ -36,7 +36,7 @@ export class PageSession {
   async go({ language, text }: Block): Promise<void> {
     if (language === "toml") this.#write(text);
     if (language === "sh") for (const command of commandsOf(text)) await this.#do(command);
-    if (language === "sql") for (const query of queriesOf(text)) await this.#do(`grapevine query "${query}"`);
+    if (language === "sql") for (const query of queriesOf(text)) await this.#machine.query(query);
     if (language === "console") for (const exchange of exchangesOf(text)) await this.#exchange(exchange);
     await this.#end();
   }

@@ -1,6 +1,6 @@
 // Reader's machine: `grapevine dev` as a reader of the pages has it, a shell beside it, and a folder in which they type.
 
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DevClusterView } from "../../node/cli/dev/dev-cluster.ts";
 import { type CommandResult, type RunningCommand, startCommand } from "../harness/command.ts";
@@ -36,10 +36,10 @@ export class ReadersMachine {
     chmodSync(file, 0o755);
   }
 
-  /** A folder with the repository's docs/, and the example in it as a reader's own app. */
+  /** A folder with the repository's examples where it has them, and one of them as a reader's own app. */
   newFolder(): string {
     const folder = mkdtempSync(join(this.#machine.folder, "reader-"));
-    symlinkSync(join(ROOT, "docs"), join(folder, "docs"));
+    cpSync(join(ROOT, "docs/examples"), join(folder, "docs/examples"), { recursive: true });
     for (const file of ["app.toml", "server.js"]) copyFileSync(join(HELLO, file), join(folder, file));
     return folder;
   }
@@ -59,13 +59,20 @@ export class ReadersMachine {
     return result;
   }
 
+  /** Rejects with what is wrong with it. */
+  async query(sql: string): Promise<void> {
+    const body = JSON.stringify({ sql });
+    const response = await fetch(`${this.view.agents[0]?.api}/v1/query`, { method: "POST", body });
+    if (!response.ok) throw new Error(`${sql}: ${await response.text()}`);
+  }
+
   #withOurs(line: string): string {
     const [api] = this.view.agents;
     const [proxy] = this.view.proxies;
     const addressed = line
       .replaceAll(/http:\/\/127\.0\.0\.1:7900\b/g, api?.api ?? "")
       .replaceAll(/http:\/\/127\.0\.0\.1:(?:8080|PORT)\b/g, proxy?.http ?? "");
-    return addressed.replace(/^(kill -\w+) \d+(\s+# (\S+))/, (_, kill, comment, name) => {
+    return addressed.replace(/^(kill -\w+) \d+(\s+# ([\w-]+))/, (_, kill, comment, name) => {
       return `${kill} ${this.#pid(name)}${comment}`;
     });
   }
