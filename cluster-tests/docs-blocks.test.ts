@@ -2,10 +2,11 @@
 
 import { expect, test } from "vitest";
 import { blockFault } from "./docs/block-faults.ts";
-import { blocksOf, PAGES, readPage } from "./docs/blocks.ts";
+import { blocksOf, codeOf, PAGES } from "./docs/blocks.ts";
 import { commandFault } from "./docs/command-fault.ts";
 import { normalised, patternOf } from "./docs/expected-output.ts";
-import { commandsOf, exchangesOf, wordsOf } from "./docs/shell-lines.ts";
+import { SCRIPTS, scriptOf } from "./docs/not-run.ts";
+import { commandsOf, exchangesOf, grapevineWords } from "./docs/shell-lines.ts";
 
 test.each(PAGES)("each block of %s is of a language that is checked, and passes", async (page) => {
   const blocks = blocksOf(page);
@@ -17,27 +18,27 @@ test.each(PAGES)("each block of %s is of a language that is checked, and passes"
   expect(told).toEqual([]);
 });
 
-/** A line of code in a sentence: `grapevine deploy FILE --plan`. */
-const IN_A_SENTENCE = /`(?:npx )?grapevine ([^`]+)`/g;
 /** `grapevine COMMAND`, `grapevine bench …`: of commands at large. */
 const AT_LARGE = /COMMAND|…$/;
 
 test.each(PAGES)("commands that %s names in its sentences are there, with their options", async (page) => {
-  const named = [
-    ...readPage(page)
-      .replaceAll(/```[\s\S]*?```/g, "")
-      .matchAll(IN_A_SENTENCE),
-  ];
-  const lines = named.map(([, line = ""]) => line).filter((line) => !AT_LARGE.test(line));
-  const faults = await Promise.all(lines.map((line) => commandFault(wordsOf(line))));
-  expect(
-    lines.map((line, index) => `${line}: ${faults[index]}`).filter((_, index) => !isMild(faults[index])),
-  ).toEqual([]);
+  const code = codeOf(page).filter((line) => !AT_LARGE.test(line));
+  const faults = await Promise.all(code.map(faultOfNamed));
+  const told = code.map((line, index) => ({ line, fault: faults[index] }));
+  expect(told.filter(({ fault }) => fault !== null)).toEqual([]);
 });
 
+async function faultOfNamed(line: string): Promise<string | null> {
+  const script = scriptOf(line);
+  if (script !== null && !Object.hasOwn(SCRIPTS, script.name)) return "package.json has no such script";
+  const words = grapevineWords(line);
+  const fault = words === null || words.length === 0 ? null : await commandFault(words);
+  return isMild(fault) ? null : fault;
+}
+
 /** A sentence leaves out what is not its point: `voters add` needs a host. */
-function isMild(fault: string | null | undefined): boolean {
-  return fault === null || fault === undefined || /missing required argument|required option/.test(fault);
+function isMild(fault: string | null): boolean {
+  return fault === null || /missing required argument|required option/.test(fault);
 }
 
 test.each([

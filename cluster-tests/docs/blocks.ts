@@ -28,6 +28,12 @@ export function readPage(page: string): string {
   return readFileSync(join(ROOT, page), "utf8");
 }
 
+/** Lines of code in the sentences of a page: what stands between backticks, blocks aside. */
+export function codeOf(page: string): readonly string[] {
+  const sentences = readPage(page).replaceAll(/```[\s\S]*?```/g, "");
+  return [...sentences.matchAll(/`([^`]+)`/g)].map(([, code = ""]) => code);
+}
+
 /** In their order. Throws for one that has no end. */
 export function blocksOf(page: string, text: string = readPage(page)): readonly Block[] {
   const blocks: Block[] = [];

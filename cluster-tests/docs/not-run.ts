@@ -75,6 +75,7 @@ export function scriptOf(
   return { name, args: rest[0] === "--" ? rest.slice(1) : rest };
 }
 
+/** Of package.json. */
 export const SCRIPTS: Readonly<Record<string, string>> = JSON.parse(
   readFileSync(join(ROOT, "package.json"), "utf8"),
 ).scripts;

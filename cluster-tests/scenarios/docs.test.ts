@@ -1,10 +1,12 @@
 // The pages, gone through as their readers do: what can be run of their blocks is run against a real cluster, and prints what they show.
 
 import { afterAll, expect, test } from "vitest";
-import { type Block, blocksOf, PAGES } from "../docs/blocks.ts";
-import { notRunOf } from "../docs/not-run.ts";
+import { type Block, blocksOf, codeOf, PAGES, ROOT } from "../docs/blocks.ts";
+import { notRunOf, SCRIPTS, scriptOf } from "../docs/not-run.ts";
 import { PageSession } from "../docs/page-session.ts";
 import { ReadersMachine } from "../docs/readers-machine.ts";
+import { commandsOf } from "../docs/shell-lines.ts";
+import { startCommand } from "../harness/command.ts";
 
 const RUN = ["sh", "console", "sql"];
 const runnable = (page: string): readonly Block[] => blocksOf(page).filter(isRunnable);
@@ -43,4 +45,32 @@ test.each(pages)("what %s shows is what a reader gets", async (page) => {
     );
     expect(fault).toBeNull();
   }
+});
+
+/** Each script of package.json that a page gives options, with all of these. */
+function optionsOfScripts(): ReadonlyMap<string, ReadonlySet<string>> {
+  const options = new Map<string, Set<string>>();
+  for (const page of PAGES) {
+    const shell = blocksOf(page).filter(({ language }) => language === "sh");
+    for (const line of [...shell.flatMap(({ text }) => commandsOf(text)), ...codeOf(page)]) {
+      const script = scriptOf(line);
+      const given = script?.args.filter((word) => word.startsWith("--")) ?? [];
+      if (script === null || given.length === 0) continue;
+      options.set(script.name, new Set([...(options.get(script.name) ?? []), ...given]));
+    }
+  }
+  return options;
+}
+
+test("scripts know the options that the pages give them", async () => {
+  const scripts = [...optionsOfScripts()];
+  expect(scripts.map(([name]) => name)).toContain("sim");
+  const unknown = scripts.map(async ([name, options]) => {
+    const command = `cd "${ROOT}" && ${SCRIPTS[name]?.replace(/^node /, `"${process.execPath}" `)} --help`;
+    const { stdout } = await startCommand("bash", ["-c", command], { input: "" }).result;
+    return [...options]
+      .filter((option) => option !== "--help" && !stdout.includes(option))
+      .map((option) => `${name} ${option}`);
+  });
+  expect((await Promise.all(unknown)).flat()).toEqual([]);
 });
