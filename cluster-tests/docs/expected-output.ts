@@ -22,7 +22,7 @@ const VOLATILE: readonly (readonly [RegExp, string])[] = [
 export function patternOf(shown: string, { isBegin = false }: { readonly isBegin?: boolean } = {}): RegExp {
   const lines = normalised(withDenseJson(shown)).trimEnd().split("\n");
   const pattern = lines.map((line) =>
-    line === "…" ? "(?:.*\\n)*?" : `${line.split("…").map(literal).join(".*")}\n`,
+    line.trim() === "…" ? "(?:.*\\n)*?" : `${line.split("…").map(literal).join(".*")}\n`,
   );
   return new RegExp(`^${pattern.join("")}${isBegin ? "" : "$"}`);
 }
