@@ -5,6 +5,7 @@ import { MemoryHub } from "../mesh/sim/memory-mesh.ts";
 import { ApiHarness } from "../node/api/testing/api-harness.ts";
 import { EXIT_WORDS } from "../node/cli/exit-words.ts";
 import { createProgram } from "../node/cli/program/run-command.ts";
+import { parseShape, shapeFaults } from "./docs/answer-shape.ts";
 import { readPage } from "./docs/blocks.ts";
 import { commandFault } from "./docs/command-fault.ts";
 import { commandRows, leavesOf, requestRows, requestsOfApi } from "./docs/reference.ts";
@@ -32,6 +33,23 @@ test("docs/cli.md names each request that the API answers, and no other", async 
   const told = requestRows(PAGE).map((request) => request.replace(/^HEAD /, "GET "));
   expect(told.length).toBeGreaterThan(30);
   expect([...new Set(told)].sort()).toEqual(requestsOfApi(harness.voterApi.routes));
+});
+
+test("an answer is held against its shape, key by key", () => {
+  const shape = parseShape(
+    '{app, "steps": [{kind, vms: [VM]}], weights: {v1: 90, v2: 10}, rollout: {id, …} | null}',
+  );
+  const answer = {
+    app: "a",
+    steps: [{ kind: "start", vms: ["v"] }],
+    weights: { v1: 1, v2: 2 },
+    rollout: null,
+  };
+  expect(shapeFaults(shape, answer)).toEqual([]);
+  expect(shapeFaults(shape, { ...answer, rollout: { id: 1, more: 2 } })).toEqual([]);
+  expect(shapeFaults(shape, { ...answer, other: 1 })).toEqual([".other is not told"]);
+  expect(shapeFaults(shape, { ...answer, steps: [{ kind: "stop" }] })).toEqual([".steps[].vms is not there"]);
+  expect(shapeFaults(shape, { ...answer, steps: {} })).toEqual([".steps is no list"]);
 });
 
 test("README.md has the exit codes in the words of --help", () => {

@@ -1,7 +1,8 @@
 // The pages, gone through as their readers do: what can be run of their blocks is run against a real cluster, and prints what they show.
 
 import { afterAll, expect, test } from "vitest";
-import { type Block, blocksOf, codeOf, PAGES, ROOT } from "../docs/blocks.ts";
+import { shapeFaults, shapeIn } from "../docs/answer-shape.ts";
+import { type Block, blocksOf, codeOf, PAGES, ROOT, readPage } from "../docs/blocks.ts";
 import { notRunOf, SCRIPTS, scriptOf } from "../docs/not-run.ts";
 import { PageSession } from "../docs/page-session.ts";
 import { ReadersMachine } from "../docs/readers-machine.ts";
@@ -19,25 +20,59 @@ function isRunnable({ language, text }: Block): boolean {
 let machine: ReadersMachine | null = null;
 afterAll(() => machine?.stop());
 
-/** What a page does to apps or members another page would see: the first releases of an app are its own. */
+/** What a page does to apps or members another page would see. */
 const TOUCHES =
   /^(?:\$ )?(?:kill -(?:KILL|TERM)|(?:npx )?grapevine (?:deploy|destroy|scale|restart|traffic set)) /m;
 let isTouched = false;
 
-async function machineFor(page: string): Promise<ReadersMachine> {
-  const touches = runnable(page).some(({ text }) => TOUCHES.test(text));
-  if (machine !== null && touches && isTouched) {
+/** One that nobody has touched, for who touches it and shows what comes of it: releases and epochs count from 1 there. */
+async function machineFor(blocks: readonly Block[]): Promise<ReadersMachine> {
+  const touching = blocks.filter(({ text }) => TOUCHES.test(text));
+  if (machine !== null && isTouched && touching.some(({ language }) => language === "console")) {
     await machine.stop();
     machine = null;
     isTouched = false;
   }
-  isTouched ||= touches;
+  isTouched ||= touching.length > 0;
   machine ??= await ReadersMachine.start();
   return machine;
 }
 
+/** By the names that docs/cli.md gives them, below `--json`. */
+const ANSWERS = {
+  "deploy --plan": "deploy app.toml --plan",
+  explain: "explain",
+  history: "history hello",
+  "traffic get": "traffic get hello",
+  "status APP": "status hello",
+  members: "members",
+  voters: "voters",
+  "registers backup": "registers backup apps.json",
+  "entry put": "entry put other app.toml",
+  "entry get": "entry get shape",
+  "status --hosts": "status --hosts",
+  diff: "diff host-1 host-2",
+  why: "why hello-v1-1",
+  "debug bundle": "debug bundle",
+};
+
+test("answers in JSON have the keys that docs/cli.md names, and no others", async () => {
+  const [, page = ""] = readPage("docs/cli.md").split("## `--json`");
+  const here = await machineFor([]);
+  isTouched = true;
+  const folder = here.newFolder();
+  const setUp = "grapevine deploy app.toml && grapevine entry put shape app.toml";
+  expect(await here.run(setUp, folder)).toMatchObject({ code: 0 });
+  const faults = Object.entries(ANSWERS).map(async ([name, command]) => {
+    const { stdout } = await here.run(`grapevine ${command} --json`, folder);
+    return shapeFaults(shapeIn(page, name), JSON.parse(stdout), name);
+  });
+  expect((await Promise.all(faults)).flat()).toEqual([]);
+  expect(shapeFaults(shapeIn(page, "dev"), here.view, "dev")).toEqual([]);
+});
+
 test.each(pages)("what %s shows is what a reader gets", async (page) => {
-  const session = new PageSession(await machineFor(page));
+  const session = new PageSession(await machineFor(runnable(page)));
   for (const block of blocksOf(page)) {
     const fault = await session.go(block).then(
       () => null,
