@@ -12,7 +12,8 @@ export const EXIT_WORDS: Readonly<Record<ExitCode, ExitWords>> = {
   0: { short: "done", means: "done: what the command promises is so" },
   1: {
     short: "a start or a check failed; what ran before runs",
-    means: "a start or a check failed: what ran before runs; of `diff`: they differ",
+    means:
+      "a start or a check failed: what ran before runs; of `diff`: they differ; of `doctor`: something fails",
   },
   2: {
     short: "usage, configuration, or no agent reachable",
