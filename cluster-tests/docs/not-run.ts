@@ -34,7 +34,7 @@ const NOT_RUN: readonly NotRun[] = [
     fault: pathFault,
   },
   {
-    begins: /^(?:npx )?grapevine (?:agent|gate|proxy) --config /,
+    begins: /^(?:npx )?grapevine (?:agent|gate|proxy|doctor) --config /,
     why: "a member of a cluster of three machines with addresses of their own; the files are read",
     fault: optionsOnly,
   },

@@ -54,6 +54,7 @@ const ANSWERS = {
   diff: "diff host-1 host-2",
   why: "why hello-v1-1",
   "debug bundle": "debug bundle",
+  doctor: "doctor",
 };
 
 test("answers in JSON have the keys that docs/cli.md names, and no others", async () => {
