@@ -203,6 +203,7 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
   if (code !== EXIT.done && code !== EXIT.doneExcept) return "";
   if (rollout.kind === "destroy") return `: nothing of ${view.app} runs or is routed`;
   if (rollout.kind === "stop") return ": no proxy routes there, it is stopped";
+  if (rollout.kind === "move") return `: ${view.app} has left ${rollout.leaves ?? "its host"}`;
   if (rollout.kind === "weigh")
     return `: every proxy sends ${describeShares(view.weights)}${describeKept(view)}`;
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;

@@ -33,9 +33,11 @@ import type { RecordsResult } from "../../deploy/change-records.ts";
 import type { RollbackRequest } from "../../deploy/core/submit-rollback.ts";
 import type { TrafficRequest } from "../../deploy/core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts";
+import type { DrainView, HostDrains } from "../../deploy/drain-view.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
 import type { StoriesView } from "../../deploy/story-view.ts";
+import { Watches } from "../../deploy/watches.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
 import type { ContentPut } from "../../releases/content-store.ts";
 import type { EnvValues } from "../../releases/env-blob.ts";
@@ -103,6 +105,20 @@ export class FakeDeploys implements Deploys {
   show(view: AppView): void {
     this.#shown.set(view.app, view);
     for (const wake of this.#watchers) wake();
+  }
+
+  /** Of each host that is drained; a host that is not in here is not known. */
+  readonly drained: Map<MemberName, DrainView> = new Map();
+  readonly #drainWatches = new Watches<MemberName>();
+  readonly drains: HostDrains = {
+    read: async () => null,
+    view: (host) => this.drained.get(host) ?? null,
+    watch: (host, signal) => this.#drainWatches.watch(host, () => this.drains.view(host), signal),
+  };
+
+  showDrain(view: DrainView): void {
+    this.drained.set(view.host, view);
+    this.#drainWatches.changed(view.host);
   }
 
   async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
@@ -287,7 +303,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const apps = () => registers.apps.all();
   const queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, { mesh, apps, log });
   const deps: ApiDeps = {
-    setCordon: async () => undefined,
+    setUse: async () => undefined,
     mesh,
     self,
     queries,

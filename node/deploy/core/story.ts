@@ -4,6 +4,7 @@ import type { AppName, AppRecord, Rollout, RolloutStepReport } from "../../../me
 import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
+import { isReplacing } from "./replacing.ts";
 
 /** Of a rollout that runs with the step in force; else as it was kept when it was over. */
 export type ToldRollout = Omit<RolloutView, "step" | "cutover" | "stalled"> & {
@@ -67,8 +68,8 @@ function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport
 
 function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory, "running" | "decided"> {
   const { number, kind, vms, serves = [], back = false, startedAtMs, waitedMs, epoch, outcome } = report;
-  const isReplacing = told.kind === "deploy" && !back;
-  const step = { kind, vms, serves, isReplacing };
+  const direction = back ? "back" : "forward";
+  const step = { kind, vms, serves, isReplacing: isReplacing({ rollout: { kind: told.kind, direction } }) };
   const asked = report.asked?.map((one) => {
     return { kind: one.kind, who: one.who, what: describeAsk(one, step), ms: one.ms };
   });
