@@ -236,6 +236,10 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     return [
       `next: the split stands; see who did not answer with \`grapevine status ${view.app}\`, and ask again: that waits for all once more`,
     ];
+  if (view.rollout?.leaves !== undefined && (code === EXIT.timedOut || code === EXIT.failed))
+    return [
+      `next: it is tried again while ${view.rollout.leaves} is drained: \`grapevine host drain ${view.rollout.leaves}\` follows it`,
+    ];
   const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
   switch (code) {
     case EXIT.done:

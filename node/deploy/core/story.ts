@@ -30,6 +30,7 @@ export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
     strategy: told.strategy ?? null,
     from: from === null ? null : `v${from}`,
     to: to === null ? null : `v${to}`,
+    ...(told.leaves === undefined ? {} : { leaves: told.leaves }),
     state,
     direction,
     driver,
