@@ -208,10 +208,10 @@ class Course {
     const serving = record.vms.filter(({ phase }) => phase === "serving");
     assert.ok(serving.length > 0, "no-failed-request: nothing serves");
     assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
+    this.#judgeDrained(record);
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;
     const hasSucceeded = this.#isDeploy && this.state === "succeeded";
-    this.#judgeDrained(record);
     // Of a deploy back that failed, because the old VM is not well, the new one serves on.
     const isNew = disturbance === "rolls-back" ? record.current === 2 : hasSucceeded;
     const staysNew = disturbance === "rolls-back" && isNew;

@@ -109,7 +109,8 @@ export class Judge {
       assert.deepEqual(left, [], "destroyed, and a VM is left");
       return;
     }
-    if (rollout.kind === "move") judgeMove(rollout, record, entries);
+    const runs = (vm: VmName) => entries.has(vm) && !isDead(vm);
+    if (rollout.kind === "move") judgeMove(rollout, record, runs);
     if (rollout.kind !== "deploy") return;
     const count = record.releases.find((release) => release.number === rollout.to)?.spec.count;
     const { kept } = record;
@@ -126,11 +127,11 @@ export class Judge {
   }
 }
 
-/** As many serve as were asked for, well, and what had to leave runs no more. */
-function judgeMove({ targets, to, count }: Rollout, { vms }: AppRecord, entries: Truth["entries"]): void {
+/** As many serve as were asked for, and what had to leave runs no more, as far as anybody can say. */
+function judgeMove({ targets, to, count }: Rollout, { vms }: AppRecord, runs: (vm: VmName) => boolean): void {
   const serving = vms.filter(({ phase, release }) => phase === "serving" && release === to);
   assert.ok(serving.length >= (count ?? 1), "moved, and fewer serve than before");
-  for (const vm of targets) assert.ok(!entries.has(vm), `${vm} still runs`);
+  for (const vm of targets) assert.ok(!runs(vm), `${vm} still runs`);
   for (const { vm, host } of vms) assert.ok(!targets.includes(vm), `${vm} is on ${host} still`);
 }
 
