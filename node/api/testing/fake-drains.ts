@@ -10,6 +10,14 @@ export class FakeDrains implements HostDrains {
   /** Why records cannot be read; null: they can. */
   lack: string | null = null;
 
+  #watched = 0;
+  readonly #onWatch = new Set<() => void>();
+
+  /** Resolves once so many have taken their first view. */
+  async whenWatched(count: number): Promise<void> {
+    while (this.#watched < count) await new Promise<void>((resolve) => this.#onWatch.add(resolve));
+  }
+
   /** A host that was never shown is not known. */
   show(view: DrainView): void {
     this.#shown.set(view.host, view);
@@ -25,6 +33,13 @@ export class FakeDrains implements HostDrains {
   }
 
   watch(host: MemberName, signal: AbortSignal): AsyncGenerator<DrainView> {
-    return this.#watches.watch(host, () => this.view(host), signal);
+    let isFirst = true;
+    const view = () => {
+      if (isFirst) this.#watched += 1;
+      if (isFirst) for (const wake of this.#onWatch) wake();
+      isFirst = false;
+      return this.view(host);
+    };
+    return this.#watches.watch(host, view, signal);
   }
 }

@@ -45,11 +45,15 @@ export function drainHost(host: string, options: DrainOptions): Promise<ExitCode
 
 async function follow({ client, signal }: Session, path: string, following: Following): Promise<void> {
   await client.learnAgents(signal);
-  const timer = setInterval(() => following.narrate(), TICK_MS);
   const over = new AbortController();
+  const look = () => {
+    following.look();
+    if (following.end !== null) over.abort();
+  };
+  const timer = setInterval(look, TICK_MS);
   const hear = (line: unknown) => {
     following.hear(drainViewShape.parse(line));
-    if (following.end !== null) over.abort();
+    look();
   };
   const request = () => ({ method: "GET", path }) as const;
   try {
@@ -78,22 +82,23 @@ class Following {
   }
 
   hear(view: DrainView): void {
+    this.#newest = { view, atMs: performance.now() };
+  }
+
+  look(): void {
+    if (this.#newest === null || this.end !== null) return;
+    const { view, atMs } = this.#newest;
     const nowMs = performance.now();
     const isDrained = view.use === "draining";
     // Who answers may not have heard of it yet: then nothing of what it says is about that.
     if (!this.#hasBegun && !isDrained && nowMs - this.beganMs < HEARD_WITHIN_MS) return;
     this.#hasBegun = true;
-    this.#newest = { view, atMs: nowMs };
-    if (isDrained) this.narrate();
-    if (!isDrained) this.end = "over";
-    else if (view.empty) this.end = "empty";
-  }
-
-  narrate(): void {
-    if (this.#newest === null) return;
-    const { view, atMs } = this.#newest;
-    const nowMs = performance.now();
+    if (!isDrained) {
+      this.end = "over";
+      return;
+    }
     for (const line of this.#narrator.step(view, nowMs - atMs, nowMs)) this.#say(line);
+    if (view.empty) this.end = "empty";
   }
 
   summary(host: string): object {
