@@ -28,7 +28,7 @@ const PAUSE_MS = 30_000;
  * - `moves`: its move runs. `due`: it could move, and waits for its turn.
  * - `waits`: for what ends by itself. `stuck`: until a person does something, as `advice` says.
  */
-export type StayState = "moves" | "due" | "waits" | "stuck";
+type StayState = "moves" | "due" | "waits" | "stuck";
 
 /** What keeps an app on a host. */
 export interface Stay {
