@@ -66,7 +66,7 @@ export class Scenario {
     return command;
   }
 
-  /** Steady traffic to the app (default: web) through the proxies named, all of them by default. */
+  /** Steady traffic to the app (default: web) through the proxies named, all of them by default: so little that a machine with too much to do still serves it. */
   load(
     options: { ratePerSecond?: number; through?: readonly string[]; path?: string; app?: string } = {},
   ): LoadClient {
@@ -75,7 +75,7 @@ export class Scenario {
       targets: names.map((name) => this.proxy(name).http),
       host: `${options.app ?? "web"}.localhost`,
       path: options.path ?? "/",
-      ratePerSecond: options.ratePerSecond ?? 200,
+      ratePerSecond: options.ratePerSecond ?? 100,
       connections: "both",
     });
     this.#clients.push(client);

@@ -129,6 +129,7 @@ export const memberRowsShape: ZodType<MemberRow[]> = z.array(
     cordoned: z.boolean().default(false),
     draining: z.boolean().default(false),
     incarnation: z.number(),
+    addresses: z.array(z.string()).default([]),
   }),
 ) as unknown as ZodType<MemberRow[]>;
 

@@ -32,7 +32,7 @@ export class DrainNarrator {
       now.set(stay.app, said);
       if (said.text !== before.get(stay.app)?.text) lines.push(...textOf(stay));
       const told = stay.view === null ? [] : (said.narrator?.step(stay.view, ageMs, nowMs) ?? []);
-      lines.push(...told.map((line) => `${stay.app}: ${line.trimStart()}`));
+      lines.push(...told.map(({ text }) => `${stay.app}: ${text.trimStart()}`));
     }
     const gone = [...before].filter(([app]) => !now.has(app));
     for (const [app, { rollout }] of gone) this.moved.set(app, rollout);
@@ -62,13 +62,17 @@ function textOf({ app, vms, state, why, advice, inMs }: StayView): readonly stri
   if (state === "due") return [];
   const when = inMs === null ? "" : ` (goes on by itself in ${formatDuration(inMs)})`;
   const hint = advice === null ? "" : `; ${advice}`;
-  return [`${app} (${vms.join(" ")}): ${why}${when}${hint}`];
+  return [`${headOf(app, vms)}: ${why}${when}${hint}`];
+}
+
+function headOf(app: string, vms: readonly string[]): string {
+  return vms.length === 0 ? app : `${app} (${vms.join(" ")})`;
 }
 
 /** What is left there, and what to do: for whoever stops watching. */
 export function leftLines({ apps, host }: DrainView): readonly string[] {
   const lines = apps.map(({ app, vms, why, advice }) => {
-    return `  ${app} (${vms.join(" ")}): ${why}${advice === null ? "" : `; ${advice}`}`;
+    return `  ${headOf(app, vms)}: ${why}${advice === null ? "" : `; ${advice}`}`;
   });
   return lines.length === 0 ? [] : [plainText(`left on ${host}:`), ...lines.map(plainText)];
 }

@@ -1,6 +1,7 @@
 // Live screen: an app that is watched on a terminal: what `status APP` prints, drawn again where it was.
 
-import type { AppView, StepView, Waiting } from "../deploy/app-view.ts";
+import type { AppView } from "../deploy/app-view.ts";
+import { agedStep, agedWaiting } from "./aged.ts";
 import { appText } from "./tables.ts";
 
 const HOME = "\u001b[H";
@@ -27,21 +28,11 @@ export function screenOf(view: AppView, ageMs: number, { rows, columns }: Screen
 
 /** Its waits last longer by now. */
 function aged(view: AppView, ageMs: number): AppView {
-  const older = (waiting: Waiting): Waiting => ({
-    ...waiting,
-    forMs: waiting.forMs + ageMs,
-    ...(waiting.silentMs === undefined ? {} : { silentMs: waiting.silentMs + ageMs }),
-  });
-  const olderStep = (step: StepView): StepView => ({
-    ...step,
-    forMs: step.forMs + ageMs,
-    waitingFor: step.waitingFor.map(older),
-  });
   const { rollout, leftovers } = view;
+  const step = rollout?.step == null ? null : agedStep(rollout.step, ageMs);
   return {
     ...view,
-    leftovers: leftovers.map(older),
-    rollout:
-      rollout === null ? null : { ...rollout, step: rollout.step === null ? null : olderStep(rollout.step) },
+    leftovers: leftovers.map((waiting) => agedWaiting(waiting, ageMs)),
+    rollout: rollout === null ? null : { ...rollout, step },
   };
 }

@@ -12,6 +12,7 @@ import { type FakeAgent, type FakeDeploys, fakeRollout, fakeView } from "../api/
 import type { RolloutView } from "../deploy/app-view.ts";
 import { specOf } from "../deploy/testing/specs.ts";
 import { beginStory, STORIES } from "../deploy/testing/stories.ts";
+import { endOfEvents, parseEvents } from "./event-stream.ts";
 import { planText } from "./plan-text.ts";
 import { COMMAND, Commands } from "./testing/commands.ts";
 
@@ -81,7 +82,8 @@ describe("grapevine deploy", () => {
     ended(state, reason);
     const { code, stdout } = await start("deploy", appFile, "--json").ended;
     expect(code).toBe(expected);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(parseEvents(stdout).map(({ event }) => event)).toEqual(["submitted", "step", "end"]);
+    expect(endOfEvents(stdout)).toMatchObject({
       app: "hello",
       release: "v2",
       rollout: "hello-v2",

@@ -55,7 +55,7 @@ function view(rollout: Partial<RolloutView>, vms: readonly VmView[]): AppView {
 /** The views in order, one every 10 ms, as lines. */
 function narrate(views: readonly AppView[]): readonly string[] {
   const narrator = new Narrator("hello-v2");
-  return views.flatMap((each, index) => narrator.step(each, 0, index * 10));
+  return views.flatMap((each, index) => narrator.step(each, 0, index * 10)).map(({ text }) => text);
 }
 
 describe("Narrator", () => {
@@ -148,10 +148,11 @@ describe("Narrator", () => {
     const now = view({ step: waiting }, []);
     const text =
       "step 2 serve hello-v2-1 … acks 1/2, slowest proxy-1 9 ms; waiting for proxy-2 to acknowledge epoch 7";
-    expect(narrator.step(now, 0, 0)).toEqual([]);
-    expect(narrator.step(now, 700, 700)).toEqual([`${text} (1.1 s)`]);
-    expect(narrator.step(now, 950, 950)).toEqual([]);
-    expect(narrator.step(now, 10_700, 10_700)).toEqual([`${text} (11 s)`]);
+    const at = (ageMs: number) => narrator.step(now, ageMs, ageMs).map((told) => told.text);
+    expect(at(0)).toEqual([]);
+    expect(at(700)).toEqual([`${text} (1.1 s)`]);
+    expect(at(950)).toEqual([]);
+    expect(at(10_700)).toEqual([`${text} (11 s)`]);
   });
 
   it("says when it turns back, and why", () => {

@@ -1,8 +1,9 @@
-// Narrator: turns views of a rollout into lines for people, each said once: steps that ended, VMs that changed, and whom a
-// step waits for once that takes long. Pure: the same views at the same times give the same lines.
+// Narrator: turns views of a rollout into what there is to tell, each thing once: steps that ended, VMs that changed, and whom a step waits
+// for once that takes long. As a line for people, with the facts for programs. Pure: the same views at the same times tell the same.
 
-import { describeWeights } from "../../mesh/index.ts";
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
+import { describeSubject } from "../deploy/core/describe.ts";
+import { agedStep } from "./aged.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
 
@@ -12,6 +13,26 @@ const WAIT_SAID_AFTER_MS = 1_000;
 const SILENT_AFTER_MS = 3_000;
 /** The same wait is said again so often. */
 const WAIT_REPEATED_MS = 10_000;
+
+/** One thing that happened: `text` for people, the rest for programs. */
+export interface Told {
+  readonly event:
+    | "submitted"
+    | "agent-lost"
+    | "agent-back"
+    | "vm"
+    | "step"
+    | "back"
+    | "paused"
+    | "resumed"
+    | "stalled"
+    | "previews"
+    | "fenced"
+    | "waiting";
+  readonly text: string;
+  /** JSON. */
+  readonly facts: object;
+}
 
 export class Narrator {
   readonly #rollout: string;
@@ -28,96 +49,111 @@ export class Narrator {
     this.#rollout = rollout;
   }
 
-  /** The lines that are new since the last call. `ageMs`: since `view` came. */
-  step(view: AppView, ageMs: number, nowMs: number): readonly string[] {
+  /** What is new since the last call. `ageMs`: since `view` came. */
+  step(view: AppView, ageMs: number, nowMs: number): readonly Told[] {
     const rollout = view.rollout;
     if (rollout === null || rollout.id !== this.#rollout) return [];
     return [
-      ...this.#vmLines(view.vms),
-      ...this.#stepLines(rollout),
-      ...this.#turnLines(rollout),
-      ...this.#pauseLines(rollout),
-      ...this.#stallLines(rollout.stalled ?? null),
-      ...this.#previewLines(view.previews ?? []),
-      ...this.#fenceLines(view.fenced ?? []),
-      ...this.#waitLines(rollout.step, ageMs, nowMs),
+      ...this.#ofVms(view.vms),
+      ...this.#ofSteps(rollout),
+      ...this.#ofTurn(rollout),
+      ...this.#ofPause(rollout),
+      ...this.#ofStall(rollout.stalled ?? null),
+      ...this.#ofPreviews(view.previews ?? []),
+      ...this.#ofFences(view.fenced ?? []),
+      ...this.#ofWait(rollout.step, ageMs, nowMs),
     ];
   }
 
-  #pauseLines({ state, pause, step }: RolloutView): readonly string[] {
+  #ofPause({ state, pause, step }: RolloutView): readonly Told[] {
     const isPaused = state === "paused";
     if (isPaused === this.#isPauseSaid) return [];
     this.#isPauseSaid = isPaused;
-    if (!isPaused) return ["resumed"];
+    if (!isPaused) return [{ event: "resumed", text: "resumed", facts: {} }];
     const at = step === null ? "" : ` at step ${step.number} ${step.kind}`;
-    return [plainText(`paused${at}: ${pause?.why ?? ""}`)];
+    const why = pause?.why ?? "";
+    return [{ event: "paused", text: plainText(`paused${at}: ${why}`), facts: { why } }];
   }
 
   /** Once for each reason: until a majority answers nothing moves, whatever a step waits for. */
-  #stallLines(stalled: string | null): readonly string[] {
+  #ofStall(stalled: string | null): readonly Told[] {
     if (stalled === this.#stallSaid) return [];
     this.#stallSaid = stalled;
-    return stalled === null ? [] : [`${this.#rollout}: ${plainText(stalled)}`];
+    if (stalled === null) return [];
+    const text = `${this.#rollout}: ${plainText(stalled)}`;
+    return [{ event: "stalled", text, facts: { why: stalled } }];
   }
 
-  #previewLines(previews: readonly string[]): readonly string[] {
-    const text = previews.join(", ");
-    if (text === this.#previewsSaid) return [];
-    this.#previewsSaid = text;
-    return text === "" ? [] : [`the new release is reached at ${plainText(text)}`];
+  #ofPreviews(previews: readonly string[]): readonly Told[] {
+    const names = previews.join(", ");
+    if (names === this.#previewsSaid) return [];
+    this.#previewsSaid = names;
+    if (names === "") return [];
+    const text = `the new release is reached at ${plainText(names)}`;
+    return [{ event: "previews", text, facts: { previews } }];
   }
 
-  #fenceLines(fenced: NonNullable<AppView["fenced"]>): readonly string[] {
+  #ofFences(fenced: NonNullable<AppView["fenced"]>): readonly Told[] {
     const before = this.#fencedSaid;
     this.#fencedSaid = fenced.map(({ host }) => host);
     const begun = this.#fencedSaid.filter((host) => !before.includes(host));
     const ended = before.filter((host) => !this.#fencedSaid.includes(host));
+    const said = (host: string, isFenced: boolean, what: string): Told => {
+      return { event: "fenced", text: plainText(`${host} is ${what}`), facts: { host, isFenced } };
+    };
     return [
-      ...begun.map((host) => `${host} is fenced: its gate is not asked, its VMs count as stopped`),
-      ...ended.map((host) => `${host} is back: it is not fenced any more, its gate is asked`),
-    ].map(plainText);
+      ...begun.map((host) => said(host, true, "fenced: its gate is not asked, its VMs count as stopped")),
+      ...ended.map((host) => said(host, false, "back: it is not fenced any more, its gate is asked")),
+    ];
   }
 
-  #vmLines(vms: readonly VmView[]): readonly string[] {
-    const lines = vms.flatMap((vm) => {
+  #ofVms(vms: readonly VmView[]): readonly Told[] {
+    return vms.flatMap((vm): readonly Told[] => {
       const text = describeVm(vm);
       if (vm.state === null || this.#vmsSaid.get(vm.vm) === text) return [];
       // What ran before and is as it was says nothing of this rollout.
       const isFirstAndFine = !this.#vmsSaid.has(vm.vm) && vm.phase !== "starting" && vm.health === "healthy";
       this.#vmsSaid.set(vm.vm, text);
-      return isFirstAndFine ? [] : [`  ${text}`];
+      return isFirstAndFine ? [] : [{ event: "vm", text: `  ${text}`, facts: vm }];
     });
-    return lines;
   }
 
-  #stepLines(rollout: RolloutView): readonly string[] {
+  #ofSteps(rollout: RolloutView): readonly Told[] {
     const ended = rollout.history.filter(({ number }) => number > this.#stepsSaid);
     this.#stepsSaid = ended.at(-1)?.number ?? this.#stepsSaid;
-    return ended.map(describeStepReport);
+    return ended.map((report) => ({ event: "step", text: describeStepReport(report), facts: report }));
   }
 
-  #turnLines(rollout: RolloutView): readonly string[] {
-    if (rollout.direction === this.#direction) return [];
-    this.#direction = rollout.direction;
-    const target = rollout.from === null ? "what ran before: nothing" : `v${rollout.from}`;
-    return [`going back to ${target}: ${plainText(rollout.reason?.message ?? "")}`];
+  #ofTurn({ direction, from, reason }: RolloutView): readonly Told[] {
+    if (direction === this.#direction) return [];
+    this.#direction = direction;
+    const target = from === null ? "what ran before: nothing" : `v${from}`;
+    const text = `going back to ${target}: ${plainText(reason?.message ?? "")}`;
+    return [{ event: "back", text, facts: { to: from === null ? null : `v${from}`, reason } }];
   }
 
-  #waitLines(step: StepView | null, ageMs: number, nowMs: number): readonly string[] {
+  #ofWait(step: StepView | null, ageMs: number, nowMs: number): readonly Told[] {
     if (step === null || step.forMs + ageMs < WAIT_SAID_AFTER_MS || step.waitingFor.length === 0) return [];
-    const acks = describeAcks(step.acks);
-    const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
-    const head = `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
-    const waits = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`);
-    const text = `${head} ${waits.join(", ")}`;
-    const isSaid = this.#waitSaid.text === text && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
+    const what = `${waitHead(step)} ${step.waitingFor.map(({ who, what }) => `${who} ${what}`).join(", ")}`;
+    const isSaid = this.#waitSaid.text === what && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
     if (isSaid) return [];
-    this.#waitSaid = { text, atMs: nowMs };
-    const silences = step.waitingFor.map(
-      (waiting, index) => `${waits[index]}${describeSilence(waiting, ageMs)}`,
-    );
-    return [`${head} ${plainText(silences.join(", "))} (${formatDuration(step.forMs + ageMs)})`];
+    this.#waitSaid = { text: what, atMs: nowMs };
+    return [{ event: "waiting", text: describeWait(step, ageMs), facts: { step: agedStep(step, ageMs) } }];
   }
+}
+
+/** "step 3 cordon hello-v1-1 at epoch 7 … acks 1/2; waiting for proxy-2 to acknowledge epoch 7, silent for 3.1 s (4.0 s)". `ageMs`: since the view came. */
+export function describeWait(step: StepView, ageMs: number): string {
+  const waits = step.waitingFor.map(
+    (waiting) => `${waiting.who} ${waiting.what}${describeSilence(waiting, ageMs)}`,
+  );
+  return `${waitHead(step)} ${plainText(waits.join(", "))} (${formatDuration(step.forMs + ageMs)})`;
+}
+
+function waitHead(step: StepView): string {
+  const acks = describeAcks(step.acks);
+  const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
+  return `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
 }
 
 /** "step 4 stop hello-v1-1: gone after 12 ms (12 ms)". */
@@ -128,12 +164,6 @@ export function describeStepReport(report: RolloutView["history"][number]): stri
     ({ host, atMs }) => `; ${host} was fenced at ${new Date(atMs).toISOString().slice(0, 19)}Z, not asked`,
   );
   return `step ${number} ${kind} ${describeSubject(report)}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
-}
-
-/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
-export function describeSubject({ vms, weights }: Pick<StepView, "vms" | "weights">): string {
-  if (weights !== undefined) return describeWeights(weights);
-  return vms.length === 0 ? "each VM alike" : vms.join(" ");
 }
 
 /** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */

@@ -1,7 +1,8 @@
 // Story text: what happened in a rollout, as a person reads it, while it runs or long after.
 
+import { describeStep } from "../deploy/core/describe.ts";
 import type { AskedView, RolloutStory, StepStory, StoriesView } from "../deploy/story-view.ts";
-import { describeStep, SPARED_WORDS } from "./plan-text.ts";
+import { SPARED_WORDS } from "./plan-text.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
 export function storyText(story: RolloutStory): string {
@@ -31,7 +32,7 @@ function describeKind({ kind, strategy, from, to, leaves }: RolloutStory): strin
 function stepLines(step: StepStory): readonly string[] {
   const at = step.afterMs === null ? "" : ` (${formatDuration(step.afterMs)} after the begin)`;
   const back = step.back ? "on the way back: " : "";
-  const what = describeStep({ ...step, hosts: [] });
+  const what = describeStep(step);
   const details = [
     ...(step.asked ?? []).map((one) => askedLine(one, step)),
     ...(step.asked === null ? ["who was asked is not kept any more"] : []),

@@ -49,6 +49,7 @@ describe("membersTable()", () => {
       cordoned: false,
       draining: false,
       incarnation: 1,
+      addresses: [],
     };
     const proxy = {
       ...host,

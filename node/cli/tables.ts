@@ -2,14 +2,9 @@
 
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
+import { describeSubject } from "../deploy/core/describe.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
-import {
-  describeAcks,
-  describeShares,
-  describeStepReport,
-  describeSubject,
-  describeWaiting,
-} from "./narrator.ts";
+import { describeAcks, describeShares, describeStepReport, describeWaiting } from "./narrator.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
 const NONE = "-";

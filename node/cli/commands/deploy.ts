@@ -16,11 +16,12 @@ import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
-import { describeEnd, describeStepEnd } from "../narrator.ts";
+import { describeEnd, describeStepEnd, type Told } from "../narrator.ts";
 import { planText } from "../plan-text.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { planViewShape } from "../story-answers.ts";
 import { plainText } from "../table.ts";
+import { type Teller, tellerOf } from "../teller.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;
@@ -187,23 +188,30 @@ export async function followToEnd(
   submitted: Submitted,
   options: FollowedOptions,
 ): Promise<ExitCode> {
-  const say = options.json === true ? () => {} : (line: string) => print(line);
-  const { app, rollout, step, note } = submitted;
-  if (note !== undefined) say(plainText(note));
-  say(submitted.joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`);
-  if (options.detach === true) return finish(submitted, { code: "detached" }, options);
-  await client.learnAgents(signal);
-  return finish(
-    submitted,
-    await followRollout(client, { app, rollout, untilStep: step, say, signal }),
-    options,
-  );
+  const teller = tellerOf(options);
+  try {
+    const { app, rollout, step } = submitted;
+    teller.tell(toldOfBegin(submitted));
+    if (options.detach === true) return finish(submitted, { code: "detached" }, teller);
+    await client.learnAgents(signal);
+    const end = await followRollout(client, { app, rollout, untilStep: step, teller, signal });
+    return finish(submitted, end, teller);
+  } finally {
+    teller.close();
+  }
 }
 
-function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions): ExitCode {
+function toldOfBegin({ app, release, rollout, joined, note }: Submitted): Told {
+  const asked = note === undefined ? {} : { note };
+  const facts = { app, release: release === null ? null : `v${release}`, rollout, joined, ...asked };
+  const text = joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`;
+  const lines = note === undefined ? text : `${plainText(note)}\n${text}`;
+  return { event: "submitted", text: lines, facts };
+}
+
+function finish(submitted: Submitted, end: FollowEnd, teller: Teller): ExitCode {
   const exitCode = exitCodeOfEnd(submitted, end);
-  if (options.json === true) printJson(endJson(submitted, end, exitCode));
-  else for (const line of endLines(submitted, end, exitCode)) print(line);
+  teller.end(endLines(submitted, end, exitCode), endJson(submitted, end, exitCode));
   return exitCode;
 }
 

@@ -29,8 +29,14 @@ export function describeAsk(ask: Ask, step: AskedStep): string {
       return step.kind === "stop" ? `to be gone${on}` : `to become healthy${on}`;
     case "approval":
       return `to be promoted by a person: \`grapevine promote ${ask.who}\``;
+    case "counts":
+      return "to tell what it counts";
+    case "traffic":
+      return "to get as many requests as min_requests asks, and the release before as many, and to be no worse by them";
     case "clock":
-      return `to stay healthy for ${describeDuration(ask.forMs ?? 0)}, as min_healthy_time asks`;
+      return step.kind === "bake"
+        ? `to bake for ${describeDuration(ask.forMs ?? 0)}, as bake asks`
+        : `to stay healthy for ${describeDuration(ask.forMs ?? 0)}, as min_healthy_time asks`;
   }
 }
 
@@ -41,6 +47,10 @@ function describeProxyAsk({ kind, vms, serves, isReplacing }: AskedStep): string
       return `to have it in force, and to have reached ${vms.join(", ")}`;
     case "flip":
       return `to have it in force, to have reached ${(serves ?? []).join(", ")}, and to have drained ${vms.join(", ")}`;
+    case "weigh": {
+      const drained = vms.length === 0 ? "" : `, and to have drained ${vms.join(", ")}`;
+      return `to have it in force, and to have reached all that serves${drained}`;
+    }
     default: {
       const drained = `and to have drained ${vms.join(", ")}`;
       return isReplacing

@@ -72,7 +72,7 @@ export function withStep(
     kind: planned.kind,
     vms: planned.vms,
     ...(planned.serves === undefined ? {} : { serves: planned.serves }),
-    ...(planned.kind === "weigh" && planned.weights != null ? { weights: planned.weights } : {}),
+    ...(planned.weights != null ? { weights: planned.weights } : {}),
     hosts:
       changed.hosts ??
       planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),

@@ -33,7 +33,7 @@ type StayState = "moves" | "due" | "waits" | "stuck";
 /** What keeps an app on a host. */
 export interface Stay {
   readonly app: AppName;
-  /** What of it is there, as its record or the host says. */
+  /** What of it is there, as its record or the host says; of a move that is about to end none any more. */
   readonly vms: readonly VmName[];
   readonly state: StayState;
   /** A clause that follows the app's name: "waits for the end of web-v3". */
@@ -46,15 +46,16 @@ export interface Stay {
   readonly dueAtMs: number | null;
 }
 
-/** Null: nothing of the app is there. */
+/** Null: nothing of the app is there, and no move off it runs. */
 export function stayOf(committed: CommittedApp, host: MemberName, context: CommitContext): Stay | null {
   const { record } = committed;
   const named = placedVms(record).flatMap((vm) => (vm.host === host ? [vm.vm] : []));
   const listed = [...context.facts.vms].flatMap(([vm, seen]) => (seen.has(host) ? [vm] : []));
   const vms = [...new Set([...named, ...listed])].sort();
-  if (vms.length === 0) return null;
   const { rollout } = record;
   const shown = rollout !== null && isUnderWay(rollout) ? rollout : null;
+  // Of a move the end is what says that all was seen.
+  if (vms.length === 0 && !(shown?.kind === "move" && shown.leaves === host)) return null;
   const found =
     shown === null ? withoutRollout(committed, host, context) : ofRollout(shown, host, record.app);
   return { app: record.app, vms, rollout: shown?.id ?? null, advice: null, dueAtMs: null, ...found };
