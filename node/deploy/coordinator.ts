@@ -367,8 +367,7 @@ export class Coordinator implements Deploys {
       this.#feed(app, { kind: "hosts", hosts });
       this.#feed(app, { kind: "proxies", proxies });
     }
-    this.drains.changed();
-    this.drains.look();
+    this.drains.membersChanged(hosts);
   }
 
   #loads(): ReadonlyMap<MemberName, number> {

@@ -42,6 +42,7 @@ export class Drains implements HostDrains {
   readonly #watches = new Watches<MemberName>();
   /** Until when an app is not tried again. */
   readonly #refused = new Map<AppName, number>();
+  #isAnyDrained = false;
   #isLooking = false;
   #isNews = false;
   #timer: NodeJS.Timeout | null = null;
@@ -56,8 +57,16 @@ export class Drains implements HostDrains {
     this.#watches.allChanged();
   }
 
-  /** A record or a member changed: perhaps a move can begin. */
+  /** All hosts that are known. */
+  membersChanged(hosts: readonly HostFact[]): void {
+    this.#isAnyDrained = hosts.some(({ draining }) => draining === true);
+    this.changed();
+    this.look();
+  }
+
+  /** A record or a member changed: perhaps a move can begin. Of a thousand hosts facts are not made anew at each commit for nothing. */
   look(): void {
+    if (!this.#isAnyDrained) return;
     this.#isNews = true;
     if (this.#isLooking || this.#deps.signal.aborted) return;
     this.#isLooking = true;
