@@ -5,6 +5,7 @@ import { isIP } from "node:net";
 import path from "node:path";
 import { type ZodType, z } from "zod";
 import { isName, type MemberName, memberName } from "./core/ids.ts";
+import { told } from "./io/key-words.ts";
 import { type FormerKey, formerKey } from "./io/toml-file.ts";
 import { fail, ok, type Result } from "./result.ts";
 
@@ -113,25 +114,57 @@ const logLevelText = `must be one of ${LOG_LEVELS.join(", ")}, for example log_l
 export const memberConfigShape: {
   readonly [Key in keyof MemberConfigKeys]: ZodType<MemberConfigKeys[Key]>;
 } & { readonly voters: FormerKey } = {
-  name: nameShape('name = "host-1"').transform(memberName),
-  state_dir: z.string(stateDirText).min(1, stateDirText).max(1_024, stateDirText),
-  cluster: z.string(clusterText).regex(CLUSTER_ID, clusterText),
-  listen: hostPortShape({ example: 'listen = "0.0.0.0:7946"', isPortZeroAllowed: true }).default(
-    "0.0.0.0:7946",
+  name: told(nameShape('name = "host-1"').transform(memberName), {
+    type: "name",
+    means:
+      "Unique in the cluster; lower-case letters, digits, inner hyphens, at most 48. A VM's record names its host by it: a host that is renamed loses its VMs.",
+  }),
+  state_dir: told(z.string(stateDirText).min(1, stateDirText).max(1_024, stateDirText), {
+    type: "path",
+    means:
+      "Relative to this file. Identity, incarnation and the snapshot of what the member knows of the cluster, of a host also VMs, bundles, envs (for its own user alone), custom entries, and of a voter the registers (`voter/`): without that it votes no more, until it is removed and added again (`grapevine voters`). Lost: the member comes back as a stranger. For one process alone: of two with one folder, or with a copy, the younger logs the other at `error` and leaves the mesh (below). The path of the socket in it has at most 107 bytes.",
+  }),
+  cluster: told(z.string(clusterText).regex(CLUSTER_ID, clusterText), {
+    type: "id",
+    means: "What `grapevine init` printed. Members with another one are refused.",
+  }),
+  listen: told(
+    hostPortShape({ example: 'listen = "0.0.0.0:7946"', isPortZeroAllowed: true }).default("0.0.0.0:7946"),
+    {
+      type: "host:port",
+      means:
+        "Where other members reach it. Port 0: the system chooses, and only peers that it dials find it again.",
+    },
   ),
-  advertise: hostPortList('advertise = ["10.0.0.1:7946"]').default([]),
-  seeds: hostPortList('seeds = ["10.0.0.1:7946"]').default([]),
+  advertise: told(hostPortList('advertise = ["10.0.0.1:7946"]').default([]), {
+    type: "list of host:port",
+    unset: "what it listens on",
+    means: "Under which addresses others dial it. Needed behind NAT and with several networks.",
+  }),
+  seeds: told(hostPortList('seeds = ["10.0.0.1:7946"]').default([]), {
+    type: "list of at most 64 host:port",
+    means:
+      "Members asked first. One that is up suffices; with one seed only, nobody can join while that one is down. Its own address is passed over.",
+  }),
   voters: formerKey(formerVotersText),
-  region: z.string(regionText).min(1, regionText).max(63, regionText).default("default"),
-  labels: z
-    .record(
-      z.string().regex(LABEL_NAME, labelNameText),
-      z.string(labelsText).max(255, labelsText),
-      labelsText,
-    )
-    .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `must be at most ${LABELS_MAX} labels`)
-    .default({}),
-  log_level: z.enum(LOG_LEVELS, logLevelText).default("info"),
+  region: told(z.string(regionText).min(1, regionText).max(63, regionText).default("default"), {
+    type: "text",
+    means: "Shown in `members`.",
+  }),
+  labels: told(
+    z
+      .record(
+        z.string().regex(LABEL_NAME, labelNameText),
+        z.string(labelsText).max(255, labelsText),
+        labelsText,
+      )
+      .refine((labels) => Object.keys(labels).length <= LABELS_MAX, `must be at most ${LABELS_MAX} labels`)
+      .default({}),
+    { type: "table of at most 32 texts", means: "Shown in `members`." },
+  ),
+  log_level: told(z.enum(LOG_LEVELS, logLevelText).default("info"), {
+    means: "Lower: what peers did wrong is shown too. Higher: changes of state are not logged any more.",
+  }),
 };
 
 function hostPortList(example: string): z.ZodArray<ZodType<string>> {

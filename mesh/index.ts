@@ -38,6 +38,7 @@ export {
   inspectSync,
   type MemberSync,
 } from "./io/inspect-members.ts";
+export { type KeyWords, keyWords, told } from "./io/key-words.ts";
 export { LocalLink } from "./io/local-link.ts";
 export { LocalServer } from "./io/local-server.ts";
 export { logOutput } from "./io/log-output.ts";

@@ -2,7 +2,7 @@
 
 import { isIP } from "node:net";
 import path from "node:path";
-import { z } from "zod";
+import { type ZodType, z } from "zod";
 import {
   type ConfigError,
   fail,
@@ -15,6 +15,7 @@ import {
   publicMemberConfig,
   type Result,
   readTomlFile,
+  told,
   toMemberConfig,
 } from "../mesh/index.ts";
 
@@ -36,13 +37,30 @@ const responseHeadersText = "must be true or false, for example response_headers
 
 const proxyConfigShape = z.strictObject({
   ...memberConfigShape,
-  http: hostPortShape({ example: httpExample, isPortZeroAllowed: true }).default("127.0.0.1:8080"),
-  admin: hostPortShape({ example: 'admin = "127.0.0.1:0"', isPortZeroAllowed: true })
-    .refine(isLoopback, adminText)
-    .default("127.0.0.1:0"),
-  response_headers: z.boolean(responseHeadersText).default(true),
-  gate_socket: z.string(gateSocketText).min(1, gateSocketText).max(1_024, gateSocketText).optional(),
+  http: told(hostPortShape({ example: httpExample, isPortZeroAllowed: true }).default("127.0.0.1:8080"), {
+    type: "host:port",
+    means: "Where clients reach it.",
+  }),
+  admin: told(
+    hostPortShape({ example: 'admin = "127.0.0.1:0"', isPortZeroAllowed: true })
+      .refine(isLoopback, adminText)
+      .default("127.0.0.1:0"),
+    { type: "host:port on loopback", means: "Status, routes, entries, metrics." },
+  ),
+  response_headers: told(z.boolean(responseHeadersText).default(true), {
+    means:
+      "Answers carry `grapevine-release` and `grapevine-vm`, and `grapevine-stale: 1` while the proxy is stale (below). Off: clients do not see which release served them, nor by how old a table.",
+  }),
+  gate_socket: told(z.string(gateSocketText).min(1, gateSocketText).max(1_024, gateSocketText).optional(), {
+    type: "path",
+    unset: "none",
+    means:
+      "`arms.sock` in the `state_dir` of the gate of the same host, at most 107 bytes, relative to this file; proxy and gate run as the same user and in the same network. The proxy then sends requests to VMs of this host without the gate (about half of what the gate adds is saved; `npm run bench:gate`). The price: while this process is stopped or hangs, no VM of this host can be taken out of service, and no exclusion helps; `status` names it. Not with agents and gates in containers of their own.",
+  }),
 });
+
+/** What docs/config.md lists. */
+export const proxyConfigKeys: ZodType = proxyConfigShape;
 
 export function readProxyConfig(file: string): Result<ProxyConfig, readonly ConfigError[]> {
   const read = readTomlFile(file, proxyConfigShape);

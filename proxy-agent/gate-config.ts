@@ -1,7 +1,7 @@
 // Gate config: the keys of a gate's configuration file. docs/config.md is the reference.
 
 import path from "node:path";
-import { z } from "zod";
+import { type ZodType, z } from "zod";
 import {
   type ConfigError,
   fail,
@@ -16,6 +16,7 @@ import {
   parseHostPort,
   type Result,
   readTomlFile,
+  told,
 } from "../mesh/index.ts";
 
 export interface GateConfig extends Pick<MemberConfig, "cluster" | "stateDir" | "logLevel"> {
@@ -31,13 +32,28 @@ const socketText = 'must be the path of a socket, for example agent_socket = "..
 const { cluster, state_dir, log_level } = memberConfigShape;
 
 const gateConfigShape = z.strictObject({
-  cluster,
-  state_dir,
-  log_level,
-  host: nameShape('host = "host-1"'),
-  listen: hostPortShape({ example: 'listen = "10.0.0.1:7901"' }),
-  agent_socket: z.string(socketText).min(1, socketText).max(1_024, socketText),
+  host: told(nameShape('host = "host-1"'), { type: "name", means: "The agent's `name`." }),
+  cluster: told(cluster.clone(), { type: "id", means: "As the agent's." }),
+  state_dir: told(state_dir.clone(), {
+    type: "path",
+    means:
+      "Relative to this file; of its own. What it was open and closed for. Lost: it is shut until its agent has read all records at a majority of the voters.",
+  }),
+  listen: told(hostPortShape({ example: 'listen = "10.0.0.1:7901"' }), {
+    type: "host:port",
+    means:
+      "Where proxies reach it; the agent's `gate` names the same. Whoever reaches it reaches the VMs: a private network.",
+  }),
+  agent_socket: told(z.string(socketText).min(1, socketText).max(1_024, socketText), {
+    type: "path",
+    means:
+      "`gate.sock` in the agent's `state_dir`, at most 107 bytes. The gate may start first; it tries again for ever.",
+  }),
+  log_level: told(log_level.clone(), { means: "As above." }),
 });
+
+/** What docs/config.md lists. */
+export const gateConfigKeys: ZodType = gateConfigShape;
 
 export function readGateConfig(file: string): Result<GateConfig, readonly ConfigError[]> {
   const read = readTomlFile(file, gateConfigShape);

@@ -6,12 +6,13 @@ import { join } from "node:path";
 
 /**
  * Tells who answers, and answers /healthz with 200. /held?until=FILE is answered once that file is there. A POST to /once?log=FILE&id=ID
- * writes ID into that file when it begins, as what it does, and answers the bytes of its body once it is whole.
+ * writes ID into that file when it begins, as what it does, and answers the bytes of its body once it is whole. One to /?through=NAME it writes
+ * down in the file of its `arrivals`: when it came, to which VM, NAME.
  */
 const SERVER = `
 const { appendFileSync, existsSync } = require("node:fs");
 const { createServer } = require("node:http");
-const { HOST, PORT, BEHAVIOUR, READY_FILE, GRAPEVINE_VM } = process.env;
+const { HOST, PORT, BEHAVIOUR, READY_FILE, ARRIVALS, GRAPEVINE_VM } = process.env;
 if (BEHAVIOUR === "crash") {
   console.log("about to crash");
   console.error("fatal: no database");
@@ -31,6 +32,8 @@ const server = createServer((request, response) => {
     return request.on("end", () => response.end(String(bytes))).on("error", () => response.destroy());
   }
   if (url.pathname === "/held") return answerOnce(url.searchParams.get("until"), response);
+  const through = url.searchParams.get("through");
+  if (through !== null) appendFileSync(ARRIVALS, [Date.now(), GRAPEVINE_VM, through].join(" ") + "\\n");
   const delayMs = Number(process.env.DELAY_MS);
   if (delayMs === 0) answer(response);
   else setTimeout(answer, delayMs, response);
@@ -58,6 +61,8 @@ export interface AppSettings {
   readonly delayMs?: number;
   /** Healthy only once this file is there. */
   readonly readyFile?: string;
+  /** Where requests are written down that say through whom they came. */
+  readonly arrivals?: string;
   /** For so long a check may fail; default: 1s, of one with a `readyFile` 1m. */
   readonly gracePeriod?: string;
   readonly waitTimeout?: string;
@@ -89,6 +94,7 @@ export class AppFolder {
       `GREETING = "${greeting}"`,
       `BEHAVIOUR = "${behaviour}"`,
       `READY_FILE = "${readyFile}"`,
+      `ARRIVALS = "${settings.arrivals ?? ""}"`,
       `ERROR_SHARE = "${settings.errorShare ?? 0}"`,
       `DELAY_MS = "${settings.delayMs ?? 0}"`,
       "[[checks]]",

@@ -12,6 +12,8 @@ export interface RunningCommand {
   /** Its standard input is open: `process.stdin`. */
   readonly process: ChildProcess;
   readonly result: Promise<CommandResult>;
+  /** What it wrote to stdout so far. */
+  printed(): string;
   /** Resolves with what it wrote to stdout so far once that matches. Rejects when it ended first. */
   waitFor(pattern: RegExp): Promise<string>;
 }
@@ -58,5 +60,5 @@ export function startCommand(
       look();
       result.then(() => reject(new Error(`ended before ${pattern}:\n${stdout}\n${stderr}`)), reject);
     });
-  return { process: child, result, waitFor };
+  return { process: child, result, printed: () => stdout, waitFor };
 }

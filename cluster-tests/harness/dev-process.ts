@@ -20,14 +20,14 @@ export class DevMachine {
   }
 
   start(args: readonly string[]): RunningCli {
-    const started = startCli(args, this.#env, { ownGroup: true });
+    const started = startCli(args, this.env, { ownGroup: true });
     this.#started.push(started);
     return started;
   }
 
   /** A command beside it: finds the cluster by itself. */
   run(args: readonly string[]): Promise<CliResult> {
-    return runCli(args, this.#env);
+    return runCli(args, this.env);
   }
 
   /** Processes that run from here. */
@@ -46,7 +46,8 @@ export class DevMachine {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  get #env(): Readonly<Record<string, string>> {
+  /** Of whoever works at this machine. */
+  get env(): Readonly<Record<string, string>> {
     return { TMPDIR: this.folder, GRAPEVINE_API: "" };
   }
 }

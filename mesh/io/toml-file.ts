@@ -5,6 +5,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 import { type ZodType, z } from "zod";
 import { fail, messageOf, ok, type Result } from "../result.ts";
+import { told } from "./key-words.ts";
 
 /** One mistake in a configuration file: always the writer's, nothing was started. */
 export interface ConfigError {
@@ -85,16 +86,17 @@ export function durationShape(options: {
   readonly maxMs: number;
   readonly example: string;
 }): ZodType<number> {
-  const range = `from ${describeDuration(options.minMs)} to ${describeDuration(options.maxMs)}`;
-  const message = `must be a duration ${range} with its unit (ms, s, m or h), for example ${options.example}`;
+  const range = `${describeDuration(options.minMs)} to ${describeDuration(options.maxMs)}`;
+  const message = `must be a duration from ${range} with its unit (ms, s, m or h), for example ${options.example}`;
   const isInRange = (text: string) => {
     const durationMs = parseDuration(text);
     return durationMs !== undefined && durationMs >= options.minMs && durationMs <= options.maxMs;
   };
-  return z
+  const shape = z
     .string(message)
     .refine(isInRange, message)
     .transform((text) => parseDuration(text) ?? 0);
+  return told(shape, { type: range, unit: "ms" });
 }
 
 /** A key that there was once: in no list of those that may be written. */
@@ -107,7 +109,7 @@ export function formerKey(message: string): FormerKey {
 
 /** The largest unit that needs no fraction: "90s", "2m", "250ms". */
 export function describeDuration(durationMs: number): string {
-  if (durationMs === 0) return "0ms";
+  if (durationMs === 0) return "0s";
   const unit = (["h", "m", "s"] as const).find((name) => durationMs % (UNIT_MS[name] ?? 1) === 0) ?? "ms";
   return `${durationMs / (UNIT_MS[unit] ?? 1)}${unit}`;
 }

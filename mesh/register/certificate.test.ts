@@ -1,4 +1,5 @@
 import { hash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { generateKeyPair } from "@libp2p/crypto/keys";
 import { peerIdFromPrivateKey } from "@libp2p/peer-id";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -208,6 +209,18 @@ function voteOfBoth(): ReadonlyMap<VoterId, Vote> {
 }
 
 describe("statementBytes()", () => {
+  it("lays out the bytes as mesh/README.md shows them", () => {
+    const page = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    const [, shown = ""] = /```text\n(grapevine register .*?) +\(/.exec(page) ?? [];
+    const numbers = { list: "3", epoch: "4", round: "7" };
+    const values = new Map(Object.entries({ ...numbers, proposer: idOf("a"), voter: idOf("b") }));
+    const head = shown.split(/\\n ?/).map((word) => values.get(word) ?? word);
+    const names = { cluster: "cluster", register: "register" };
+    const statement = { ...names, list: 3, ballot: ballotOf("7.a"), voter: idOf("b"), value: VALUE };
+    const bytes = Buffer.from(statementBytes(statement, sha256));
+    expect(bytes.subarray(0, -32).toString()).toBe(head.join("\n"));
+  });
+
   it("keeps its layout from release to release", () => {
     const statement = {
       cluster: "c",

@@ -28,7 +28,7 @@ export type FollowEnd =
 export interface FollowOptions {
   readonly app: string;
   readonly rollout: string;
-  /** Only to the end of this step. */
+  /** Of this step alone, and only to its end. */
   readonly untilStep?: number | undefined;
   readonly teller: Pick<Teller, "tell" | "show">;
   /** Ctrl-C. */
@@ -97,7 +97,7 @@ class Following {
 
   constructor(options: FollowOptions) {
     this.#options = options;
-    this.#narrator = new Narrator(options.rollout);
+    this.#narrator = new Narrator(options.rollout, options.untilStep);
   }
 
   /** What an agent sent: a view, or null as a sign of life. */

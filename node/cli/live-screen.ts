@@ -9,13 +9,15 @@ const END_OF_LINE = "\u001b[K";
 const END_OF_SCREEN = "\u001b[J";
 const FOOT = "Ctrl-C ends this view; a rollout goes on";
 
+/** A terminal that was told no size says 0 of both: one in a container, or behind a serial line. */
 export interface ScreenSize {
-  readonly rows: number;
-  readonly columns: number;
+  readonly rows?: number;
+  readonly columns?: number;
 }
 
 /** `ageMs`: since `view` came. Longer lines, and lines for which there is no row, are cut. */
-export function screenOf(view: AppView, ageMs: number, { rows, columns }: ScreenSize): string {
+export function screenOf(view: AppView, ageMs: number, size: ScreenSize): string {
+  const [rows, columns] = [size.rows || 24, size.columns || 80];
   const lines = appText(aged(view, ageMs)).trimEnd().split("\n");
   const room = Math.max(1, rows - 2);
   const shown =

@@ -147,6 +147,8 @@ describe("grapevine deploy", () => {
     ],
     [["traffic", "set", "hello", "v2=10", "v2=90"], "a release is named twice"],
     [["traffic", "set", "hello", "v2=x"], "v2=x is no release with a whole percent from 0 to 100"],
+    [["traffic", "set", "hello", "v1\u001b[31m=100"], "v1 [31m=100 is no release"],
+    [["\u001b[31m"], "unknown command ' [31m'"],
     [["traffic", "set", "hello"], "missing required argument 'weights'"],
     [["rollback", "hello", "--to", "7"], "--to must name a release, for example v7; found 7"],
     [["deplyo"], "unknown command 'deplyo'"],

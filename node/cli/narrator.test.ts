@@ -169,6 +169,41 @@ describe("Narrator", () => {
     ]);
   });
 
+  it("says that it turns back before the steps on the way back, also where it hears of both at once", () => {
+    const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
+    const paused = {
+      state: "paused",
+      pause: { why: "a person paused it", atMs: 0 },
+      history: [started],
+    } as const;
+    const back = { ...started, number: 2, kind: "stop", back: true, outcome: "gone after 9 ms" } as const;
+    const turned = { direction: "back", reason, history: [started, back] } as const;
+    expect(narrate([view(paused, []), view(turned, [])])).toEqual([
+      "step 1 start hello-v2-1: healthy after 210 ms (212 ms)",
+      "paused: a person paused it",
+      "going back to v1: a person aborted it",
+      "step 2 stop hello-v2-1: gone after 9 ms (212 ms)",
+    ]);
+    expect(narrate([view(paused, []), view({ history: [started] }, [])]).at(-1)).toBe("resumed");
+  });
+
+  it("does not say a wait again for each request that is counted", () => {
+    const who = vmName("hello-v2-1");
+    const counted = (requests: number) =>
+      view(
+        {
+          step: step({
+            forMs: 2_000,
+            waitingFor: [{ who, what: `for 20 requests to v2, ${requests} so far`, forMs: 2_000 }],
+          }),
+        },
+        [],
+      );
+    expect(narrate([counted(1), counted(2), counted(3)])).toEqual([
+      "step 1 start hello-v2-1 … waiting for hello-v2-1 for 20 requests to v2, 1 so far (2.0 s)",
+    ]);
+  });
+
   it("is silent about another rollout", () => {
     expect(narrate([fakeView({ rollout: fakeRollout({ id: "hello-v3" }) }), fakeView()])).toEqual([]);
   });

@@ -14,6 +14,9 @@ const SILENT_AFTER_MS = 3_000;
 /** The same wait is said again so often. */
 const WAIT_REPEATED_MS = 10_000;
 
+/** A number that stands alone, not that of a name. */
+const FIGURE = /(?<![\w-])\d+(?![\w-])/g;
+
 /** One thing that happened: `text` for people, the rest for programs. */
 export interface Told {
   readonly event:
@@ -36,17 +39,20 @@ export interface Told {
 
 export class Narrator {
   readonly #rollout: string;
-  #stepsSaid = 0;
+  #stepsSaid: number;
   #direction: RolloutView["direction"] = "forward";
   readonly #vmsSaid = new Map<string, string>();
   #waitSaid = { text: "", atMs: 0 };
   #stallSaid: string | null = null;
   #previewsSaid = "";
-  #isPauseSaid = false;
+  /** Which way it went when it was paused; null: it is not. */
+  #pausedOnWay: RolloutView["direction"] | null = null;
   #fencedSaid: readonly string[] = [];
 
-  constructor(rollout: string) {
+  /** `fromStep`: those before it were over when somebody asked for that one. */
+  constructor(rollout: string, fromStep = 1) {
     this.#rollout = rollout;
+    this.#stepsSaid = fromStep - 1;
   }
 
   /** What is new since the last call. `ageMs`: since `view` came. */
@@ -55,8 +61,7 @@ export class Narrator {
     if (rollout === null || rollout.id !== this.#rollout) return [];
     return [
       ...this.#ofVms(view.vms),
-      ...this.#ofSteps(rollout),
-      ...this.#ofTurn(rollout),
+      ...this.#ofCourse(rollout),
       ...this.#ofPause(rollout),
       ...this.#ofStall(rollout.stalled ?? null),
       ...this.#ofPreviews(view.previews ?? []),
@@ -65,11 +70,14 @@ export class Narrator {
     ];
   }
 
-  #ofPause({ state, pause, step }: RolloutView): readonly Told[] {
+  #ofPause({ state, direction, pause, step }: RolloutView): readonly Told[] {
+    const before = this.#pausedOnWay;
     const isPaused = state === "paused";
-    if (isPaused === this.#isPauseSaid) return [];
-    this.#isPauseSaid = isPaused;
-    if (!isPaused) return [{ event: "resumed", text: "resumed", facts: {} }];
+    if (isPaused === (before !== null)) return [];
+    this.#pausedOnWay = isPaused ? direction : null;
+    // Who aborts it resumes nothing.
+    const isResumed = state === "running" && direction === before;
+    if (!isPaused) return isResumed ? [{ event: "resumed", text: "resumed", facts: {} }] : [];
     const at = step === null ? "" : ` at step ${step.number} ${step.kind}`;
     const why = pause?.why ?? "";
     return [{ event: "paused", text: plainText(`paused${at}: ${why}`), facts: { why } }];
@@ -118,10 +126,13 @@ export class Narrator {
     });
   }
 
-  #ofSteps(rollout: RolloutView): readonly Told[] {
+  /** In the order in which it went: that it turned back is said before the steps on the way back. */
+  #ofCourse(rollout: RolloutView): readonly Told[] {
     const ended = rollout.history.filter(({ number }) => number > this.#stepsSaid);
     this.#stepsSaid = ended.at(-1)?.number ?? this.#stepsSaid;
-    return ended.map((report) => ({ event: "step", text: describeStepReport(report), facts: report }));
+    const forth = ended.filter(({ back }) => back !== true);
+    const back = ended.filter(({ back }) => back === true);
+    return [...forth.map(toldOfStep), ...this.#ofTurn(rollout), ...back.map(toldOfStep)];
   }
 
   #ofTurn({ direction, from, reason }: RolloutView): readonly Told[] {
@@ -134,7 +145,9 @@ export class Narrator {
 
   #ofWait(step: StepView | null, ageMs: number, nowMs: number): readonly Told[] {
     if (step === null || step.forMs + ageMs < WAIT_SAID_AFTER_MS || step.waitingFor.length === 0) return [];
-    const what = `${waitHead(step)} ${step.waitingFor.map(({ who, what }) => `${who} ${what}`).join(", ")}`;
+    const waits = step.waitingFor.map(({ who, what }) => `${who} ${what}`).join(", ");
+    // A count that goes up with each request is the same wait.
+    const what = `${waitHead(step)} ${waits.replaceAll(FIGURE, "#")}`;
     const isSaid = this.#waitSaid.text === what && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
     if (isSaid) return [];
     this.#waitSaid = { text: what, atMs: nowMs };
@@ -154,6 +167,10 @@ function waitHead(step: StepView): string {
   const acks = describeAcks(step.acks);
   const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
   return `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
+}
+
+function toldOfStep(report: RolloutView["history"][number]): Told {
+  return { event: "step", text: describeStepReport(report), facts: report };
 }
 
 /** "step 4 stop hello-v1-1: gone after 12 ms (12 ms)". */
@@ -212,7 +229,14 @@ export function describeStepEnd(view: AppView, step: number | undefined, code: E
   const { rollout, app } = view;
   const report = rollout?.history.find(({ number }) => number === step);
   if (rollout === null || report === undefined) return [];
-  if (code !== EXIT.done) return [`${rollout.id}: ${plainText(report.outcome)}`, ...describeReason(rollout)];
+  if (code !== EXIT.done) {
+    const isBack = rollout.direction === "back";
+    const so = isBack ? "the deploy goes back" : "whether every proxy had this split is not known";
+    return [
+      `${rollout.id}: ${plainText(report.outcome)}`,
+      `next: ${so}; follow it with \`grapevine status -w ${app}\` (exit code ${code})`,
+    ];
+  }
   return [
     `${rollout.id}: every proxy sends ${describeShares(view.weights)} after ${formatDuration(report.waitedMs)}`,
     `next: \`grapevine promote ${app}\`, \`grapevine abort ${app}\`, or another split`,

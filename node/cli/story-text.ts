@@ -35,14 +35,18 @@ function stepLines(step: StepStory): readonly string[] {
   const what = describeStep(step);
   const details = [
     ...(step.asked ?? []).map((one) => askedLine(one, step)),
-    ...(step.asked === null ? ["who was asked is not kept any more"] : []),
-    ...(step.askedMore > 0 ? [`${step.askedMore} more were asked, and answered sooner than these`] : []),
+    ...(step.asked === null ? ["who was asked is not kept"] : []),
+    ...(step.askedMore > 0 ? [moreLine(step.askedMore)] : []),
     ...(step.quorum === null ? [] : [`${step.quorum} of the proxies sufficed`]),
     ...step.spared.map(({ proxy, why }) => `did not ask ${proxy}: ${SPARED_WORDS[why]}`),
     ...step.fenced.map((host) => `did not ask ${host}: it was off, as a person said`),
     outcomeLine(step),
   ];
   return [`${back}step ${step.number} ${what}${at}`, ...details.map((line) => `  ${line}`)];
+}
+
+function moreLine(count: number): string {
+  return `${count} more ${count === 1 ? "was" : "were"} asked, and answered sooner`;
 }
 
 function askedLine({ who, what, ms }: AskedView, { running }: StepStory): string {

@@ -4,6 +4,7 @@ import type { MemberRow } from "../api/views.ts";
 import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
 import { describeSubject } from "../deploy/core/describe.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
+import { isOver } from "./exit-code.ts";
 import { describeAcks, describeShares, describeStepReport, describeWaiting } from "./narrator.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
@@ -95,7 +96,7 @@ export function appText(view: AppView): string {
 function rolloutText(rollout: RolloutView): string {
   const from = rollout.from === null ? "nothing" : `v${rollout.from}`;
   const to = rollout.to === null ? "nothing" : `v${rollout.to}`;
-  const back = rollout.direction === "back" ? ", going back" : "";
+  const back = rollout.direction === "back" && !isOver(rollout) ? ", going back" : "";
   const lines = [
     `rollout ${rollout.id}: ${rollout.kind}${from === to ? "" : ` ${from} to ${to}`}${offHost(rollout)}: ${rollout.state}${back}, driven by ${rollout.driver}`,
     ...rollout.history.map((report) => `  ${describeStepReport(report)}`),

@@ -16,6 +16,7 @@ import {
   publicMemberConfig,
   type Result,
   readTomlFile,
+  told,
   toMemberConfig,
 } from "../../mesh/index.ts";
 
@@ -73,24 +74,55 @@ export function publicConfig(config: AgentConfig): object {
   return { ...publicMemberConfig(config), api, vmPorts, vmAddress, gate, replaceAfterMs };
 }
 
-function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {
+/** Also what docs/config.md lists. `ephemeral`: null where the system does not say. */
+export function agentConfigShape(ephemeral: PortRange | null): ZodType<AgentConfigKeys> {
   const addressText =
     'must be the address at which proxies reach this host, for example vm_address = "10.0.0.1"';
   return z.strictObject({
     ...memberConfigShape,
-    api: hostPortShape({ example: 'api = "127.0.0.1:7900"', isPortZeroAllowed: true })
-      .refine(
-        isLoopback,
-        'must be a loopback address, for example api = "127.0.0.1:7900": anything wider needs TLS and a token, which is not built yet',
-      )
-      .default("127.0.0.1:7900"),
-    vm_ports: vmPortsShape(ephemeral).default("20000-29999"),
-    vm_address: z
-      .string(addressText)
-      .refine((text) => parseHostPort(text.includes(":") ? `[${text}]:1` : `${text}:1`).ok, addressText)
-      .optional(),
-    gate: hostPortShape({ example: 'gate = "10.0.0.1:7901"' }).optional(),
-    replace_after: durationShape({ ...REPLACE_AFTER_MS, example: 'replace_after = "1m"' }).default(60_000),
+    api: told(
+      hostPortShape({ example: 'api = "127.0.0.1:7900"', isPortZeroAllowed: true })
+        .refine(
+          isLoopback,
+          'must be a loopback address, for example api = "127.0.0.1:7900": anything wider needs TLS and a token, which is not built yet',
+        )
+        .default("127.0.0.1:7900"),
+      {
+        type: "host:port on loopback",
+        means:
+          "HTTP API, also on the unix socket `state_dir/agent.sock`, for the owner alone. Anything wider than loopback needs TLS and a token, which is not built yet, and is refused. Everybody on the machine reaches the port: who must not deploy must not log in.",
+      },
+    ),
+    vm_ports: told(vmPortsShape(ephemeral).default("20000-29999"), {
+      type: '`"FIRST-LAST"`',
+      means:
+        "From these each VM gets its port. Outside the system's ephemeral range (`/proc/sys/net/ipv4/ip_local_port_range`): else an outgoing connection takes a VM's port some day. Smaller: fewer VMs.",
+    }),
+    vm_address: told(
+      z
+        .string(addressText)
+        .refine((text) => parseHostPort(text.includes(":") ? `[${text}]:1` : `${text}:1`).ok, addressText)
+        .optional(),
+      {
+        type: "address",
+        unset: "host of the first `advertise`, else `127.0.0.1`",
+        means:
+          "Where VMs bind and proxies dial them that are not behind a gate. With `127.0.0.1` only proxies on this host reach them.",
+      },
+    ),
+    gate: told(hostPortShape({ example: 'gate = "10.0.0.1:7901"' }).optional(), {
+      type: "host:port",
+      unset: "none",
+      means:
+        "Where proxies reach the gate of this host, which must run beside the agent (below). VMs that start from then on bind to `127.0.0.1`; those that run are dialled by the gate where they are. Without it proxies dial the VMs themselves, and a proxy that cannot be heard holds up each deploy here. Taken away again: VMs that were started behind the gate cannot be reached until they are deployed anew.",
+    }),
+    replace_after: told(
+      durationShape({ ...REPLACE_AFTER_MS, example: 'replace_after = "1m"' }).default(60_000),
+      {
+        means:
+          "Of the agent that drives: the VMs of a host that is held dead for so long are placed elsewhere. Raised: an app goes on with fewer VMs for longer. Lowered: a host that only starts anew has its VMs moved, and stops them when it is back.",
+      },
+    ),
   });
 }
 

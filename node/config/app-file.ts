@@ -16,6 +16,7 @@ import {
   type Result,
   readTomlFile,
   type StopSpec,
+  told,
 } from "../../mesh/index.ts";
 import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts";
 import { canaryShape, withCanary } from "./canary-keys.ts";
@@ -163,11 +164,24 @@ const checkPathText = 'must start with / and have no spaces, for example path = 
 const checkShape: ZodType<Check> = z
   .strictObject(
     {
-      type: z.enum(["http", "tcp"], checkTypeText),
-      path: z.string(checkPathText).regex(CHECK_PATH, checkPathText).optional(),
-      interval: durationShape({ ...intervalRange, example: 'interval = "500ms"' }).default(1_000),
-      timeout: durationShape({ ...timeoutRange, example: 'timeout = "300ms"' }).default(1_000),
-      grace_period: durationShape({ ...upToAnHour, example: 'grace_period = "5s"' }).default(10_000),
+      type: told(z.enum(["http", "tcp"], checkTypeText), { means: "`tcp`: its port accepts" }),
+      path: told(z.string(checkPathText).regex(CHECK_PATH, checkPathText).optional(), {
+        type: "text that starts with `/`",
+        unset: '`"/"`',
+        means: "http only: GET this; 2xx and 3xx pass",
+      }),
+      interval: told(durationShape({ ...intervalRange, example: 'interval = "500ms"' }).default(1_000), {
+        raised: "a failure is noticed later, a deploy goes on later",
+        lowered: "more load on the app",
+      }),
+      timeout: told(durationShape({ ...timeoutRange, example: 'timeout = "300ms"' }).default(1_000), {
+        raised: "a hanging app is noticed later",
+        lowered: "a slow answer counts as a failure",
+      }),
+      grace_period: told(durationShape({ ...upToAnHour, example: 'grace_period = "5s"' }).default(10_000), {
+        raised: "a release that never gets healthy is given up later",
+        lowered: "a slow start counts as a failure",
+      }),
     },
     { error: notTable('[[checks]] and below it type = "http"') },
   )
@@ -188,8 +202,11 @@ const signalText = `must be one of ${SIGNALS.join(", ")}, for example signal = "
 const stopShape: ZodType<StopSpec> = z
   .strictObject(
     {
-      signal: z.enum(SIGNALS, signalText).default("SIGTERM"),
-      timeout: durationShape({ ...upToAnHour, example: 'timeout = "10s"' }).default(10_000),
+      signal: told(z.enum(SIGNALS, signalText).default("SIGTERM"), { means: "what a VM gets first" }),
+      timeout: told(durationShape({ ...upToAnHour, example: 'timeout = "10s"' }).default(10_000), {
+        raised: "a VM that ignores the signal holds the deploy up longer",
+        lowered: "SIGKILL may cut what still shuts down",
+      }),
     },
     { error: notTable('[stop] and below it signal = "SIGTERM"') },
   )
@@ -197,20 +214,51 @@ const stopShape: ZodType<StopSpec> = z
 
 const checksText = 'must be at most 8 tables, for example [[checks]] and below it type = "http"';
 
+const gateText = 'must be "on" or "off", for example gate = "off"';
+
 const appFileKeys = z.strictObject({
-  name: nameShape('name = "hello"'),
-  hostnames: hostnamesShape.optional(),
-  count: z.int(countText).min(1, countText).max(100, countText).default(1),
-  command: appCommandShape,
-  env: envShape.default({}),
-  checks: z.array(checkShape, checksText).max(8, checksText).default([]),
-  stop: stopShape.prefault({}),
-  deploy: deployShape.prefault({}),
-  canary: canaryShape.optional(),
-  gate: z.enum(["on", "off"], 'must be "on" or "off", for example gate = "off"').default("on"),
+  name: told(nameShape('name = "hello"'), {
+    type: "name",
+    means:
+      "Lower-case letters, digits, inner hyphens, at most 48. The same name later is the same app: a new release of it.",
+  }),
+  hostnames: told(hostnamesShape.optional(), {
+    type: "list of 1 to 32 DNS names",
+    unset: '`["NAME.localhost"]`',
+    means: "By these the proxies find it. Lower-case, each once; another app's are refused.",
+  }),
+  count: told(z.int(countText).min(1, countText).max(100, countText).default(1), {
+    means: "VMs that shall run. More: a dead host costs a smaller share, a deploy takes longer.",
+  }),
+  command: told(appCommandShape, {
+    means: "Program and arguments, no shell. It must bind to `HOST` and `PORT` of its environment.",
+  }),
+  env: told(envShape.default({}), {
+    type: "table",
+    unset: "empty",
+    means: "More of its environment, see [`[env]`](#env).",
+  }),
+  checks: told(z.array(checkShape, checksText).max(8, checksText).default([]), {
+    type: "at most 8 tables",
+    unset: "none",
+    means: "How it is seen that a VM is healthy, see [`[[checks]]`](#checks).",
+  }),
+  stop: told(stopShape.prefault({}), { means: "How a VM is stopped, see [`[stop]`](#stop)." }),
+  deploy: told(deployShape.prefault({}), {
+    means: "How a new release takes the place of the old one, see [`[deploy]`](#deploy).",
+  }),
+  canary: told(canaryShape.optional(), {
+    unset: "its defaults",
+    means: 'Of `strategy = "canary"`, see [`[canary]`](#canary).',
+  }),
+  gate: told(z.enum(["on", "off"], gateText).default("on"), {
+    means:
+      '`"off"`: proxies dial its VMs themselves, which spares a hop on hosts that have a gate. Lost: a proxy that cannot be heard may still send to an old VM, so each deploy waits for every proxy, and a stale proxy fails requests once that VM is stopped.',
+  }),
 });
 
-const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {
+/** Also what docs/app-file.md lists. */
+export const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {
   const deploy = withCanary(keys.deploy, keys.canary);
   const problem = deployProblem({ ...keys, deploy, hostnames: keys.hostnames ?? [] });
   if (problem === null) return;

@@ -7,6 +7,7 @@ import {
   type CanarySpec,
   type DeploySpec,
   durationShape,
+  told,
 } from "../../mesh/index.ts";
 import { type KeyProblem, notTable, upToAnHour } from "./key-shapes.ts";
 
@@ -31,13 +32,23 @@ const weightsShape = z
 export const canaryShape: ZodType<CanarySpec> = z
   .strictObject(
     {
-      weights: weightsShape.default([...CANARY_DEFAULT.weights]),
-      bake: durationShape({ ...upToAnHour, example: 'bake = "30s"' }).default(CANARY_DEFAULT.bakeMs),
-      min_requests: z
-        .int(requestsText)
-        .min(1, requestsText)
-        .max(CANARY_REQUESTS_MAX, requestsText)
-        .default(CANARY_DEFAULT.minRequests),
+      weights: told(weightsShape.default([...CANARY_DEFAULT.weights]), {
+        type: `1 to ${CANARY_WEIGHTS_MAX} rising percents, 1 to 99`,
+        raised: "more requests meet a bad release before it is found",
+        lowered: "a deploy has more steps, each with few requests to judge by",
+      }),
+      bake: told(durationShape({ ...upToAnHour, example: 'bake = "30s"' }).default(CANARY_DEFAULT.bakeMs), {
+        raised: "a deploy takes that much longer with each weight",
+        lowered: "what goes wrong only after a while is not seen",
+      }),
+      min_requests: told(
+        z
+          .int(requestsText)
+          .min(1, requestsText)
+          .max(CANARY_REQUESTS_MAX, requestsText)
+          .default(CANARY_DEFAULT.minRequests),
+        { raised: "a weight lasts until each release got so many", lowered: "fewer say less" },
+      ),
     },
     { error: notTable("[canary] and below it weights = [5, 25, 50]") },
   )

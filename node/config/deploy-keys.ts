@@ -6,8 +6,10 @@ import {
   type DeploySpec,
   describeDuration,
   durationShape,
+  type KeyWords,
   PREVIEWED_HOSTNAME_CHARS_MAX,
   STRATEGY_NAMES,
+  told,
 } from "../../mesh/index.ts";
 import { canaryProblem } from "./canary-keys.ts";
 import { commandShape } from "./command-shape.ts";
@@ -41,27 +43,103 @@ const quorumShape = z.union(
   quorumText,
 );
 
+/** Of each key in docs/app-file.md. */
+const words = {
+  strategy: { means: "in which steps, see [Strategies](#strategies)" },
+  drain_timeout: {
+    raised: "long requests hold the old VM, and the deploy, longer",
+    lowered:
+      "requests that run longer are cut; the deploy says how many. What runs on a VM has the time that its own release gives: a new file's counts from the next deploy on",
+  },
+  wait_timeout: {
+    raised: "a member that is silent holds the deploy up longer",
+    lowered: "a short pause of one proxy sends the rollout back",
+  },
+  max_surge: {
+    type: "count, or share between 0 and 1",
+    unset: "`1`",
+    means: "rolling, canary alone",
+    raised: "more VMs at once beside the old ones, fewer steps",
+    lowered: "`0` needs `max_unavailable`",
+  },
+  max_unavailable: {
+    type: "count, or share between 0 and 1",
+    unset: "`0`",
+    means: "rolling, canary alone",
+    raised: "fewer VMs carry the load meanwhile; never all",
+  },
+  min_healthy_time: {
+    unset: '`"0s"`',
+    raised: "a deploy takes that much longer with each start step",
+    lowered: "a release that breaks in its first seconds gets requests",
+  },
+  ack_quorum: {
+    type: '`"all"`, or a share of the proxies',
+    unset: '`"all"`',
+    lowered:
+      "steps that add (start, standby, serve) go on with fewer proxies; steps that destroy wait for the gates, and for all proxies that can be heard (without a gate: for all)",
+  },
+  exclude_silent_after: {
+    unset: "never",
+    means: 'shorter than `wait_timeout`; refused with `gate = "off"`',
+    raised: "a proxy that is silent holds steps that add up longer",
+    lowered: "a pause of a proxy excludes it for this rollout",
+  },
+  approval: {
+    unset: '`"auto"`',
+    means: "bluegreen alone; manual: nothing takes over before `grapevine promote`",
+  },
+  keep_old: {
+    unset: '`"0s"`',
+    means: "bluegreen alone",
+    raised: "the old VMs need their memory longer",
+    lowered: "`grapevine rollback` has to start VMs anew sooner",
+  },
+  release_command: {
+    unset: "none",
+    means: "run once, before anything else, see [Release command](#strategies)",
+  },
+  release_command_timeout: {
+    unset: `\`"${describeDuration(RELEASE_COMMAND_TIMEOUT_MS)}"\``,
+    means: "with `release_command` alone",
+    raised: "a command that hangs holds the deploy up longer",
+    lowered: "a slow one is stopped in the middle of its work",
+  },
+} satisfies Record<string, KeyWords>;
+
 export const deployShape: ZodType<DeploySpec> = z
   .strictObject(
     {
-      strategy: z.enum(STRATEGY_NAMES, strategyText).default("rolling"),
-      drain_timeout: durationShape({ ...upToAnHour, example: 'drain_timeout = "30s"' }).default(30_000),
-      wait_timeout: durationShape({ ...waitTimeoutRange, example: 'wait_timeout = "5m"' }).default(300_000),
-      max_surge: quantityShape("max_surge").optional(),
-      max_unavailable: quantityShape("max_unavailable").optional(),
-      min_healthy_time: durationShape({ ...upToAnHour, example: 'min_healthy_time = "10s"' }).optional(),
-      ack_quorum: quorumShape.optional(),
-      exclude_silent_after: durationShape({
-        ...silenceRange,
-        example: 'exclude_silent_after = "30s"',
-      }).optional(),
-      approval: z.enum(["auto", "manual"], approvalText).optional(),
-      keep_old: durationShape({ ...keepOldRange, example: 'keep_old = "10m"' }).optional(),
-      release_command: releaseCommandShape.optional(),
-      release_command_timeout: durationShape({
-        ...releaseCommandRange,
-        example: 'release_command_timeout = "5m"',
-      }).optional(),
+      strategy: told(z.enum(STRATEGY_NAMES, strategyText).default("rolling"), words.strategy),
+      drain_timeout: told(
+        durationShape({ ...upToAnHour, example: 'drain_timeout = "30s"' }).default(30_000),
+        words.drain_timeout,
+      ),
+      wait_timeout: told(
+        durationShape({ ...waitTimeoutRange, example: 'wait_timeout = "5m"' }).default(300_000),
+        words.wait_timeout,
+      ),
+      max_surge: told(quantityShape("max_surge").optional(), words.max_surge),
+      max_unavailable: told(quantityShape("max_unavailable").optional(), words.max_unavailable),
+      min_healthy_time: told(
+        durationShape({ ...upToAnHour, example: 'min_healthy_time = "10s"' }).optional(),
+        words.min_healthy_time,
+      ),
+      ack_quorum: told(quorumShape.optional(), words.ack_quorum),
+      exclude_silent_after: told(
+        durationShape({ ...silenceRange, example: 'exclude_silent_after = "30s"' }).optional(),
+        words.exclude_silent_after,
+      ),
+      approval: told(z.enum(["auto", "manual"], approvalText).optional(), words.approval),
+      keep_old: told(
+        durationShape({ ...keepOldRange, example: 'keep_old = "10m"' }).optional(),
+        words.keep_old,
+      ),
+      release_command: told(releaseCommandShape.optional(), words.release_command),
+      release_command_timeout: told(
+        durationShape({ ...releaseCommandRange, example: 'release_command_timeout = "5m"' }).optional(),
+        words.release_command_timeout,
+      ),
     },
     { error: notTable('[deploy] and below it strategy = "rolling"') },
   )

@@ -218,12 +218,19 @@ function finish(submitted: Submitted, end: FollowEnd, teller: Teller): ExitCode 
 function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
   const { rollout, leftovers, release } = end.view;
-  if (end.code === "stepped") return rollout?.direction === "back" ? backCode(rollout) : EXIT.done;
+  if (end.code === "stepped" && rollout?.direction === "back") return backCode(rollout);
   // Another split took the place of this one: whether every proxy had it is not known.
+  if (end.code === "stepped") return isSplitReplaced(rollout, submitted.step) ? EXIT.timedOut : EXIT.done;
   if (submitted.step !== undefined && end.code === "superseded") return EXIT.timedOut;
   return end.code === "ended" && rollout !== null
     ? exitCodeOf(rollout, leftovers)
     : exitCodeOfMissed(submitted, release);
+}
+
+/** After a split that every proxy has the deploy waits for approval again; another split comes at once. */
+function isSplitReplaced(rollout: RolloutView | null, step = 0): boolean {
+  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
+  return steps.some(({ number, kind }) => number === step + 1 && kind === "weigh");
 }
 
 /** Of a rollout that goes back. */

@@ -1,18 +1,13 @@
 // Asking: what all commands that ask an agent have in common on the command line.
 
 import type { Command } from "commander";
+import { exitLines } from "../exit-words.ts";
 
 const API_HELP =
   "agent to ask: http://HOST:PORT or the path of its unix socket (default: GRAPEVINE_API, then the dev cluster that runs)";
 export const JSON_HELP = "print JSON";
 
-export const EXIT_CODES = `
-Exit codes:
-  0  done          1  a start or a check failed; what ran before runs
-  2  usage, configuration, or no agent reachable
-  3  waited too long: a rollout went back, a write stands; or detached before the end
-  4  locked by another rollout of the app
-  5  aborted       6  done, except for members that are named`;
+export const EXIT_CODES: string = `\nExit codes:\n${exitLines()}`;
 
 export type SetExitCode = (code: number) => void;
 

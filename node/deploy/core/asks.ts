@@ -40,17 +40,18 @@ export function describeAsk(ask: Ask, step: AskedStep): string {
   }
 }
 
-function describeProxyAsk({ kind, vms, serves, isReplacing }: AskedStep): string {
+function describeProxyAsk({ kind, vms, serves = [], isReplacing }: AskedStep): string {
   switch (kind) {
     case "standby":
     case "serve":
       return `to have it in force, and to have reached ${vms.join(", ")}`;
     case "flip":
-      return `to have it in force, to have reached ${(serves ?? []).join(", ")}, and to have drained ${vms.join(", ")}`;
-    case "weigh": {
-      const drained = vms.length === 0 ? "" : `, and to have drained ${vms.join(", ")}`;
-      return `to have it in force, and to have reached all that serves${drained}`;
-    }
+      return `to have it in force, to have reached ${serves.join(", ")}, and to have drained ${vms.join(", ")}`;
+    // What leaves by weight runs on: nobody waits for its requests.
+    case "weigh":
+      return serves.length === 0
+        ? "to have it in force"
+        : `to have it in force, and to have reached ${serves.join(", ")}`;
     default: {
       const drained = `and to have drained ${vms.join(", ")}`;
       return isReplacing

@@ -99,8 +99,8 @@ const NOTHING_WANTED: Standing = { wants: [], acks: null, asks: [], score: 0 };
 function bakeStanding(step: RolloutStep, record: AppRecord, facts: Facts): Standing {
   const wants = wantsOfBake(record, facts);
   const who = step.vms[0] ?? vmName(record.app);
-  const isMissing = (kind: Want["kind"], name: Want["who"]) =>
-    wants.some((want) => want.kind === kind && want.who === name);
+  const missing = new Set(wants.map((want) => `${want.kind} ${want.who}`));
+  const isMissing = (kind: Want["kind"], name: Want["who"]) => missing.has(`${kind} ${name}`);
   const asks: readonly StandingAsk[] = [
     ...ackersOf(step, record, facts).map((proxy) => {
       return { kind: "counts", who: proxy, isAnswered: !isMissing("proxy", proxy) } as const;
@@ -255,7 +255,8 @@ export function sparedOf(
   need: readonly MemberName[],
   facts: Facts,
 ): readonly Spared[] {
-  const left = ackSet.filter((proxy) => !need.includes(proxy) && isRegistered(facts, proxy));
+  const asked = new Set(need);
+  const left = ackSet.filter((proxy) => !asked.has(proxy) && isRegistered(facts, proxy));
   const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
   return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
 }

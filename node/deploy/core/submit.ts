@@ -22,14 +22,13 @@ import {
   RECORD_BYTES_MAX,
   withDirectionBack,
   withNothingKept,
-  withStepEnded,
 } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
+import { withStepEndedByPerson } from "./end-by-person.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 import { splitFault } from "./shares.ts";
 
-/**
 /**
  * - `begin`: commit this. `step`: what was asked for is over when that one is; absent: with the rollout. `note`: what was made of it, for
  *   people. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another rollout runs.
@@ -216,14 +215,14 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
     return { code: "invalid", message };
   }
   const approved: Rollout = { ...rollout, approved: true };
-  return { code: "begin", record: { ...record, rollout: approved }, rollout: approved };
+  return { code: "begin", record: fitted({ ...record, rollout: approved }), rollout: approved };
 }
 
 /** The rollout goes back to what ran before. Once all requests go to the new release, it only goes forward. */
 export function submitAbort(
   committed: CommittedApp | null,
   app: AppName,
-  { wallMs }: CommitContext,
+  context: CommitContext,
 ): Submission {
   const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
@@ -235,13 +234,9 @@ export function submitAbort(
     const message = `${rollout.id} has taken over: it only goes forward; once it is over "grapevine rollback ${app}" goes back`;
     return { code: "invalid", message };
   }
-  const waitedMs = Math.max(0, wallMs - (rollout.step?.startedAtMs ?? wallMs));
-  const stopped = withStepEnded(record, { waitedMs, outcome: "aborted" });
-  const turned = withDirectionBack(stopped, {
-    code: "aborted",
-    message: "a person aborted it",
-    lastLines: [],
-  });
+  const stopped = withStepEndedByPerson(committed as CommittedApp, "aborted", context);
+  const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
+  const turned = withDirectionBack(stopped, reason, context.facts);
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 
