@@ -35,7 +35,7 @@ import { RolloutHistory } from "./deploy/rollout-history.ts";
 import { GateHost } from "./gates/gate-host.ts";
 import { GateTeller } from "./gates/gate-teller.ts";
 import { runChecks } from "./health/prober.ts";
-import { HostCordon } from "./host-cordon.ts";
+import { HostCordon, type HostUse } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { readRecords } from "./read-records.ts";
@@ -257,10 +257,10 @@ export class Agent {
     this.#coordinator?.start();
   }
 
-  async #setCordon(isCordoned: boolean): Promise<void> {
-    await this.#cordon.set(isCordoned);
+  async #setUse(use: HostUse): Promise<void> {
+    await this.#cordon.set(use);
     this.#publisher.publishHost({ ...this.#selfEntry(), api: this.#api?.url ?? "" });
-    this.#logger.info({ cordoned: isCordoned }, "a person said whether anything new is placed here");
+    this.#logger.info({ use }, "a person said what this host is used for");
   }
 
   #createVmHost({ driver, runChecks }: AgentGround): VmHost {
@@ -342,7 +342,7 @@ export class Agent {
       envs: this.#envs,
       fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
       vms: this.#vmHost,
-      setCordon: (isCordoned) => this.#setCordon(isCordoned),
+      setUse: (use) => this.#setUse(use),
       entries: this.#custom,
       metrics: () => this.#metrics(),
       config: publicConfig(this.#config),
@@ -354,11 +354,10 @@ export class Agent {
 
   #selfEntry(): Omit<HostEntry, "api"> {
     const { name, region, labels, vmPorts, gate } = this.#config;
-    const { isCordoned: cordoned } = this.#cordon;
     // Each VM takes a port.
     const capacity = vmPorts.last - vmPorts.first + 1;
     const voter = this.#host.register !== null;
-    const said = { region, labels, pid: process.pid, voter, cordoned, capacity };
+    const said = { region, labels, pid: process.pid, voter, ...this.#cordon.said, capacity };
     return { format: 1, host: name, ...said, ...(gate === null ? {} : { gate }) };
   }
 

@@ -13,16 +13,16 @@ afterEach(() => rmSync(folder, { recursive: true }));
 describe("HostCordon", () => {
   it("is off at first, and what a person said is known to the next agent", async () => {
     const cordon = await HostCordon.open(folder);
-    expect(cordon.isCordoned).toBe(false);
-    await cordon.set(true);
-    expect((await HostCordon.open(folder)).isCordoned).toBe(true);
-    await cordon.set(false);
-    expect((await HostCordon.open(folder)).isCordoned).toBe(false);
+    expect(cordon.use).toBe("open");
+    for (const use of ["cordoned", "draining", "cordoned", "open"] as const) {
+      await cordon.set(use);
+      expect((await HostCordon.open(folder)).use).toBe(use);
+    }
   });
 
   it("stays as it was when the disk takes nothing", async () => {
     const cordon = await HostCordon.open(join(folder, "gone"));
-    await expect(cordon.set(true)).rejects.toThrow();
-    expect(cordon.isCordoned).toBe(false);
+    await expect(cordon.set("draining")).rejects.toThrow();
+    expect(cordon.use).toBe("open");
   });
 });

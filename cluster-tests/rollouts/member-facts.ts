@@ -7,13 +7,14 @@ import type { SimCluster } from "./sim-cluster.ts";
 import type { SimHost } from "./sim-host.ts";
 import type { Heard } from "./sim-proxy.ts";
 
-type Members = Pick<SimCluster, "hosts" | "dead" | "proxies" | "away" | "joining">;
+type Members = Pick<SimCluster, "hosts" | "dead" | "draining" | "proxies" | "away" | "joining">;
 
-export function hostFactsOf({ hosts, dead }: Members): readonly HostFact[] {
+export function hostFactsOf({ hosts, dead, draining }: Members): readonly HostFact[] {
   return [...hosts.keys()].map((host): HostFact => {
     const deadSinceMs = dead.get(host);
     const isOpen = deadSinceMs === undefined;
-    return { host, open: isOpen, vms: 0, hasGate: true, ...(isOpen ? {} : { deadSinceMs }) };
+    const drained = draining.has(host) ? { cordoned: true, draining: true } : {};
+    return { host, open: isOpen, vms: 0, hasGate: true, ...drained, ...(isOpen ? {} : { deadSinceMs }) };
   });
 }
 

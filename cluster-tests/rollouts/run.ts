@@ -1,13 +1,14 @@
 // Run: one deploy, or the death of a host, with some faults, to its end. What was violated, if anything was.
 
 import assert from "node:assert/strict";
-import { isUnderWay, type MemberName, memberName, messageOf } from "../../mesh/index.ts";
+import { type AppRecord, isUnderWay, type MemberName, memberName, messageOf } from "../../mesh/index.ts";
 import type { RolloutInput } from "../../node/deploy/core/rollout.ts";
 import { submitDeploy } from "../../node/deploy/core/submit.ts";
 import { specOf } from "../../node/deploy/testing/specs.ts";
 import type { BreakName } from "./breaks.ts";
 import { type Fault, strike } from "./faults.ts";
 import { proxyFactsOf } from "./member-facts.ts";
+import { Mover } from "./mover.ts";
 import { Person } from "./person.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
@@ -60,6 +61,7 @@ export function run({ scenario, faults, broken, random, isTold = false }: RunOpt
     for (let round = 0, seen = -1; round < 2 && seen !== cluster.register.commits; round += 1) {
       seen = cluster.register.commits;
       heal(cluster);
+      course.look();
       cluster.runUntilQuiet();
     }
     course.judgeEnd();
@@ -160,6 +162,7 @@ class Course {
   readonly #cluster: SimCluster;
   readonly #scenario: Scenario;
   readonly #person: Person;
+  #mover: Mover | null = null;
   #hasDisturbed = false;
   /** How the deploy, or the repair, ended. */
   state = "none";
@@ -174,13 +177,21 @@ class Course {
     const { count, deploy, disturbance } = this.#scenario;
     const cluster = this.#cluster;
     cluster.onCommit = () => this.#noteCommit();
-    if (disturbance !== "host-dies") {
+    if (disturbance !== "host-dies" && disturbance !== "host-drains") {
       submitTo(cluster, this.#scenario, { count, deploy, hash: "new" });
       return;
     }
     // The last: it drives nothing, so that who drives is another fault.
-    const dying = [...cluster.hosts.values()].findLast(({ vms }) => vms.size > 0);
-    if (dying !== undefined) crashHost(cluster, dying, 0);
+    const leaving = [...cluster.hosts.values()].findLast(({ vms }) => vms.size > 0);
+    if (leaving === undefined) return;
+    if (disturbance === "host-dies") crashHost(cluster, leaving, 0);
+    else this.#mover = new Mover(cluster, leaving.name);
+    this.look();
+  }
+
+  /** Nobody may be told of anything any more, and all the same something can begin. */
+  look(): void {
+    this.#mover?.look();
   }
 
   judgeEnd(): void {
@@ -197,9 +208,10 @@ class Course {
     const serving = record.vms.filter(({ phase }) => phase === "serving");
     assert.ok(serving.length > 0, "no-failed-request: nothing serves");
     assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
+    this.#judgeDrained(record);
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;
-    const hasSucceeded = disturbance !== "host-dies" && this.state === "succeeded";
+    const hasSucceeded = this.#isDeploy && this.state === "succeeded";
     // Of a deploy back that failed, because the old VM is not well, the new one serves on.
     const isNew = disturbance === "rolls-back" ? record.current === 2 : hasSucceeded;
     const staysNew = disturbance === "rolls-back" && isNew;
@@ -212,13 +224,26 @@ class Course {
     assert.ok(!isNew || canSucceed, "no-false-success: a release that does not start succeeded");
   }
 
+  get #isDeploy(): boolean {
+    const { disturbance } = this.#scenario;
+    return disturbance !== "host-dies" && disturbance !== "host-drains";
+  }
+
+  #judgeDrained({ vms }: AppRecord): void {
+    const { draining } = this.#cluster;
+    const left = vms.filter(({ host }) => draining.has(host)).map(({ vm }) => vm);
+    assert.deepEqual(left, [], "liveness: a host is drained, and not empty");
+  }
+
   #noteCommit(): void {
     const { rollout } = this.#cluster.record ?? {};
-    const isRepair = this.#scenario.disturbance === "host-dies";
-    if (rollout?.kind === (isRepair ? "repair" : "deploy") && !isUnderWay(rollout))
-      this.state = rollout.state;
+    const isMeant = this.#isDeploy
+      ? rollout?.kind === "deploy"
+      : rollout?.kind === "repair" || rollout?.kind === "move";
+    if (rollout != null && isMeant && !isUnderWay(rollout)) this.state = rollout.state;
     this.#person.noteCommit();
     this.#disturb();
+    if (!isUnderWay(rollout)) this.look();
   }
 
   /** Once: when an old VM has been cordoned, or the new ones are about to be reached. */

@@ -7,11 +7,20 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
 
 /**
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
- * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. By hand:
+ * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-drains`: nor
+ * is there, and it is drained. By hand:
  * `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
  * `rolls-back`: what it brought is taken back while the old is kept.
  */
-type Disturbance = "none" | "proxy-cut" | "proxy-joins" | "host-dies" | "splits" | "pauses" | "rolls-back";
+type Disturbance =
+  | "none"
+  | "proxy-cut"
+  | "proxy-joins"
+  | "host-dies"
+  | "host-drains"
+  | "splits"
+  | "pauses"
+  | "rolls-back";
 
 /** Of which members the faults are: `driver` and the register it swaps in; `all` the others too. */
 type Breadth = "driver" | "all";
@@ -82,6 +91,7 @@ const ONCE: readonly Course[] = [
   { ...ONE, fate: "slow", breadth: "driver" },
   { ...ONE, fate: "hangs", breadth: "driver" },
   { ...ONE, before: 2, count: 2, disturbance: "host-dies" },
+  { ...ONE, disturbance: "host-drains" },
 ];
 /** Of what proxies answer only those make a difference that do not. */
 const LENIENT: DeploySpec = { ...TIMES, strategy: "rolling", ackQuorum: 0.5 };

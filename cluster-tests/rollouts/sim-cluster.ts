@@ -64,6 +64,7 @@ export class SimCluster {
   /** Drivers that the others hold dead, and hosts, since when. */
   readonly heldDead: Set<MemberName> = new Set();
   readonly dead: Map<MemberName, number> = new Map();
+  readonly draining: Set<MemberName> = new Set();
   /** Proxies that the drivers hold disconnected. */
   readonly away: Set<MemberName> = new Set();
   /** What the mesh holds of VMs. */

@@ -66,7 +66,7 @@ test.skipIf(missing !== undefined)(
     await until("an answer of its VM", async () => ((await stale()).startsWith("200 ") ? true : null));
     const early = await cluster.run(["host", "fence", "host-3"], "host-2");
     expect(early).toMatchObject({ code: 2, stdout: "" });
-    expect(early.stderr).toMatch(/host-3 is alive: .*host-1.* hear it.*grapevine host cordon host-3/);
+    expect(early.stderr).toMatch(/host-3 is alive: .*host-1.* hear it.*grapevine host drain host-3/);
     const unknown = await cluster.run(["host", "fence", "host-9"], "host-1");
     expect(unknown).toMatchObject({ code: 2 });
     expect(unknown.stderr).toContain("there is no host host-9; there are host-1, host-2, host-3");

@@ -128,8 +128,11 @@ export type RolloutState = (typeof ROLLOUT_STATES)[number];
 export interface Rollout {
   /** `APP-vNUMBER` for a deploy of a new release; with the epoch appended for the others. */
   readonly id: string;
-  /** `repair`: the coordinator itself replaces VMs of a host that died. `weigh`: a person splits the requests, or sends all back. */
-  readonly kind: "deploy" | "stop" | "destroy" | "repair" | "weigh";
+  /**
+   * `repair`: the coordinator itself replaces VMs of a host that died. `move`: it has them run elsewhere, since their host is drained.
+   * `weigh`: a person splits the requests, or sends all back.
+   */
+  readonly kind: "deploy" | "stop" | "destroy" | "repair" | "move" | "weigh";
   /** The release that served before, and the one that shall serve; null: none. */
   readonly from: number | null;
   readonly to: number | null;
@@ -147,8 +150,10 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
-  /** Of a repair: VMs of the release that shall serve at its end. */
+  /** Of a repair and a move: VMs of the release that shall serve at its end. */
   readonly count?: number;
+  /** Of a move: the host that its targets leave. */
+  readonly leaves?: MemberName;
   /**
    * Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them, and dead
    * hosts of VMs that it replaced.
@@ -284,7 +289,7 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
 
 export const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
-  kind: z.enum(["deploy", "stop", "destroy", "repair", "weigh"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair", "move", "weigh"]),
   from: countShape.nullable(),
   to: countShape.nullable(),
   state: z.enum(ROLLOUT_STATES),
@@ -316,6 +321,7 @@ export const rolloutShape: ZodType<Rollout> = z.strictObject({
   baked: z.exactOptional(z.number().int().min(0).max(100)),
   pause: z.exactOptional(z.strictObject({ why: z.string().max(1000), atMs: z.number() })),
   count: z.exactOptional(countShape),
+  leaves: z.exactOptional(memberNameShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),

@@ -28,6 +28,8 @@ export interface HostEntry {
   readonly gate?: { readonly host: string; readonly port: number };
   /** A person said that nothing new is placed here. */
   readonly cordoned?: boolean;
+  /** A person said that what runs here shall run elsewhere; only of one that is cordoned. */
+  readonly draining?: boolean;
   /** VMs that can run here at once. */
   readonly capacity?: number;
 }
@@ -57,6 +59,7 @@ export const hostEntryShape: ZodType<HostEntry> = z.strictObject({
   voter: z.boolean(),
   gate: z.exactOptional(z.strictObject({ host: z.string().min(1).max(255), port: portShape })),
   cordoned: z.exactOptional(z.boolean()),
+  draining: z.exactOptional(z.boolean()),
   capacity: z.exactOptional(countShape),
 });
 

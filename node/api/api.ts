@@ -10,6 +10,7 @@ import { addDebugRoutes } from "./debug.ts";
 import { addDeployRoute } from "./deploy-route.ts";
 import { addEntryRoutes } from "./entries.ts";
 import { addHostCordonRoutes } from "./host-cordon.ts";
+import { addHostDrainRoutes } from "./host-drain.ts";
 import { addHostFenceRoutes } from "./host-fence.ts";
 import { addHostRoutes } from "./hosts.ts";
 import { addIntrospectionRoutes } from "./introspection.ts";
@@ -48,6 +49,7 @@ export function createApi(deps: ApiDeps): Hono<ApiEnv> {
   addQueryRoutes(app, deps, counters);
   addHostRoutes(app, deps);
   addHostCordonRoutes(app, deps);
+  addHostDrainRoutes(app, deps);
   addHostFenceRoutes(app, deps);
   addProxyRoutes(app, deps);
   addVoterRoutes(app, deps);

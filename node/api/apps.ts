@@ -10,7 +10,6 @@ import {
   type VmName,
   vmName,
 } from "../../mesh/index.ts";
-import type { AppView } from "../deploy/app-view.ts";
 import type { Deploys } from "../deploy/deploys.ts";
 import {
   apiError,
@@ -133,20 +132,25 @@ function viewOf(deploys: Deploys, name: AppName): Response {
 function watchView(deploys: Deploys, name: AppName, context: Context<ApiEnv>): Response {
   if (deploys.view(name) === null) return unknownApp(name);
   const ended = endedBy(context.req.raw.signal);
-  const lines = viewLines(deploys.watch(name, ended.signal), () => deploys.view(name));
+  const lines = viewLines(deploys.watch(name, ended.signal), () => {
+    const view = deploys.view(name);
+    return view?.rollout?.state === "running" ? view : null;
+  });
   return new Response(streamed(lines, ended), { headers: { "content-type": LINES_TYPE } });
 }
 
-/** While a rollout runs its view is the heartbeat: how long somebody has been silent changes without anything that happens. */
-async function* viewLines(
-  views: AsyncIterable<AppView>,
-  newest: () => AppView | null,
+/**
+ * While something moves its view is the heartbeat: how long somebody has been silent changes without anything that happens. `moving`: the
+ * newest view then, else null.
+ */
+export async function* viewLines<View>(
+  views: AsyncIterable<View>,
+  moving: () => View | null,
 ): AsyncGenerator<Uint8Array> {
   const encoder = new TextEncoder();
   for await (const view of withHeartbeat(views, WATCH_HEARTBEAT_MS)) {
-    const now = view ?? newest();
-    const isSaid = view !== null || now?.rollout?.state === "running";
-    yield encoder.encode(isSaid ? `${JSON.stringify(now)}\n` : "\n");
+    const said = view ?? moving();
+    yield encoder.encode(said === null ? "\n" : `${JSON.stringify(said)}\n`);
   }
 }
 

@@ -54,7 +54,7 @@ describe("a host that is fenced", () => {
   it("must not be one that anybody hears, whose gate can be asked", async () => {
     hub.disconnect(harness.voterMesh, lost);
     expect(await errorOf(fence(harness.voterApi, "host-3"))).toBe(
-      "409 alive: host-3 is alive: host-2 hears it, so its gate can be asked. Drain it: `grapevine host cordon host-3`, then `grapevine vm stop VM` of hello-v1-1. Fence it once it is off",
+      "409 alive: host-3 is alive: host-2 hears it, so its gate can be asked. Drain it: `grapevine host drain host-3`. Fence it once it is off",
     );
     expect(harness.deploys.fenced).toEqual([]);
     await lost.stop();

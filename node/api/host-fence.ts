@@ -42,7 +42,7 @@ async function fence(deps: ApiDeps, deploys: Deploys, context: Context<ApiEnv>):
   if (refusal !== null) return refusal;
   const asked = await Promise.all(named.map((view) => whoHears(deps.mesh, view, context.req.raw.signal)));
   const hearing = [...new Set(asked.flatMap((one) => one.hearing))];
-  if (hearing.length > 0) return apiError("alive", aliveText(deps, host, hearing));
+  if (hearing.length > 0) return apiError("alive", aliveText(host, hearing));
   const starts = named.flatMap(({ owner }) => deps.mesh.store.head(owner) ?? []);
   const newest = starts.reduce((left, right) => (compareStarts(left, right) < 0 ? right : left));
   const start = { incarnation: newest.incarnation, startId: newest.startId };
@@ -69,9 +69,7 @@ function refusalOf({ mesh }: ApiDeps, host: MemberName, named: readonly MemberVi
   );
 }
 
-function aliveText(deps: ApiDeps, host: MemberName, hearing: readonly MemberName[]): string {
+function aliveText(host: MemberName, hearing: readonly MemberName[]): string {
   const hear = hearing.length === 1 ? "hears" : "hear";
-  const vms = vmsNamedOn(deps, host).map(({ vm }) => vm);
-  const stop = vms.length === 0 ? "" : `, then \`grapevine vm stop VM\` of ${vms.join(", ")}`;
-  return `${host} is alive: ${hearing.join(", ")} ${hear} it, so its gate can be asked. Drain it: \`grapevine host cordon ${host}\`${stop}. Fence it once it is off`;
+  return `${host} is alive: ${hearing.join(", ")} ${hear} it, so its gate can be asked. Drain it: \`grapevine host drain ${host}\`. Fence it once it is off`;
 }

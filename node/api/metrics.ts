@@ -46,7 +46,9 @@ function meshMetrics(mesh: Mesh): readonly Metric[] {
     ),
   );
   const hosts = members.filter(({ role }) => role === "host");
-  const cordoned = hosts.filter((member) => factsOf(mesh, member)?.cordoned === true).length;
+  const said = hosts.flatMap((member) => factsOf(mesh, member) ?? []);
+  const cordoned = said.filter((host) => host.cordoned).length;
+  const draining = said.filter((host) => host.draining).length;
   return [
     { name: "grapevine_members", type: "gauge", help: "Members known, as this agent sees them.", samples },
     {
@@ -54,6 +56,12 @@ function meshMetrics(mesh: Mesh): readonly Metric[] {
       type: "gauge",
       help: "Hosts on which nothing new is placed, as they say themselves.",
       samples: [["", cordoned]],
+    },
+    {
+      name: "grapevine_hosts_draining",
+      type: "gauge",
+      help: "Hosts whose VMs are moved to others, as they say themselves.",
+      samples: [["", draining]],
     },
     {
       name: "grapevine_entries",

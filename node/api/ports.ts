@@ -12,6 +12,7 @@ import type {
 } from "../../mesh/index.ts";
 import type { EntryWrite, WaitOptions } from "../custom-entries.ts";
 import type { Deploys } from "../deploy/deploys.ts";
+import type { HostUse } from "../host-cordon.ts";
 import type { QueryEngine } from "../query/query-engine.ts";
 import type { ContentStore } from "../releases/content-store.ts";
 import type { Envs } from "../releases/envs.ts";
@@ -49,8 +50,8 @@ export interface ApiDeps {
   /** Ok once this host holds the bundle, from whichever member had it, and keeps it for a while. */
   readonly fetchBundle: (hash: BundleHash, signal: AbortSignal) => Promise<Result<null>>;
   readonly vms: ApiVms;
-  /** Whether anything new is placed on this host; resolves once that is on disk and told. */
-  readonly setCordon: (isCordoned: boolean) => Promise<void>;
+  /** Whether anything new is placed on this host, and whether it is drained; resolves once that is on disk and told. */
+  readonly setUse: (use: HostUse) => Promise<void>;
   readonly entries: ApiEntries;
   /** Further lines for /metrics, in Prometheus' text format. */
   readonly metrics: () => string;

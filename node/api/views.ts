@@ -44,6 +44,8 @@ export interface MemberRow {
   readonly voter: boolean;
   /** Nothing new is placed there. */
   readonly cordoned: boolean;
+  /** What runs there is moved to other hosts. */
+  readonly draining: boolean;
   readonly incarnation: number;
   /** Multiaddrs at which others dial it, as it advertises them. */
   readonly addresses: readonly string[];
@@ -64,10 +66,10 @@ function memberRow(mesh: Mesh, member: MemberView, self: HostEntry): MemberRow {
   return { name, role, ...said, state, forSeconds, why, connected, incarnation, addresses };
 }
 
-type Facts = Pick<MemberRow, "api" | "http" | "pid" | "region" | "voter" | "cordoned">;
+type Facts = Pick<MemberRow, "api" | "http" | "pid" | "region" | "voter" | "cordoned" | "draining">;
 
-function hostFacts({ api, pid, region, voter, cordoned = false }: HostEntry): Facts {
-  return { api, http: null, pid, region, voter, cordoned };
+function hostFacts({ api, pid, region, voter, cordoned = false, draining = false }: HostEntry): Facts {
+  return { api, http: null, pid, region, voter, cordoned, draining };
 }
 
 const NO_WORD: Facts = {
@@ -77,6 +79,7 @@ const NO_WORD: Facts = {
   region: null,
   voter: false,
   cordoned: false,
+  draining: false,
 };
 
 /** What it says of itself; null: nothing yet that can be read. */
@@ -91,7 +94,7 @@ export function factsOf(mesh: Mesh, member: MemberView): Facts | null {
   const proxy = decodeRecord(proxyEntryShape, value);
   if (!proxy.ok) return null;
   const { admin, http, pid, region } = proxy.value;
-  return { api: admin, http, pid, region, voter: false, cordoned: false };
+  return { api: admin, http, pid, region, voter: false, cordoned: false, draining: false };
 }
 
 /** Every VM that its host speaks of, by name; `phase` is what the app's record wants of it. */

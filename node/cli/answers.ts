@@ -53,7 +53,7 @@ const stepViewLoose = z.looseObject({
 
 const rolloutViewLoose = z.looseObject({
   id: z.string(),
-  kind: z.enum(["deploy", "stop", "destroy", "repair", "weigh"]),
+  kind: z.enum(["deploy", "stop", "destroy", "repair", "move", "weigh"]),
   from: z.number().nullable(),
   to: z.number().nullable(),
   state: z.enum(["running", "paused", "succeeded", "failed", "rolled-back", "aborted"]),
@@ -77,6 +77,7 @@ const rolloutViewLoose = z.looseObject({
   stalled: z.string().nullish(),
   pause: z.looseObject({ why: z.string(), atMs: z.number() }).optional(),
   except: z.array(z.string()).optional(),
+  leaves: z.string().optional(),
 });
 
 // Names are branded and kinds are closed lists in ours; an agent's word for either is only ever printed here.
@@ -126,6 +127,7 @@ export const memberRowsShape: ZodType<MemberRow[]> = z.array(
     region: z.string().nullable(),
     voter: z.boolean(),
     cordoned: z.boolean().default(false),
+    draining: z.boolean().default(false),
     incarnation: z.number(),
     addresses: z.array(z.string()).default([]),
   }),
@@ -217,6 +219,7 @@ export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
 export const hostCordonShape: ZodType<HostCordonView> = z.looseObject({
   host: z.string(),
   cordoned: z.boolean(),
+  draining: z.boolean().default(false),
 }) as unknown as ZodType<HostCordonView>;
 
 export const hostFencedShape: ZodType<HostFencedView> = z.looseObject({

@@ -43,6 +43,7 @@ export class Chronicle {
     const [from, to] = [rollout.from, rollout.to].map((number) =>
       number === null ? "nothing" : `v${number}`,
     );
-    return [plainText(`${rollout.id}: ${rollout.kind} from ${from} to ${to}, driven by ${rollout.driver}`)];
+    const what = rollout.leaves === undefined ? `from ${from} to ${to}` : `of ${to} off ${rollout.leaves}`;
+    return [plainText(`${rollout.id}: ${rollout.kind} ${what}, driven by ${rollout.driver}`)];
   }
 }

@@ -257,6 +257,7 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
   if (code !== EXIT.done && code !== EXIT.doneExcept) return "";
   if (rollout.kind === "destroy") return `: nothing of ${view.app} runs or is routed`;
   if (rollout.kind === "stop") return ": no proxy routes there, it is stopped";
+  if (rollout.kind === "move") return `: ${view.app} has left ${rollout.leaves ?? "its host"}`;
   if (rollout.kind === "weigh")
     return `: every proxy sends ${describeShares(view.weights)}${describeKept(view)}`;
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;
@@ -288,6 +289,10 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
   if (view.rollout?.kind === "weigh" && code === EXIT.timedOut)
     return [
       `next: the split stands; see who did not answer with \`grapevine status ${view.app}\`, and ask again: that waits for all once more`,
+    ];
+  if (view.rollout?.leaves !== undefined && (code === EXIT.timedOut || code === EXIT.failed))
+    return [
+      `next: it is tried again while ${view.rollout.leaves} is drained: \`grapevine host drain ${view.rollout.leaves}\` follows it`,
     ];
   const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
   switch (code) {

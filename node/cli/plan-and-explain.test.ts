@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { memberName } from "../../mesh/index.ts";
+import { appName, memberName } from "../../mesh/index.ts";
+import { submitMove } from "../deploy/core/move.ts";
 import { storyOf } from "../deploy/core/story.ts";
 import type { PlanView } from "../deploy/plan-view.ts";
 import type { RolloutStory } from "../deploy/story-view.ts";
@@ -72,5 +73,19 @@ describe("explain", () => {
     expectGolden("explained", "waits-for-proxy-2", storyText(toldBy(world)), toldBy(world));
     answerAll(world, { silent });
     expectGolden("explained", "went-back", storyText(toldBy(world)), toldBy(world));
+  });
+
+  it("tells of a move off a host that is drained", () => {
+    const world = beginStory({ name: "", isGated: true, before: {}, next: {} });
+    const host = memberName("host-1");
+    world.draining.add(host);
+    world.membersChanged();
+    const request = { app: appName("hello"), host };
+    const move = submitMove(world.committed, request, world.machine.context(world.nowMs));
+    if (move.code !== "begin") throw new Error(move.code);
+    const expectedEpoch = world.committed?.epoch ?? 0;
+    world.carryOut({ kind: "swap", expectedEpoch, next: move.record, why: "" });
+    answerAll(world);
+    expectGolden("explained", "drained", storyText(toldBy(world)), toldBy(world));
   });
 });

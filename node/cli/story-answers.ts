@@ -44,6 +44,7 @@ export const rolloutStoryShape: ZodType<RolloutStory> = z.looseObject({
   strategy: z.string().nullable(),
   from: z.string().nullable(),
   to: z.string().nullable(),
+  leaves: z.string().optional(),
   state: z.string(),
   direction: z.string(),
   driver: z.string(),

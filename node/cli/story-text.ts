@@ -21,8 +21,9 @@ function headLine(story: RolloutStory): string {
   return `${rollout}: ${describeKind(story)}; began ${began}Z, driven by ${driver}`;
 }
 
-/** "a deploy from v1 to v2, rolling", "the first deploy, rolling", "stop", "repair of v2". */
-function describeKind({ kind, strategy, from, to }: RolloutStory): string {
+/** "a deploy from v1 to v2, rolling", "the first deploy, rolling", "stop", "repair of v2", "move of v2 off host-1". */
+function describeKind({ kind, strategy, from, to, leaves }: RolloutStory): string {
+  if (leaves !== undefined) return `move of ${to} off ${leaves}`;
   if (kind !== "deploy") return to === null ? kind : `${kind} of ${to}`;
   const way = from === null ? "the first deploy" : `a deploy from ${from} to ${to}`;
   return strategy === null ? way : `${way}, ${strategy}`;

@@ -47,6 +47,7 @@ describe("membersTable()", () => {
       region: "default",
       voter: true,
       cordoned: false,
+      draining: false,
       incarnation: 1,
       addresses: [],
     };

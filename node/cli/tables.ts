@@ -22,9 +22,14 @@ export function membersTable(rows: readonly MemberRow[]): string {
     row.http ?? NONE,
     row.region ?? NONE,
     row.voter ? "yes" : NONE,
-    plainText([row.cordoned ? "cordoned" : "", row.why].filter((part) => part !== "").join("; ")),
+    plainText([useOf(row), row.why].filter((part) => part !== "").join("; ")),
   ]);
   return formatTable(header, cells);
+}
+
+function useOf({ cordoned, draining }: MemberRow): string {
+  if (draining) return "draining";
+  return cordoned ? "cordoned" : "";
 }
 
 export function vmsTable(vms: readonly VmView[]): string {
@@ -93,7 +98,7 @@ function rolloutText(rollout: RolloutView): string {
   const to = rollout.to === null ? "nothing" : `v${rollout.to}`;
   const back = rollout.direction === "back" && !isOver(rollout) ? ", going back" : "";
   const lines = [
-    `rollout ${rollout.id}: ${rollout.kind}${from === to ? "" : ` ${from} to ${to}`}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    `rollout ${rollout.id}: ${rollout.kind}${from === to ? "" : ` ${from} to ${to}`}${offHost(rollout)}: ${rollout.state}${back}, driven by ${rollout.driver}`,
     ...rollout.history.map((report) => `  ${describeStepReport(report)}`),
     ...pauseLines(rollout),
     ...stepLines(rollout),
@@ -102,6 +107,11 @@ function rolloutText(rollout: RolloutView): string {
     ...(rollout.reason?.lastLines ?? []).map((line) => `  | ${plainText(line)}`),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** Of a move. */
+function offHost({ leaves }: RolloutView): string {
+  return leaves === undefined ? "" : ` off ${leaves}`;
 }
 
 function pauseLines({ state, pause }: RolloutView): readonly string[] {

@@ -8,10 +8,7 @@ import {
   type AppRecord,
   type AppSpec,
   type CommittedApp,
-  claimedHostnames,
   type EntryChange,
-  hostnameClaim,
-  isUnderWay,
   type MemberName,
   messageOf,
   NoMajorityError,
@@ -20,7 +17,6 @@ import {
 } from "../../mesh/index.ts";
 import { AckInbox } from "./ack-inbox.ts";
 import type { AppView } from "./app-view.ts";
-import { AppWatches } from "./app-watches.ts";
 import type { RecordsDeps, RecordsResult } from "./change-records.ts";
 import type { CoordinatorDeps } from "./coordinator-deps.ts";
 import type { CommitContext } from "./core/commits.ts";
@@ -28,15 +24,19 @@ import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.t
 import type { RollbackRequest } from "./core/submit-rollback.ts";
 import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
+import { Drains } from "./drains.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { hearTold } from "./hear-told.ts";
 import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
+import { readAllRegisters } from "./read-registers.ts";
+import { releaseUnusedNames } from "./release-names.ts";
 import { RolloutCounters } from "./rollout-counters.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
 import { storiesOf } from "./stories.ts";
 import type { StoriesView } from "./story-view.ts";
 import { Submissions } from "./submissions.ts";
+import { Watches } from "./watches.ts";
 
 /** One app: its machine and the timer that it asked for. */
 interface Driven {
@@ -46,17 +46,16 @@ interface Driven {
 
 /** After a swap whose outcome is not known: the register is read again after this. Short, since a rollout stands still. */
 const REREAD_MS = 250;
-/** All registers, at the start, while no majority answers. */
-const REREAD_ALL_MS = 2_000;
 /** setTimeout's own bound; a longer wait is taken in several. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export class Coordinator implements Deploys {
+  readonly drains: Drains;
   readonly #deps: CoordinatorDeps;
   readonly #observations: Observations;
   readonly #inbox: AckInbox;
   readonly #apps = new Map<AppName, Driven>();
-  readonly #watches = new AppWatches();
+  readonly #watches = new Watches<AppName>();
   readonly #stopping = new AbortController();
   readonly #running = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[] = [];
@@ -73,6 +72,7 @@ export class Coordinator implements Deploys {
       context: (app) => this.#contextOf(app),
       signal: this.#stopping.signal,
     });
+    this.drains = this.#newDrains();
     this.#inbox = new AckInbox({
       mesh: deps.mesh,
       nameOf: (owner) => this.#observations.nameOf(owner),
@@ -83,7 +83,7 @@ export class Coordinator implements Deploys {
 
   /** Drives on what runs, as far as this voter knows, and reads behind what a majority knows. Call after the mesh was announced. */
   start(): void {
-    const { mesh, register, voters } = this.#deps;
+    const { mesh, register, voters, logger } = this.#deps;
     this.#observations.refresh();
     for (const committed of register.known()) this.#learn(committed);
     this.#unsubscribe.push(
@@ -96,7 +96,7 @@ export class Coordinator implements Deploys {
     hearTold({ mesh, nameOf, onTold: (app, input) => this.#feed(app, input) });
     mesh.onTell(ACK_TOPIC, (message, from) => this.#inbox.receive(message, from));
     this.#onMembers();
-    this.#track(this.#readAll());
+    this.#track(readAllRegisters({ register, logger, signal: this.#stopping.signal }));
   }
 
   /** Rollouts stand still until a coordinator starts again. Ends all watches. */
@@ -105,6 +105,22 @@ export class Coordinator implements Deploys {
     for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     for (const { timer } of this.#apps.values()) if (timer !== null) clearTimeout(timer);
     await Promise.all([...this.#running, this.#inbox.stop(), this.#deps.history.stop()]);
+  }
+
+  #newDrains(): Drains {
+    const { mesh, register, voters, logger, wallMs, nowMs } = this.#deps;
+    return new Drains({
+      register,
+      hosts: () => this.#observations.hosts(this.#loads()),
+      context: (app) => this.#apps.get(app)?.machine.context(nowMs()) ?? null,
+      view: (app) => this.view(app),
+      isFirst: () => voters.voting()[0]?.name === mesh.self.name,
+      move: (request) => this.#submissions.move(request),
+      track: (work) => this.#track(work),
+      logger,
+      wallMs,
+      signal: this.#stopping.signal,
+    });
   }
 
   submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
@@ -200,6 +216,7 @@ export class Coordinator implements Deploys {
       this.#counters.committed(before?.record ?? null, committed.record);
     this.#feed(app, { kind: "committed", committed, isInCharge: this.#isInCharge(committed.record) });
     if (!isNews) return;
+    this.drains.look();
     this.#deps.history.note(committed);
     this.#releaseNames(app);
   }
@@ -222,32 +239,8 @@ export class Coordinator implements Deploys {
   /** Of names that no rollout needs any more. Of several that do so the first does it. */
   #releaseNames(app: AppName): void {
     const machine = this.#apps.get(app)?.machine;
-    const committed = machine?.committed;
-    if (committed == null || machine?.isInCharge !== true) return;
-    if (isUnderWay(committed.record.rollout)) return;
-    const { register, logger } = this.#deps;
-    const names = claimedHostnames(committed.record).map(hostnameClaim);
-    const released = register.releaseNames({ app, epoch: committed.epoch }, names);
-    this.#track(
-      released.catch((error: unknown) => {
-        logger.warn({ app, error: String(error) }, "names that are not needed any more stay the app's");
-      }),
-    );
-  }
-
-  /** Until a majority answers: what it commits is told by gossip, but what was committed before may not have reached us. */
-  async #readAll(): Promise<void> {
-    const { register, logger } = this.#deps;
-    const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        await register.readAll();
-        return;
-      } catch (error) {
-        logger.warn({ error: String(error) }, "registers cannot be read");
-      }
-      await delay(REREAD_ALL_MS, undefined, { signal }).catch(() => undefined);
-    }
+    if (machine?.committed == null || !machine.isInCharge) return;
+    this.#track(releaseUnusedNames(machine.committed, this.#deps));
   }
 
   /** With who is there now. */
@@ -292,6 +285,7 @@ export class Coordinator implements Deploys {
         return;
       case "changed":
         this.#watches.changed(app);
+        this.drains.changed();
     }
   }
 
@@ -373,6 +367,7 @@ export class Coordinator implements Deploys {
       this.#feed(app, { kind: "hosts", hosts });
       this.#feed(app, { kind: "proxies", proxies });
     }
+    this.drains.membersChanged(hosts);
   }
 
   #loads(): ReadonlyMap<MemberName, number> {

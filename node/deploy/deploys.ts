@@ -5,6 +5,7 @@ import type { AppView } from "./app-view.ts";
 import type { RecordsResult } from "./change-records.ts";
 import type { RollbackRequest } from "./core/submit-rollback.ts";
 import type { TrafficRequest } from "./core/submit-traffic.ts";
+import type { HostDrains } from "./drain-view.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
 import type { PlanView } from "./plan-view.ts";
@@ -45,6 +46,8 @@ export type SubmitResult =
 export type PlanResult = { readonly code: "planned"; readonly plan: PlanView } | SubmitResult;
 
 export interface Deploys {
+  /** Hosts that are drained, and what is left there. */
+  readonly drains: HostDrains;
   /** Starts a rollout to `spec`. Its bundle must be on this host already. `submission`: as in `Release`. */
   submit(spec: AppSpec, submission?: string): Promise<SubmitResult>;
   /** What a rollout to `spec` would do now; its bundle may be anywhere. */

@@ -63,7 +63,7 @@ describe("Observations", () => {
       const { incarnation = 0, startId = 0 } = cluster.voter.store.head(ownerOf(index)) ?? {};
       return { incarnation, startId };
     };
-    const said = { region: "test", cordoned: false };
+    const said = { region: "test", cordoned: false, draining: false };
     expect(observations.hosts(new Map([[memberName("host-2"), 4]]))).toEqual([
       { host: "host-1", open: true, connected: true, start: startOf(0), vms: 0, ...said },
       { host: "host-2", open: true, connected: true, start: startOf(1), vms: 4, ...said },

@@ -150,9 +150,9 @@ function startOf({ incarnation, startId }: Version): Start {
 }
 
 /** What a host says of itself that matters to who places VMs. */
-function saidOf(entry: HostEntry): Pick<HostFact, "region" | "cordoned" | "capacity"> {
-  const { region, cordoned = false, capacity } = entry;
-  return { region, cordoned, ...(capacity === undefined ? {} : { capacity }) };
+function saidOf(entry: HostEntry): Pick<HostFact, "region" | "cordoned" | "draining" | "capacity"> {
+  const { region, cordoned = false, draining = false, capacity } = entry;
+  return { region, cordoned, draining, ...(capacity === undefined ? {} : { capacity }) };
 }
 
 /** Entries that say who is registered. */

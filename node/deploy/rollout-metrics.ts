@@ -6,7 +6,7 @@ import type { RolloutCounters } from "./rollout-counters.ts";
 
 /** Rollouts that are named, those whose step takes longest first: `grapevine_rollouts_running` counts all. */
 const NAMED_MAX = 100;
-const KINDS = ["deploy", "stop", "destroy", "repair", "weigh"] as const;
+const KINDS = ["deploy", "stop", "destroy", "repair", "move", "weigh"] as const;
 const STATES = ["succeeded", "failed", "rolled-back", "aborted"] as const;
 
 /** `views`: of all apps that are not deleted. */

@@ -47,6 +47,8 @@ export interface RolloutStory
   readonly strategy: string | null;
   readonly from: string | null;
   readonly to: string | null;
+  /** Of a move: the host that it empties. */
+  readonly leaves?: string;
   readonly reason: {
     readonly code: string;
     readonly message: string;

@@ -22,6 +22,7 @@ import {
 } from "../../mesh/index.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { planViewOf } from "./core/forecast.ts";
+import { type MoveRequest, submitMove } from "./core/move.ts";
 import {
   type Submission,
   submitAbort,
@@ -101,6 +102,13 @@ export class Submissions {
     if (owner === undefined) return { code: "invalid", message: `no VM ${vm}: "grapevine vms" lists them` };
     const { app } = owner.record;
     return this.#submitted(app, (all, context) => submitStop(find(all, app), vm, context));
+  }
+
+  /** The coordinator's own. */
+  move(request: MoveRequest): Promise<SubmitResult> {
+    return this.#submitted(request.app, (all, context) =>
+      submitMove(find(all, request.app), request, context),
+    );
   }
 
   promote(app: AppName): Promise<SubmitResult> {

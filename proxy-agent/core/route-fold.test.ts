@@ -274,6 +274,15 @@ describe("RouteFold", () => {
     const lost = ["hello-v1-1 exited on host-1"];
     expect(awaited({ direction: "back" })).toEqual([["hello-v1-1"], lost]);
     expect(awaited({ kind: "stop" })).toEqual([["hello-v1-1", "hello-v2-1"], lost]);
+    // What serves elsewhere and broke must not hold up a host that is drained.
+    const started = {
+      number: 1,
+      kind: "start",
+      vms: [vmName("hello-v2-1")],
+      waitedMs: 0,
+      outcome: "",
+    } as const;
+    expect(awaited({ kind: "move", history: [started] })).toEqual([["hello-v2-1"], []]);
     expect(awaited(null)).toEqual([["hello-v1-1", "hello-v2-1"], lost]);
   });
 

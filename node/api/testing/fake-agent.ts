@@ -36,10 +36,12 @@ import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts"
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
 import type { StoriesView } from "../../deploy/story-view.ts";
+import type { HostUse } from "../../host-cordon.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
 import type { ContentPut } from "../../releases/content-store.ts";
 import type { EnvValues } from "../../releases/env-blob.ts";
 import type { ApiBundles, ApiDeps, ApiEnvs } from "../ports.ts";
+import { FakeDrains } from "./fake-drains.ts";
 
 const silent = pino({ level: "silent" });
 const HELLO: AppName = appName("hello");
@@ -104,6 +106,8 @@ export class FakeDeploys implements Deploys {
     this.#shown.set(view.app, view);
     for (const wake of this.#watchers) wake();
   }
+
+  readonly drains: FakeDrains = new FakeDrains();
 
   async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
     this.submitted.push(spec);
@@ -271,6 +275,8 @@ export interface FakeAgent {
   readonly envs: FakeEnvs;
   /** Output files by VM. */
   readonly logFiles: Map<VmName, string>;
+  /** What a person said of this host. */
+  readonly uses: readonly HostUse[];
 }
 
 /** The ports of an agent that joined as `mesh`; it drives if it has `deploys`: then it is the voter. */
@@ -278,6 +284,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const bundles = new FakeBundles();
   const envs = new FakeEnvs();
   const logFiles = new Map<VmName, string>();
+  const uses: HostUse[] = [];
   const self = fakeHostEntry(mesh.self.name, deploys !== null);
   mesh.write(hostKey(mesh.self.name), encodeRecord(self));
   if (deploys !== null) new StandInVoter(mesh).publishList();
@@ -287,7 +294,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
   const apps = () => registers.apps.all();
   const queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, { mesh, apps, log });
   const deps: ApiDeps = {
-    setCordon: async () => undefined,
+    setUse: async (use) => void uses.push(use),
     mesh,
     self,
     queries,
@@ -304,7 +311,7 @@ export function fakeAgent(mesh: Mesh, deploys: FakeDeploys | null): FakeAgent {
     entries: new CustomEntries({ mesh, file: new FakeCustomFile(), logger: log, nowMs: () => 0 }),
     log,
   };
-  return { deps, queries, bundles, envs, logFiles };
+  return { deps, queries, bundles, envs, logFiles, uses };
 }
 
 /** Nobody asks these agents for a seat. */

@@ -43,7 +43,7 @@ export function setCordon(
     const path = `/v1/hosts/${encodeURIComponent(host)}/${verb}`;
     const view = hostCordonShape.parse(await client.json({ method: "POST", path }, signal));
     const said = view.cordoned
-      ? `nothing new is placed on ${view.host}; what runs there runs on`
+      ? `nothing new is placed on ${view.host}; what runs there runs on; \`grapevine host drain ${view.host}\` moves it`
       : `${view.host} gets VMs again`;
     if (options.json === true) printJson(view);
     else print(plainText(said));

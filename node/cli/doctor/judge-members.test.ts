@@ -23,7 +23,7 @@ type SyncRow = SyncView["members"][number];
 
 function member(name: string, changes: Partial<MemberRow> = {}): MemberRow {
   const role = name.startsWith("proxy") ? "proxy" : "host";
-  const said = { api: null, http: null, pid: 7, region: "default", cordoned: false };
+  const said = { api: null, http: null, pid: 7, region: "default", cordoned: false, draining: false };
   const judged = { state: "alive", forSeconds: 9, why: "", connected: true } as const;
   const addresses = ["/ip4/10.0.0.2/tcp/7946"];
   const row = { name: memberName(name), role, ...said, voter: role === "host", ...judged } as const;

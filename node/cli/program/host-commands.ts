@@ -2,13 +2,15 @@
 
 import type { Command } from "commander";
 import type { ForgetOptions } from "../commands/host.ts";
+import type { DrainOptions } from "../commands/host-drain.ts";
 import type { ClientOptions } from "../session.ts";
-import { asking, type SetExitCode } from "./asking.ts";
+import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
 
 export function addHostCommands(program: Command, setExitCode: SetExitCode): void {
   const host = program.command("host").description("Hosts.");
   const cordons = {
-    cordon: "Says that nothing new is placed on a host; what runs there runs on. It outlives the agent.",
+    cordon:
+      "Says that nothing new is placed on a host; what runs there runs on. It outlives the agent. Of a host that is drained: no more is moved.",
     uncordon: "Says that a host gets VMs again.",
   };
   for (const verb of ["cordon", "uncordon"] as const) {
@@ -18,6 +20,17 @@ export function addHostCommands(program: Command, setExitCode: SetExitCode): voi
       },
     );
   }
+  asking(
+    host,
+    "drain <host>",
+    "Moves everything off a host, and follows until it is empty: nothing new is placed there, and each app's VMs serve elsewhere before those here stop.\nIt outlives this command (Ctrl-C detaches) and the agent; `host uncordon` ends it.",
+    "grapevine host drain host-2",
+  )
+    .option("--detach", "return once the host has written it down (exit code 3: the end is not known)")
+    .addHelpText("after", EXIT_CODES)
+    .action(async (name: string, options: DrainOptions) => {
+      setExitCode(await (await import("../commands/host-drain.ts")).drainHost(name, options));
+    });
   asking(
     host,
     "fence <host>",

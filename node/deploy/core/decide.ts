@@ -1,7 +1,14 @@
 // Decide: from the committed record and the newest facts to the one move that follows: wait, or this next record.
 // A VM that ever served leaves the record only through a cordon step that every proxy answered (`no-early-stop`).
 
-import type { AppRecord, CommittedApp, DesiredVm, MemberName, RolloutState } from "../../../mesh/index.ts";
+import type {
+  AppRecord,
+  CommittedApp,
+  DesiredVm,
+  MemberName,
+  RolloutState,
+  VmName,
+} from "../../../mesh/index.ts";
 import {
   type Applied,
   asCordoned,
@@ -24,6 +31,7 @@ import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
+import { isReplacing } from "./replacing.ts";
 import {
   isHeard,
   leftOfCommand,
@@ -68,7 +76,7 @@ export function decide(input: DecideInput): Decision {
   if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.kind === "weigh") return decideWeigh(input);
   if (rollout.direction === "back") return decideBack(input);
-  const fault = rollout.kind === "deploy" ? faultOfDeploy(record, input.facts) : null;
+  const fault = faultOfNew(record, input.facts);
   if (fault !== null) return turnBack(input, fault);
   if (input.standing.wants.length > 0) {
     return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
@@ -80,6 +88,12 @@ export function decide(input: DecideInput): Decision {
   // Whom the quorum did without is waited for at the end, and named if that takes too long: nothing depends on it any more.
   const { behind = [] } = input.standing;
   return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
+}
+
+function faultOfNew(record: AppRecord, facts: CommitContext["facts"]): RolloutReason | null {
+  const { kind } = rolloutOf(record);
+  if (kind === "deploy") return faultOfDeploy(record, facts);
+  return kind === "move" ? faultOfStarted(record, facts) : null;
 }
 
 function exclude(input: DecideInput): Decision {
@@ -153,7 +167,7 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
       why: `paused: ${message}`,
     };
   // What was stopped on request is not started again: nobody asked for that.
-  if (rollout.kind !== "deploy" && rollout.step?.kind !== "cordon") {
+  if (rollout.kind !== "deploy" && rollout.kind !== "move" && rollout.step?.kind !== "cordon") {
     return endWith(input, withDirectionBack(input.committed.record, reason, input.facts), "failed");
   }
   return turnBack(input, reason);
@@ -170,7 +184,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const { record } = input.committed;
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0)
-    return isDeployForward(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
+    return isReplacing(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
   const ended = input.end();
   const applied = applyPlan(withStepEnded(record, ended), planned, input);
   if (applied.code === "applied") {
@@ -180,11 +194,6 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const { direction, kind } = rolloutOf(record);
   if (direction === "back" || kind === "repair") return { code: "wait", wants };
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
-}
-
-function isDeployForward(record: AppRecord): boolean {
-  const { kind, direction } = rolloutOf(record);
-  return kind === "deploy" && direction === "forward";
 }
 
 function wantHost(planned: Planned, message: string): Want {
@@ -206,6 +215,7 @@ function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): App
 }
 
 function turnBack(input: DecideInput, reason: RolloutReason): Decision {
+  if (rolloutOf(input.committed.record).kind === "move") return endMove(input, reason);
   const stopped = withStepEnded(input.committed.record, {
     ...input.end(),
     outcome: `failed: ${reason.message}`,
@@ -219,6 +229,25 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
     return { code: "swap", next: turned, why };
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
+}
+
+/**
+ * In one commit: what its last start brought leaves again, and is retired once all have answered (housekeeping); what had moved before
+ * stays where it is. `failed`: the old ones are out of routing already, or nothing else is known to run.
+ */
+function endMove(input: DecideInput, reason: RolloutReason): Decision {
+  const { record } = input.committed;
+  const { step } = rolloutOf(record);
+  const brought = step?.kind === "serve" ? step.vms : [];
+  const isUndone =
+    step !== null &&
+    (step.kind === "start" || step.kind === "serve") &&
+    missingBefore(record, { kind: "cordon", vms: brought }, input.facts).length === 0;
+  const vms = record.vms
+    .filter(({ phase }) => phase !== "starting")
+    .map((vm) => (isUndone && brought.includes(vm.vm) ? asCordoned(vm) : vm));
+  const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
+  return endWith(input, ended, isUndone ? "rolled-back" : "failed");
 }
 
 /** Additive steps go on without the silent; a cordoned VM stays for their sake when the rollout is over (housekeeping). */
@@ -301,7 +330,12 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
     return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets, kept }, facts);
   }
   if (rollout.kind === "repair") return missingOfRepair(committed);
+  if (rollout.kind === "move") return [...missingOfRepair(committed), ...leftOf(rollout.targets, facts)];
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
+  return leftOf(vms, facts);
+}
+
+function leftOf(vms: readonly VmName[], facts: CommitContext["facts"]): readonly Want[] {
   const left = vms.filter((vm) => isElsewhere(facts, vm));
   return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
 }

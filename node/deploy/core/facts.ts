@@ -42,6 +42,8 @@ export interface HostFact {
   readonly region?: string;
   /** A person said so: nothing new is placed there. */
   readonly cordoned?: boolean;
+  /** A person said so: what runs there shall run elsewhere. */
+  readonly draining?: boolean;
   /** VMs that can run there at once; absent: it has not said. */
   readonly capacity?: number;
 }

@@ -53,10 +53,10 @@ function faultOf(record: AppRecord, release: number | null, facts: Facts): Rollo
   return null;
 }
 
-/** The first fault of a VM that the step in force started, or null. */
+/** The first fault of a VM that the step in force started, or, of a move, lets serve; or null. */
 export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason | null {
-  const { step } = record.rollout ?? {};
-  if (step?.kind !== "start") return null;
+  const { step, kind } = record.rollout ?? {};
+  if (step?.kind !== "start" && !(kind === "move" && step?.kind === "serve")) return null;
   for (const vm of record.vms.filter((candidate) => step.vms.includes(candidate.vm))) {
     const entry = observed(facts, vm)?.entry;
     const reason = entry === undefined ? null : faultOfVm(vm, entry);

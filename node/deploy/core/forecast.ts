@@ -14,7 +14,8 @@ import { type CommitContext, keepOldMs, rolloutOf, withStep, withStepEnded } fro
 import { costsOf } from "./costs.ts";
 import type { Facts, HostFact } from "./facts.ts";
 import { planNext, retiringOf } from "./plan-next.ts";
-import { isReplacing, sparedOf, standingOf } from "./standing.ts";
+import { isReplacing } from "./replacing.ts";
+import { sparedOf, standingOf } from "./standing.ts";
 
 /** A step in force, with the record that it was committed in. */
 export interface ForeseenStep {

@@ -21,7 +21,7 @@ export type Planned = PlannedStep & { readonly release: number | null };
 export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
   const rollout = rolloutOf(record);
   const { vms } = record;
-  if (rollout.kind === "repair") return planRepair(record, rollout, retiring);
+  if (rollout.kind === "repair" || rollout.kind === "move") return planReplacement(record, rollout, retiring);
   const command = planCommand(record, rollout);
   if (command !== null) return command;
   if (rollout.kind !== "deploy") {
@@ -100,15 +100,16 @@ export function planBack(
   return isNowhere ? planNext(record, retiring) : planned;
 }
 
-/** As a rolling deploy, in which what is to be replaced is of no release. */
-function planRepair(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
-  const { to, targets, count = 0 } = rollout;
+/** As a rolling deploy, in which what is to be replaced is of no release. What is lost is replaced at once, what serves well at the app's pace. */
+function planReplacement(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
+  const { kind, to, targets, count = 0 } = rollout;
   const isTarget = (vm: AppRecord["vms"][number]) => targets.includes(vm.vm);
   const vms = record.vms
     .filter((vm) => isTarget(vm) || (vm.release === to && vm.phase !== "cordoned"))
     .map((vm) => (isTarget(vm) ? { ...vm, release: -1 } : vm));
   const nameOf = (index: number) => nextVmName(record, to, index);
-  const pace = { surge: Math.max(1, targets.length), unavailable: 0 };
+  const surge = kind === "move" ? paceOf(specOf(record, to).deploy, count).surge : targets.length;
+  const pace = { surge: Math.max(1, surge), unavailable: 0 };
   const target = { release: to, count };
   const step = rolling.plan({ vms, retiring, target, nameOf, ...pace, needsApproval: false, kept: null })[0];
   return step === undefined ? null : { ...step, release: to };

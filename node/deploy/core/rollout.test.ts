@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
+  appName,
   type CanarySpec,
   type DeploySpec,
   memberName,
@@ -12,6 +13,8 @@ import {
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 import { describeSubject } from "./describe.ts";
+import { stayOf } from "./drain.ts";
+import { submitMove } from "./move.ts";
 import type { Submission } from "./submit.ts";
 
 // Transcripts: paragraphs of prose, and commands (">") with what followed from them. `REWRITE=1` writes them anew:
@@ -125,6 +128,16 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     case "host-anew":
       world.hostBack(memberName(subject), { isNew: verb === "host-anew" });
       return waits(world);
+    case "drain":
+    case "undrain":
+      if (verb === "drain") world.draining.add(memberName(subject));
+      else world.draining.delete(memberName(subject));
+      world.membersChanged();
+      return stays(world, subject);
+    case "move":
+      return moved(world, subject);
+    case "stay":
+      return stays(world, subject);
     case "fence":
       world.fence(memberName(subject));
       return waits(world);
@@ -233,6 +246,28 @@ function submitted(world: World, submission: Submission): readonly string[] {
   if (submission.code === "invalid") return [`invalid: ${submission.message}`];
   const note = submission.code === "begin" && submission.note !== undefined ? `: ${submission.note}` : "";
   return [`${submission.code}${note}`, ...waits(world)];
+}
+
+/** What the first voter does when it looks: the app moves if it can. */
+function moved(world: World, host: string): readonly string[] {
+  const { committed } = world;
+  const request = { app: appName("hello"), host: memberName(host) };
+  const submission = submitMove(committed, request, world.machine.context(world.nowMs));
+  if (submission.code === "begin") {
+    const expectedEpoch = committed?.epoch ?? 0;
+    world.carryOut({ kind: "swap", expectedEpoch, next: submission.record, why: "" });
+  }
+  return submitted(world, submission);
+}
+
+/** What keeps the app there. */
+function stays(world: World, host: string): readonly string[] {
+  const { committed } = world;
+  if (committed === null) return [];
+  const stay = stayOf(committed, memberName(host), world.machine.context(world.nowMs));
+  if (stay === null) return [`  nothing on ${host}`];
+  const advice = stay.advice === null ? "" : `; ${stay.advice}`;
+  return [`  ${stay.state}: hello (${stay.vms.join(" ")}) ${stay.why}${advice}`];
 }
 
 /** "v2=10", "v1=90". */

@@ -17,6 +17,7 @@ import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } fr
 import { withoutFenced } from "./fences.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
 import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
+import { isReplacing } from "./replacing.ts";
 
 /** Something that is missing. `proxy` wants can be excused when a rollout goes back; the others cannot. */
 export interface Want {
@@ -258,11 +259,6 @@ export function sparedOf(
   const left = ackSet.filter((proxy) => !asked.has(proxy) && isRegistered(facts, proxy));
   const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
   return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
-}
-
-/** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */
-export function isReplacing({ rollout }: AppRecord): boolean {
-  return rollout?.kind === "deploy" && rollout.direction === "forward";
 }
 
 /** An empty set is never a quorum. */

@@ -5,6 +5,7 @@ import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
 import { describeStep } from "./describe.ts";
+import { isReplacing } from "./replacing.ts";
 
 /** Of a rollout that runs with the step in force; else as it was kept when it was over. */
 export type ToldRollout = Omit<RolloutView, "step" | "cutover" | "stalled"> & {
@@ -30,6 +31,7 @@ export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
     strategy: told.strategy ?? null,
     from: from === null ? null : `v${from}`,
     to: to === null ? null : `v${to}`,
+    ...(told.leaves === undefined ? {} : { leaves: told.leaves }),
     state,
     direction,
     driver,
@@ -70,8 +72,8 @@ function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport
 function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory, "running" | "decided"> {
   const { number, kind, vms, serves = [], weights = null, back = false, startedAtMs } = report;
   const { waitedMs, epoch, outcome } = report;
-  const isReplacing = told.kind === "deploy" && !back;
-  const step = { kind, vms, serves, isReplacing };
+  const direction = back ? "back" : "forward";
+  const step = { kind, vms, serves, isReplacing: isReplacing({ rollout: { kind: told.kind, direction } }) };
   const asked = report.asked?.map((one) => {
     return { kind: one.kind, who: one.who, what: describeAsk(one, step), ms: one.ms };
   });

@@ -63,7 +63,7 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const taken = takenBefore(record, request);
   if (taken !== null) return { code: "joined", rollout: taken };
   const running = runningOf(record);
-  if (running?.kind === "repair") return submitOver(record, request, context);
+  if (running !== null && isOfItself(running)) return submitOver(record, request, context);
   if (running !== null) {
     const target = record.releases.find((release) => release.number === running.to);
     const isSame = running.kind === "deploy" && target?.specHash === request.specHash;
@@ -99,9 +99,14 @@ function submitOver(record: AppRecord, request: DeployRequest, context: CommitCo
   return submitDeploy({ ...request, apps: [...others, { epoch: 0, record: free }] }, context);
 }
 
-/** What the coordinator does of itself makes room for what a person asks: the record itself if no repair runs. */
+function isOfItself({ kind }: Rollout): boolean {
+  return kind === "repair" || kind === "move";
+}
+
+/** What the coordinator does of itself makes room for what a person asks: the record itself if no repair and no move runs. */
 export function withoutRepair(record: AppRecord): AppRecord {
-  if (runningOf(record)?.kind !== "repair") return record;
+  const running = runningOf(record);
+  if (running === null || !isOfItself(running)) return record;
   const vms = record.vms.filter(({ phase }) => phase !== "starting");
   return { ...record, vms, rollout: null };
 }

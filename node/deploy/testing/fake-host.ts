@@ -31,14 +31,14 @@ export class FakeHost {
   readonly #records = new Map<string, AppRecord>();
   /** While true what it should stop goes on running. */
   isStuck: boolean = false;
-  readonly #self: HostEntry;
+  #said: HostEntry;
   #hasGate = false;
 
   constructor(mesh: Mesh, { isVoter }: { readonly isVoter: boolean }) {
     this.mesh = mesh;
     const { name } = mesh.self;
-    this.#self = { format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: isVoter };
-    mesh.write(hostKey(name), encodeRecord(this.#self));
+    this.#said = { format: 1, host: name, region: "test", labels: {}, api: "", pid: 1, voter: isVoter };
+    this.#tell({});
     mesh.onChange((change) => {
       if (!change.key.startsWith(APP_PREFIX) || change.value === null) return;
       const committed = decodeCommittedApp(change.value);
@@ -67,8 +67,17 @@ export class FakeHost {
   /** From now on its VMs are started behind a gate, which says nothing by itself. */
   haveGate(): void {
     this.#hasGate = true;
-    const gate = { host: "127.0.0.1", port: 7_901 };
-    this.mesh.write(hostKey(this.mesh.self.name), encodeRecord({ ...this.#self, gate }));
+    this.#tell({ gate: { host: "127.0.0.1", port: 7_901 } });
+  }
+
+  /** A person says that it is drained, or that it gets VMs again. */
+  drain(draining: boolean): void {
+    this.#tell({ cordoned: draining, draining });
+  }
+
+  #tell(change: Partial<HostEntry>): void {
+    this.#said = { ...this.#said, ...change };
+    this.mesh.write(hostKey(this.mesh.self.name), encodeRecord(this.#said));
   }
 
   /** That the gate of `of` has this epoch on its disk, and nothing in flight. Of another host it is a lie. */

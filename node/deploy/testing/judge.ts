@@ -91,7 +91,7 @@ export class Judge {
     // Nothing ran before: there is nothing that could serve instead.
     const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
     judgeWeights(record);
-    const keepsServing = record.rollout?.kind === "deploy" || record.rollout?.kind === "weigh";
+    const keepsServing = ["deploy", "move", "weigh"].includes(record.rollout?.kind ?? "");
     if (served && keepsServing && !isLaunchOver) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
@@ -109,6 +109,8 @@ export class Judge {
       assert.deepEqual(left, [], "destroyed, and a VM is left");
       return;
     }
+    const runs = (vm: VmName) => entries.has(vm) && !isDead(vm);
+    if (rollout.kind === "move") judgeMove(rollout, record, runs);
     if (rollout.kind !== "deploy") return;
     const count = record.releases.find((release) => release.number === rollout.to)?.spec.count;
     const { kept } = record;
@@ -123,6 +125,14 @@ export class Judge {
       entries.has(vm) && !isDead(vm) && !record.vms.some((left) => left.vm === vm);
     for (const vm of rollout.targets) assert.ok(!isLeft(vm), `${vm} still runs`);
   }
+}
+
+/** As many serve as were asked for, and what had to leave runs no more, as far as anybody can say. */
+function judgeMove({ targets, to, count }: Rollout, { vms }: AppRecord, runs: (vm: VmName) => boolean): void {
+  const serving = vms.filter(({ phase, release }) => phase === "serving" && release === to);
+  assert.ok(serving.length >= (count ?? 1), "moved, and fewer serve than before");
+  for (const vm of targets) assert.ok(!runs(vm), `${vm} still runs`);
+  for (const { vm, host } of vms) assert.ok(!targets.includes(vm), `${vm} is on ${host} still`);
 }
 
 /** Exit code 0 says that all was seen: a host by whose fence a step went on, or that may still run what a step stopped, is named. */

@@ -66,6 +66,7 @@ export class World {
   readonly dead: Map<MemberName, number> = new Map();
   /** Of those, the ones that really are off and of which a person said so. */
   readonly off: Set<MemberName> = new Set();
+  readonly draining: Set<MemberName> = new Set();
   /** What the gate of each host has on its disk; null: hosts have no gates. */
   readonly gates: Map<MemberName, CommittedApp> | null;
   readonly #starts = new Map<MemberName, number>();
@@ -134,6 +135,7 @@ export class World {
       start: { incarnation: this.#starts.get(host) ?? 1, startId: 1 },
       ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
       ...(this.gates === null ? {} : { hasGate: true }),
+      ...(this.draining.has(host) ? { cordoned: true, draining: true } : {}),
       vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
     };
   }

@@ -1,0 +1,62 @@
+// Move: the VMs of one app leave a host that is drained. One rollout, forward only: as many serve elsewhere, with all evidence of a deploy,
+// before those here are taken away. It takes one release at a time; what is left is the next move's.
+
+import {
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  type DesiredVm,
+  isUnderWay,
+  type MemberName,
+  type Rollout,
+} from "../../../mesh/index.ts";
+import type { CommitContext } from "./commits.ts";
+import { begin, emptyRollout, type Submission } from "./submit.ts";
+
+export interface MoveRequest {
+  readonly app: AppName;
+  readonly host: MemberName;
+}
+
+/** The VMs that the next move would take from there: of the newest release of which any serves there. */
+export function movableVms({ vms }: AppRecord, host: MemberName): readonly DesiredVm[] {
+  const serving = vms.filter((vm) => vm.phase === "serving" && vm.host === host);
+  const release = Math.max(...serving.map((vm) => vm.release));
+  return serving.filter((vm) => vm.release === release);
+}
+
+/** `joined`: it is under way already. */
+export function submitMove(
+  committed: CommittedApp | null,
+  { app, host }: MoveRequest,
+  context: CommitContext,
+): Submission {
+  const record = committed?.record;
+  const targets = record === undefined ? [] : movableVms(record, host);
+  const [first] = targets;
+  if (committed === null || record === undefined || first === undefined)
+    return { code: "invalid", message: `no VM of ${app} serves on ${host}` };
+  const { rollout } = record;
+  if (rollout !== null && isUnderWay(rollout)) {
+    const isSame = rollout.kind === "move" && rollout.leaves === host;
+    return { code: isSame ? "joined" : "locked", rollout };
+  }
+  const move: Rollout = {
+    ...emptyRollout(context),
+    id: `${app}-v${first.release}-e${committed.epoch + 1}`,
+    kind: "move",
+    from: first.release,
+    to: first.release,
+    targets: targets.map(({ vm }) => vm),
+    count: countOf(record, first.release),
+    leaves: host,
+  };
+  return begin(record, move, context);
+}
+
+/** As many as serve; not what a rollout that came to no end left beyond what was asked for. */
+function countOf({ vms, releases }: AppRecord, release: number): number {
+  const serving = vms.filter((vm) => vm.phase === "serving" && vm.release === release).length;
+  const asked = releases.find(({ number }) => number === release)?.spec.count ?? serving;
+  return Math.min(serving, asked);
+}

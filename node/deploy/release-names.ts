@@ -1,0 +1,18 @@
+// Release names: what an app's record does not use any more is given back, once no rollout needs it.
+
+import { type CommittedApp, claimedHostnames, hostnameClaim, isUnderWay } from "../../mesh/index.ts";
+import type { CoordinatorDeps } from "./coordinator-deps.ts";
+
+export async function releaseUnusedNames(
+  { record, epoch }: CommittedApp,
+  { register, logger }: Pick<CoordinatorDeps, "register" | "logger">,
+): Promise<void> {
+  if (isUnderWay(record.rollout)) return;
+  const { app } = record;
+  const names = claimedHostnames(record).map(hostnameClaim);
+  try {
+    await register.releaseNames({ app, epoch }, names);
+  } catch (error) {
+    logger.warn({ app, error: String(error) }, "names that are not needed any more stay the app's");
+  }
+}
