@@ -1,7 +1,7 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
-import { isName, type RegistersBackup } from "../../mesh/index.ts";
+import { isName, type RegistersBackup, ROLLOUT_KINDS } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HostCordonView } from "../api/host-cordon.ts";
 import type { HostFencedView } from "../api/host-fence.ts";
@@ -53,7 +53,9 @@ const stepViewLoose = z.looseObject({
 
 const rolloutViewLoose = z.looseObject({
   id: z.string(),
-  kind: z.enum(["deploy", "stop", "destroy", "repair", "weigh"]),
+  kind: z.enum(ROLLOUT_KINDS),
+  count: z.number().optional(),
+  before: z.number().optional(),
   from: z.number().nullable(),
   to: z.number().nullable(),
   state: z.enum(["running", "paused", "succeeded", "failed", "rolled-back", "aborted"]),

@@ -26,6 +26,7 @@ import type { CoordinatorDeps } from "./coordinator-deps.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { ScaleRequest } from "./core/submit-scale.ts";
 import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
@@ -145,6 +146,14 @@ export class Coordinator implements Deploys {
 
   rollback(request: RollbackRequest): Promise<SubmitResult> {
     return this.#submissions.rollback(request);
+  }
+
+  scale(request: ScaleRequest): Promise<SubmitResult> {
+    return this.#submissions.scale(request);
+  }
+
+  restart(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.restart(app);
   }
 
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {

@@ -32,6 +32,7 @@ import {
 } from "./core/submit.ts";
 import { submitPause, submitResume } from "./core/submit-pause.ts";
 import { type RollbackRequest, submitRollback } from "./core/submit-rollback.ts";
+import { type ScaleRequest, submitRestart, submitScale } from "./core/submit-scale.ts";
 import { submitTraffic, type TrafficRequest } from "./core/submit-traffic.ts";
 import type { PlanResult, SubmitResult } from "./deploys.ts";
 import { isSameButEnv, specHash } from "./spec-hash.ts";
@@ -127,6 +128,15 @@ export class Submissions {
   rollback(request: RollbackRequest): Promise<SubmitResult> {
     const { app } = request;
     return this.#submitted(app, (all, context) => submitRollback(find(all, app), request, context));
+  }
+
+  scale(request: ScaleRequest): Promise<SubmitResult> {
+    const { app } = request;
+    return this.#submitted(app, (all, context) => submitScale(find(all, app), request, context));
+  }
+
+  restart(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitRestart(find(all, app), app, context));
   }
 
   destroy(app: AppName): Promise<SubmitResult> {
@@ -227,6 +237,7 @@ function accepted(
 
 function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" }>): SubmitResult {
   if (submission.code === "invalid") return submission;
+  if (submission.code === "unchanged") return { code: "unchanged", app, note: submission.message };
   if (submission.code === "joined") return { ...accepted(app, submission.rollout), joined: true };
   const { rollout } = submission;
   const message = `app ${app}: ${whyLocked(app, rollout)}`;
@@ -234,7 +245,8 @@ function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" 
 }
 
 function whyLocked(app: AppName, { id, kind, state, driver }: Rollout): string {
-  const back = kind === "deploy" ? `, or \`grapevine abort ${app}\`` : "";
+  const back =
+    kind === "deploy" || kind === "scale" || kind === "restart" ? `, or \`grapevine abort ${app}\`` : "";
   if (state === "paused") return `rollout ${id} is paused: \`grapevine resume ${app}\`${back}`;
   return `rollout ${id} runs, driven by ${driver}: wait for its end${back}`;
 }

@@ -31,6 +31,7 @@ import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { RecordsResult } from "../../deploy/change-records.ts";
 import type { RollbackRequest } from "../../deploy/core/submit-rollback.ts";
+import type { ScaleRequest } from "../../deploy/core/submit-scale.ts";
 import type { TrafficRequest } from "../../deploy/core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
@@ -158,7 +159,7 @@ export class FakeDeploys implements Deploys {
     return this.answer;
   }
 
-  readonly asked: (TrafficRequest | RollbackRequest)[] = [];
+  readonly asked: (TrafficRequest | RollbackRequest | ScaleRequest)[] = [];
 
   async setTraffic(request: TrafficRequest): Promise<SubmitResult> {
     this.asked.push(request);
@@ -167,6 +168,15 @@ export class FakeDeploys implements Deploys {
 
   async rollback(request: RollbackRequest): Promise<SubmitResult> {
     this.asked.push(request);
+    return this.answer;
+  }
+
+  async scale(request: ScaleRequest): Promise<SubmitResult> {
+    this.asked.push(request);
+    return this.answer;
+  }
+
+  async restart(_app: AppName): Promise<SubmitResult> {
     return this.answer;
   }
 

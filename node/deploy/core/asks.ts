@@ -51,8 +51,8 @@ function describeProxyAsk({ kind, vms, serves, isReplacing }: AskedStep): string
 
 /** For so long what the step in force starts must stay healthy; 0: no time. */
 export function minHealthyMsOf({ rollout, releases }: AppRecord): number {
-  const isAsked =
-    rollout?.kind === "deploy" && rollout.direction === "forward" && rollout.step?.kind === "start";
+  const isOfPerson = rollout?.kind === "deploy" || rollout?.kind === "scale" || rollout?.kind === "restart";
+  const isAsked = isOfPerson && rollout.direction === "forward" && rollout.step?.kind === "start";
   const release = releases.find(({ number }) => number === rollout?.to);
   return isAsked ? (release?.spec.deploy.minHealthyMs ?? 0) : 0;
 }

@@ -1,7 +1,14 @@
 // Decide: from the committed record and the newest facts to the one move that follows: wait, or this next record.
 // A VM that ever served leaves the record only through a cordon step that every proxy answered (`no-early-stop`).
 
-import type { AppRecord, CommittedApp, DesiredVm, MemberName, RolloutState } from "../../../mesh/index.ts";
+import type {
+  AppRecord,
+  CommittedApp,
+  DesiredVm,
+  MemberName,
+  Rollout,
+  RolloutState,
+} from "../../../mesh/index.ts";
 import {
   type Applied,
   asCordoned,
@@ -19,7 +26,7 @@ import {
 } from "./commits.ts";
 import { withExcluded } from "./exclusions.ts";
 import { isElsewhere, isRegistered, lostHostsOf, registeredProxies } from "./facts.ts";
-import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { faultOfDeploy, faultOfFresh, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
@@ -34,6 +41,8 @@ import {
   type Want,
 } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
+import { withNextBegun } from "./supersede.ts";
+import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
 export type Decision =
@@ -67,7 +76,7 @@ export function decide(input: DecideInput): Decision {
   if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.kind === "weigh") return decideWeigh(input);
   if (rollout.direction === "back") return decideBack(input);
-  const fault = rollout.kind === "deploy" ? faultOfDeploy(record, input.facts) : null;
+  const fault = faultOf(record, rollout, input.facts);
   if (fault !== null) return turnBack(input, fault);
   if (input.standing.wants.length > 0) {
     return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
@@ -79,6 +88,11 @@ export function decide(input: DecideInput): Decision {
   // Whom the quorum did without is waited for at the end, and named if that takes too long: nothing depends on it any more.
   const { behind = [] } = input.standing;
   return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
+}
+
+function faultOf(record: AppRecord, rollout: Rollout, facts: CommitContext["facts"]): RolloutReason | null {
+  if (rollout.kind === "deploy") return faultOfDeploy(record, facts);
+  return isScaleOrRestart(rollout) ? faultOfFresh(record, rollout, facts) : null;
 }
 
 function exclude(input: DecideInput): Decision {
@@ -152,10 +166,15 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
       why: `paused: ${message}`,
     };
   // What was stopped on request is not started again: nobody asked for that.
-  if (rollout.kind !== "deploy" && rollout.step?.kind !== "cordon") {
+  if (isPastReturn(rollout)) {
     return endWith(input, withDirectionBack(input.committed.record, reason), "failed");
   }
   return turnBack(input, reason);
+}
+
+function isPastReturn({ kind, step }: Rollout): boolean {
+  if (kind === "deploy" || kind === "restart") return false;
+  return kind === "scale" ? step?.kind === "stop" : step?.kind !== "cordon";
 }
 
 /** "proxy-2 has not acknowledged epoch 7; hello-v1-1 is not gone on host-2", the first few. */
@@ -169,7 +188,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const { record } = input.committed;
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0)
-    return isDeployForward(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
+    return isReturning(rolloutOf(record)) ? waitOr(input, missing) : { code: "wait", wants: missing };
   const applied = applyPlan(withStepEnded(record, input.end), planned, input);
   if (applied.code === "applied") {
     return { code: "swap", next: applied.record, why: input.end.outcome };
@@ -180,9 +199,9 @@ function advance(input: DecideInput, planned: Planned): Decision {
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
 }
 
-function isDeployForward(record: AppRecord): boolean {
-  const { kind, direction } = rolloutOf(record);
-  return kind === "deploy" && direction === "forward";
+/** On its way forward, and it could go back. */
+function isReturning(rollout: Rollout): boolean {
+  return (rollout.kind === "deploy" || isScaleOrRestart(rollout)) && rollout.direction === "forward";
 }
 
 function wantHost(planned: Planned, message: string): Want {
@@ -273,18 +292,22 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
 function stateWhenBack(record: AppRecord): "rolled-back" | "failed" | "aborted" {
   const rollout = rolloutOf(record);
   const serving = record.vms.filter((vm) => vm.phase === "serving");
+  const isAborted = rollout.reason?.code === "aborted";
+  if (isScaleOrRestart(rollout)) {
+    if (!isAsBefore(record)) return "failed";
+    return isAborted ? "aborted" : "rolled-back";
+  }
   if (rollout.kind !== "deploy") {
-    const isAsBefore = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
+    const isUntouched = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
     const back = rollout.targets.every((vm) =>
-      record.vms.some((candidate) => candidate.vm === vm && isAsBefore(candidate)),
+      record.vms.some((candidate) => candidate.vm === vm && isUntouched(candidate)),
     );
     return back ? "rolled-back" : "failed";
   }
   const { release, count } = targetOf(record, rollout);
   const old = serving.filter((vm) => vm.release === release);
   const isBack = count > 0 && old.length >= count && old.length === serving.length;
-  if (rollout.reason?.code === "aborted" && (isBack || (count === 0 && serving.length === 0)))
-    return "aborted";
+  if (isAborted && (isBack || (count === 0 && serving.length === 0))) return "aborted";
   return isBack ? "rolled-back" : "failed";
 }
 
@@ -297,6 +320,7 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
     return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets, kept }, facts);
   }
   if (rollout.kind === "repair") return missingOfRepair(committed);
+  if (isScaleOrRestart(rollout)) return missingOfWithin(committed.record, rollout, facts);
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
   const left = vms.filter((vm) => isElsewhere(facts, vm));
   return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
@@ -351,6 +375,7 @@ function endWith(
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
   const closed = withStepEnded(record, { ...input.end, outcome });
   const except = state === "succeeded" ? exceptOf(input, closed) : [];
-  const next = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
+  const ended = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
+  const next = withNextBegun(ended, input);
   return { code: "swap", next, why: state };
 }

@@ -2,6 +2,7 @@
 
 import type {
   Ack,
+  AppName,
   AppRecord,
   CommittedApp,
   MemberName,
@@ -172,7 +173,7 @@ function stopStanding(step: RolloutStep, facts: Facts): Standing {
   return { wants, acks: null, asks, score: step.vms.length - wants.length };
 }
 
-function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
+export function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
   const place = host === undefined ? "" : ` on ${host}${awayText(host, facts)}`;
   return { kind: "vm", who: vm, what: `to be gone${place}`, complaint: `${vm} is not gone${place}` };
 }
@@ -244,7 +245,8 @@ export function sparedOf(
 
 /** Before old VMs are stopped each proxy has reached the new: also one that joined or started again since they serve. */
 export function isReplacing({ rollout }: AppRecord): boolean {
-  return rollout?.kind === "deploy" && rollout.direction === "forward";
+  const brings = rollout?.kind === "deploy" || rollout?.kind === "restart";
+  return brings && rollout.direction === "forward";
 }
 
 /** An empty set is never a quorum. */
@@ -318,7 +320,7 @@ export function missingOfDeploy(
   const kept = record.vms.filter((vm) => vm.phase === "cordoned" && vm.release === wanted.kept);
   if (serving.length !== wanted.count || serving.length + kept.length !== record.vms.length) {
     const list = `${record.vms.length} VMs in the record, ${serving.length} of ${wanted.count} of v${wanted.release} serve`;
-    wants.push({ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list });
+    wants.push(wantWhole(record.app, list));
   }
   return wants;
 }
@@ -330,5 +332,10 @@ export function missingOfRepair({ record }: CommittedApp): readonly Want[] {
   const fresh = serving.filter((vm) => !targets.includes(vm.vm));
   if (fresh.length >= count) return [];
   const list = `${fresh.length} of ${count} VMs of v${to} serve`;
-  return [{ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list }];
+  return [wantWhole(record.app, list)];
+}
+
+/** `list`: what there is, and what there should be. */
+export function wantWhole(app: AppName, list: string): Want {
+  return { kind: "vm", who: vmName(app), what: `to be whole: ${list}`, complaint: list };
 }

@@ -15,7 +15,7 @@ export function strategyOf(
   { kind, to }: Pick<Rollout, "kind" | "to">,
 ): string | null {
   const release = releases.find(({ number }) => number === to);
-  return kind === "deploy" ? (release?.spec.deploy.strategy ?? null) : null;
+  return kind === "deploy" || kind === "restart" ? (release?.spec.deploy.strategy ?? null) : null;
 }
 
 export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
@@ -67,7 +67,7 @@ function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport
 
 function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory, "running" | "decided"> {
   const { number, kind, vms, serves = [], back = false, startedAtMs, waitedMs, epoch, outcome } = report;
-  const isReplacing = told.kind === "deploy" && !back;
+  const isReplacing = (told.kind === "deploy" || told.kind === "restart") && !back;
   const step = { kind, vms, serves, isReplacing };
   const asked = report.asked?.map((one) => {
     return { kind: one.kind, who: one.who, what: describeAsk(one, step), ms: one.ms };

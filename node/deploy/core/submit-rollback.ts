@@ -12,8 +12,9 @@ import {
 } from "../../../mesh/index.ts";
 import { type CommitContext, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { deployOf } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
-import { begin, countFault, deployOf, type Submission, withoutRepair } from "./submit.ts";
+import { begin, countFault, type Submission, withoutRepair } from "./submit.ts";
 import { readyVms, submitTraffic } from "./submit-traffic.ts";
 
 export interface RollbackRequest {

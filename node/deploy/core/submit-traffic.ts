@@ -18,8 +18,9 @@ import {
 } from "../../../mesh/index.ts";
 import { type CommitContext, keepOldMs, withNothingKept, withStep, withStepEnded } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { emptyRollout } from "./new-rollout.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
-import { emptyRollout, type Submission, withoutRepair } from "./submit.ts";
+import { type Submission, withoutRepair } from "./submit.ts";
 
 export interface TrafficRequest {
   readonly app: AppName;

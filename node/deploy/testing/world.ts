@@ -18,6 +18,7 @@ import {
   type VmName,
   type Weights,
 } from "../../../mesh/index.ts";
+import type { CommitContext } from "../core/commits.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
 import type { HostFact, ObservedVm } from "../core/facts.ts";
@@ -138,10 +139,9 @@ export class World {
     };
   }
 
-  submit(spec: AppSpec, specHash: string): Submission {
+  submit(spec: AppSpec, specHash: string, supersedes = false): Submission {
     const apps = this.committed === null ? [] : [this.committed];
-    const context = this.machine.context(this.nowMs);
-    return this.#begin(submitDeploy({ app: APP, spec, specHash, apps }, context));
+    return this.ask((_, context) => submitDeploy({ app: APP, spec, specHash, apps, supersedes }, context));
   }
 
   /** What `submit` would do, changing nothing. */
@@ -204,7 +204,7 @@ export class World {
   }
 
   pause(): Submission {
-    return this.#begin(submitPause(this.committed, APP, this.machine.context(this.nowMs)));
+    return this.ask((at, context) => submitPause(at, APP, context));
   }
 
   resume(): Submission {
@@ -212,21 +212,24 @@ export class World {
   }
 
   traffic(weights: Weights): Submission {
-    const context = this.machine.context(this.nowMs);
-    return this.#begin(submitTraffic(this.committed, { app: APP, weights }, context));
+    return this.ask((at, context) => submitTraffic(at, { app: APP, weights }, context));
   }
 
   rollback(to: number | null): Submission {
-    const context = this.machine.context(this.nowMs);
-    return this.#begin(submitRollback(this.committed, { app: APP, to }, context));
+    return this.ask((at, context) => submitRollback(at, { app: APP, to }, context));
   }
 
   abort(): Submission {
-    return this.#begin(submitAbort(this.committed, APP, this.machine.context(this.nowMs)));
+    return this.ask((at, context) => submitAbort(at, APP, context));
   }
 
   destroy(): Submission {
-    return this.#begin(submitDestroy(this.committed, APP, this.machine.context(this.nowMs)));
+    return this.ask((at, context) => submitDestroy(at, APP, context));
+  }
+
+  /** What a person asks, committed if it can be meant. */
+  ask(asked: (at: CommittedApp | null, context: CommitContext) => Submission): Submission {
+    return this.#begin(asked(this.committed, this.machine.context(this.nowMs)));
   }
 
   #begin(submission: Submission): Submission {
