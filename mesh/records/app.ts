@@ -122,7 +122,7 @@ type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
  * `running` is the only state in which it moves; `paused`: it takes no step and its deadlines stand still until somebody resumes or
  * aborts it; `failed` means that there was nothing to go back to, or of a `weigh` that not all have answered: it stands.
  */
-const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
+export const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
 
 /**

@@ -38,7 +38,7 @@ export class Narrator {
       ...this.#turnLines(rollout),
       ...this.#pauseLines(rollout),
       ...this.#stallLines(rollout.stalled ?? null),
-      ...this.#previewLines(view.previews ?? []),
+      ...this.#previewLines(view.previews ?? [], rollout.kind),
       ...this.#fenceLines(view.fenced ?? []),
       ...this.#waitLines(rollout.step, ageMs, nowMs),
     ];
@@ -60,11 +60,12 @@ export class Narrator {
     return stalled === null ? [] : [`${this.#rollout}: ${plainText(stalled)}`];
   }
 
-  #previewLines(previews: readonly string[]): readonly string[] {
+  #previewLines(previews: readonly string[], kind: RolloutView["kind"]): readonly string[] {
     const text = previews.join(", ");
     if (text === this.#previewsSaid) return [];
     this.#previewsSaid = text;
-    return text === "" ? [] : [`the new release is reached at ${plainText(text)}`];
+    const what = kind === "restart" ? "each new VM" : "the new release";
+    return text === "" ? [] : [`${what} is reached at ${plainText(text)}`];
   }
 
   #fenceLines(fenced: NonNullable<AppView["fenced"]>): readonly string[] {
@@ -99,8 +100,9 @@ export class Narrator {
   #turnLines(rollout: RolloutView): readonly string[] {
     if (rollout.direction === this.#direction) return [];
     this.#direction = rollout.direction;
-    const target = rollout.from === null ? "what ran before: nothing" : `v${rollout.from}`;
-    return [`going back to ${target}: ${plainText(rollout.reason?.message ?? "")}`];
+    const target = rollout.from === null ? " to what ran before: nothing" : ` to v${rollout.from}`;
+    const isWithin = rollout.kind === "scale" || rollout.kind === "restart";
+    return [`going back${isWithin ? "" : target}: ${plainText(rollout.reason?.message ?? "")}`];
   }
 
   #waitLines(step: StepView | null, ageMs: number, nowMs: number): readonly string[] {
@@ -118,6 +120,13 @@ export class Narrator {
     );
     return [`${head} ${plainText(silences.join(", "))} (${formatDuration(step.forMs + ageMs)})`];
   }
+}
+
+/** "deploy from v1 to v2", "scale of v1 from 1 to 3 VMs", "restart of v1". */
+export function describeMove({ kind, from, to, before, count }: RolloutView): string {
+  const [old, next] = [from, to].map((number) => (number === null ? "nothing" : `v${number}`));
+  if (kind === "scale") return `scale of ${next} from ${before} to ${count} ${count === 1 ? "VM" : "VMs"}`;
+  return kind === "restart" ? `restart of ${next}` : `${kind} from ${old} to ${next}`;
 }
 
 /** "step 4 stop hello-v1-1: gone after 12 ms (12 ms)". */
@@ -236,6 +245,9 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
       `next: the split stands; see who did not answer with \`grapevine status ${view.app}\`, and ask again: that waits for all once more`,
     ];
   const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
+  const isWithin = view.rollout?.kind === "scale" || view.rollout?.kind === "restart";
+  if (isWithin && code !== EXIT.done && code !== EXIT.doneExcept)
+    return [`next: ${running}; see why with \`grapevine explain ${view.rollout?.id}\`, then ask again`];
   switch (code) {
     case EXIT.done:
       return [];

@@ -5,6 +5,7 @@ import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../dep
 import type { ProxyTable, RoutesView } from "./answers.ts";
 import {
   describeAcks,
+  describeMove,
   describeShares,
   describeStepReport,
   describeSubject,
@@ -92,12 +93,20 @@ export function appText(view: AppView): string {
   return parts.filter((part) => part !== "").join("\n");
 }
 
+function releaseText(release: number | null): string {
+  return release === null ? "nothing" : `v${release}`;
+}
+
 function rolloutText(rollout: RolloutView): string {
-  const from = rollout.from === null ? "nothing" : `v${rollout.from}`;
-  const to = rollout.to === null ? "nothing" : `v${rollout.to}`;
+  const { from, to, kind, superseded, next } = rollout;
   const back = rollout.direction === "back" ? ", going back" : "";
+  const isWithin = kind === "scale" || kind === "restart";
+  const between = `${kind} ${releaseText(from)} to ${releaseText(to)}`;
+  const move = isWithin ? describeMove(rollout) : from === to ? kind : between;
   const lines = [
-    `rollout ${rollout.id}: ${rollout.kind}${from === to ? "" : ` ${from} to ${to}`}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    `rollout ${rollout.id}: ${move}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    ...(superseded === undefined ? [] : [`  it superseded ${superseded.id} (${superseded.state})`]),
+    ...(next === undefined ? [] : [`  v${next} begins as soon as it is over`]),
     ...rollout.history.map((report) => `  ${describeStepReport(report)}`),
     ...pauseLines(rollout),
     ...stepLines(rollout),

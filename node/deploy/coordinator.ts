@@ -28,7 +28,7 @@ import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.t
 import type { RollbackRequest } from "./core/submit-rollback.ts";
 import type { ScaleRequest } from "./core/submit-scale.ts";
 import type { TrafficRequest } from "./core/submit-traffic.ts";
-import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
+import type { Deploys, PlanResult, SubmitHow, SubmitResult } from "./deploys.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { hearTold } from "./hear-told.ts";
@@ -108,8 +108,8 @@ export class Coordinator implements Deploys {
     await Promise.all([...this.#running, this.#inbox.stop(), this.#deps.history.stop()]);
   }
 
-  submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
-    return this.#submissions.submit(spec, submission);
+  submit(spec: AppSpec, how: SubmitHow = {}): Promise<SubmitResult> {
+    return this.#submissions.submit(spec, how);
   }
 
   plan(spec: AppSpec): Promise<PlanResult> {

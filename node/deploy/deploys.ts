@@ -30,6 +30,8 @@ export type SubmitResult =
       readonly step?: number;
       /** What was made of it, for people. */
       readonly note?: string;
+      /** The rollout that comes to its end first. */
+      readonly supersedes?: string;
     }
   | {
       readonly code: "locked";
@@ -47,9 +49,16 @@ export type SubmitResult =
 /** Nothing was changed. Otherwise as `submit` would answer now. */
 export type PlanResult = { readonly code: "planned"; readonly plan: PlanView } | SubmitResult;
 
+export interface SubmitHow {
+  /** As in `Release`. */
+  readonly submission?: string | undefined;
+  /** It takes the place of what runs; else that locks it out. */
+  readonly supersedes?: boolean | undefined;
+}
+
 export interface Deploys {
-  /** Starts a rollout to `spec`. Its bundle must be on this host already. `submission`: as in `Release`. */
-  submit(spec: AppSpec, submission?: string): Promise<SubmitResult>;
+  /** Starts a rollout to `spec`. Its bundle must be on this host already. */
+  submit(spec: AppSpec, how?: SubmitHow): Promise<SubmitResult>;
   /** What a rollout to `spec` would do now; its bundle may be anywhere. */
   plan(spec: AppSpec): Promise<PlanResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */

@@ -17,6 +17,7 @@ import {
   writeDurably,
 } from "../../mesh/index.ts";
 import {
+  endedBy,
   type KeptRollout,
   keptOf,
   ROLLOUTS_KEPT_MAX,
@@ -72,9 +73,9 @@ export class RolloutHistory {
     const kept = keptOf(record, before);
     if (kept === null) return;
     this.#seen.set(app, kept);
-    // Its end was not seen: it is kept as it was.
+    // Its end was not seen, unless the next one tells of it: it is kept as it was.
     const isOther = before !== null && before.rollout.id !== kept.rollout.id;
-    if (isOther && before.rollout.state === "running") this.#store(app, before);
+    if (isOther && before.rollout.state === "running") this.#store(app, endedBy(before, kept));
     const isOver = kept.rollout.state !== "running";
     if (isOver && (isOther || before === null || before.rollout.state === "running")) this.#store(app, kept);
   }

@@ -22,6 +22,7 @@ import {
 } from "../../mesh/index.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { planViewOf } from "./core/forecast.ts";
+import { rolloutId } from "./core/new-rollout.ts";
 import {
   type Submission,
   submitAbort,
@@ -34,7 +35,7 @@ import { submitPause, submitResume } from "./core/submit-pause.ts";
 import { type RollbackRequest, submitRollback } from "./core/submit-rollback.ts";
 import { type ScaleRequest, submitRestart, submitScale } from "./core/submit-scale.ts";
 import { submitTraffic, type TrafficRequest } from "./core/submit-traffic.ts";
-import type { PlanResult, SubmitResult } from "./deploys.ts";
+import type { PlanResult, SubmitHow, SubmitResult } from "./deploys.ts";
 import { isSameButEnv, specHash } from "./spec-hash.ts";
 
 /** Swaps of one submission that may lose against our own machine before it is given up. */
@@ -59,12 +60,12 @@ export class Submissions {
     this.#deps = deps;
   }
 
-  async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
+  async submit(spec: AppSpec, { submission, supersedes = false }: SubmitHow = {}): Promise<SubmitResult> {
     if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
     const app = appName(spec.name);
     const hash = specHash(spec);
     const result = await this.#submitted(app, (apps, context) =>
-      submitDeploy({ app, spec, specHash: hash, submission, apps }, context),
+      submitDeploy({ app, spec, specHash: hash, submission, supersedes, apps }, context),
     );
     return result.code === "locked" ? { ...result, ...this.#envOnItsWay(app, spec) } : result;
   }
@@ -172,9 +173,7 @@ export class Submissions {
       const result = await register.swap(app, epoch, submitted.record);
       if (result.code === "committed") {
         learn(result.committed);
-        const { rollout, step, note } = submitted;
-        const facts = { ...(step === undefined ? {} : { step }), ...(note === undefined ? {} : { note }) };
-        return { ...accepted(app, rollout), joined: false, ...facts };
+        return { ...accepted(app, submitted.rollout), joined: false, ...factsOf(submitted) };
       }
       if (result.code === "unavailable") return unavailable(new NoMajorityError(result.missing));
     }
@@ -223,6 +222,22 @@ function find(apps: readonly CommittedApp[], app: AppName): CommittedApp | null 
   return apps.find(({ record }) => record.app === app) ?? null;
 }
 
+/** What of it is there. */
+function factsOf({
+  step,
+  note,
+  supersedes,
+}: Extract<Submission, { code: "begin" }>): Pick<
+  Extract<SubmitResult, { code: "accepted" }>,
+  "step" | "note" | "supersedes"
+> {
+  return {
+    ...(step === undefined ? {} : { step }),
+    ...(note === undefined ? {} : { note }),
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
+}
+
 function accepted(
   app: AppName,
   { id, to }: { readonly id: string; readonly to: number | null },
@@ -244,7 +259,9 @@ function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" 
   return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
 }
 
-function whyLocked(app: AppName, { id, kind, state, driver }: Rollout): string {
+function whyLocked(app: AppName, { id, kind, state, driver, next }: Rollout): string {
+  if (next !== undefined)
+    return `rollout ${id} comes to its end, and ${rolloutId(app, next)} begins in its place: wait for that, or \`grapevine abort ${app}\` withdraws it`;
   const back =
     kind === "deploy" || kind === "scale" || kind === "restart" ? `, or \`grapevine abort ${app}\`` : "";
   if (state === "paused") return `rollout ${id} is paused: \`grapevine resume ${app}\`${back}`;

@@ -21,6 +21,7 @@ import { planText } from "../plan-text.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { planViewShape } from "../story-answers.ts";
 import { plainText } from "../table.ts";
+import { onConflictOf, submitDespite } from "./conflict.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;
@@ -30,6 +31,7 @@ export interface DeployOptions extends FollowedOptions {
   readonly strategy?: string;
   readonly waitTimeout?: string;
   readonly plan?: boolean;
+  readonly onConflict?: string;
 }
 
 /** The voter may be coming back, or the only agent with the bundle have died: both are worth another try. */
@@ -40,6 +42,9 @@ const SUBMIT_TIMEOUT_MS = 60_000;
 
 export async function deploy(file: string, options: DeployOptions): Promise<ExitCode> {
   return withAgent("deploy", options, async (session) => {
+    const onConflict = onConflictOf(options.onConflict);
+    if (options.plan === true && options.onConflict !== undefined)
+      throw new UsageError("--plan changes nothing, so there is no conflict: leave --on-conflict out");
     const spec = specOf(file, options);
     const folder = await mkdtemp(path.join(tmpdir(), "grapevine-bundle-"));
     try {
@@ -48,7 +53,12 @@ export async function deploy(file: string, options: DeployOptions): Promise<Exit
       const { hash, bytes } = await packFolder(dir, bundleFile, { without: base });
       const submission = { ...spec, bundle: { hash, bytes } };
       if (options.plan === true) return await showPlan(session, submission, options);
-      const submitted = await submit(session, submission, bundleFile);
+      const submitted = await submitDespite(session, submitterOf(session, submission, bundleFile), {
+        app: spec.name,
+        onConflict,
+        waitMs: spec.deploy.waitTimeoutMs,
+        say: options.json === true ? () => {} : print,
+      });
       return await followToEnd(session, submitted, options);
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -142,21 +152,23 @@ function waitTimeoutOf(text: string): number {
   );
 }
 
-async function submit(
+function submitterOf(
   { client, signal }: Session,
   spec: AppSubmission,
   bundleFile: string,
-): Promise<Submitted> {
+): (how: { readonly supersedes: boolean }) => Promise<Submitted> {
   const submission = randomUUID();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await submitOnce(client, { spec, submission, bundleFile }, signal);
-    } catch (error) {
-      const isPassing = error instanceof ApiError && error.code === "unavailable";
-      if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
-      await sleep(SUBMIT_RETRY_MS, undefined, { signal });
+  return async ({ supersedes }) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await submitOnce(client, { spec, submission, supersedes, bundleFile }, signal);
+      } catch (error) {
+        const isPassing = error instanceof ApiError && error.code === "unavailable";
+        if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
+        await sleep(SUBMIT_RETRY_MS, undefined, { signal });
+      }
     }
-  }
+  };
 }
 
 /** Said once more under the same name it is the same release, also if that is over by then: an answer that was lost does no harm. */
@@ -165,8 +177,14 @@ async function submitOnce(
   {
     spec,
     submission,
+    supersedes,
     bundleFile,
-  }: { readonly spec: AppSubmission; readonly submission: string; readonly bundleFile: string },
+  }: {
+    readonly spec: AppSubmission;
+    readonly submission: string;
+    readonly supersedes: boolean;
+    readonly bundleFile: string;
+  },
   signal: AbortSignal,
 ): Promise<Submitted> {
   const bundlePath = `/v1/bundles/${spec.bundle.hash}`;
@@ -177,7 +195,8 @@ async function submitOnce(
       signal,
     );
   }
-  const path = `/v1/apps/${spec.name}/deploys?submission=${submission}`;
+  const conflict = supersedes ? "&on-conflict=supersede" : "";
+  const path = `/v1/apps/${spec.name}/deploys?submission=${submission}${conflict}`;
   const asked = { method: "POST", path, json: spec, answerTimeoutMs: SUBMIT_TIMEOUT_MS } as const;
   return submittedShape.parse(await client.json(asked, signal));
 }
@@ -209,8 +228,12 @@ function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions):
 
 function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
+  if (end.code === "replaced") return exitCodeOf(end.rollout, []);
   const { rollout, leftovers, release } = end.view;
   if (end.code === "stepped") return rollout?.direction === "back" ? backCode(rollout) : EXIT.done;
+  // What it was to follow runs, or is over, and it is not what follows: somebody took it back.
+  if (submitted.supersedes !== undefined && end.code === "superseded" && rollout?.id === submitted.supersedes)
+    return EXIT.aborted;
   // Another split took the place of this one: whether every proxy had it is not known.
   if (submitted.step !== undefined && end.code === "superseded") return EXIT.timedOut;
   return end.code === "ended" && rollout !== null
@@ -224,9 +247,16 @@ function backCode({ reason }: RolloutView): ExitCode {
   return reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
 }
 
-function endLines({ app, rollout, step }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
+function endLines(
+  { app, rollout, step, supersedes }: Submitted,
+  end: FollowEnd,
+  exitCode: ExitCode,
+): readonly string[] {
   if (end.code === "ended") return describeEnd(end.view, exitCode);
   if (end.code === "stepped") return describeStepEnd(end.view, step, exitCode);
+  if (end.code === "replaced") return [`${rollout}: ${end.rollout.state}; ${end.by} took its place`];
+  if (end.code === "superseded" && end.view.rollout?.id === supersedes)
+    return [`${rollout}: withdrawn: it does not begin (exit code ${exitCode})`];
   if (end.code === "superseded")
     return [
       `${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it${exitCode === EXIT.timedOut ? " (exit code 3: its end is not known)" : ""}`,
@@ -238,15 +268,24 @@ function endLines({ app, rollout, step }: Submitted, end: FollowEnd, exitCode: E
 
 function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): object {
   const { app, release, rollout } = submitted;
-  const shown = { app, release: release === null ? null : `v${release}`, rollout };
+  const { supersedes } = submitted;
+  const shown = {
+    app,
+    release: release === null ? null : `v${release}`,
+    rollout,
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
   if (end.code === "detached") return { ...shown, state: "running", exitCode, steps: [] };
-  const seen = end.code === "superseded" ? null : end.view.rollout;
+  const isOther = end.code === "superseded" || end.code === "replaced";
+  const seen = isOther ? null : end.view.rollout;
+  const replaced = end.code === "replaced" ? end.rollout : null;
   return {
     ...shown,
-    state: seen?.state ?? end.code,
+    ...(end.code === "replaced" ? { supersededBy: end.by } : {}),
+    state: seen?.state ?? replaced?.state ?? end.code,
     exitCode,
     steps: seen?.history ?? [],
-    reason: seen?.reason ?? null,
+    reason: seen?.reason ?? replaced?.reason ?? null,
     serving: end.view.release,
     weights: end.view.weights,
     leftovers: end.view.leftovers,

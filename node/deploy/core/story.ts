@@ -4,6 +4,7 @@ import type { AppName, AppRecord, Rollout, RolloutStepReport } from "../../../me
 import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
+import { rolloutId } from "./new-rollout.ts";
 
 /** Of a rollout that runs with the step in force; else as it was kept when it was over. */
 export type ToldRollout = Omit<RolloutView, "step" | "cutover" | "stalled"> & {
@@ -35,6 +36,13 @@ export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
     startedAtMs,
     endedAtMs,
     reason,
+    count:
+      told.count === undefined || told.before === undefined
+        ? null
+        : { before: told.before, after: told.count },
+    superseded:
+      told.superseded === undefined ? null : { rollout: told.superseded.id, state: told.superseded.state },
+    next: told.next === undefined ? null : rolloutId(app, told.next),
     except: told.except ?? [],
     dropped: (reports[0]?.number ?? 1) - 1,
     steps: reports.map((report, index) => {
