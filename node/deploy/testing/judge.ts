@@ -102,6 +102,18 @@ function judgeWithin(
   }
 }
 
+/** What was committed to follow a rollout follows it, and nothing comes between: of what ends in that commit the next record tells. */
+export function judgeSuccession(before: AppRecord | null, { rollout }: AppRecord): void {
+  const old = before?.rollout;
+  if (old?.next === undefined || rollout == null || old.id === rollout.id) return;
+  assert.equal(
+    rollout.superseded?.id,
+    old.id,
+    `one-register: ${rollout.id} came between ${old.id} and its next`,
+  );
+  assert.equal(rollout.to, old.next, `one-register: ${rollout.id} begins in the place of v${old.next}`);
+}
+
 export class Judge {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
@@ -109,6 +121,7 @@ export class Judge {
   /** `no-early-stop`, `command-once`, and: where one served, one serves. */
   judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
     judgeCommand(record);
+    judgeSuccession(before, record);
     judgeBake(before, record, truth);
     for (const { vm, phase } of record.vms) {
       if (phase === "serving" || phase === "standby") this.#reached.add(vm);
