@@ -130,7 +130,7 @@ export type RolloutState = (typeof ROLLOUT_STATES)[number];
  * release that serves gets more VMs, or fewer. `restart`: each of its VMs makes way for a new one.
  */
 export const ROLLOUT_KINDS = ["deploy", "stop", "destroy", "repair", "weigh", "scale", "restart"] as const;
-export type RolloutKind = (typeof ROLLOUT_KINDS)[number];
+type RolloutKind = (typeof ROLLOUT_KINDS)[number];
 
 export interface Rollout {
   /** `APP-vNUMBER` for a deploy of a new release; with the epoch appended for the others. */

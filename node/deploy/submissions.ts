@@ -84,6 +84,10 @@ export class Submissions {
       const begun = { epoch: (found?.epoch ?? 0) + 1, record: submission.record };
       return { code: "planned", plan: planViewOf(begun, { joined: false }, context) };
     }
+    if (submission.code === "joined" && submission.rollout.id !== found?.record.rollout?.id) {
+      const message = `${submission.rollout.id} is on its way already, and has not begun: \`grapevine status ${app}\` says for what it waits`;
+      return { code: "invalid", message };
+    }
     if (submission.code === "joined" && found !== null)
       return { code: "planned", plan: planViewOf(found, { joined: true }, context) };
     return answerTo(app, submission);
@@ -91,9 +95,10 @@ export class Submissions {
 
   #envOnItsWay(app: AppName, spec: AppSpec): { readonly env?: EnvRef } {
     const record = find(this.#deps.register.known(), app)?.record;
-    const { kind, to } = record?.rollout ?? {};
-    const target = record?.releases.find(({ number }) => number === to)?.spec;
-    if (kind !== "deploy" || spec.env === undefined || target?.env === undefined) return {};
+    const { kind, to, next } = record?.rollout ?? {};
+    const onItsWay = next ?? (kind === "deploy" ? to : null);
+    const target = record?.releases.find(({ number }) => number === onItsWay)?.spec;
+    if (spec.env === undefined || target?.env === undefined) return {};
     return isSameButEnv(spec, target) ? { env: target.env } : {};
   }
 

@@ -34,7 +34,8 @@ export function submitRollback(
   const target = targetOf(record, to);
   if (typeof target === "string") return { code: "invalid", message: target };
   const { rollout } = record;
-  if (isUnderWay(rollout) && rollout?.kind !== "weigh") return lockedOrJoined(rollout as Rollout, target);
+  const isInTheWay = rollout?.kind !== "weigh" || rollout.next !== undefined;
+  if (isUnderWay(rollout) && isInTheWay) return lockedOrJoined(rollout as Rollout, target);
   const { number } = target;
   if (isWhole(record, number) && rollout?.state === "running") return { code: "joined", rollout };
   if (isWhole(record, number))

@@ -51,8 +51,10 @@ export function submitTraffic(
  * `within`: the deploy waits for a person, who tries its release first. `instead`: the last split waits for somebody's answer, and this one
  * takes its place.
  */
-function wayOf({ kind, state, direction, step, approved }: Rollout): "within" | "instead" | "locked" {
-  if (state !== "running") return "locked";
+function wayOf(rollout: Rollout): "within" | "instead" | "locked" {
+  const { kind, state, direction, step, approved, next } = rollout;
+  // What is to follow it was committed: nothing else takes its place.
+  if (state !== "running" || next !== undefined) return "locked";
   if (kind === "weigh") return "instead";
   const isWaiting = step?.kind === "approve" || step?.kind === "weigh";
   const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
