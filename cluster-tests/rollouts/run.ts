@@ -157,6 +157,8 @@ class Course {
   readonly #scenario: Scenario;
   readonly #person: Person;
   #hasDisturbed = false;
+  /** How the deploy ended that another one superseded; a repair may follow that. */
+  #superseded: NonNullable<Rollout["superseded"]> | null = null;
   /** How the deploy, or the repair, ended. */
   state = "none";
 
@@ -210,8 +212,8 @@ class Course {
       this.#cluster.assertServes([1], hasSucceeded ? count : before);
       return;
     }
-    if (rollout.superseded !== undefined) {
-      this.#judgeSuperseding(rollout, hasSucceeded);
+    if (this.#superseded !== null) {
+      this.#judgeSuperseding(this.#superseded, hasSucceeded);
       return;
     }
     // Of a deploy back that failed, because the old VM is not well, the new one serves on.
@@ -227,11 +229,11 @@ class Course {
   }
 
   /** What followed the deploy serves, or what that had come to. */
-  #judgeSuperseding({ superseded }: Rollout, hasSucceeded: boolean): void {
+  #judgeSuperseding({ state }: { readonly state: string }, hasSucceeded: boolean): void {
     const { count, before } = this.#scenario;
-    const hadTakenOver = superseded?.state === "succeeded";
+    const hadTakenOver = state === "succeeded";
     // Of one that could go neither on nor back what serves is judged above.
-    if (!hasSucceeded && superseded?.state === "failed") return;
+    if (!hasSucceeded && state === "failed") return;
     this.#cluster.assertServes(
       [hasSucceeded ? 3 : hadTakenOver ? 2 : 1],
       hasSucceeded || hadTakenOver ? count : before,
@@ -241,6 +243,7 @@ class Course {
   #noteCommit(): void {
     const { rollout } = this.#cluster.record ?? {};
     const { disturbance } = this.#scenario;
+    this.#superseded = rollout?.superseded ?? this.#superseded;
     const kind = disturbance === "host-dies" ? "repair" : (KINDS[disturbance] ?? "deploy");
     if (rollout?.kind === kind && !isUnderWay(rollout)) this.state = rollout.state;
     this.#person.noteCommit();
