@@ -30,6 +30,7 @@ export {
 } from "./io/debug-service.ts";
 export { readIfThere, removeDurably, syncFolder, writeDurably } from "./io/durable-file.ts";
 export { DurableMap } from "./io/durable-map.ts";
+export { type Greeting, greet } from "./io/greet.ts";
 export { whoHears } from "./io/hearing.ts";
 export {
   inspectDifference,
@@ -42,6 +43,7 @@ export { LocalServer } from "./io/local-server.ts";
 export { logOutput } from "./io/log-output.ts";
 export { makeFolder } from "./io/make-folder.ts";
 export type { RunningMesh } from "./io/mesh-options.ts";
+export { programVersion } from "./io/program-version.ts";
 export { NoMajorityError } from "./io/register/ask-registers.ts";
 export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
 export type { CertifiedApps, RefusedRecord } from "./io/register/certified-apps.ts";
@@ -62,7 +64,12 @@ export {
   readTomlFile,
 } from "./io/toml-file.ts";
 export { createVerifier } from "./io/verifier.ts";
-export { CALL_CHUNK_BYTES_MAX, ENTRY_VALUE_BYTES_MAX, TOMBSTONE_GRACE_MS } from "./limits.ts";
+export {
+  CALL_CHUNK_BYTES_MAX,
+  CONNECTIONS_MAX,
+  ENTRY_VALUE_BYTES_MAX,
+  TOMBSTONE_GRACE_MS,
+} from "./limits.ts";
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";

@@ -1,5 +1,7 @@
 // Bounds of what the host agent answers to who watches it and queries it, in one place. Relations are asserted at load.
 
+/** Connections to the API: each watcher and each log follower keeps one. */
+export const API_CONNECTIONS_MAX: number = 512;
 /** Changes that a watcher may be behind. A deploy of a hundred VMs makes some thousand. */
 export const WATCH_CHANGES_MAX: number = 8_192;
 /** Bytes of keys and values of these changes, at most: what the oldest are dropped for. */
@@ -57,3 +59,33 @@ if (QUERY_WATCHERS_MAX > QUERIES_WAITING_MAX)
   throw new Error("limits: those who watch must leave room for a query");
 if (WATCH_HEARTBEAT_MS * 2 > WATCH_STALLED_MS)
   throw new Error("limits: a reader that is cut off must have been told a heartbeat");
+
+/** One TCP connection that `doctor` tries: two retransmissions of a lost SYN (1 s, 3 s) would take longer than a person waits. */
+export const DOCTOR_CONNECT_MS: number = 1_500;
+/** For host names, with the start of a process that asks: a resolver that is there answers within a second. */
+export const DOCTOR_NAMES_MS: number = 2_000;
+/** For the seeds to say who they are, from the first dial on: a busy member takes a second for Noise and Yamux. */
+export const DOCTOR_GREET_MS: number = 4_000;
+/** A write with its sync; a disk that takes longer hangs. */
+export const DOCTOR_SYNC_MS: number = 3_000;
+/** For the agent to say that it is there: it looks at nothing for that. */
+export const DOCTOR_HEALTH_MS: number = 2_000;
+/** One answer of the agent: it asks each member for 2 s, and those that seem behind once more. */
+export const DOCTOR_ANSWER_MS: number = 6_000;
+/** All of it. What is not known by then is said to be so. */
+export const DOCTOR_ALL_MS: number = 9_000;
+/** Members that are asked at once what they are: each costs the asked agent a stream. */
+export const DOCTOR_ASKED_AT_ONCE: number = 16;
+/** A sync above it is felt: each commit of a register waits for two disks, and its question is asked anew after 200 ms. */
+export const DOCTOR_SYNC_SLOW_MS: number = 100;
+/** Below it `doctor` fails: the incarnation, the registers and the snapshot of a small cluster. */
+export const DOCTOR_ROOM_MIN_BYTES: number = 16 * 1024 * 1024;
+/** Below it clocks count as equal: nobody reads times in a log that closely. */
+export const DOCTOR_CLOCK_MS: number = 1_000;
+/** A member whose event loop was later than this is starved of CPU, or was stopped. */
+export const DOCTOR_LAG_MS: number = 500;
+/** Below it no member starts for long: libp2p, SQLite and a handful of peers. */
+export const DOCTOR_FILES_MIN: number = 256;
+
+if (DOCTOR_NAMES_MS + DOCTOR_CONNECT_MS + DOCTOR_GREET_MS > DOCTOR_ALL_MS || DOCTOR_ANSWER_MS > DOCTOR_ALL_MS)
+  throw new Error("limits: what doctor waits for must fit what it may take in all");

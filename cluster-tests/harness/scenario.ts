@@ -66,14 +66,14 @@ export class Scenario {
     return command;
   }
 
-  /** Steady traffic to the app through the proxies named, all of them by default. */
+  /** Steady traffic to the app through the proxies named, all of them by default: so little that a machine with too much to do still serves it. */
   load(options: { ratePerSecond?: number; through?: readonly string[]; path?: string } = {}): LoadClient {
     const names = options.through ?? this.view.proxies.map((proxy) => proxy.name);
     const client = new LoadClient({
       targets: names.map((name) => this.proxy(name).http),
       host: "web.localhost",
       path: options.path ?? "/",
-      ratePerSecond: options.ratePerSecond ?? 200,
+      ratePerSecond: options.ratePerSecond ?? 100,
       connections: "both",
     });
     this.#clients.push(client);

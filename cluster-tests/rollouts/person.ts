@@ -1,7 +1,7 @@
 // Person: what somebody asks of a deploy on its way, by hand: to let it take over, to split the requests first, to halt it for a while,
-// to go back once it is over. Asked at a majority of the voters, and again while there is none.
+// to go back once it is over, to give up a canary that was paused. Asked at a majority of the voters, and again while there is none.
 
-import { type Submission, submitPromote } from "../../node/deploy/core/submit.ts";
+import { type Submission, submitAbort, submitPromote } from "../../node/deploy/core/submit.ts";
 import { submitPause, submitResume } from "../../node/deploy/core/submit-pause.ts";
 import { submitRollback } from "../../node/deploy/core/submit-rollback.ts";
 import { submitTraffic } from "../../node/deploy/core/submit-traffic.ts";
@@ -38,6 +38,11 @@ export class Person {
       isRunning && rollout.from !== null && (step?.kind === "serve" || step?.kind === "standby");
     if (this.#asks === "pauses" && isComing && this.#isFirst()) this.#pause();
     const isOver = rollout.state === "succeeded" && kept !== undefined;
+    // A canary that got too little to be judged by: nobody likes the look of it.
+    if (this.#asks !== "pauses" && rollout.state === "paused")
+      this.#later(LOOKED_MS, (driver) =>
+        submitAbort(this.#cluster.committed, SIM_APP, this.#context(driver)),
+      );
     if (this.#asks === "rolls-back" && isOver && this.#isFirst())
       this.#later(LOOKED_MS, (driver) =>
         submitRollback(this.#cluster.committed, { app: SIM_APP, to: null }, this.#context(driver)),

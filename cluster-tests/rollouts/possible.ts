@@ -1,5 +1,6 @@
 // Possible: what may happen next in a simulated cluster: what somebody hears, says, writes, starts or stops.
 
+import type { CanaryCounts } from "../../mesh/index.ts";
 import type { Action } from "./action.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { committedInput, type SimDriver, type Swap } from "./sim-driver.ts";
@@ -125,6 +126,15 @@ function addOfProxy(cluster: SimCluster, proxy: SimProxy, actions: Action[]): vo
       label: () => `${name} dials ${endpoint.vm}`,
       run: () => proxy.dial(endpoint, cluster.hosts.get(endpoint.host) as SimHost),
     });
+  const counts = proxy.countsNews();
+  if (counts !== null)
+    actions.push({
+      label: () => `${name} tells what it counts: ${describeCounts(counts)}`,
+      run: () => {
+        proxy.noteCountsTold(counts);
+        cluster.tellAll({ kind: "counts", proxy: name, startId: proxy.startId, counts });
+      },
+    });
   const ack = proxy.news();
   if (ack === null) return;
   const run = () => {
@@ -134,6 +144,10 @@ function addOfProxy(cluster: SimCluster, proxy: SimProxy, actions: Action[]): vo
   const { applied, verified, inFlight } = ack;
   const label = () => `${name} answers: applied ${applied}, verified ${verified}, ${inFlight.length} drain`;
   actions.push({ label, run });
+}
+
+function describeCounts({ releases }: CanaryCounts): string {
+  return releases.map(({ release, requests, errors }) => `v${release} ${errors}/${requests}`).join(", ");
 }
 
 /** It is admitted once every driver that lives has its registration; then it reads what a majority has. */

@@ -2,8 +2,8 @@
 
 import type { DeploySpec } from "../../mesh/index.ts";
 
-/** What the VMs of the new release do: come up, after a while, never, without an end, or break once they have served. */
-export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late";
+/** What the VMs of the new release do: come up, after a while, never, without an end, break once they have served, or answer with errors. */
+export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "errs";
 
 /**
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
@@ -48,11 +48,18 @@ const IMMEDIATE: DeploySpec = { ...TIMES, strategy: "immediate", minHealthyMs: 1
 const BLUEGREEN: DeploySpec = { ...TIMES, strategy: "bluegreen" };
 const WIDE: DeploySpec = { ...ROLLING, maxSurge: 2, maxUnavailable: 1 };
 const BY_HAND: DeploySpec = { ...TIMES, strategy: "bluegreen", approval: "manual", keepOldMs: 20_000 };
+/** One weight: each more bakes as the first does. Few requests, and a short bake: it waits for what proxies tell. */
+const CANARY: DeploySpec = {
+  ...TIMES,
+  strategy: "canary",
+  canary: { weights: [50], bakeMs: 200, minRequests: 3 },
+};
 const DEPLOYS: readonly (readonly [string, DeploySpec])[] = [
   ["rolling", ROLLING],
   ["immediate", IMMEDIATE],
   ["bluegreen", BLUEGREEN],
   ["bluegreen, by hand, kept", BY_HAND],
+  ["canary", CANARY],
 ];
 
 const ONE: Course = { before: 1, count: 1, fate: "healthy", disturbance: "none", breadth: "all" };
@@ -71,6 +78,7 @@ const SOME_COURSES: readonly (readonly [string, DeploySpec, Course])[] = [
   ["rolling", ROLLING, BROKEN],
   ["immediate", IMMEDIATE, BROKEN],
   ["bluegreen", BLUEGREEN, BROKEN],
+  ["canary", CANARY, { ...ONE, fate: "errs", breadth: "driver" }],
   ["rolling", ROLLING, JOINS],
   ["bluegreen", BLUEGREEN, JOINS],
   ["bluegreen, by hand, kept", BY_HAND, { ...ONE, disturbance: "splits", breadth: "driver" }],

@@ -105,7 +105,8 @@ export class SimCluster {
     const onEnd = (request: SimRequest) => {
       for (const proxy of this.proxies.values()) proxy.requests.delete(request);
     };
-    this.#requestDeps = { time, random, hostOf, newFlight, isHarmed, onEnd };
+    const { fate } = options.scenario;
+    this.#requestDeps = { time, random, hostOf, newFlight, fate, isHarmed, onEnd };
     if (options.prepared !== null) this.#restore(options.prepared);
     for (const name of PROXIES) this.admit(name);
     for (const driver of this.drivers) driver.inbox.push(...this.facts());
@@ -273,7 +274,8 @@ export class SimCluster {
   #skip(): boolean {
     if (!this.time.skip()) return false;
     this.say(() => "time passes");
-    if (possibleActions(this).length > 0) this.#send();
+    const isBaking = [...this.proxies.values()].some((proxy) => proxy.isBaking);
+    if (isBaking || possibleActions(this).length > 0) this.#send();
     return true;
   }
 

@@ -2,6 +2,7 @@
 
 import {
   type Ack,
+  type CanaryCounts,
   type CommittedApp,
   type Entry,
   type MemberName,
@@ -10,6 +11,7 @@ import {
   type Weights,
 } from "../../mesh/index.ts";
 import { AckState, type Reached } from "../../proxy-agent/core/ack-state.ts";
+import { CanaryCounter, type EndedTry } from "../../proxy-agent/core/canary-counts.ts";
 import { Drain } from "../../proxy-agent/core/drain.ts";
 import { RouteFold } from "../../proxy-agent/core/route-fold.ts";
 import {
@@ -20,7 +22,7 @@ import {
   reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
 import { Splits } from "../../proxy-agent/core/split.ts";
-import { VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
+import { CANARY_TELL_MS, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
 import type { SimHost } from "./sim-host.ts";
@@ -39,6 +41,9 @@ interface Dial {
   isDue: boolean;
 }
 
+/** Requests of one bake that are counted: of a release that answers errors alone a third of them is proof. */
+const COUNTED_MAX = 60;
+
 export class SimProxy {
   readonly name: MemberName;
   registered = true;
@@ -54,6 +59,12 @@ export class SimProxy {
   readonly #time: SimTime;
   #fold = new RouteFold();
   #drain = new Drain();
+  #counter = new CanaryCounter();
+  /** Of the bake in force: what was told last, whether it may be told again by now, and the requests of which something was counted. */
+  #countsTold = "";
+  #isTellDue = true;
+  #starts = 1;
+  #counted = 0;
   #acks = new AckState();
   #table: RouteTable = EMPTY_TABLE;
   #dials = new Map<string, Dial>();
@@ -165,6 +176,35 @@ export class SimProxy {
   /** A driver that starts again is told anew. */
   forgetTold(): void {
     this.#told = "";
+    this.#countsTold = "";
+  }
+
+  /** A canary bakes, and its clients go on sending, as clients do: for so long as a bake may need. */
+  get isBaking(): boolean {
+    return this.isServing && !this.#counter.isIdle && this.#counted < COUNTED_MAX;
+  }
+  get startId(): string {
+    return String(this.#starts);
+  }
+
+  count(ended: EndedTry): void {
+    this.#counted += 1;
+    this.#counter.count(ended);
+  }
+
+  /** Of a bake in force what it has not told of it yet; null: nothing, or not yet again. */
+  countsNews(): CanaryCounts | null {
+    const [counts] = this.#counter.counts();
+    if (!this.isUp || this.isCut || this.isMute || !this.#isTellDue || counts === undefined) return null;
+    return JSON.stringify(counts) === this.#countsTold ? null : counts;
+  }
+
+  noteCountsTold(counts: CanaryCounts): void {
+    this.#countsTold = JSON.stringify(counts);
+    this.#isTellDue = false;
+    this.#time.after(CANARY_TELL_MS, () => {
+      this.#isTellDue = true;
+    });
   }
 
   crash(): void {
@@ -179,6 +219,9 @@ export class SimProxy {
     this.isUp = true;
     this.#fold = new RouteFold();
     this.#drain = new Drain();
+    this.#counter = new CanaryCounter();
+    this.#countsTold = "";
+    this.#starts += 1;
     this.#acks = new AckState();
     this.#table = EMPTY_TABLE;
     this.#dials = new Map();
@@ -196,6 +239,8 @@ export class SimProxy {
     if (table === this.#table) return;
     this.#table = table;
     this.#drain.adopt(table, this.#time.nowMs);
+    this.#counter.adopt(table);
+    if (this.#counter.isIdle) this.#counted = 0;
     for (const { endpoint, deadlineMs } of this.#drain.draining())
       this.#time.at(deadlineMs, () => this.#cutDue(endpoint));
     for (const request of this.requests) request.wake();

@@ -16,6 +16,7 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../../proxy-agent/limits.ts";
+import type { Fate } from "./scenarios.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
 import type { SimTime, Timer } from "./sim-time.ts";
@@ -25,6 +26,8 @@ export interface RequestDeps {
   readonly random: () => number;
   readonly hostOf: (endpoint: Endpoint) => SimHost;
   readonly newFlight: () => FlightId;
+  /** Of the new release's VMs. */
+  readonly fate: Fate;
   /** Something of a machine, a gate, a proxy or a VM was broken in this run. */
   readonly isHarmed: () => boolean;
   readonly onEnd: (request: SimRequest) => void;
@@ -43,6 +46,7 @@ interface Try {
   readonly epoch: number;
   /** The gate that it went to. */
   readonly gateLives: number;
+  readonly sentAtMs: number;
   flight: FlightId | null;
   vm: SimVm | null;
 }
@@ -155,7 +159,14 @@ export class SimRequest {
     }
     this.#turn = split.turn;
     const { gate } = hostOf(endpoint);
-    this.#try = { endpoint, epoch: match.route.epoch, gateLives: gate.lives, flight: null, vm: null };
+    this.#try = {
+      endpoint,
+      epoch: match.route.epoch,
+      gateLives: gate.lives,
+      sentAtMs: time.nowMs,
+      flight: null,
+      vm: null,
+    };
     this.#proxy.claim(endpoint, this);
     this.#timer = time.after(LATENCIES_MS[this.number % LATENCIES_MS.length] ?? 1, () => this.#arrive());
   }
@@ -234,6 +245,10 @@ export class SimRequest {
     }
     this.#leave();
     assert.ok(this.#executions > 0, `executed-once: request ${this.number} is answered, and never ran`);
+    const { endpoint, epoch, sentAtMs } = here;
+    const isError = this.#deps.fate === "errs" && endpoint.release > 1;
+    const waitMs = this.#deps.time.nowMs - sentAtMs;
+    this.#proxy.count({ endpoint, epoch, end: isError ? "error" : "good", waitMs });
     this.#end();
   }
 

@@ -35,7 +35,7 @@ describe("a canary", () => {
   test("of a good release takes over, and fails no request", async () => {
     const app = scenario.app({ greeting: "one", delayMs: DELAY_MS, gracePeriod });
     expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
-    const client = scenario.load();
+    const client = scenario.load({ ratePerSecond: 200 });
     app.change({ greeting: "two", delayMs: DELAY_MS, gracePeriod, deploy: CANARY });
     const result = await scenario.run(["deploy", app.file]);
     expect(result, result.stdout + result.stderr).toMatchObject({ code: 0 });
@@ -62,7 +62,7 @@ describe("a canary", () => {
   ])("of a release $what goes back by itself, before more saw it than its weight", async (bad) => {
     const { release, errorShare, delayMs, sign } = bad;
     const app = scenario.app({ greeting: release, errorShare, delayMs, gracePeriod, deploy: CANARY });
-    const client = scenario.load();
+    const client = scenario.load({ ratePerSecond: 200 });
     const result = await scenario.run(["deploy", app.file]);
     const samples = await client.stop();
     expect(result, result.stdout + result.stderr).toMatchObject({ code: 1 });

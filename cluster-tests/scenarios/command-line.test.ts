@@ -3,6 +3,7 @@
 import { truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { endOfEvents, parseEvents } from "../../node/cli/event-stream.ts";
 import { BUNDLE_BYTES_MAX } from "../../node/releases/bundle-limits.ts";
 import type { AppFolder } from "../harness/app-folder.ts";
 import type { CliResult } from "../harness/cli.ts";
@@ -135,10 +136,14 @@ test("while a deploy runs another gets 4, the same file joins it, Ctrl-C detache
   expect(ended.stdout).toContain(`${rollout?.id}: on its way already`);
 });
 
-test("with --json a deploy writes one value, its end, and nothing else on stdout", async () => {
+test("with --json a deploy is a stream of events: what was submitted, each step that ended, the end", async () => {
   app.change({ greeting: "told in JSON" });
   const { code, stdout, stderr } = await scenario.run(["deploy", app.file, "--json"]);
-  expect({ code, stderr, ...(JSON.parse(stdout) as object) }).toMatchObject({
+  const events = parseEvents(stdout);
+  const steps = events.filter(({ event }) => event === "step").map((step) => Object(step).kind as string);
+  expect(events[0]).toMatchObject({ event: "submitted", app: "web", joined: false });
+  expect(steps).toEqual(["start", "serve", "cordon", "stop"]);
+  expect({ code, stderr, ...endOfEvents(stdout) }).toMatchObject({
     code: 0,
     stderr: "",
     app: "web",
@@ -203,7 +208,7 @@ test("vm stop takes one VM of two, destroy all; each returns when it is so", asy
 
   const destroyed = await scenario.run(["destroy", "web", "--json"]);
   expect(destroyed, text(destroyed)).toMatchObject({ code: 0 });
-  expect(JSON.parse(destroyed.stdout)).toMatchObject({ app: "web", state: "succeeded", exitCode: 0 });
+  expect(endOfEvents(destroyed.stdout)).toMatchObject({ app: "web", state: "succeeded", exitCode: 0 });
   expect(scenario.runningVms()).toEqual([]);
   // That the app has gone too, and not its VMs alone, is told by the last commit: for a moment its name has no VM.
   const { status } = await getThroughProxy(scenario.proxy("proxy-1").http, "web.localhost");

@@ -18,6 +18,7 @@ interface VmFacts {
   readonly vm: string;
   readonly host: string;
   readonly state: string;
+  readonly phase: string | null;
   readonly restarts: number;
 }
 
@@ -44,7 +45,10 @@ test("kill -9 of the agent of the VM's host: the VM serves on, the agent comes b
   await scenario.cluster.ready(before.host);
   await until("the VM in the eyes of its host", async () => {
     const vms = await getJson<VmFacts[]>(`${scenario.api(before.host)}/v1/vms`);
-    return vms.some((vm) => vm.vm === before.vm && vm.state === "running") ? true : null;
+    // What it is wanted for its agent reads from a voter, a moment after it knows what runs.
+    const isKnown = ({ vm, state, phase }: VmFacts) =>
+      vm === before.vm && state === "running" && phase !== null;
+    return vms.some(isKnown) ? true : null;
   });
   expect({ ...(await theVm()), pid: await vmPid() }).toEqual(before);
 

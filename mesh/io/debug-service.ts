@@ -7,6 +7,7 @@ import type { MemberView, Mesh } from "../mesh.ts";
 import { decodeRecord, encodeRecord } from "../records/record-codec.ts";
 import { fail, ok, type Result } from "../result.ts";
 import { askMember } from "./ask-member.ts";
+import { programVersion } from "./program-version.ts";
 
 const DEBUG_SERVICE = "debug";
 export const DEBUG_PARTS = ["about", "metrics", "log"] as const;
@@ -21,6 +22,7 @@ const requestShape: ZodType<{ readonly format: 1; readonly part: DebugPart }> = 
 });
 
 export function serveDebug(mesh: Pick<Mesh, "handle">, parts: DebugParts): void {
+  programVersion();
   mesh.handle(DEBUG_SERVICE, async function* (request) {
     const decoded = decodeRecord(requestShape, request);
     if (!decoded.ok) throw new Error(`debug: ${decoded.error}`);
@@ -49,6 +51,7 @@ export async function askDebugPart(
 export function aboutProcess(): object {
   const { pid, version, platform, arch, title } = process;
   return {
+    ...programVersion(),
     pid,
     title,
     node: version,

@@ -8,7 +8,7 @@ import { fail, ok, type Result } from "../result.ts";
 import { FrameSource, sendFrame } from "./frames.ts";
 
 export const HELLO_PROTOCOL = "/grapevine/hello/1";
-const HELLO_BYTES_MAX = 1024;
+export const HELLO_BYTES_MAX = 1024;
 /** Long enough for a loaded machine; short enough that a stranger does not hold a slot. */
 export const HELLO_TIMEOUT_MS = 3_000;
 

@@ -76,7 +76,7 @@ export interface RolloutStep {
   readonly vms: readonly VmName[];
   /** Of a `flip` and a `weigh`: the VMs that serve from then on. */
   readonly serves?: readonly VmName[];
-  /** Of a `weigh`: the split that was asked for; absent: none any more, each serving VM counts alike. */
+  /** The split that comes with it. Of a `weigh` absent: none any more, each serving VM counts alike. */
   readonly weights?: Weights;
   /** Hosts of `vms`, by index: of a `stop` the record names its VMs no longer, and "gone" is their hosts' to say. */
   readonly hosts?: readonly MemberName[];

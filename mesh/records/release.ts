@@ -112,7 +112,10 @@ export interface Release {
   readonly vmsNamed: number;
   /** Clock of the agent that took it, milliseconds since 1970: for people. */
   readonly submittedAtMs: number;
-  /** It was the whole app once: `rollback` goes to the last of those. Absent: it never was, or a record of an earlier cut says nothing of it. */
+  /**
+   * It was the whole app once, and nobody went back from it: `rollback` goes to the last of those. Absent: it never was, the app went back
+   * from it, or a record of an earlier cut says nothing of it.
+   */
   readonly served?: true;
 }
 

@@ -4,16 +4,20 @@ import { type ZodType, z } from "zod";
 import type { MemberName, VmName } from "../core/ids.ts";
 import { memberNameShape, vmNameShape } from "./shapes.ts";
 
+const ASKED_KINDS = ["proxy", "gate", "vm", "approval", "counts", "traffic", "clock"] as const;
+
 /**
  * One that a step asked.
  * - `proxy`: `who` answers the step's epoch.
  * - `gate`: the gate of host `who` confirms, on disk, that it closed `vm`, and nothing runs there any more.
  * - `vm`: the host says of its VM `who` what the step is for. `host` is not there if the record did not name it.
  * - `approval`: a person's word on app `who`.
- * - `clock`: `forMs` pass, in which `who` stays healthy.
+ * - `counts`: proxy `who` tells what it counts while a canary bakes.
+ * - `traffic`: requests to `who`, a new VM, and what their counts say.
+ * - `clock`: `forMs` pass, in which `who` stays healthy, or bakes.
  */
 export interface Asked {
-  readonly kind: "proxy" | "gate" | "vm" | "approval" | "clock";
+  readonly kind: (typeof ASKED_KINDS)[number];
   readonly who: MemberName | VmName;
   readonly vm?: VmName;
   readonly host?: MemberName;
@@ -46,7 +50,7 @@ export const ASKED_MAX: number = 16;
 export const SPARED_MAX: number = 16;
 
 const askedShape: ZodType<Asked> = z.strictObject({
-  kind: z.enum(["proxy", "gate", "vm", "approval", "clock"]),
+  kind: z.enum(ASKED_KINDS),
   who: z.union([memberNameShape, vmNameShape]),
   vm: z.exactOptional(vmNameShape),
   host: z.exactOptional(memberNameShape),

@@ -1,5 +1,7 @@
 // Answer: the shapes in which the API answers: errors, lines as they come, and bodies that were read within a bound.
 
+import type { AppName } from "../../mesh/index.ts";
+
 /**
  * - `invalid`: the request cannot be meant; nothing changed. Change it.
  * - `forbidden`: it came from a web page or for another host name. Nothing changed.
@@ -43,6 +45,20 @@ export const LINES_TYPE = "application/x-ndjson; charset=utf-8";
 export function apiError(code: ApiErrorCode, message: string, facts: object = {}): Response {
   const body = JSON.stringify({ error: { code, message, ...facts } });
   return new Response(body, { status: STATUS[code], headers: { "content-type": JSON_TYPE } });
+}
+
+/** Of an address where an app's name should be. */
+export function noAppName(text: string): Response {
+  const rule = "a name has small letters, digits and inner hyphens, at most 48";
+  const named = JSON.stringify(text.slice(0, 100));
+  return apiError(
+    "invalid",
+    `${named} cannot name an app: ${rule}; \`grapevine status\` lists those there are`,
+  );
+}
+
+export function unknownApp(name: AppName): Response {
+  return apiError("not-found", `there is no app ${name}; \`grapevine status\` lists those there are`);
 }
 
 /** An error of something that was done all the same: `view` says what is so. */

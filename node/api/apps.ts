@@ -12,7 +12,16 @@ import {
 } from "../../mesh/index.ts";
 import type { AppView } from "../deploy/app-view.ts";
 import type { Deploys } from "../deploy/deploys.ts";
-import { apiError, bodyTooLarge, endedBy, LINES_TYPE, readBounded, streamed } from "./answer.ts";
+import {
+  apiError,
+  bodyTooLarge,
+  endedBy,
+  LINES_TYPE,
+  noAppName,
+  readBounded,
+  streamed,
+  unknownApp,
+} from "./answer.ts";
 import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
@@ -117,9 +126,7 @@ type AppAnswer = (deploys: Deploys, name: AppName, context: Context<ApiEnv>) => 
 function withApp(answer: AppAnswer): DriverAnswer {
   return (deploys, context) => {
     const name = context.req.param("app") ?? "";
-    return isName(name)
-      ? answer(deploys, appName(name), context)
-      : apiError("invalid", "this is no app's name");
+    return isName(name) ? answer(deploys, appName(name), context) : noAppName(name);
   };
 }
 
@@ -152,8 +159,4 @@ async function stopVm(deploys: Deploys, context: Context<ApiEnv>): Promise<Respo
   const name = context.req.param("vm") ?? "";
   if (!isName(name)) return apiError("invalid", "this is no VM's name");
   return submitted(await deploys.stopVm(vmName(name) satisfies VmName));
-}
-
-function unknownApp(name: AppName): Response {
-  return apiError("not-found", `there is no app ${name}; \`grapevine status\` lists those there are`);
 }

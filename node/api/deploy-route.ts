@@ -19,7 +19,7 @@ import {
 } from "../../mesh/index.ts";
 import { type AppSubmission, envShape, specProblem } from "../config/app-file.ts";
 import type { Deploys } from "../deploy/deploys.ts";
-import { apiError, bodyTooLarge, parseJson, readBounded } from "./answer.ts";
+import { apiError, bodyTooLarge, noAppName, parseJson, readBounded } from "./answer.ts";
 import { relayToVoter } from "./apps.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX } from "./relay.ts";
@@ -46,7 +46,7 @@ type SpecAnswer = (
 
 async function readSpec(deps: ApiDeps, context: Context<ApiEnv>, answer: SpecAnswer): Promise<Response> {
   const name = context.req.param("app") ?? "";
-  if (!isName(name)) return apiError("invalid", "this is no app's name");
+  if (!isName(name)) return noAppName(name);
   const submission = submissionOf(context);
   if (submission !== undefined && !submissionShape.safeParse(submission).success)
     return apiError("invalid", "submission must be 16 to 64 letters, digits and dashes, for example a UUID");

@@ -9,6 +9,7 @@ import { getRequestListener, type Http2Bindings, type HttpBindings } from "@hono
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { Hono } from "hono";
 import type { HostPort } from "../../mesh/index.ts";
+import { API_CONNECTIONS_MAX } from "../limits.ts";
 import type { ApiEnv } from "./ports.ts";
 
 /** `address-taken` and `socket-taken`: another process has it, often another agent. `not-possible`: the system refused. Exit code 2. */
@@ -37,8 +38,6 @@ export interface ApiListener {
   close(): Promise<void>;
 }
 
-/** Each watcher and each log follower keeps one. */
-const CONNECTIONS_MAX = 512;
 /** `sun_path` of Linux less its NUL (unix(7)); macOS has 104. */
 const SOCKET_PATH_BYTES_MAX = process.platform === "linux" ? 107 : 103;
 
@@ -92,7 +91,7 @@ function apiServer(app: Hono<ApiEnv>): Server {
     if (hasDotSegment(request.url ?? "")) refuseDotSegment(response);
     else void listener(request, response);
   });
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = API_CONNECTIONS_MAX;
   return server;
 }
 

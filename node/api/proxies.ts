@@ -3,7 +3,7 @@
 import type { Context, Hono } from "hono";
 import { appName, isName, type MemberName, memberName } from "../../mesh/index.ts";
 import type { Deploys } from "../deploy/deploys.ts";
-import { apiError, apiErrorBeside } from "./answer.ts";
+import { apiError, apiErrorBeside, noAppName } from "./answer.ts";
 import { relayToVoter } from "./apps.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
@@ -34,7 +34,7 @@ async function exclude(
   const name = context.req.param("proxy") ?? "";
   const app = context.req.query("app") ?? null;
   if (!isName(name)) return apiError("invalid", "this is no proxy's name");
-  if (app !== null && !isName(app)) return apiError("invalid", "this is no app's name");
+  if (app !== null && !isName(app)) return noAppName(app);
   const proxy = memberName(name);
   if (verb === "exclude" && !isKnownProxy(deps, proxy)) {
     return apiError("not-found", `there is no proxy ${proxy}; \`grapevine members\` lists them`);

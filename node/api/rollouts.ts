@@ -4,7 +4,7 @@ import type { Hono } from "hono";
 import { type AppName, appName, isName } from "../../mesh/index.ts";
 import type { Deploys } from "../deploy/deploys.ts";
 import type { RolloutStory } from "../deploy/story-view.ts";
-import { apiError } from "./answer.ts";
+import { apiError, noAppName, unknownApp } from "./answer.ts";
 import { answerOrRelay, type DriverAnswer } from "./apps.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 
@@ -17,11 +17,10 @@ export function addRolloutRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
 }
 
 async function ofApp(deploys: Deploys, name: string): Promise<Response> {
-  if (!isName(name)) return apiError("invalid", "this is no app's name");
-  const view = await deploys.stories(appName(name));
-  return view === null
-    ? apiError("not-found", `there is no app ${name}; \`grapevine status\` lists those there are`)
-    : Response.json(view);
+  if (!isName(name)) return noAppName(name);
+  const app = appName(name);
+  const view = await deploys.stories(app);
+  return view === null ? unknownApp(app) : Response.json(view);
 }
 
 /** The last that began, of all apps. */

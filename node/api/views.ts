@@ -45,6 +45,8 @@ export interface MemberRow {
   /** Nothing new is placed there. */
   readonly cordoned: boolean;
   readonly incarnation: number;
+  /** Multiaddrs at which others dial it, as it advertises them. */
+  readonly addresses: readonly string[];
 }
 
 /** Hosts first, then proxies, each by name. */
@@ -54,12 +56,12 @@ export function memberRows(mesh: Mesh, self: HostEntry): readonly MemberRow[] {
 }
 
 function memberRow(mesh: Mesh, member: MemberView, self: HostEntry): MemberRow {
-  const { name, role, incarnation, connected, liveness } = member;
+  const { name, role, incarnation, connected, liveness, addresses } = member;
   const { state, why, sinceMs } = liveness;
   const forSeconds = Math.max(0, Math.round((Date.now() - sinceMs) / 1_000));
   // Ours says more than what we were started with: the port that the system chose.
   const said = factsOf(mesh, member) ?? (member.self ? hostFacts(self) : NO_WORD);
-  return { name, role, ...said, state, forSeconds, why, connected, incarnation };
+  return { name, role, ...said, state, forSeconds, why, connected, incarnation, addresses };
 }
 
 type Facts = Pick<MemberRow, "api" | "http" | "pid" | "region" | "voter" | "cordoned">;

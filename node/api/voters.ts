@@ -37,6 +37,14 @@ export interface VotersView {
   readonly voters: readonly VoterView[];
 }
 
+/** That a majority of the voters answers now, as a voter found by reading all registers there. */
+export interface QuorumView {
+  /** Which voter read. */
+  readonly by: MemberName;
+  readonly tookMs: number;
+  readonly apps: number;
+}
+
 /** A list for the root key to sign. */
 export interface VoterPlanView {
   readonly cluster: string;
@@ -67,6 +75,7 @@ const linkShape = z.strictObject({ link: z.base64() });
 
 export function addVoterRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   app.get("/v1/voters", (context) => context.json(viewVoters(deps)));
+  app.get("/v1/quorum", (context) => quorum(deps, context));
   app.post("/v1/voters/plan", (context) => asked(context, () => plan(deps, context)));
   app.post("/v1/voters/install", (context) => asked(context, () => install(deps, context)));
   app.post("/v1/voters/:host", (context) => change(deps, context, "add"));
@@ -160,6 +169,19 @@ async function remove(
   const voter = registers.directory.list?.voters.find(({ name }) => name === host);
   if (voter === undefined) return `${host} is no voter: \`grapevine voters\` lists them`;
   return voting.changeVoters({ kind: "remove", id: voter.id }, signal);
+}
+
+async function quorum(deps: ApiDeps, context: Context<ApiEnv>): Promise<Response> {
+  const { register } = deps.voting;
+  if (register === null) return relayToVoter(deps, context);
+  const startedAtMs = performance.now();
+  try {
+    await register.readAll();
+  } catch (error) {
+    return apiError("unavailable", messageOf(error));
+  }
+  const tookMs = Math.round(performance.now() - startedAtMs);
+  return Response.json({ by: deps.self.host, tookMs, apps: register.known().length } satisfies QuorumView);
 }
 
 /** As a majority has them, at a voter. */

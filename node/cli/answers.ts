@@ -131,6 +131,7 @@ export const memberRowsShape: ZodType<MemberRow[]> = z.array(
     voter: z.boolean(),
     cordoned: z.boolean().default(false),
     incarnation: z.number(),
+    addresses: z.array(z.string()).default([]),
   }),
 ) as unknown as ZodType<MemberRow[]>;
 

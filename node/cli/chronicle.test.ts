@@ -68,5 +68,6 @@ describe("screenOf()", () => {
     expect(lines[0]).toMatch(/^hello: v1, epoch 6/);
     expect(lines[6]).toMatch(/^… \d+ more$/);
     expect(lines.every((line) => line.length <= 60 + 6)).toBe(true);
+    expect(screenOf(view, 1_000, { rows: 0, columns: 0 })).toContain("hello: v1, epoch 6");
   });
 });

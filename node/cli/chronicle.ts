@@ -20,7 +20,7 @@ export class Chronicle {
     if (rollout === null) return first;
     const begun = this.#beginLines(rollout);
     if (this.#isEnded) return [...first, ...begun];
-    const lines = this.#narrator?.step(view, ageMs, nowMs) ?? [];
+    const lines = (this.#narrator?.step(view, ageMs, nowMs) ?? []).map(({ text }) => text);
     const isEnd = isOver(rollout);
     this.#isEnded = isEnd;
     const end = isEnd ? describeEnd(view, exitCodeOf(rollout, view.leftovers)) : [];

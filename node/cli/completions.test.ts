@@ -36,6 +36,7 @@ describe("completions", () => {
     );
     expect(offeredByBash("host", "fence", "host-1", "--j")).toEqual(["--json"]);
     expect(offeredByBash("deploy", "app.toml", "--pl")).toEqual(["--plan"]);
+    expect(offeredByBash("completions", "")).toEqual(expect.arrayContaining(["bash", "zsh", "fish"]));
     // An app may bear the name of a command.
     expect(offeredByBash("destroy", "host", "--det")).toEqual(["--detach"]);
   });

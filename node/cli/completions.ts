@@ -35,8 +35,10 @@ function placesOf(command: Command, path: string): readonly Place[] {
   const help = command.createHelp();
   const below = help.visibleCommands(command).filter((sub) => sub.name() !== "help" || path === "");
   const options = help.visibleOptions(command);
+  const choices = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
   const offers = [
     ...below.map((sub) => ({ word: sub.name(), about: firstLine(sub.description()) })),
+    ...choices.map((word) => ({ word, about: "" })),
     ...options.map((option) => ({ word: option.long ?? option.flags, about: firstLine(option.description) })),
   ];
   const deeper = below.flatMap((sub) => placesOf(sub, path === "" ? sub.name() : `${path} ${sub.name()}`));

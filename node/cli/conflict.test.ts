@@ -105,7 +105,8 @@ describe("grapevine deploy --on-conflict", () => {
     expect(stdout).toContain(`${note}\nhello-v3: submitted\n`);
     expect(stdout).toContain("hello-v3: succeeded");
     expect(code).toBe(0);
-    const json = JSON.parse((await deploy("supersede", "--json").ended).stdout);
+    const lines = (await deploy("supersede", "--json").ended).stdout.trimEnd().split("\n");
+    const json = JSON.parse(lines.at(-1) ?? "");
     expect(json).toMatchObject({
       rollout: "hello-v3",
       supersedes: "hello-v2",

@@ -11,6 +11,7 @@ import { type ApiListener, listenApi } from "../api/listen.ts";
 import { FakeDeploys, fakeAgent, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { followRollout } from "./follow.ts";
+import type { Told } from "./narrator.ts";
 
 let folder: string;
 let meshes: Mesh[];
@@ -50,11 +51,12 @@ async function startAgent(mesh: Mesh, fakeDeploys: FakeDeploys | null): Promise<
 }
 
 function follow(signal: AbortSignal = new AbortController().signal, lostAfterMs = 30_000) {
-  const say = (line: string) => {
-    said.push(line);
+  const tell = ({ text }: Told) => {
+    said.push(text);
     for (const wake of [...waiters]) wake();
   };
-  return followRollout(client, { app: "hello", rollout: "hello-v2", say, signal, lostAfterMs });
+  const teller = { tell, show: () => {} };
+  return followRollout(client, { app: "hello", rollout: "hello-v2", teller, signal, lostAfterMs });
 }
 
 const waiters = new Set<() => void>();

@@ -7,6 +7,7 @@ import { appViewShape } from "./answers.ts";
 import { type ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { isOver } from "./exit-code.ts";
 import { Narrator } from "./narrator.ts";
+import type { Teller } from "./teller.ts";
 
 /** How often waits are looked at. */
 const TICK_MS = 250;
@@ -31,9 +32,9 @@ type EndedRollout = Pick<RolloutView, "state" | "reason">;
 export interface FollowOptions {
   readonly app: string;
   readonly rollout: string;
-  /** Only to the end of this step. */
+  /** Of this step alone, and only to its end. */
   readonly untilStep?: number | undefined;
-  readonly say: (line: string) => void;
+  readonly teller: Pick<Teller, "tell" | "show">;
   /** Ctrl-C. */
   readonly signal: AbortSignal;
   readonly lostAfterMs?: number;
@@ -107,7 +108,8 @@ class Following {
   /** What an agent sent: a view, or null as a sign of life. */
   hear(line: unknown): FollowEnd | null {
     this.#heardAtMs = performance.now();
-    if (this.#lostVia !== "") this.#options.say("an agent answers again");
+    if (this.#lostVia !== "")
+      this.#options.teller.tell({ event: "agent-back", text: "an agent answers again", facts: {} });
     this.#lostVia = "";
     if (line === null) return null;
     const view = appViewShape.parse(line);
@@ -130,15 +132,17 @@ class Following {
   narrate(): void {
     if (this.#view === null || this.#lostVia !== "") return;
     const nowMs = performance.now();
-    for (const line of this.#narrator(this.#view).step(this.#view, nowMs - this.#viewAtMs, nowMs))
-      this.#options.say(line);
+    const ageMs = nowMs - this.#viewAtMs;
+    const { teller } = this.#options;
+    for (const told of this.#narrator(this.#view).step(this.#view, ageMs, nowMs)) teller.tell(told);
+    teller.show(this.#view, ageMs);
   }
 
   /** Who follows a rollout to its end is told of that alone. */
   #narrator({ app, rollout }: AppView): Narrator {
     const isBefore = `${app}-v${rollout?.next}` === this.#options.rollout;
     const id = isBefore && rollout != null ? rollout.id : this.#options.rollout;
-    const known = this.#narrators.get(id) ?? new Narrator(id);
+    const known = this.#narrators.get(id) ?? new Narrator(id, isBefore ? undefined : this.#options.untilStep);
     this.#narrators.set(id, known);
     return known;
   }
@@ -148,7 +152,8 @@ class Following {
   }
 
   sayLost(via: string): void {
-    if (this.#lostVia === "") this.#options.say(`the agent at ${via} does not answer; asking another`);
+    const text = `the agent at ${via} does not answer; asking another`;
+    if (this.#lostVia === "") this.#options.teller.tell({ event: "agent-lost", text, facts: { agent: via } });
     this.#lostVia = via;
   }
 }

@@ -12,6 +12,7 @@ import { type FakeAgent, type FakeDeploys, fakeRollout, fakeView } from "../api/
 import type { RolloutView } from "../deploy/app-view.ts";
 import { specOf } from "../deploy/testing/specs.ts";
 import { beginStory, STORIES } from "../deploy/testing/stories.ts";
+import { endOfEvents, parseEvents } from "./event-stream.ts";
 import { planText } from "./plan-text.ts";
 import { COMMAND, Commands } from "./testing/commands.ts";
 
@@ -81,7 +82,8 @@ describe("grapevine deploy", () => {
     ended(state, reason);
     const { code, stdout } = await start("deploy", appFile, "--json").ended;
     expect(code).toBe(expected);
-    expect(JSON.parse(stdout)).toMatchObject({
+    expect(parseEvents(stdout).map(({ event }) => event)).toEqual(["submitted", "step", "end"]);
+    expect(endOfEvents(stdout)).toMatchObject({
       app: "hello",
       release: "v2",
       rollout: "hello-v2",
@@ -145,6 +147,8 @@ describe("grapevine deploy", () => {
     ],
     [["traffic", "set", "hello", "v2=10", "v2=90"], "a release is named twice"],
     [["traffic", "set", "hello", "v2=x"], "v2=x is no release with a whole percent from 0 to 100"],
+    [["traffic", "set", "hello", "v1\u001b[31m=100"], "v1 [31m=100 is no release"],
+    [["\u001b[31m"], "unknown command ' [31m'"],
     [["traffic", "set", "hello"], "missing required argument 'weights'"],
     [["rollback", "hello", "--to", "7"], "--to must name a release, for example v7; found 7"],
     [["deplyo"], "unknown command 'deplyo'"],

@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 import { EXIT } from "./exit-code.ts";
+import { proxyPart } from "./proxy-part.ts";
 import { printUsageError } from "./usage-error.ts";
 
 /** Resolves with the exit code. `argv` is what follows "grapevine". */
@@ -25,11 +26,6 @@ function isOfProxy(verb: string | undefined): boolean {
 }
 
 type Run = (argv: readonly string[]) => Promise<number>;
-
-/** node and proxy-agent share nothing but mesh. This is the one place that names both, by address, not by import. */
-async function proxyPart<Part>(file: string): Promise<Part> {
-  return import(new URL(`../../proxy-agent/${file}`, import.meta.url).href);
-}
 
 /** The word that follows "bench" is the name of a folder in cluster-tests/bench. */
 const BENCHES: readonly string[] = ["convergence", "deploy-overhead"];

@@ -55,7 +55,7 @@ function view(rollout: Partial<RolloutView>, vms: readonly VmView[]): AppView {
 /** The views in order, one every 10 ms, as lines. */
 function narrate(views: readonly AppView[]): readonly string[] {
   const narrator = new Narrator("hello-v2");
-  return views.flatMap((each, index) => narrator.step(each, 0, index * 10));
+  return views.flatMap((each, index) => narrator.step(each, 0, index * 10)).map(({ text }) => text);
 }
 
 describe("Narrator", () => {
@@ -148,10 +148,11 @@ describe("Narrator", () => {
     const now = view({ step: waiting }, []);
     const text =
       "step 2 serve hello-v2-1 … acks 1/2, slowest proxy-1 9 ms; waiting for proxy-2 to acknowledge epoch 7";
-    expect(narrator.step(now, 0, 0)).toEqual([]);
-    expect(narrator.step(now, 700, 700)).toEqual([`${text} (1.1 s)`]);
-    expect(narrator.step(now, 950, 950)).toEqual([]);
-    expect(narrator.step(now, 10_700, 10_700)).toEqual([`${text} (11 s)`]);
+    const at = (ageMs: number) => narrator.step(now, ageMs, ageMs).map((told) => told.text);
+    expect(at(0)).toEqual([]);
+    expect(at(700)).toEqual([`${text} (1.1 s)`]);
+    expect(at(950)).toEqual([]);
+    expect(at(10_700)).toEqual([`${text} (11 s)`]);
   });
 
   it("says when it turns back, and why", () => {
@@ -165,6 +166,41 @@ describe("Narrator", () => {
     expect(lines).toEqual([
       "  hello-v2-1 on host-2: running, unhealthy: GET /healthz: 500",
       "going back to v1: GET /healthz: 500",
+    ]);
+  });
+
+  it("says that it turns back before the steps on the way back, also where it hears of both at once", () => {
+    const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
+    const paused = {
+      state: "paused",
+      pause: { why: "a person paused it", atMs: 0 },
+      history: [started],
+    } as const;
+    const back = { ...started, number: 2, kind: "stop", back: true, outcome: "gone after 9 ms" } as const;
+    const turned = { direction: "back", reason, history: [started, back] } as const;
+    expect(narrate([view(paused, []), view(turned, [])])).toEqual([
+      "step 1 start hello-v2-1: healthy after 210 ms (212 ms)",
+      "paused: a person paused it",
+      "going back to v1: a person aborted it",
+      "step 2 stop hello-v2-1: gone after 9 ms (212 ms)",
+    ]);
+    expect(narrate([view(paused, []), view({ history: [started] }, [])]).at(-1)).toBe("resumed");
+  });
+
+  it("does not say a wait again for each request that is counted", () => {
+    const who = vmName("hello-v2-1");
+    const counted = (requests: number) =>
+      view(
+        {
+          step: step({
+            forMs: 2_000,
+            waitingFor: [{ who, what: `for 20 requests to v2, ${requests} so far`, forMs: 2_000 }],
+          }),
+        },
+        [],
+      );
+    expect(narrate([counted(1), counted(2), counted(3)])).toEqual([
+      "step 1 start hello-v2-1 … waiting for hello-v2-1 for 20 requests to v2, 1 so far (2.0 s)",
     ]);
   });
 

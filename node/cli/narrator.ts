@@ -1,8 +1,9 @@
-// Narrator: turns views of a rollout into lines for people, each said once: steps that ended, VMs that changed, and whom a
-// step waits for once that takes long. Pure: the same views at the same times give the same lines.
+// Narrator: turns views of a rollout into what there is to tell, each thing once: steps that ended, VMs that changed, and whom a step waits
+// for once that takes long. As a line for people, with the facts for programs. Pure: the same views at the same times tell the same.
 
-import { describeWeights } from "../../mesh/index.ts";
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
+import { describeSubject } from "../deploy/core/describe.ts";
+import { agedStep } from "./aged.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
 
@@ -13,112 +14,147 @@ const SILENT_AFTER_MS = 3_000;
 /** The same wait is said again so often. */
 const WAIT_REPEATED_MS = 10_000;
 
+/** A number that stands alone, not that of a name. */
+const FIGURE = /(?<![\w-])\d+(?![\w-])/g;
+
+/** One thing that happened: `text` for people, the rest for programs. */
+export interface Told {
+  readonly event:
+    | "conflict"
+    | "submitted"
+    | "agent-lost"
+    | "agent-back"
+    | "vm"
+    | "step"
+    | "back"
+    | "paused"
+    | "resumed"
+    | "stalled"
+    | "previews"
+    | "fenced"
+    | "waiting";
+  readonly text: string;
+  /** JSON. */
+  readonly facts: object;
+}
+
 export class Narrator {
   readonly #rollout: string;
-  #stepsSaid = 0;
+  #stepsSaid: number;
   #direction: RolloutView["direction"] = "forward";
   readonly #vmsSaid = new Map<string, string>();
   #waitSaid = { text: "", atMs: 0 };
   #stallSaid: string | null = null;
   #previewsSaid = "";
-  #isPauseSaid = false;
+  /** Which way it went when it was paused; null: it is not. */
+  #pausedOnWay: RolloutView["direction"] | null = null;
   #fencedSaid: readonly string[] = [];
 
-  constructor(rollout: string) {
+  /** `fromStep`: those before it were over when somebody asked for that one. */
+  constructor(rollout: string, fromStep = 1) {
     this.#rollout = rollout;
+    this.#stepsSaid = fromStep - 1;
   }
 
-  /** The lines that are new since the last call. `ageMs`: since `view` came. */
-  step(view: AppView, ageMs: number, nowMs: number): readonly string[] {
+  /** What is new since the last call. `ageMs`: since `view` came. */
+  step(view: AppView, ageMs: number, nowMs: number): readonly Told[] {
     const rollout = view.rollout;
     if (rollout === null || rollout.id !== this.#rollout) return [];
     return [
-      ...this.#vmLines(view.vms),
-      ...this.#stepLines(rollout),
-      ...this.#turnLines(rollout),
-      ...this.#pauseLines(rollout),
-      ...this.#stallLines(rollout.stalled ?? null),
-      ...this.#previewLines(view.previews ?? [], rollout.kind),
-      ...this.#fenceLines(view.fenced ?? []),
-      ...this.#waitLines(rollout.step, ageMs, nowMs),
+      ...this.#ofVms(view.vms),
+      ...this.#ofCourse(rollout),
+      ...this.#ofPause(rollout),
+      ...this.#ofStall(rollout.stalled ?? null),
+      ...this.#ofPreviews(view.previews ?? [], rollout.kind),
+      ...this.#ofFences(view.fenced ?? []),
+      ...this.#ofWait(rollout.step, ageMs, nowMs),
     ];
   }
 
-  #pauseLines({ state, pause, step }: RolloutView): readonly string[] {
+  #ofPause({ state, direction, pause, step }: RolloutView): readonly Told[] {
+    const before = this.#pausedOnWay;
     const isPaused = state === "paused";
-    if (isPaused === this.#isPauseSaid) return [];
-    this.#isPauseSaid = isPaused;
-    if (!isPaused) return ["resumed"];
+    if (isPaused === (before !== null)) return [];
+    this.#pausedOnWay = isPaused ? direction : null;
+    // Who aborts it resumes nothing.
+    const isResumed = state === "running" && direction === before;
+    if (!isPaused) return isResumed ? [{ event: "resumed", text: "resumed", facts: {} }] : [];
     const at = step === null ? "" : ` at step ${step.number} ${step.kind}`;
-    return [plainText(`paused${at}: ${pause?.why ?? ""}`)];
+    const why = pause?.why ?? "";
+    return [{ event: "paused", text: plainText(`paused${at}: ${why}`), facts: { why } }];
   }
 
   /** Once for each reason: until a majority answers nothing moves, whatever a step waits for. */
-  #stallLines(stalled: string | null): readonly string[] {
+  #ofStall(stalled: string | null): readonly Told[] {
     if (stalled === this.#stallSaid) return [];
     this.#stallSaid = stalled;
-    return stalled === null ? [] : [`${this.#rollout}: ${plainText(stalled)}`];
+    if (stalled === null) return [];
+    const text = `${this.#rollout}: ${plainText(stalled)}`;
+    return [{ event: "stalled", text, facts: { why: stalled } }];
   }
 
-  #previewLines(previews: readonly string[], kind: RolloutView["kind"]): readonly string[] {
-    const text = previews.join(", ");
-    if (text === this.#previewsSaid) return [];
-    this.#previewsSaid = text;
+  #ofPreviews(previews: readonly string[], kind: RolloutView["kind"]): readonly Told[] {
+    const names = previews.join(", ");
+    if (names === this.#previewsSaid) return [];
+    this.#previewsSaid = names;
+    if (names === "") return [];
     const what = kind === "restart" ? "each new VM" : "the new release";
-    return text === "" ? [] : [`${what} is reached at ${plainText(text)}`];
+    const text = `${what} is reached at ${plainText(names)}`;
+    return [{ event: "previews", text, facts: { previews } }];
   }
 
-  #fenceLines(fenced: NonNullable<AppView["fenced"]>): readonly string[] {
+  #ofFences(fenced: NonNullable<AppView["fenced"]>): readonly Told[] {
     const before = this.#fencedSaid;
     this.#fencedSaid = fenced.map(({ host }) => host);
     const begun = this.#fencedSaid.filter((host) => !before.includes(host));
     const ended = before.filter((host) => !this.#fencedSaid.includes(host));
+    const said = (host: string, isFenced: boolean, what: string): Told => {
+      return { event: "fenced", text: plainText(`${host} is ${what}`), facts: { host, isFenced } };
+    };
     return [
-      ...begun.map((host) => `${host} is fenced: its gate is not asked, its VMs count as stopped`),
-      ...ended.map((host) => `${host} is back: it is not fenced any more, its gate is asked`),
-    ].map(plainText);
+      ...begun.map((host) => said(host, true, "fenced: its gate is not asked, its VMs count as stopped")),
+      ...ended.map((host) => said(host, false, "back: it is not fenced any more, its gate is asked")),
+    ];
   }
 
-  #vmLines(vms: readonly VmView[]): readonly string[] {
-    const lines = vms.flatMap((vm) => {
+  #ofVms(vms: readonly VmView[]): readonly Told[] {
+    return vms.flatMap((vm): readonly Told[] => {
       const text = describeVm(vm);
       if (vm.state === null || this.#vmsSaid.get(vm.vm) === text) return [];
       // What ran before and is as it was says nothing of this rollout.
       const isFirstAndFine = !this.#vmsSaid.has(vm.vm) && vm.phase !== "starting" && vm.health === "healthy";
       this.#vmsSaid.set(vm.vm, text);
-      return isFirstAndFine ? [] : [`  ${text}`];
+      return isFirstAndFine ? [] : [{ event: "vm", text: `  ${text}`, facts: vm }];
     });
-    return lines;
   }
 
-  #stepLines(rollout: RolloutView): readonly string[] {
+  /** In the order in which it went: that it turned back is said before the steps on the way back. */
+  #ofCourse(rollout: RolloutView): readonly Told[] {
     const ended = rollout.history.filter(({ number }) => number > this.#stepsSaid);
     this.#stepsSaid = ended.at(-1)?.number ?? this.#stepsSaid;
-    return ended.map(describeStepReport);
+    const forth = ended.filter(({ back }) => back !== true);
+    const back = ended.filter(({ back }) => back === true);
+    return [...forth.map(toldOfStep), ...this.#ofTurn(rollout), ...back.map(toldOfStep)];
   }
 
-  #turnLines(rollout: RolloutView): readonly string[] {
-    if (rollout.direction === this.#direction) return [];
-    this.#direction = rollout.direction;
-    const target = rollout.from === null ? " to what ran before: nothing" : ` to v${rollout.from}`;
-    const isWithin = rollout.kind === "scale" || rollout.kind === "restart";
-    return [`going back${isWithin ? "" : target}: ${plainText(rollout.reason?.message ?? "")}`];
+  #ofTurn({ direction, from, reason, kind }: RolloutView): readonly Told[] {
+    if (direction === this.#direction) return [];
+    this.#direction = direction;
+    const target = from === null ? " to what ran before: nothing" : ` to v${from}`;
+    const isWithin = kind === "scale" || kind === "restart";
+    const text = `going back${isWithin ? "" : target}: ${plainText(reason?.message ?? "")}`;
+    return [{ event: "back", text, facts: { to: from === null ? null : `v${from}`, reason } }];
   }
 
-  #waitLines(step: StepView | null, ageMs: number, nowMs: number): readonly string[] {
+  #ofWait(step: StepView | null, ageMs: number, nowMs: number): readonly Told[] {
     if (step === null || step.forMs + ageMs < WAIT_SAID_AFTER_MS || step.waitingFor.length === 0) return [];
-    const acks = describeAcks(step.acks);
-    const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
-    const head = `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
-    const waits = step.waitingFor.map((waiting) => `${waiting.who} ${waiting.what}`);
-    const text = `${head} ${waits.join(", ")}`;
-    const isSaid = this.#waitSaid.text === text && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
+    const waits = step.waitingFor.map(({ who, what }) => `${who} ${what}`).join(", ");
+    // A count that goes up with each request is the same wait.
+    const what = `${waitHead(step)} ${waits.replaceAll(FIGURE, "#")}`;
+    const isSaid = this.#waitSaid.text === what && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
     if (isSaid) return [];
-    this.#waitSaid = { text, atMs: nowMs };
-    const silences = step.waitingFor.map(
-      (waiting, index) => `${waits[index]}${describeSilence(waiting, ageMs)}`,
-    );
-    return [`${head} ${plainText(silences.join(", "))} (${formatDuration(step.forMs + ageMs)})`];
+    this.#waitSaid = { text: what, atMs: nowMs };
+    return [{ event: "waiting", text: describeWait(step, ageMs), facts: { step: agedStep(step, ageMs) } }];
   }
 }
 
@@ -129,6 +165,24 @@ export function describeMove({ kind, from, to, before, count }: RolloutView): st
   return kind === "restart" ? `restart of ${next}` : `${kind} from ${old} to ${next}`;
 }
 
+/** "step 3 cordon hello-v1-1 at epoch 7 … acks 1/2; waiting for proxy-2 to acknowledge epoch 7, silent for 3.1 s (4.0 s)". `ageMs`: since the view came. */
+export function describeWait(step: StepView, ageMs: number): string {
+  const waits = step.waitingFor.map(
+    (waiting) => `${waiting.who} ${waiting.what}${describeSilence(waiting, ageMs)}`,
+  );
+  return `${waitHead(step)} ${plainText(waits.join(", "))} (${formatDuration(step.forMs + ageMs)})`;
+}
+
+function waitHead(step: StepView): string {
+  const acks = describeAcks(step.acks);
+  const epoch = step.answers?.epoch === undefined ? "" : ` at epoch ${step.answers.epoch}`;
+  return `step ${step.number} ${step.kind} ${describeSubject(step)}${epoch} … ${acks === "" ? "" : `${acks}; `}waiting for`;
+}
+
+function toldOfStep(report: RolloutView["history"][number]): Told {
+  return { event: "step", text: describeStepReport(report), facts: report };
+}
+
 /** "step 4 stop hello-v1-1: gone after 12 ms (12 ms)". */
 export function describeStepReport(report: RolloutView["history"][number]): string {
   const { number, kind, outcome, waitedMs, fenced = [] } = report;
@@ -137,12 +191,6 @@ export function describeStepReport(report: RolloutView["history"][number]): stri
     ({ host, atMs }) => `; ${host} was fenced at ${new Date(atMs).toISOString().slice(0, 19)}Z, not asked`,
   );
   return `step ${number} ${kind} ${describeSubject(report)}: ${plainText(outcome + said.join(""))} (${formatDuration(waitedMs)})`;
-}
-
-/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
-export function describeSubject({ vms, weights }: Pick<StepView, "vms" | "weights">): string {
-  if (weights !== undefined) return describeWeights(weights);
-  return vms.length === 0 ? "each VM alike" : vms.join(" ");
 }
 
 /** "acks 2/2, slowest proxy-2 14 ms"; "" of a step that needs no proxy. */
@@ -191,7 +239,14 @@ export function describeStepEnd(view: AppView, step: number | undefined, code: E
   const { rollout, app } = view;
   const report = rollout?.history.find(({ number }) => number === step);
   if (rollout === null || report === undefined) return [];
-  if (code !== EXIT.done) return [`${rollout.id}: ${plainText(report.outcome)}`, ...describeReason(rollout)];
+  if (code !== EXIT.done) {
+    const isBack = rollout.direction === "back";
+    const so = isBack ? "the deploy goes back" : "whether every proxy had this split is not known";
+    return [
+      `${rollout.id}: ${plainText(report.outcome)}`,
+      `next: ${so}; follow it with \`grapevine status -w ${app}\` (exit code ${code})`,
+    ];
+  }
   return [
     `${rollout.id}: every proxy sends ${describeShares(view.weights)} after ${formatDuration(report.waitedMs)}`,
     `next: \`grapevine promote ${app}\`, \`grapevine abort ${app}\`, or another split`,

@@ -1,5 +1,6 @@
 // Plan text: what a deploy would do, as a person reads it before it is done.
 
+import { describeStep } from "../deploy/core/describe.ts";
 import type { AskView, CostView, PlannedStepView, PlanView } from "../deploy/plan-view.ts";
 import { formatDuration, plainText } from "./table.ts";
 
@@ -21,25 +22,18 @@ export function planText(plan: PlanView): string {
 
 function stepLines(step: PlannedStepView): readonly string[] {
   return [
-    `step ${step.number} ${describeStep(step)}`,
+    `step ${step.number} ${describePlanned(step)}`,
     ...askLines(step.asks, step.quorum).map((line) => `  waits for ${line}`),
     ...step.spared.map(({ proxy, why }) => `  does not ask ${proxy}: ${SPARED_WORDS[why]}`),
   ];
 }
 
-/** "start hello-v2-1 on host-2", "flip to hello-v2-1, from hello-v1-1". */
-export function describeStep({
-  kind,
-  vms,
-  serves,
-  hosts,
-}: Pick<PlannedStepView, "kind" | "vms" | "serves" | "hosts">): string {
-  if (kind === "flip") return `flip to ${serves.join(" ")}, from ${vms.join(" ")}`;
-  const isPlaced = kind === "start" || kind === "command";
-  const named = vms.map((vm, index) =>
-    isPlaced && hosts[index] !== undefined ? `${vm} on ${hosts[index]}` : vm,
-  );
-  return `${kind} ${named.join(isPlaced ? ", " : " ")}`;
+/** "start hello-v2-1 on host-2": where what is to come is placed. */
+function describePlanned(step: PlannedStepView): string {
+  const { kind, vms, hosts } = step;
+  if (kind !== "start" && kind !== "command") return describeStep(step);
+  const named = vms.map((vm, index) => (hosts[index] === undefined ? vm : `${vm} on ${hosts[index]}`));
+  return `${kind} ${named.join(", ")}`;
 }
 
 /** Those who are asked the same are named together: "proxy-1, proxy-2 to have it in force". */

@@ -8,6 +8,7 @@ import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { devClusterFolder } from "./dev/running-clusters.ts";
 import { EXIT, type ExitCode, exitCodeOfError } from "./exit-code.ts";
 import { findAgents } from "./find-agent.ts";
+import { plainLines } from "./table.ts";
 
 export interface ClientOptions {
   readonly api?: string;
@@ -85,7 +86,8 @@ function explain(command: string, options: ClientOptions, error: unknown, isInte
   const known =
     knownFailure(error) ?? (isInterrupted ? { code: "interrupted", exitCode: EXIT.timedOut } : null);
   const message = isInterrupted ? "interrupted" : messageOf(error);
-  process.stderr.write(`grapevine ${command}: ${message}\n`);
+  // It repeats what was typed, or what an agent said.
+  process.stderr.write(`grapevine ${command}: ${plainLines(message)}\n`);
   const exitCode = known?.exitCode ?? EXIT.failed;
   if (options.json === true) printJson({ error: { code: known?.code ?? "internal", message }, exitCode });
   return exitCode;

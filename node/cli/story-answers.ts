@@ -6,6 +6,8 @@ import type { RolloutStory, StoriesView } from "../deploy/story-view.ts";
 
 const askLoose = z.looseObject({ kind: z.string(), who: z.string(), what: z.string() });
 
+const weightsLoose = z.array(z.looseObject({ release: z.number(), weight: z.number() }));
+
 const sparedLoose = z.looseObject({ proxy: z.string(), why: z.enum(["person", "silence", "unheard"]) });
 
 export const planViewShape: ZodType<PlanView> = z.looseObject({
@@ -22,6 +24,7 @@ export const planViewShape: ZodType<PlanView> = z.looseObject({
       kind: z.string(),
       vms: z.array(z.string()),
       serves: z.array(z.string()),
+      weights: weightsLoose.nullable(),
       hosts: z.array(z.string()),
       asks: z.array(askLoose),
       quorum: z.number(),
@@ -59,6 +62,7 @@ export const rolloutStoryShape: ZodType<RolloutStory> = z.looseObject({
       kind: z.string(),
       vms: z.array(z.string()),
       serves: z.array(z.string()),
+      weights: weightsLoose.nullable(),
       back: z.boolean(),
       running: z.boolean(),
       afterMs: z.number().nullable(),

@@ -1,7 +1,8 @@
 // Story text: what happened in a rollout, as a person reads it, while it runs or long after.
 
+import { describeStep } from "../deploy/core/describe.ts";
 import type { AskedView, RolloutStory, StepStory, StoriesView } from "../deploy/story-view.ts";
-import { describeStep, SPARED_WORDS } from "./plan-text.ts";
+import { SPARED_WORDS } from "./plan-text.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
 export function storyText(story: RolloutStory): string {
@@ -36,17 +37,21 @@ function describeKind({ kind, strategy, from, to, count }: RolloutStory): string
 function stepLines(step: StepStory): readonly string[] {
   const at = step.afterMs === null ? "" : ` (${formatDuration(step.afterMs)} after the begin)`;
   const back = step.back ? "on the way back: " : "";
-  const what = describeStep({ ...step, hosts: [] });
+  const what = describeStep(step);
   const details = [
     ...(step.asked ?? []).map((one) => askedLine(one, step)),
-    ...(step.asked === null ? ["who was asked is not kept any more"] : []),
-    ...(step.askedMore > 0 ? [`${step.askedMore} more were asked, and answered sooner than these`] : []),
+    ...(step.asked === null ? ["who was asked is not kept"] : []),
+    ...(step.askedMore > 0 ? [moreLine(step.askedMore)] : []),
     ...(step.quorum === null ? [] : [`${step.quorum} of the proxies sufficed`]),
     ...step.spared.map(({ proxy, why }) => `did not ask ${proxy}: ${SPARED_WORDS[why]}`),
     ...step.fenced.map((host) => `did not ask ${host}: it was off, as a person said`),
     outcomeLine(step),
   ];
   return [`${back}step ${step.number} ${what}${at}`, ...details.map((line) => `  ${line}`)];
+}
+
+function moreLine(count: number): string {
+  return `${count} more ${count === 1 ? "was" : "were"} asked, and answered sooner`;
 }
 
 function askedLine({ who, what, ms }: AskedView, { running }: StepStory): string {

@@ -32,6 +32,11 @@ export function plainText(text: string): string {
   return Array.from(text, (char) => (isControl(char) ? " " : char)).join("");
 }
 
+/** The same of text whose own line breaks are meant. */
+export function plainLines(text: string): string {
+  return text.split("\n").map(plainText).join("\n");
+}
+
 function isControl(char: string): boolean {
   const code = char.codePointAt(0) ?? 0;
   return code < 0x20 || (code >= 0x7f && code < 0xa0);

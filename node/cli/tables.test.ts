@@ -48,6 +48,7 @@ describe("membersTable()", () => {
       voter: true,
       cordoned: false,
       incarnation: 1,
+      addresses: [],
     };
     const proxy = {
       ...host,

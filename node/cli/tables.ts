@@ -2,13 +2,14 @@
 
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
+import { describeSubject } from "../deploy/core/describe.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
+import { isOver } from "./exit-code.ts";
 import {
   describeAcks,
   describeMove,
   describeShares,
   describeStepReport,
-  describeSubject,
   describeWaiting,
 } from "./narrator.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
@@ -99,7 +100,7 @@ function releaseText(release: number | null): string {
 
 function rolloutText(rollout: RolloutView): string {
   const { from, to, kind, superseded, next } = rollout;
-  const back = rollout.direction === "back" ? ", going back" : "";
+  const back = rollout.direction === "back" && !isOver(rollout) ? ", going back" : "";
   const isWithin = kind === "scale" || kind === "restart";
   const between = `${kind} ${releaseText(from)} to ${releaseText(to)}`;
   const move = isWithin ? describeMove(rollout) : from === to ? kind : between;

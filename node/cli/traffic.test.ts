@@ -29,7 +29,8 @@ describe("grapevine traffic, rollback and pause", () => {
 
   it("wait for the split's own step of a deploy that waits for approval, say how long it took, and leave the deploy to go on", async () => {
     deploys.answer = { ...deploys.answer, step: 4 } as typeof deploys.answer;
-    const history = [{ ...weigh, number: 4, outcome }];
+    const before = { number: 3, kind: "approve", vms: [], waitedMs: 9, outcome: "a person asked" } as const;
+    const history = [before, { ...weigh, number: 4, outcome }];
     deploys.show(fakeView({ weights: { v1: 90, v2: 10 }, rollout: fakeRollout({ history }) }));
     const { code, stdout } = await start("traffic", "set", "hello", "v2=10", "v1=90").ended;
     expect(stdout).toBe(
@@ -39,6 +40,19 @@ describe("grapevine traffic, rollback and pause", () => {
     );
     expect(code).toBe(0);
     expect(deploys.asked.at(-1)).toEqual({ app: "hello", weights: ofSplit.toReversed() });
+  });
+
+  it("do not say that every proxy has a split whose place another one took", async () => {
+    deploys.answer = { ...deploys.answer, step: 4 } as typeof deploys.answer;
+    const other = { ...weigh, number: 5, outcome: "acks 2/2" } as const;
+    const history = [{ ...weigh, number: 4, outcome: "a person asked for v1=80 v2=20" }, other];
+    deploys.show(fakeView({ weights: { v1: 80, v2: 20 }, rollout: fakeRollout({ history }) }));
+    const { code, stdout } = await start("traffic", "set", "hello", "v2=10", "v1=90").ended;
+    expect(stdout).toContain(
+      "hello-v2: a person asked for v1=80 v2=20\nnext: whether every proxy had this split",
+    );
+    expect(stdout).not.toContain("every proxy sends");
+    expect(code).toBe(3);
   });
 
   it.each([

@@ -8,6 +8,7 @@ import type {
   RolloutStep,
   Spared,
   VmName,
+  Weights,
 } from "../../mesh/index.ts";
 
 /** One ask of a step, in words that follow the name: "proxy-2" "to have it in force, …". */
@@ -22,6 +23,8 @@ export interface PlannedStepView {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves: readonly VmName[];
+  /** Of a `weigh`: the split that it brings; null: none, or none any more. */
+  readonly weights: Weights | null;
   /** Of `vms`, by index. */
   readonly hosts: readonly MemberName[];
   readonly asks: readonly AskView[];
@@ -42,7 +45,8 @@ export interface CostView {
     | "no-gate"
     | "excluded"
     | "fenced"
-    | "unhealthy-release";
+    | "unhealthy-release"
+    | "canary";
   readonly steps: readonly number[];
   readonly what: string;
 }

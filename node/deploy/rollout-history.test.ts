@@ -111,6 +111,24 @@ describe("RolloutHistory", () => {
     });
   });
 
+  it("keeps the end of one that stood still for a while, also for the agent that starts next", async () => {
+    const { records } = commitsOf(2);
+    const at = records.findIndex(({ rollout }) => rollout?.id === "hello-v2") + 1;
+    const paused = { ...records[at]!, rollout: { ...records[at]!.rollout!, state: "paused" as const } };
+    const history = newHistory();
+    for (const record of records.slice(0, at)) history.note({ record });
+    history.note({ record: paused });
+    expect((await history.of(APP)).map(({ rollout }) => rollout.state)).toEqual(["succeeded", "paused"]);
+    history.note({ record: records[at]! });
+    expect((await history.of(APP)).map(({ rollout }) => rollout.state)).toEqual(["succeeded", "running"]);
+    for (const record of records.slice(at + 1)) history.note({ record });
+    await history.stop();
+    expect((await newHistory().of(APP)).map(({ rollout }) => rollout.state)).toEqual([
+      "succeeded",
+      "succeeded",
+    ]);
+  });
+
   it("keeps the steps for which the record has no room any more", async () => {
     const { records } = commitsOf(1);
     const history = newHistory();

@@ -9,6 +9,7 @@ import {
   type CommittedApp,
   decodeRecord,
   encodeRecord,
+  isUnderWay,
   makeFolder,
   type RolloutStepReport,
   readIfThere,
@@ -75,9 +76,9 @@ export class RolloutHistory {
     this.#seen.set(app, kept);
     // Its end was not seen, unless the next one tells of it: it is kept as it was.
     const isOther = before !== null && before.rollout.id !== kept.rollout.id;
-    if (isOther && before.rollout.state === "running") this.#store(app, endedBy(before, kept));
-    const isOver = kept.rollout.state !== "running";
-    if (isOver && (isOther || before === null || before.rollout.state === "running")) this.#store(app, kept);
+    if (isOther && isUnderWay(before.rollout)) this.#store(app, endedBy(before, kept));
+    const isOver = !isUnderWay(kept.rollout);
+    if (isOver && (isOther || before === null || isUnderWay(before.rollout))) this.#store(app, kept);
   }
 
   /** Oldest first; the last may still run. */

@@ -1,7 +1,7 @@
 // Story view: a rollout as `explain` tells it, step by step: what was wanted, who was asked and answered when, what came of it. JSON through and
 // through.
 
-import type { AppName, MemberName, Rollout, RolloutStep, Spared, VmName } from "../../mesh/index.ts";
+import type { AppName, MemberName, Rollout, RolloutStep, Spared, VmName, Weights } from "../../mesh/index.ts";
 import type { AskView } from "./plan-view.ts";
 
 /** `ms`: from the step's begin to the answer, by the driver's clock; null: it had not answered when the step was over, or has not yet. */
@@ -14,6 +14,8 @@ export interface StepStory {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
   readonly serves: readonly VmName[];
+  /** Of a `weigh`: the split that it brings; null: none, or none any more. */
+  readonly weights: Weights | null;
   /** On the way back. */
   readonly back: boolean;
   /** It is not over. */

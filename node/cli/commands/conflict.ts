@@ -6,6 +6,7 @@ import type { Submitted } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { followRollout } from "../follow.ts";
 import { type Session, UsageError } from "../session.ts";
+import type { Teller } from "../teller.ts";
 
 const ON_CONFLICT = ["fail", "wait", "supersede"] as const;
 type OnConflict = (typeof ON_CONFLICT)[number];
@@ -24,7 +25,7 @@ export interface ConflictOptions {
   readonly onConflict: OnConflict;
   /** For the rollouts that run before ours, in all. */
   readonly waitMs: number;
-  readonly say: (line: string) => void;
+  readonly teller: Teller;
 }
 
 type Submit = (how: { readonly supersedes: boolean }) => Promise<Submitted>;
@@ -71,7 +72,7 @@ async function endOf(
     untilMs,
     waitMs,
     locked,
-    say,
+    teller,
   }: ConflictOptions & {
     readonly running: { readonly rollout: string; readonly driver: string };
     readonly untilMs: number;
@@ -81,12 +82,16 @@ async function endOf(
   const leftMs = untilMs - performance.now();
   const isOver = leftMs <= 0;
   if (!isOver) {
-    say(
-      `${rollout} runs, driven by ${driver}: waiting for its end, up to ${describeDuration(waitMs)}; nothing is submitted before`,
-    );
+    const text = `${rollout} runs, driven by ${driver}: waiting for its end, up to ${describeDuration(waitMs)}; nothing is submitted before`;
+    teller.tell({ event: "conflict", text, facts: { rollout, driver } });
     await client.learnAgents(signal);
     const enough = AbortSignal.timeout(Math.ceil(leftMs));
-    const end = await followRollout(client, { app, rollout, say, signal: AbortSignal.any([signal, enough]) });
+    const end = await followRollout(client, {
+      app,
+      rollout,
+      teller,
+      signal: AbortSignal.any([signal, enough]),
+    });
     if (signal.aborted) throw new Error("nothing was submitted");
     if (end.code !== "detached") return;
   }

@@ -1,8 +1,8 @@
 // debug bundle: one file for a bug report: what the cluster is, what each member holds and says of itself, without secrets.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { messageOf } from "../../../mesh/index.ts";
+import { messageOf, programVersion } from "../../../mesh/index.ts";
 import { memberRowsShape } from "../answers.ts";
 import { type BundleMember, bundleParts } from "../bundle/bundle-parts.ts";
 import { type CollectedPart, collectParts } from "../bundle/collect.ts";
@@ -82,12 +82,10 @@ function stampOf(date: Date): string {
 }
 
 function versions(): BundleFile {
-  const url = new URL("../../../package.json", import.meta.url);
-  const { version } = JSON.parse(readFileSync(url, "utf8")) as { version: string };
   const { versions: node, platform, arch } = process;
   return {
     file: "versions.json",
-    text: `${JSON.stringify({ grapevine: version, node, platform, arch }, null, 1)}\n`,
+    text: `${JSON.stringify({ ...programVersion(), node, platform, arch }, null, 1)}\n`,
   };
 }
 

@@ -16,11 +16,12 @@ import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
-import { describeEnd, describeStepEnd } from "../narrator.ts";
+import { describeEnd, describeStepEnd, type Told } from "../narrator.ts";
 import { planText } from "../plan-text.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { planViewShape } from "../story-answers.ts";
 import { plainText } from "../table.ts";
+import { type Teller, tellerOf } from "../teller.ts";
 import { onConflictOf, submitDespite } from "./conflict.ts";
 
 export interface FollowedOptions extends ClientOptions {
@@ -57,7 +58,7 @@ export async function deploy(file: string, options: DeployOptions): Promise<Exit
         app: spec.name,
         onConflict,
         waitMs: spec.deploy.waitTimeoutMs,
-        say: options.json === true ? () => {} : print,
+        teller: tellerOf(options),
       });
       return await followToEnd(session, submitted, options);
     } finally {
@@ -206,23 +207,33 @@ export async function followToEnd(
   submitted: Submitted,
   options: FollowedOptions,
 ): Promise<ExitCode> {
-  const say = options.json === true ? () => {} : (line: string) => print(line);
-  const { app, rollout, step, note } = submitted;
-  if (note !== undefined) say(plainText(note));
-  say(submitted.joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`);
-  if (options.detach === true) return finish(submitted, { code: "detached" }, options);
-  await client.learnAgents(signal);
-  return finish(
-    submitted,
-    await followRollout(client, { app, rollout, untilStep: step, say, signal }),
-    options,
-  );
+  const teller = tellerOf(options);
+  try {
+    const { app, rollout, step } = submitted;
+    teller.tell(toldOfBegin(submitted));
+    if (options.detach === true) return finish(submitted, { code: "detached" }, teller);
+    await client.learnAgents(signal);
+    const end = await followRollout(client, { app, rollout, untilStep: step, teller, signal });
+    return finish(submitted, end, teller);
+  } finally {
+    teller.close();
+  }
 }
 
-function finish(submitted: Submitted, end: FollowEnd, options: FollowedOptions): ExitCode {
+function toldOfBegin({ app, release, rollout, joined, note, supersedes }: Submitted): Told {
+  const asked = {
+    ...(note === undefined ? {} : { note }),
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
+  const facts = { app, release: release === null ? null : `v${release}`, rollout, joined, ...asked };
+  const text = joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`;
+  const lines = note === undefined ? text : `${plainText(note)}\n${text}`;
+  return { event: "submitted", text: lines, facts };
+}
+
+function finish(submitted: Submitted, end: FollowEnd, teller: Teller): ExitCode {
   const exitCode = exitCodeOfEnd(submitted, end);
-  if (options.json === true) printJson(endJson(submitted, end, exitCode));
-  else for (const line of endLines(submitted, end, exitCode)) print(line);
+  teller.end(endLines(submitted, end, exitCode), endJson(submitted, end, exitCode));
   return exitCode;
 }
 
@@ -230,15 +241,22 @@ function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
   if (end.code === "replaced") return exitCodeOf(end.rollout, []);
   const { rollout, leftovers, release } = end.view;
-  if (end.code === "stepped") return rollout?.direction === "back" ? backCode(rollout) : EXIT.done;
+  if (end.code === "stepped" && rollout?.direction === "back") return backCode(rollout);
   // What it was to follow runs, or is over, and it is not what follows: somebody took it back.
   if (submitted.supersedes !== undefined && end.code === "superseded" && rollout?.id === submitted.supersedes)
     return EXIT.aborted;
   // Another split took the place of this one: whether every proxy had it is not known.
+  if (end.code === "stepped") return isSplitReplaced(rollout, submitted.step) ? EXIT.timedOut : EXIT.done;
   if (submitted.step !== undefined && end.code === "superseded") return EXIT.timedOut;
   return end.code === "ended" && rollout !== null
     ? exitCodeOf(rollout, leftovers)
     : exitCodeOfMissed(submitted, release);
+}
+
+/** After a split that every proxy has the deploy waits for approval again; another split comes at once. */
+function isSplitReplaced(rollout: RolloutView | null, step = 0): boolean {
+  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
+  return steps.some(({ number, kind }) => number === step + 1 && kind === "weigh");
 }
 
 /** Of a rollout that goes back. */

@@ -49,8 +49,7 @@ function asLines(): Show {
 function onScreen(): Show {
   process.stdout.write("\u001b[2J");
   return withAge((view, ageMs) => {
-    const { rows = 24, columns = 80 } = process.stdout;
-    process.stdout.write(screenOf(view, ageMs, { rows, columns }));
+    process.stdout.write(screenOf(view, ageMs, process.stdout));
   });
 }
 

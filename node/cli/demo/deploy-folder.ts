@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { RolloutStepReport } from "../../../mesh/index.ts";
 import type { AppView } from "../../deploy/app-view.ts";
+import { endOfEvents } from "../event-stream.ts";
 
 const MAIN = fileURLToPath(new URL("../main.ts", import.meta.url));
 
@@ -46,7 +47,7 @@ export async function deployBy({ runDeploy, viewOf }: DeployPorts): Promise<Depl
   const ended = await runDeploy();
   const tookMs = performance.now() - startedMs;
   if (ended.exitCode !== 0) throw new Error(`the deploy ended with ${ended.exitCode}: ${ended.output}`);
-  const result = JSON.parse(ended.output) as {
+  const result = endOfEvents(ended.output) as {
     app: string;
     release: string;
     exitCode: number;

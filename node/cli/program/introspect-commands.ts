@@ -1,12 +1,23 @@
-// diff, why, query, watch, debug: what is going on in the cluster, also during a fault.
+// doctor, diff, why, query, watch, debug: what is going on in the cluster, also during a fault.
 
 import type { Command } from "commander";
+import type { DoctorOptions } from "../commands/doctor.ts";
 import type { QueryOptions } from "../commands/query.ts";
 import type { ClientOptions } from "../session.ts";
 import { asking, type SetExitCode } from "./asking.ts";
 
 export function addIntrospectCommands(program: Command, setExitCode: SetExitCode): void {
   const load = () => import("../commands/introspect.ts");
+  asking(
+    program,
+    "doctor",
+    "Says what is wrong here and what to type next: this machine (ports, disk, limits, keys, seeds) and the cluster\n(reach, voters, gates, proxies, clocks, versions). Changes nothing. Exit code 1: something fails.",
+    "grapevine doctor\ngrapevine doctor --config /etc/grapevine/agent.toml   # also before it starts",
+  )
+    .option("--config <file>", "of an agent, a gate or a proxy of this machine, whether or not it runs")
+    .action(async (options: DoctorOptions) => {
+      setExitCode(await (await import("../commands/doctor.ts")).doctor(options));
+    });
   asking(
     program,
     "diff <a> <b>",

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { EXIT } from "../exit-code.ts";
+import { plainLines } from "../table.ts";
 import { printUsageError } from "../usage-error.ts";
 import { EXIT_CODES, type SetExitCode } from "./asking.ts";
 import { addDeployCommands } from "./deploy-commands.ts";
@@ -38,6 +39,7 @@ export function createProgram(setExitCode: SetExitCode): Command {
     .description("Service discovery by gossip, and deploys without a failed request.")
     .showHelpAfterError("`grapevine help COMMAND` shows how to write it.")
     .exitOverride()
+    .configureOutput({ writeErr: (text) => process.stderr.write(plainLines(text)) })
     .addHelpText("after", EXIT_CODES);
   addDeployCommands(program, setExitCode);
   addTrafficCommands(program, setExitCode);

@@ -28,18 +28,29 @@ export function describeAsk(ask: Ask, step: AskedStep): string {
       return step.kind === "stop" ? `to be gone${on}` : `to become healthy${on}`;
     case "approval":
       return `to be promoted by a person: \`grapevine promote ${ask.who}\``;
+    case "counts":
+      return "to tell what it counts";
+    case "traffic":
+      return "to get as many requests as min_requests asks, and the release before as many, and to be no worse by them";
     case "clock":
-      return `to stay healthy for ${describeDuration(ask.forMs ?? 0)}, as min_healthy_time asks`;
+      return step.kind === "bake"
+        ? `to bake for ${describeDuration(ask.forMs ?? 0)}, as bake asks`
+        : `to stay healthy for ${describeDuration(ask.forMs ?? 0)}, as min_healthy_time asks`;
   }
 }
 
-function describeProxyAsk({ kind, vms, serves, isReplacing }: AskedStep): string {
+function describeProxyAsk({ kind, vms, serves = [], isReplacing }: AskedStep): string {
   switch (kind) {
     case "standby":
     case "serve":
       return `to have it in force, and to have reached ${vms.join(", ")}`;
     case "flip":
-      return `to have it in force, to have reached ${(serves ?? []).join(", ")}, and to have drained ${vms.join(", ")}`;
+      return `to have it in force, to have reached ${serves.join(", ")}, and to have drained ${vms.join(", ")}`;
+    // What leaves by weight runs on: nobody waits for its requests.
+    case "weigh":
+      return serves.length === 0
+        ? "to have it in force"
+        : `to have it in force, and to have reached ${serves.join(", ")}`;
     default: {
       const drained = `and to have drained ${vms.join(", ")}`;
       return isReplacing

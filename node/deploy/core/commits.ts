@@ -20,6 +20,7 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
+import { isSound } from "./last-sound.ts";
 import { type Placing, place } from "./place.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
@@ -72,7 +73,7 @@ export function withStep(
     kind: planned.kind,
     vms: planned.vms,
     ...(planned.serves === undefined ? {} : { serves: planned.serves }),
-    ...(planned.kind === "weigh" && planned.weights != null ? { weights: planned.weights } : {}),
+    ...(planned.weights != null ? { weights: planned.weights } : {}),
     hosts:
       changed.hosts ??
       planned.vms.flatMap((vm) => ofStep.find((candidate) => candidate.vm === vm)?.host ?? []),
@@ -194,11 +195,12 @@ function weightOfNew({ weights, rollout }: AppRecord): number {
   return weights?.find(({ release }) => release === rollout?.to)?.weight ?? 0;
 }
 
-/** The new release gets no request more, where another one serves: from this commit on, before its VMs are gone. */
-export function withDirectionBack(record: AppRecord, reason: RolloutReason): AppRecord {
+/** The new release gets no request more, where another one is there for them: from this commit on, before its VMs are gone. */
+export function withDirectionBack(record: AppRecord, reason: RolloutReason, facts: Facts): AppRecord {
   const { pause: _pause, ...rollout } = rolloutOf(withReason(record, reason));
   const back: Rollout = { ...rollout, state: "running", direction: "back" };
-  return withoutShareOf(rollout.kind === "deploy" ? rollout.to : null, { ...record, rollout: back });
+  const release = rollout.kind === "deploy" ? rollout.to : null;
+  return fitted(withoutShareOf(release, { ...record, rollout: back }, (vm) => isSound(vm, facts)));
 }
 
 /** It takes no step more until a person says so. Its step stays, and its VMs. */
@@ -235,13 +237,17 @@ export function withRolloutEnded(
   const current = end.whole ?? record.current;
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
-  const releases = record.releases.map((known) => (known === release ? asServed(known) : known));
+  const releases = release === undefined ? record.releases : servedOf(record.releases, release);
   const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
   return fitted(withNamesFreed(whole));
 }
 
-function asServed(release: Release): Release {
-  return { ...release, served: true };
+/** `whole` is the whole app now. Those after it were gone back from: nobody goes back to them unless told so. */
+function servedOf(releases: readonly Release[], whole: Release): readonly Release[] {
+  return releases.map(({ served, ...release }): Release => {
+    const isBefore = served === true && release.number < whole.number;
+    return release.number === whole.number || isBefore ? { ...release, served: true } : release;
+  });
 }
 
 /** What the new release leaves of the old one, cordoned, and until when. */
@@ -275,6 +281,11 @@ function hostnamesOf({ releases, vms }: AppRecord, whole: Release): readonly str
   return [...new Set([whole, ...others].flatMap(({ spec }) => spec.hostnames))];
 }
 
+/** No split is in force any more. */
+export function withEachAlike({ weights: _weights, ...record }: AppRecord): AppRecord {
+  return record;
+}
+
 /** A first launch that failed holds no names: they are free once nothing of it runs. */
 export function withNamesFreed(record: AppRecord): AppRecord {
   return record.current === null && record.vms.length === 0 ? { ...record, hostnames: [] } : record;
@@ -282,8 +293,14 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
-  const { weights: _weights, ...left } = withNothingKept(record);
-  return { ...left, vms: [], deleted: true, hostnames: [], releases: [], current: null };
+  return {
+    ...withEachAlike(withNothingKept(record)),
+    vms: [],
+    deleted: true,
+    hostnames: [],
+    releases: [],
+    current: null,
+  };
 }
 
 export function rolloutOf(record: AppRecord): Rollout {
@@ -295,22 +312,26 @@ export function rolloutOf(record: AppRecord): Rollout {
 const ENVELOPE_BYTES = 64;
 export const RECORD_BYTES_MAX: number = ENTRY_VALUE_BYTES_MAX - ENVELOPE_BYTES;
 
+/** The last that was the whole app before the one that is. */
+export function servedBefore({ releases, current }: AppRecord): Release | undefined {
+  return releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
+}
+
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps' answers, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
   let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
-    const history = fit.rollout?.history ?? [];
-    if (fit.rollout === null || history.length <= 1) return fit;
-    fit = { ...fit, rollout: { ...fit.rollout, history: shortened(history) } };
+    const history = shortened(fit.rollout?.history ?? []);
+    if (fit.rollout === null || history === null) return fit;
+    fit = { ...fit, rollout: { ...fit.rollout, history } };
   }
   return fit;
 }
 
-function shortened(history: readonly RolloutStepReport[]): readonly RolloutStepReport[] {
-  const told = history
-    .slice(0, -1)
-    .filter(({ asked, spared }) => asked !== undefined || spared !== undefined);
-  if (told.length === 0) return history.slice(Math.ceil(history.length / 4));
+/** Null: nothing of it can go. */
+function shortened(history: readonly RolloutStepReport[]): readonly RolloutStepReport[] | null {
+  const told = history.filter(({ asked, spared }) => asked !== undefined || spared !== undefined);
+  if (told.length === 0) return history.length <= 1 ? null : history.slice(Math.ceil(history.length / 4));
   const dropped = new Set(told.slice(0, Math.ceil(told.length / 4)));
   return history.map((report) => (dropped.has(report) ? withoutAnswers(report) : report));
 }
@@ -324,11 +345,13 @@ function withoutAnswers({
   return rest;
 }
 
-/** Needed: the two of the rollout, the one in force, those that VMs run; then the newest of the others. */
-function keptReleases({ releases, rollout, current, vms }: AppRecord): readonly Release[] {
+/** Needed: the two of the rollout, the one in force, those that VMs run; then the one that it would go back to, and the newest of the others. */
+function keptReleases(record: AppRecord): readonly Release[] {
+  const { releases, rollout, current, vms } = record;
   const running = vms.map((vm) => vm.release).sort((left, right) => right - left);
   const newest = releases.map((release) => release.number).reverse();
-  const order = [rollout?.to, rollout?.from, rollout?.next, current, ...running, ...newest];
+  const before = servedBefore(record)?.number;
+  const order = [rollout?.to, rollout?.from, rollout?.next, current, ...running, before, ...newest];
   const kept = new Set(order.filter((number) => number != null));
   const numbers = [...kept].slice(0, RELEASES_MAX);
   return releases.filter((release) => numbers.includes(release.number));

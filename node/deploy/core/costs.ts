@@ -5,7 +5,9 @@ import {
   describeDuration,
   isGated,
   type MemberName,
+  type RolloutStep,
   type VmName,
+  weightOf,
 } from "../../../mesh/index.ts";
 import type { CostView } from "../plan-view.ts";
 import { rolloutOf } from "./commits.ts";
@@ -27,6 +29,7 @@ export function costsOf(
     ...gateCosts(record, foreseen, facts),
     ...fenceCost(record, foreseen, facts),
     ...unhealthyCost(record, foreseen),
+    ...canaryCost(record, foreseen),
     CRASH_COST,
   ];
 }
@@ -103,12 +106,31 @@ function fenceCost(record: AppRecord, foreseen: readonly ForeseenStep[], facts: 
 /** Not of a healthy release; but who reads a plan does not know yet that it is one. */
 function unhealthyCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
   const { to } = rolloutOf(record);
-  const entering = foreseen.filter(({ step }) => step.kind === "serve" || step.kind === "flip");
+  const entering = foreseen.filter(({ step, committed }) => bringsRequests(step.kind, committed.record));
   const steps = entering.map(({ step }) => step.number);
   const [first] = steps;
   if (first === undefined) return [];
   const what = `what v${to} itself answers with an error, from step ${first} on, until it is taken back`;
   return [{ code: "unhealthy-release", steps, what }];
+}
+
+/** `after`: as it is with the step. A canary serves at 0 first. */
+function bringsRequests(kind: RolloutStep["kind"], after: AppRecord): boolean {
+  if (kind === "weigh") return after.weights !== undefined;
+  const { weights } = after;
+  const isAtNothing = weights !== undefined && weightOf(weights, rolloutOf(after).to ?? 0) === 0;
+  return kind === "flip" || (kind === "serve" && !isAtNothing);
+}
+
+/** What few requests, or a person's, cost: time. */
+function canaryCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  const bakes = foreseen.filter(({ step }) => step.kind === "bake");
+  const release = record.releases.find(({ number }) => number === rolloutOf(record).to);
+  if (bakes.length === 0 || release?.spec.deploy.canary === undefined) return [];
+  const { minRequests } = release.spec.deploy.canary;
+  const timeout = describeDuration(release.spec.deploy.waitTimeoutMs);
+  const what = `with fewer than ${minRequests} requests to either release, or too few to tell, a bake is paused after ${timeout}, for a person to decide`;
+  return [{ code: "canary", steps: bakes.map(({ step }) => step.number), what }];
 }
 
 function listed(names: readonly (MemberName | VmName)[]): string {

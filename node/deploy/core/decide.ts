@@ -18,6 +18,7 @@ import {
   type StepEnd,
   withDeleted,
   withDirectionBack,
+  withEachAlike,
   withPause,
   withReason,
   withRolloutEnded,
@@ -53,7 +54,7 @@ export interface DecideInput extends CommitContext {
   readonly committed: CommittedApp;
   readonly standing: Standing;
   /** Of the step in force, were it over now. */
-  readonly end: StepEnd;
+  readonly end: () => StepEnd;
   /** No progress for the rollout's wait timeout. */
   readonly isOverdue: boolean;
   /** Proxies that let a wait timeout pass in this rollout: on the way back they are not waited for. */
@@ -144,7 +145,7 @@ function decideWeigh(input: DecideInput): Decision {
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
   const vms = record.vms.filter(({ phase }) => phase !== "starting");
-  return endWith(input, withDirectionBack({ ...record, vms }, reason), "failed");
+  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -167,7 +168,7 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
     };
   // What was stopped on request is not started again: nobody asked for that.
   if (isPastReturn(rollout)) {
-    return endWith(input, withDirectionBack(input.committed.record, reason), "failed");
+    return endWith(input, withDirectionBack(input.committed.record, reason, input.facts), "failed");
   }
   return turnBack(input, reason);
 }
@@ -189,9 +190,10 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0)
     return isReturning(rolloutOf(record)) ? waitOr(input, missing) : { code: "wait", wants: missing };
-  const applied = applyPlan(withStepEnded(record, input.end), planned, input);
+  const ended = input.end();
+  const applied = applyPlan(withStepEnded(record, ended), planned, input);
   if (applied.code === "applied") {
-    return { code: "swap", next: applied.record, why: input.end.outcome };
+    return { code: "swap", next: applied.record, why: ended.outcome };
   }
   const wants = [wantHost(planned, applied.message)];
   const { direction, kind } = rolloutOf(record);
@@ -224,10 +226,10 @@ function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): App
 
 function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   const stopped = withStepEnded(input.committed.record, {
-    ...input.end,
+    ...input.end(),
     outcome: `failed: ${reason.message}`,
   });
-  const turned = withDirectionBack(stopped, reason);
+  const turned = withDirectionBack(stopped, reason, input.facts);
   const why = `${reason.code}: ${reason.message}`;
   const planned = planBack(turned, [], input);
   if (planned === null && leftOfCommand(turned, input.facts) === null)
@@ -284,7 +286,9 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
     });
   const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
   const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
-  const given = withDirectionBack({ ...record, vms }, { ...reason, message });
+  // Both are left: whoever is well gets the requests, also what had no share any more.
+  const left = oldServes ? record : withEachAlike(record);
+  const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
   return endWith(input, given, stateWhenBack(given));
 }
 
@@ -372,10 +376,11 @@ function endWith(
   state: Exclude<RolloutState, "running" | "paused">,
 ): Decision & { readonly code: "swap" } {
   const { wants } = input.standing;
-  const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : input.end.outcome;
-  const closed = withStepEnded(record, { ...input.end, outcome });
+  const ended = input.end();
+  const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : ended.outcome;
+  const closed = withStepEnded(record, { ...ended, outcome });
   const except = state === "succeeded" ? exceptOf(input, closed) : [];
-  const ended = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
-  const next = withNextBegun(ended, input);
+  const over = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
+  const next = withNextBegun(over, input);
   return { code: "swap", next, why: state };
 }

@@ -1,6 +1,13 @@
 // Describe: a record in one line, the same in logs, transcripts and dumps.
 
-import { type AppRecord, type CommittedApp, describeWeights, isUnderWay } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  type CommittedApp,
+  describeWeights,
+  isUnderWay,
+  type RolloutStep,
+  type Weights,
+} from "../../../mesh/index.ts";
 
 /** "hello-v2 step 3 cordon hello-v1-1", "hello-v2 succeeded", "none". */
 export function describeRollout(record: AppRecord | null): string {
@@ -13,12 +20,24 @@ export function describeRollout(record: AppRecord | null): string {
   const { step } = rollout;
   return step === null
     ? `${name}${paused}${back} running`
-    : `${name}${paused}${back} step ${step.number} ${step.kind} ${subjectOf(step)}`;
+    : `${name}${paused}${back} step ${step.number} ${step.kind} ${describeSubject(step)}`;
 }
 
-function subjectOf({ vms, weights }: NonNullable<NonNullable<AppRecord["rollout"]>["step"]>): string {
-  if (weights !== undefined) return describeWeights(weights);
-  return vms.length === 0 ? "alike" : vms.join(" ");
+interface DescribedStep extends Pick<RolloutStep, "kind" | "vms" | "serves"> {
+  readonly weights?: Weights | null;
+}
+
+/** "start hello-v2-1", "flip to hello-v2-1, from hello-v1-1", "weigh v1=95 v2=5". */
+export function describeStep(step: DescribedStep): string {
+  const into = step.kind === "flip" ? `to ${(step.serves ?? []).join(" ")}, from ` : "";
+  return `${step.kind} ${into}${describeSubject(step)}`;
+}
+
+/** What a step is about: its VMs, or the split that it brings; or that there is none any more. */
+export function describeSubject({ kind, vms, weights }: DescribedStep): string {
+  const split = weights == null ? "each VM alike" : describeWeights(weights);
+  if (kind === "weigh") return split;
+  return weights == null ? vms.join(" ") : `${vms.join(" ")} at ${split}`;
 }
 
 /** "epoch 7: hello-v2 step 3 cordon hello-v1-1 | hello-v1-1 cordoned@host-1, hello-v2-1 serving@host-2". */

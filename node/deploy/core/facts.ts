@@ -10,7 +10,7 @@ import type {
   VmEntry,
   VmName,
 } from "../../../mesh/index.ts";
-import type { CountsHeard } from "./canary/evidence.ts";
+import type { HeardCounts } from "./canary/heard-counts.ts";
 
 export interface ObservedVm {
   readonly entry: VmEntry;
@@ -53,7 +53,7 @@ export interface Facts {
   /** What the gates of hosts confirm of this app, by host. */
   readonly gates: ReadonlyMap<MemberName, GateStanding>;
   /** What proxies counted in the bake that is in force; of another step nothing is held. */
-  readonly counts: CountsHeard;
+  readonly counts: Pick<HeardCounts, "has" | "sums">;
   /** For so long this driver has known the step in force. */
   readonly bakedMs: number;
   /** A proxy that is not in here is one of which nothing is known yet: it is waited for, never taken for gone. */

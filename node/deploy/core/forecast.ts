@@ -110,9 +110,10 @@ function stepViewOf({ step, committed }: ForeseenStep, facts: Facts): PlannedSte
     kind: step.kind,
     vms: step.vms,
     serves: step.serves ?? [],
+    weights: step.weights ?? null,
     hosts: step.hosts ?? [],
     asks: asks.map((ask) => ({ kind: ask.kind, who: ask.who, what: describeAsk(ask, asked) })),
     quorum: acks?.quorum ?? 0,
-    spared: sparedOf(step, committed.record, acks?.need ?? [], facts),
+    spared: acks === null ? [] : sparedOf(step, committed.record, acks.need, facts),
   };
 }

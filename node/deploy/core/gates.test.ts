@@ -11,6 +11,7 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
+import { HeardCounts } from "./canary/heard-counts.ts";
 import { standingOfRollout } from "./decide.ts";
 import type { Facts } from "./facts.ts";
 import { areAllGated, wantsOfGates } from "./gates.ts";
@@ -121,7 +122,7 @@ function factsOf({
   return {
     vms: new Map([[OLD, new Map([[HOST, { entry, version: { incarnation: 1, startId: 1, counter: 1 } }]])]]),
     acks: new Map([[HEARD, ack]]),
-    counts: new Map(),
+    counts: new HeardCounts(),
     bakedMs: 0,
     gates: new Map(epoch === undefined ? [] : [[HOST, { ...standing, epoch }]]),
     proxies: new Map([

@@ -1,6 +1,6 @@
 // Kept rollouts: the last rollouts of one app, as a voter saw their commits. A record has only its last one, and of that the last steps.
 
-import type { AppRecord, Rollout, RolloutStepReport } from "../../../mesh/index.ts";
+import { type AppRecord, isUnderWay, type Rollout, type RolloutStepReport } from "../../../mesh/index.ts";
 import { strategyOf } from "./story.ts";
 
 /** As it was last seen; without a step in force. */
@@ -48,7 +48,7 @@ export function withKept(all: readonly KeptRollout[], kept: KeptRollout): readon
 /** Steps that a record had no room for any more are those of before. */
 function merged(before: KeptRollout, after: KeptRollout): KeptRollout {
   // What was over stays so: another commit of the same rollout may be read again at a start.
-  const newest = before.rollout.state !== "running" && after.rollout.state === "running" ? before : after;
+  const newest = !isUnderWay(before.rollout) && isUnderWay(after.rollout) ? before : after;
   const steps = new Map<number, RolloutStepReport>();
   for (const report of [...before.rollout.history, ...after.rollout.history]) {
     const held = steps.get(report.number);

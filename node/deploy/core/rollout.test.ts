@@ -5,7 +5,6 @@ import {
   appName,
   type CanarySpec,
   type DeploySpec,
-  describeWeights,
   memberName,
   type VmEntry,
   vmName,
@@ -13,6 +12,7 @@ import {
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
+import { describeSubject } from "./describe.ts";
 import type { Submission } from "./submit.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
@@ -243,8 +243,8 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return waits(world);
     case "history":
       return (world.committed?.record.rollout?.history ?? []).map(
-        ({ number, kind, vms, weights, outcome, fenced = [] }) =>
-          `  ${number} ${kind} ${weights === undefined ? vms.join(" ") : describeWeights(weights)}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
+        ({ outcome, fenced = [], ...step }) =>
+          `  ${step.number} ${step.kind} ${describeSubject(step)}: ${outcome}${fenced.map(({ host }) => `, fenced ${host}`).join("")}`,
       );
     default:
       throw new Error(`no command ${verb}`);

@@ -12,7 +12,8 @@ import type {
   VmName,
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
-import { isOfStep, STARTS_MAX } from "./canary/evidence.ts";
+import { isOfStep } from "./canary/evidence.ts";
+import { HeardCounts } from "./canary/heard-counts.ts";
 import type { CommitContext } from "./commits.ts";
 import { holdOf, isForPerson, silenceOf, timeoutMsOf, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
@@ -86,7 +87,7 @@ interface OwnFacts extends Facts {
   readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
   readonly acks: Map<MemberName, Ack>;
   readonly gates: Map<MemberName, GateStanding>;
-  readonly counts: Map<MemberName, Map<string, CanaryCounts>>;
+  readonly counts: HeardCounts;
   bakedMs: number;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
@@ -101,7 +102,7 @@ export class Rollout {
     vms: new Map(),
     acks: new Map(),
     gates: new Map(),
-    counts: new Map(),
+    counts: new HeardCounts(),
     bakedMs: 0,
     proxies: new Map(),
     hosts: new Map(),
@@ -218,15 +219,11 @@ export class Rollout {
     }
   }
 
-  /** Of the bake in force alone; others come too early, and again, or too late. */
+  /** Of the bake in force alone, and of proxies: others come too early, and again, or too late, or from who counts nothing. */
   #learnCounts({ proxy, startId, counts }: Extract<RolloutInput, { kind: "counts" }>): boolean {
     const record = this.#committed?.record;
-    if (record === undefined || !isOfStep(counts, record)) return false;
-    const byStart = this.#facts.counts.get(proxy) ?? new Map<string, CanaryCounts>();
-    if (!byStart.has(startId) && byStart.size >= STARTS_MAX) return false;
-    const before = byStart.get(startId);
-    this.#facts.counts.set(proxy, byStart.set(startId, counts));
-    return JSON.stringify(before) !== JSON.stringify(counts);
+    if (record === undefined || !isOfStep(counts, record) || !this.#facts.proxies.has(proxy)) return false;
+    return this.#facts.counts.take(proxy, startId, counts);
   }
 
   #learnVm({ vm, host, observed }: Extract<RolloutInput, { kind: "vm" }>): boolean {
@@ -300,13 +297,14 @@ export class Rollout {
     const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
-    const end = this.#clock.endOf(committed, standing, this.#facts, nowMs);
     // From the last that did answer on: while nobody does, it is not the proxies that are silent.
     const sinceMs = Math.max(this.#epochSinceMs, this.#clock.progressAtMs);
     const silence = isHeld ? null : silenceOf(committed, standing, this.#facts, sinceMs);
     const toExclude = silence !== null && nowMs >= silence.atMs ? silence.proxies : [];
     const held = hold === null ? standing : { ...standing, wants: [hold.want] };
     const silent = this.#silent;
+    // Who answered when is put together only where the step is over: not at each of a thousand answers.
+    const end = () => this.#clock.endOf(committed, standing, this.#facts, nowMs);
     const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
     // Where there is no room to exclude anybody the deadline is what is left.
     const silenceMs = toExclude.length > 0 ? deadlineMs : (silence?.atMs ?? deadlineMs);

@@ -2,10 +2,12 @@
 
 import {
   type AppRecord,
+  type DesiredVm,
   describeWeights,
   type ReleaseWeight,
   WEIGHTS_SUM,
   type Weights,
+  weightOf,
 } from "../../../mesh/index.ts";
 
 /**
@@ -52,11 +54,18 @@ function servingReleases({ vms }: AppRecord): readonly number[] {
   return [...new Set(serving)].sort((left, right) => left - right);
 }
 
-/** `release` gets nothing from now on; what it had falls to the others. As before where they have nothing, or no split is in force. */
-export function withoutShareOf(release: number | null, record: AppRecord): AppRecord {
+/**
+ * `release` gets nothing from now on; what it had falls to the others. As before where they have nothing, or nothing of them is sound: then
+ * each proxy sends it what they cannot take, which it would not at 0. And where no split is in force.
+ */
+export function withoutShareOf(
+  release: number | null,
+  record: AppRecord,
+  isSound: (vm: DesiredVm) => boolean,
+): AppRecord {
   const others = (record.weights ?? []).filter((one) => one.release !== release);
-  const sum = others.reduce((total, { weight }) => total + weight, 0);
-  if (release === null || sum === 0) return record;
+  const takes = (vm: DesiredVm) => vm.phase === "serving" && weightOf(others, vm.release) > 0 && isSound(vm);
+  if (release === null || !record.vms.some(takes)) return record;
   return { ...record, weights: [...scaled(others), { release, weight: 0 }] };
 }
 

@@ -11,7 +11,7 @@ import type {
   VmName,
 } from "../../../mesh/index.ts";
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
-import { minHealthyMsOf, type StandingAsk } from "./asks.ts";
+import { bakeMsOf, minHealthyMsOf, type StandingAsk } from "./asks.ts";
 import { wantsOfBake } from "./canary/evidence.ts";
 import { countRequests } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
@@ -61,7 +61,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
     case "approve":
       return approveStanding(committed.record);
     case "bake":
-      return { ...NOTHING_WANTED, wants: wantsOfBake(committed.record, facts) };
+      return bakeStanding(step, committed.record, facts);
     case "standby":
     case "serve":
     case "weigh":
@@ -94,6 +94,23 @@ function approveStanding({ app, rollout }: AppRecord): Standing {
 }
 
 const NOTHING_WANTED: Standing = { wants: [], acks: null, asks: [], score: 0 };
+
+/** It makes no progress by which a deadline would move: `wait_timeout` counts from the begin, after the bake. */
+function bakeStanding(step: RolloutStep, record: AppRecord, facts: Facts): Standing {
+  const wants = wantsOfBake(record, facts);
+  const who = step.vms[0] ?? vmName(record.app);
+  const missing = new Set(wants.map((want) => `${want.kind} ${want.who}`));
+  const isMissing = (kind: Want["kind"], name: Want["who"]) => missing.has(`${kind} ${name}`);
+  const asks: readonly StandingAsk[] = [
+    ...ackersOf(step, record, facts).map((proxy) => {
+      return { kind: "counts", who: proxy, isAnswered: !isMissing("proxy", proxy) } as const;
+    }),
+    { kind: "traffic", who, isAnswered: !isMissing("traffic", who) },
+    // When it has passed a clock knows, and nobody here.
+    { kind: "clock", who, forMs: bakeMsOf(record), isAnswered: false },
+  ];
+  return { ...NOTHING_WANTED, wants, asks };
+}
 
 /** That it ended otherwise than well is a fault, and not something that is missing. */
 function commandStanding({ record }: CommittedApp, facts: Facts): Standing {
@@ -238,7 +255,8 @@ export function sparedOf(
   need: readonly MemberName[],
   facts: Facts,
 ): readonly Spared[] {
-  const left = ackSet.filter((proxy) => !need.includes(proxy) && isRegistered(facts, proxy));
+  const asked = new Set(need);
+  const left = ackSet.filter((proxy) => !asked.has(proxy) && isRegistered(facts, proxy));
   const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
   return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
 }

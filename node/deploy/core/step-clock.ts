@@ -36,6 +36,8 @@ export class StepClock {
   /** Since when nothing is missing; null: something is. */
   #settledAtMs: number | null = null;
   #hasSettled = false;
+  /** Its time runs from the begin, whatever else is missing. */
+  #isBake = false;
   /** By ask, of those that stand answered: what is asked anew, as after another commit, is answered anew. */
   readonly #answeredMs = new Map<string, number>();
   #cutover: CutoverView | null = null;
@@ -70,6 +72,7 @@ export class StepClock {
     clock.#sinceMs = now.nowMs - ageMs;
     clock.#knownSinceMs = now.nowMs;
     clock.#progressAtMs = now.nowMs;
+    clock.#isBake = after.rollout?.step?.kind === "bake";
     if (before?.rollout?.id === after.rollout?.id) clock.#cutover = this.#cutover;
     return clock;
   }
@@ -126,7 +129,8 @@ export class StepClock {
 
   #answerOf(ask: Ask, nowMs: number): number | null {
     if (ask.kind !== "clock") return rounded(this.#answeredMs.get(keyOf(ask)) ?? null);
-    const atMs = this.#settledAtMs === null ? Number.POSITIVE_INFINITY : this.#settledAtMs + (ask.forMs ?? 0);
+    const fromMs = this.#isBake ? this.#knownSinceMs : (this.#settledAtMs ?? Number.POSITIVE_INFINITY);
+    const atMs = fromMs + (ask.forMs ?? 0);
     return atMs > nowMs ? null : rounded(atMs - this.#sinceMs);
   }
 

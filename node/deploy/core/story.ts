@@ -4,6 +4,7 @@ import type { AppName, AppRecord, Rollout, RolloutStepReport } from "../../../me
 import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
+import { describeStep } from "./describe.ts";
 import { rolloutId } from "./new-rollout.ts";
 
 /** Of a rollout that runs with the step in force; else as it was kept when it was over. */
@@ -58,7 +59,7 @@ export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
 
 /** The step in force as if it were over now. */
 function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport {
-  const { number, kind, vms, serves, forMs, answers = {}, waitingFor } = step;
+  const { number, kind, vms, serves, weights, forMs, answers = {}, waitingFor } = step;
   const waits = waitingFor.map(({ who, what }) => `${who} ${what}`);
   const outcome = waits.length === 0 ? "all have answered" : `waits for ${waits.join("; ")}`;
   return {
@@ -66,6 +67,7 @@ function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport
     kind,
     vms,
     ...(serves === undefined ? {} : { serves }),
+    ...(weights === undefined ? {} : { weights }),
     ...(direction === "back" ? { back: true as const } : {}),
     waitedMs: forMs,
     outcome,
@@ -74,7 +76,8 @@ function reportOf(step: StepView, { direction }: ToldRollout): RolloutStepReport
 }
 
 function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory, "running" | "decided"> {
-  const { number, kind, vms, serves = [], back = false, startedAtMs, waitedMs, epoch, outcome } = report;
+  const { number, kind, vms, serves = [], weights = null, back = false, startedAtMs } = report;
+  const { waitedMs, epoch, outcome } = report;
   const isReplacing = (told.kind === "deploy" || told.kind === "restart") && !back;
   const step = { kind, vms, serves, isReplacing };
   const asked = report.asked?.map((one) => {
@@ -85,6 +88,7 @@ function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory
     kind,
     vms,
     serves,
+    weights,
     back,
     afterMs: startedAtMs === undefined ? null : Math.max(0, startedAtMs - told.startedAtMs),
     waitedMs,
@@ -105,8 +109,7 @@ function decided(
 ): string | null {
   if (next !== undefined) {
     const back = next.back === true ? "back: " : "";
-    const into = next.serves === undefined ? "" : ` to ${next.serves.join(" ")}, from`;
-    return `${back}step ${next.number} ${next.kind}${into} ${next.vms.join(" ")}`;
+    return `${back}step ${next.number} ${describeStep(next)}`;
   }
   if (state !== "running") return reason === null ? state : `${state}: ${reason.message}`;
   return direction === "back" ? `back: ${reason?.message ?? ""}` : null;

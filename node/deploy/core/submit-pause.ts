@@ -2,21 +2,20 @@
 // then, it takes no step.
 
 import type { AppName, CommittedApp, Rollout } from "../../../mesh/index.ts";
-import type { CommitContext } from "./commits.ts";
+import { type CommitContext, rolloutOf, withPause } from "./commits.ts";
 import { deployUnderWay, type Submission } from "./submit.ts";
 
 export function submitPause(
   committed: CommittedApp | null,
   app: AppName,
-  { wallMs }: CommitContext,
+  context: CommitContext,
 ): Submission {
   const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
   const { record, rollout } = found;
   if (rollout.state === "paused") return { code: "joined", rollout };
-  const pause = { why: "a person paused it", atMs: wallMs };
-  const paused: Rollout = { ...rollout, state: "paused", pause };
-  return { code: "begin", record: { ...record, rollout: paused }, rollout: paused };
+  const paused = withPause(record, "a person paused it", context);
+  return { code: "begin", record: paused, rollout: rolloutOf(paused) };
 }
 
 /** Its deadlines count anew. Of one that runs: as if it had been said to it. */

@@ -10,7 +10,7 @@ import {
   type Rollout,
   WEIGHTS_SUM,
 } from "../../../mesh/index.ts";
-import { type CommitContext, withNothingKept } from "./commits.ts";
+import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { deployOf } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
@@ -32,10 +32,11 @@ export function submitRollback(
     return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
   const record = withoutRepair(committed.record);
   const target = targetOf(record, to);
-  if (typeof target === "string") return { code: "invalid", message: target };
   const { rollout } = record;
+  // Before anything that is wrong with the target: who is in a bad deploy and says so shall hear of "abort".
   const isInTheWay = rollout?.kind !== "weigh" || rollout.next !== undefined;
   if (isUnderWay(rollout) && isInTheWay) return lockedOrJoined(rollout as Rollout, target);
+  if (typeof target === "string") return { code: "invalid", message: target };
   const { number } = target;
   if (isWhole(record, number) && rollout?.state === "running") return { code: "joined", rollout };
   if (isWhole(record, number))
@@ -51,22 +52,29 @@ function isWhole({ current, rollout, vms }: AppRecord, release: number): boolean
   return isOn && serving.length > 0 && serving.every((vm) => vm.release === release);
 }
 
-function lockedOrJoined(rollout: Rollout, { number }: Release): Submission {
+function lockedOrJoined(rollout: Rollout, target: Release | string): Submission {
+  const number = typeof target === "string" ? null : target.number;
   const isSame = rollout.kind === "deploy" && rollout.to === number && rollout.direction === "forward";
   return { code: isSame ? "joined" : "locked", rollout };
 }
 
 /** The release, or why there is none. */
-function targetOf({ app, releases, current }: AppRecord, to: number | null): Release | string {
+function targetOf(record: AppRecord, to: number | null): Release | string {
+  const { app, releases, current, lastRelease } = record;
   const known = releases.map(({ number }) => `v${number}`).join(", ");
+  const dropped = to !== null && to <= lastRelease ? " any more" : "";
   if (to !== null)
     return (
       releases.find(({ number }) => number === to) ??
-      `${app} has no release v${to} any more: ${known} ${releases.length === 1 ? "is" : "are"} known`
+      `${app} has no release v${to}${dropped}: ${known} ${releases.length === 1 ? "is" : "are"} known`
     );
-  const before = releases.findLast(({ number, served }) => served === true && number < (current ?? 0));
-  const next = current === null ? "it serves nothing yet" : `none is known that served before v${current}`;
-  return before ?? `${app} has no release to go back to (${next}): name one with --to, of ${known}`;
+  const why = current === null ? "it serves nothing yet" : `none is known that served before v${current}`;
+  const others = releases.flatMap(({ number }) => (number === current ? [] : [`v${number}`]));
+  const next =
+    others.length === 0
+      ? "one from before has to be deployed from its files"
+      : `name one with --to, of ${others.join(", ")}`;
+  return servedBefore(record) ?? `${app} has no release to go back to (${why}): ${next}`;
 }
 
 /** Its VMs are up, and all of them are healthy; of a release that serves already one is enough. */

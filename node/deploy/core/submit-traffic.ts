@@ -16,7 +16,8 @@ import {
   weightOf,
   weightsFault,
 } from "../../../mesh/index.ts";
-import { type CommitContext, keepOldMs, withNothingKept, withStep, withStepEnded } from "./commits.ts";
+import { type CommitContext, keepOldMs, withNothingKept, withStep } from "./commits.ts";
+import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { emptyRollout } from "./new-rollout.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
@@ -36,12 +37,12 @@ export function submitTraffic(
   if (committed === null || committed.record.deleted) return unknownApp(app);
   const record = withoutRepair(committed.record);
   const { rollout } = record;
-  const way = isUnderWay(rollout) ? wayOf(rollout as Rollout) : "alone";
+  const way = isUnderWay(rollout) ? wayOf(record, rollout as Rollout) : "alone";
   if (way === "locked") return { code: "locked", rollout: rollout as Rollout };
   const fault = faultOf(record, weights, context);
   if (fault !== null) return { code: "invalid", message: fault };
   const all = spoken(record, weights);
-  if (way === "within") return weighedWithin(record, all, context);
+  if (way === "within") return weighedWithin({ epoch: committed.epoch, record }, all, context);
   if (way === "instead" && isSameWeights(rollout?.step?.weights, all))
     return { code: "joined", rollout: rollout as Rollout };
   return weighedAlone({ epoch: committed.epoch, record }, all, context);
@@ -51,12 +52,14 @@ export function submitTraffic(
  * `within`: the deploy waits for a person, who tries its release first. `instead`: the last split waits for somebody's answer, and this one
  * takes its place.
  */
-function wayOf(rollout: Rollout): "within" | "instead" | "locked" {
-  const { kind, state, direction, step, approved, next } = rollout;
+function wayOf({ releases }: AppRecord, rollout: Rollout): "within" | "instead" | "locked" {
+  const { kind, state, direction, step, approved, to, next } = rollout;
   // What is to follow it was committed: nothing else takes its place.
   if (state !== "running" || next !== undefined) return "locked";
   if (kind === "weigh") return "instead";
-  const isWaiting = step?.kind === "approve" || step?.kind === "weigh";
+  // A canary weighs too, by its own plan.
+  const isByHand = releases.find(({ number }) => number === to)?.spec.deploy.strategy === "bluegreen";
+  const isWaiting = step?.kind === "approve" || (step?.kind === "weigh" && isByHand);
   const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
   return isUndecided && isWaiting ? "within" : "locked";
 }
@@ -124,11 +127,11 @@ function stepOf(record: AppRecord, weights: Weights, stays: (release: number) =>
 }
 
 /** The step that waits for a person makes way for it, and comes again after it. What served before serves on, at 0 too: it may go back. */
-function weighedWithin(record: AppRecord, weights: Weights, context: CommitContext): Submission {
+function weighedWithin(committed: CommittedApp, weights: Weights, context: CommitContext): Submission {
+  const { record } = committed;
   const rollout = record.rollout as Rollout;
-  const waitedMs = Math.max(0, context.wallMs - (rollout.step?.startedAtMs ?? context.wallMs));
   const outcome = `a person asked for ${describeWeights(weights)}`;
-  const free = withStepEnded(record, { waitedMs, outcome });
+  const free = withStepEndedByPerson(committed, outcome, context);
   const planned = stepOf(record, weights, (release) => release !== rollout.to);
   return begun(free, planned, context);
 }

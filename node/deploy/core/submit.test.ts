@@ -8,6 +8,7 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
+import { HeardCounts } from "./canary/heard-counts.ts";
 import type { CommitContext } from "./commits.ts";
 import type { HostFact } from "./facts.ts";
 import { type Submission, submitDeploy } from "./submit.ts";
@@ -23,7 +24,7 @@ function context(hosts: readonly string[] = ["host-1"]): CommitContext {
     facts: {
       vms: new Map(),
       acks: new Map(),
-      counts: new Map(),
+      counts: new HeardCounts(),
       bakedMs: 0,
       gates: new Map(),
       proxies: new Map(),

@@ -26,7 +26,6 @@ import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./s
 import { isScaleOrRestart } from "./within.ts";
 
 /**
-/**
  * - `begin`: commit this. `step`: what was asked for is over when that one is; absent: with the rollout. `note`: what was made of it, for
  *   people. `supersedes`: the rollout that comes to its end first. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another rollout runs.
  * - `unchanged`: it is so already. `invalid`: cannot be meant; nothing changes; `message` says what to do.
@@ -63,6 +62,7 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
   const taken = takenBefore(record, request);
   if (taken !== null) return { code: "joined", rollout: taken };
+  const epoch = apps.find((candidate) => candidate.record.app === app)?.epoch ?? 0;
   const running = runningOf(record);
   if (running?.kind === "repair") return submitOver(record, request, context);
   const same = running === null ? null : sameOnItsWay(record, running, request);
@@ -79,7 +79,7 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
     countFault(record, spec) ??
     releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
-  if (running !== null) return superseding(record, releaseOf(number, request, context), context);
+  if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
 }
 
@@ -97,8 +97,9 @@ function sameOnItsWay(
   return isMeant && isSame(to) ? { id, to } : null;
 }
 
-function superseding(record: AppRecord, release: Release, context: CommitContext): Submission {
-  const { record: next, note } = withSuperseded(record, release, context);
+function superseding(committed: CommittedApp, release: Release, context: CommitContext): Submission {
+  const { record } = committed;
+  const { record: next, note } = withSuperseded(committed, release, context);
   const fit = fitted(next);
   const fault = sizeFault(fit, context);
   if (fault !== null) return { code: "invalid", message: fault };
@@ -226,7 +227,7 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
     return { code: "invalid", message };
   }
   const approved: Rollout = { ...rollout, approved: true };
-  return { code: "begin", record: { ...record, rollout: approved }, rollout: approved };
+  return { code: "begin", record: fitted({ ...record, rollout: approved }), rollout: approved };
 }
 
 /** A deploy that was to follow will not begin. What runs is as it is: said once more it is the one that is meant. */
@@ -254,8 +255,11 @@ export function submitAbort(
       rollout.kind === "deploy" ? `; once it is over "grapevine rollback ${app}" goes back` : " to its end";
     return { code: "invalid", message: `${rollout.id} has taken over: it only goes forward${next}` };
   }
-  const words = { outcome: "aborted", message: "a person aborted it" };
-  const turned = withTakenBack(record, words, context);
+  const turned = withTakenBack(
+    committed as CommittedApp,
+    { outcome: "aborted", message: "a person aborted it" },
+    context,
+  );
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 

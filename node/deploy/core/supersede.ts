@@ -1,15 +1,9 @@
 // Supersede: a deploy takes the place of the rollout that runs. That is taken back, or, where it only goes forward, comes to its end; and the
 // commit that ends it begins the deploy. So nobody else's comes between, whoever drives, and what is taken back is what an abort takes back.
 
-import type { AppRecord, Release, Rollout } from "../../../mesh/index.ts";
-import {
-  type CommitContext,
-  fitted,
-  rolloutOf,
-  withDirectionBack,
-  withNothingKept,
-  withStepEnded,
-} from "./commits.ts";
+import type { AppRecord, CommittedApp, Release, Rollout } from "../../../mesh/index.ts";
+import { type CommitContext, fitted, rolloutOf, withDirectionBack, withNothingKept } from "./commits.ts";
+import { withStepEndedByPerson } from "./end-by-person.ts";
 import { deployOf, rolloutId } from "./new-rollout.ts";
 import { hasTakenOver, isScaleOrRestart } from "./within.ts";
 
@@ -23,19 +17,17 @@ export function onlyGoesForward(record: AppRecord, rollout: Rollout): boolean {
 
 /** The rollout turns back, by a person's word. */
 export function withTakenBack(
-  record: AppRecord,
+  committed: CommittedApp,
   { outcome, message }: { readonly outcome: string; readonly message: string },
-  { wallMs }: Pick<CommitContext, "wallMs">,
+  context: CommitContext,
 ): AppRecord {
-  const { step } = rolloutOf(record);
-  const waitedMs = Math.max(0, wallMs - (step?.startedAtMs ?? wallMs));
-  const stopped = withStepEnded(record, { waitedMs, outcome });
-  return withDirectionBack(stopped, { code: "aborted", message, lastLines: [] });
+  const stopped = withStepEndedByPerson(committed, outcome, context);
+  return withDirectionBack(stopped, { code: "aborted", message, lastLines: [] }, context.facts);
 }
 
 /** The record with `next` as what follows the rollout that runs, and what becomes of that, for people. */
 export function withSuperseded(
-  record: AppRecord,
+  { epoch, record }: CommittedApp,
   next: Release,
   context: CommitContext,
 ): { readonly record: AppRecord; readonly note: string } {
@@ -59,7 +51,10 @@ export function withSuperseded(
   if (!isReturning || onlyGoesForward(record, running))
     return { record: named, note: `${running.id} only goes forward: ${then}` };
   const words = { outcome: `superseded by ${id}`, message: `${id} supersedes it` };
-  return { record: withTakenBack(named, words, context), note: `${running.id} is taken back: ${then}` };
+  return {
+    record: withTakenBack({ epoch, record: named }, words, context),
+    note: `${running.id} is taken back: ${then}`,
+  };
 }
 
 /** Nothing follows the rollout that runs: it goes on as it does. */

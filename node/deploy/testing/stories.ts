@@ -10,6 +10,7 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { type SpecOverrides, specOf } from "./specs.ts";
+import { GOOD_COUNTS } from "./told-counts.ts";
 import { HEALTHY, World } from "./world.ts";
 
 export interface Story {
@@ -31,6 +32,10 @@ const deployOf = (rest: Partial<DeploySpec> = {}): DeploySpec => ({
 
 const bluegreen = { strategy: "bluegreen", approval: "manual", keepOldMs: 600_000 } as const;
 const command = { releaseCommand: ["node", "migrate.js"], releaseCommandTimeoutMs: 300_000 };
+
+function canaryOf(weights: readonly number[]): NonNullable<DeploySpec["canary"]> {
+  return { weights, bakeMs: 5_000, minRequests: 50 };
+}
 
 /** One for each strategy at least, and for each kind of step. */
 export const STORIES: readonly Story[] = [
@@ -54,6 +59,12 @@ export const STORIES: readonly Story[] = [
     isGated: true,
     before: { count: 2 },
     next: { count: 2, deploy: deployOf({ strategy: "immediate" }) },
+  },
+  {
+    name: "canary",
+    isGated: true,
+    before: { count: 2 },
+    next: { count: 2, deploy: deployOf({ strategy: "canary", canary: canaryOf([5, 50]) }) },
   },
   { name: "bluegreen", isGated: true, before: { count: 2 }, next: { count: 2, deploy: deployOf(bluegreen) } },
 ];
@@ -85,7 +96,12 @@ export function answerAll(world: World, { until, silent }: Answering = {}): void
 }
 
 function answerOnce(world: World, silent: MemberName | undefined): void {
-  const answers = [...vmAnswers(world), ...gateAnswers(world), ...proxyAnswers(world, silent)];
+  const answers = [
+    ...vmAnswers(world),
+    ...gateAnswers(world),
+    ...proxyAnswers(world, silent),
+    ...countAnswers(world),
+  ];
   const epoch = world.committed?.epoch;
   for (const answer of answers) {
     // What they say is about this step: the next one asks anew.
@@ -124,4 +140,10 @@ function proxyAnswers(world: World, silent: MemberName | undefined): readonly An
     world.answer(proxy);
     world.deliver(proxy);
   });
+}
+
+function countAnswers(world: World): readonly Answer[] {
+  const isBaking = world.committed?.record.rollout?.step?.kind === "bake";
+  const proxies = isBaking ? [...world.proxies.keys()] : [];
+  return proxies.map((proxy) => () => world.count({ proxy, startId: "1", ...GOOD_COUNTS }));
 }

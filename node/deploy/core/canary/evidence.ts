@@ -15,12 +15,6 @@ import { ackersOf } from "../quorum.ts";
 import type { Want } from "../standing.ts";
 import { type Counts, judgeCanary, type Verdict } from "./rule.ts";
 
-/** By proxy, then by its start: what one start counted never takes the place of what another did. */
-export type CountsHeard = ReadonlyMap<MemberName, ReadonlyMap<string, CanaryCounts>>;
-
-/** Starts of one proxy within one bake that are added up; of more, the requests are missing. */
-export const STARTS_MAX = 16;
-
 export interface Evidence {
   readonly fresh: Counts;
   readonly old: Counts;
@@ -46,8 +40,7 @@ export function evidenceOf(
   const { rollout } = record;
   const spec = specOf(record, rollout);
   if (rollout?.step?.kind !== "bake" || spec === undefined) return null;
-  const told = [...counts.values()].flatMap((byStart) => [...byStart.values()]);
-  const ofReleases = told.flatMap(({ releases }) => releases);
+  const ofReleases = [...counts.sums()];
   const fresh = summed(ofReleases.filter(({ release }) => release === rollout.to));
   const old = summed(ofReleases.filter(({ release }) => release !== rollout.to));
   const names = { fresh: `v${rollout.to}`, old: rollout.from === null ? "the old" : `v${rollout.from}` };

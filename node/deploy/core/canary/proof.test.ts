@@ -30,6 +30,24 @@ describe("isProvenWorse()", () => {
     expect(isProvenWorse({ fresh: { bad: 40, all: 10_000 }, old, tolerance: 0, alpha: 0.01 })).toBe(true);
   });
 
+  it("finds the very edge of what is proven as soon as anything else", () => {
+    for (const all of [1_000, 1e6, Number.MAX_SAFE_INTEGER]) {
+      const old = { bad: all / 100, all };
+      const isProven = (bad: number) =>
+        isProvenWorse({ fresh: { bad, all }, old, tolerance: 0.005, alpha: 0.01 });
+      let [least, most] = [0, all];
+      // Not whole, as what is scaled down is not.
+      for (let halving = 0; halving < 60; halving += 1) {
+        const middle = (least + most) / 2;
+        if (isProven(middle)) most = middle;
+        else least = middle;
+      }
+      expect(isProven(most)).toBe(true);
+      expect(most / all).toBeGreaterThan(0.015);
+      expect(most / all).toBeLessThan(0.1);
+    }
+  });
+
   it("is wrong less often than alpha, looked at after every request, even where the tolerance just ends", () => {
     const seed = 20_261_127;
     const random = seededRandom(seed);
