@@ -1,11 +1,13 @@
 // Faults: what may become of each kind of member, before any event. Every fault is mended by itself after a while, unless it says so.
 
+import { isUnderWay } from "../../mesh/index.ts";
 import { submitAbort } from "../../node/deploy/core/submit.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { DiskFate } from "./sim-gate.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import { crashHost, cutHost, holdDead, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
+import { submitTo } from "./submit-to.ts";
 
 /** Members hold each other dead after this: long against an event, short against what takes a deadline. */
 const NOTICED_MS = 25;
@@ -34,7 +36,8 @@ type DriverFault =
   | "swap-lost"
   | "answer-lost"
   | "voters-away"
-  | "abort";
+  | "abort"
+  | "supersede";
 
 type MemberFault =
   | "old-gate-crash"
@@ -78,6 +81,8 @@ const DRIVER_FAULTS: Readonly<Record<DriverFault, Strike>> = {
   "voters-away": (cluster) => loseVoters(cluster),
   /** A person does not like what they see. */
   abort: (cluster) => abort(cluster),
+  /** And has another release ready. */
+  supersede: (cluster) => supersede(cluster),
 };
 
 const MEMBER_FAULTS: Readonly<Record<MemberFault, Strike>> = {
@@ -185,6 +190,18 @@ function abort(cluster: SimCluster): boolean {
     submitAbort(cluster.committed, SIM_APP, machine.context(cluster.time.nowMs)),
   );
   return submitted.code === "begin";
+}
+
+/** Of the deploy that runs: what is asked in its place is judged by its own. */
+function supersede(cluster: SimCluster): boolean {
+  const { scenario, record } = cluster;
+  const { rollout } = record ?? {};
+  const isFirst = rollout?.superseded === undefined && rollout?.next === undefined;
+  const isMeant = isUnderWay(rollout) && rollout?.kind === "deploy" && isFirst;
+  if (!isMeant || scenario.disturbance === "rolls-back") return false;
+  const { count, deploy } = scenario;
+  const deployed = { count, deploy, hash: "superseding", supersedes: true };
+  return submitTo(cluster, scenario, deployed).code === "begin";
 }
 
 /** The host of the VM that shall go is that of the first of the lowest release; of the one that shall serve, of the last of the highest. */

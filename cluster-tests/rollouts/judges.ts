@@ -12,7 +12,7 @@ import {
   type VmName,
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
-import { Judge } from "../../node/deploy/testing/judge.ts";
+import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
 import { isReached } from "../../proxy-agent/core/route-fold.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
@@ -36,10 +36,11 @@ export class Judges {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
   readonly #success = new Judge();
-  #hasCommandRun = false;
+  readonly #commands = new Set<VmName>();
 
   judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
     judgeOrder(before, record);
+    judgeSuccession(before, record);
     for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
     const isReplacedDead = (host: MemberName) => record.rollout?.kind === "repair" && truth.dead.has(host);
@@ -54,9 +55,9 @@ export class Judges {
   }
 
   /** At its start, whatever became of its driver or its host before. */
-  judgeCommand(): void {
-    assert.ok(!this.#hasCommandRun, "command-once: the release command is started twice");
-    this.#hasCommandRun = true;
+  judgeCommand(vm: VmName): void {
+    assert.ok(!this.#commands.has(vm), "command-once: the release command is started twice");
+    this.#commands.add(vm);
   }
 
   /** At the stop itself. */

@@ -1,10 +1,18 @@
 // Run: one deploy, or the death of a host, with some faults, to its end. What was violated, if anything was.
 
 import assert from "node:assert/strict";
-import { type AppRecord, isUnderWay, type MemberName, memberName, messageOf } from "../../mesh/index.ts";
+import {
+  type AppRecord,
+  isUnderWay,
+  type MemberName,
+  memberName,
+  messageOf,
+  type Rollout,
+} from "../../mesh/index.ts";
+import type { CommitContext } from "../../node/deploy/core/commits.ts";
 import type { RolloutInput } from "../../node/deploy/core/rollout.ts";
-import { submitDeploy } from "../../node/deploy/core/submit.ts";
-import { specOf } from "../../node/deploy/testing/specs.ts";
+import type { Submission } from "../../node/deploy/core/submit.ts";
+import { submitRestart, submitScale } from "../../node/deploy/core/submit-scale.ts";
 import type { BreakName } from "./breaks.ts";
 import { type Fault, strike } from "./faults.ts";
 import { proxyFactsOf } from "./member-facts.ts";
@@ -14,6 +22,7 @@ import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import { crashHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
+import { submitTo } from "./submit-to.ts";
 
 export interface RunOptions {
   readonly scenario: Scenario;
@@ -87,7 +96,7 @@ function preparedOf(scenario: Scenario): Prepared {
     return turn % count;
   };
   const cluster = new SimCluster({ scenario, broken: null, pick, isTold: false, prepared: null });
-  submitTo(cluster, scenario, { count: before, deploy: ROLLING, hash: "old" });
+  begin(submitTo(cluster, scenario, { count: before, deploy: ROLLING, hash: "old" }));
   cluster.runUntilQuiet();
   assert.equal(cluster.record?.rollout?.state, "succeeded");
   PREPARED.set(key, cluster.prepared);
@@ -101,20 +110,8 @@ function settle(cluster: SimCluster): void {
   cluster.lines.length = 0;
 }
 
-interface Deployed {
-  readonly count: number;
-  readonly hash: string;
-  readonly deploy: Scenario["deploy"];
-}
-
-function submitTo(cluster: SimCluster, { gate }: Scenario, { count, hash, deploy }: Deployed): void {
-  const past = gate === "off" ? { gate } : {};
-  const spec = specOf("hello", { count, deploy, ...past });
-  const submission = cluster.submit(({ machine }) => {
-    const apps = cluster.committed === null ? [] : [cluster.committed];
-    const context = machine.context(cluster.time.nowMs);
-    return submitDeploy({ app: SIM_APP, spec, specHash: hash, apps }, context);
-  });
+/** That it cannot be meant is a mistake of the scenario. */
+function begin(submission: Submission): void {
   assert.equal(submission.code, "begin", JSON.stringify(submission));
 }
 
@@ -157,6 +154,12 @@ function heal(cluster: SimCluster): void {
   cluster.tellMembers();
 }
 
+/** Of what is asked in place of a deploy. */
+const KINDS: Partial<Record<Scenario["disturbance"], Rollout["kind"]>> = {
+  scales: "scale",
+  restarts: "restart",
+};
+
 /** What a scenario asks for, and what must be true at its end. */
 class Course {
   readonly #cluster: SimCluster;
@@ -164,6 +167,8 @@ class Course {
   readonly #person: Person;
   #mover: Mover | null = null;
   #hasDisturbed = false;
+  /** How the deploy ended that another one superseded; a repair may follow that. */
+  #superseded: NonNullable<Rollout["superseded"]> | null = null;
   /** How the deploy, or the repair, ended. */
   state = "none";
 
@@ -177,8 +182,18 @@ class Course {
     const { count, deploy, disturbance } = this.#scenario;
     const cluster = this.#cluster;
     cluster.onCommit = () => this.#noteCommit();
-    if (disturbance !== "host-dies" && disturbance !== "host-drains") {
-      submitTo(cluster, this.#scenario, { count, deploy, hash: "new" });
+    const asked = (of: (context: CommitContext) => Submission) =>
+      begin(cluster.submit(({ machine }) => of(machine.context(cluster.time.nowMs))));
+    if (disturbance === "scales") {
+      asked((context) => submitScale(cluster.committed, { app: SIM_APP, count }, context));
+      return;
+    }
+    if (disturbance === "restarts") {
+      asked((context) => submitRestart(cluster.committed, SIM_APP, context));
+      return;
+    }
+    if (this.#isDeploy) {
+      begin(submitTo(cluster, this.#scenario, { count, deploy, hash: "new" }));
       return;
     }
     // The last: it drives nothing, so that who drives is another fault.
@@ -211,7 +226,15 @@ class Course {
     this.#judgeDrained(record);
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;
+    if (KINDS[disturbance] !== undefined) {
+      this.#cluster.assertServes([1], this.state === "succeeded" ? count : before);
+      return;
+    }
     const hasSucceeded = this.#isDeploy && this.state === "succeeded";
+    if (this.#superseded !== null) {
+      this.#judgeSuperseding(this.#superseded, hasSucceeded);
+      return;
+    }
     // Of a deploy back that failed, because the old VM is not well, the new one serves on.
     const isNew = disturbance === "rolls-back" ? record.current === 2 : hasSucceeded;
     const staysNew = disturbance === "rolls-back" && isNew;
@@ -226,7 +249,7 @@ class Course {
 
   get #isDeploy(): boolean {
     const { disturbance } = this.#scenario;
-    return disturbance !== "host-dies" && disturbance !== "host-drains";
+    return disturbance !== "host-dies" && disturbance !== "host-drains" && KINDS[disturbance] === undefined;
   }
 
   #judgeDrained({ vms }: AppRecord): void {
@@ -235,12 +258,29 @@ class Course {
     assert.deepEqual(left, [], "liveness: a host is drained, and not empty");
   }
 
+  /** What followed the deploy serves, or what that had come to. */
+  #judgeSuperseding({ state }: { readonly state: string }, hasSucceeded: boolean): void {
+    const { count, before } = this.#scenario;
+    const hadTakenOver = state === "succeeded";
+    // Of one that could go neither on nor back what serves is judged above.
+    if (!hasSucceeded && state === "failed") return;
+    this.#cluster.assertServes(
+      [hasSucceeded ? 3 : hadTakenOver ? 2 : 1],
+      hasSucceeded || hadTakenOver ? count : before,
+    );
+  }
+
+  /** The rollout that the scenario is about. */
+  #isMeant({ kind }: Rollout): boolean {
+    const within = KINDS[this.#scenario.disturbance];
+    if (within !== undefined) return kind === within;
+    return this.#isDeploy ? kind === "deploy" : kind === "repair" || kind === "move";
+  }
+
   #noteCommit(): void {
     const { rollout } = this.#cluster.record ?? {};
-    const isMeant = this.#isDeploy
-      ? rollout?.kind === "deploy"
-      : rollout?.kind === "repair" || rollout?.kind === "move";
-    if (rollout != null && isMeant && !isUnderWay(rollout)) this.state = rollout.state;
+    this.#superseded = rollout?.superseded ?? this.#superseded;
+    if (rollout != null && this.#isMeant(rollout) && !isUnderWay(rollout)) this.state = rollout.state;
     this.#person.noteCommit();
     this.#disturb();
     if (!isUnderWay(rollout)) this.look();

@@ -10,7 +10,8 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
  * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-drains`: nor
  * is there, and it is drained. By hand:
  * `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
- * `rolls-back`: what it brought is taken back while the old is kept.
+ * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
+ * `restarts`: new VMs of the same release.
  */
 type Disturbance =
   | "none"
@@ -20,7 +21,9 @@ type Disturbance =
   | "host-drains"
   | "splits"
   | "pauses"
-  | "rolls-back";
+  | "rolls-back"
+  | "scales"
+  | "restarts";
 
 /** Of which members the faults are: `driver` and the register it swaps in; `all` the others too. */
 type Breadth = "driver" | "all";
@@ -93,6 +96,12 @@ const ONCE: readonly Course[] = [
   { ...ONE, before: 2, count: 2, disturbance: "host-dies" },
   { ...ONE, disturbance: "host-drains" },
 ];
+/** Within the release that serves, which was deployed by a rolling one. */
+const WITHIN: readonly Course[] = [
+  { ...ONE, before: 1, count: 3, disturbance: "scales", breadth: "driver" },
+  { ...ONE, before: 3, count: 1, disturbance: "scales", breadth: "driver" },
+  { ...ONE, disturbance: "restarts" },
+];
 /** Of what proxies answer only those make a difference that do not. */
 const LENIENT: DeploySpec = { ...TIMES, strategy: "rolling", ackQuorum: 0.5 };
 const LENIENT_TO_SILENCE: DeploySpec = { ...LENIENT, excludeSilentAfterMs: 2_000 };
@@ -111,6 +120,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DEPLOYS.flatMap(([name, deploy]) => COURSES.map((course) => scenarioOf(name, deploy, course, "on"))),
   ...SOME_COURSES.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
   ...ONCE.map((course) => scenarioOf("rolling, once", ROLLING, course, "on")),
+  ...WITHIN.map((course) => scenarioOf("within a release", ROLLING, course, "on")),
   scenarioOf("rolling, half of the proxies, silence excluded", LENIENT_TO_SILENCE, CUT_OF_DRIVER, "on"),
   ...[ONE, CUT_OF_DRIVER].map((course) => scenarioOf("rolling", ROLLING, course, "off")),
   scenarioOf("bluegreen", BLUEGREEN, { ...ONE, breadth: "driver" }, "off"),

@@ -116,6 +116,9 @@ export class SimCluster {
   get broken(): BreakName | null {
     return this.#options.broken;
   }
+  get scenario(): Scenario {
+    return this.#options.scenario;
+  }
   get committed(): CommittedApp | null {
     return this.register.committed;
   }
@@ -242,7 +245,7 @@ export class SimCluster {
         if (host.isCut || !host.isUp) this.#withheld.set(vm, { host, observed });
         else this.#spread(host, vm, observed);
       },
-      onCommand: () => this.#judges.judgeCommand(),
+      onCommand: (vm) => this.#judges.judgeCommand(vm),
       onStop: (host, vm) => this.#judges.judgeStop(host, vm, this),
     });
   }

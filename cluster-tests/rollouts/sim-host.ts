@@ -48,7 +48,7 @@ export interface SimHostDeps extends Omit<SimGateDeps, "host"> {
   /** It is known in the mesh from now on; null: gone. */
   readonly publish: (host: SimHost, vm: VmName, observed: ObservedVm | null) => void;
   /** The release command is about to be started. */
-  readonly onCommand: () => void;
+  readonly onCommand: (vm: VmName) => void;
   /** Its process is about to be ended since no record wants it. */
   readonly onStop: (host: SimHost, vm: SimVm) => void;
 }
@@ -195,7 +195,7 @@ export class SimHost {
   }
 
   #begin({ vm, release, phase }: PlacedVm): void {
-    if (phase === "command") this.#deps.onCommand();
+    if (phase === "command") this.#deps.onCommand(vm);
     const entry = newVmEntry({ vm, app: SIM_APP, release, host: this.name });
     const isSlow = release > 1 && this.#deps.fate === "slow";
     const begun: SimVm = {

@@ -122,17 +122,30 @@ type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
  * `running` is the only state in which it moves; `paused`: it takes no step and its deadlines stand still until somebody resumes or
  * aborts it; `failed` means that there was nothing to go back to, or of a `weigh` that not all have answered: it stands.
  */
-const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
+export const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
 export type RolloutState = (typeof ROLLOUT_STATES)[number];
+
+/**
+ * `repair`: the coordinator itself replaces VMs of a host that died. `move`: it has them run elsewhere, since their host is drained. `weigh`: a
+ * person splits the requests, or sends all back. `scale`: the release that serves gets more VMs, or fewer. `restart`: each of its VMs makes
+ * way for a new one.
+ */
+export const ROLLOUT_KINDS = [
+  "deploy",
+  "stop",
+  "destroy",
+  "repair",
+  "move",
+  "weigh",
+  "scale",
+  "restart",
+] as const;
+type RolloutKind = (typeof ROLLOUT_KINDS)[number];
 
 export interface Rollout {
   /** `APP-vNUMBER` for a deploy of a new release; with the epoch appended for the others. */
   readonly id: string;
-  /**
-   * `repair`: the coordinator itself replaces VMs of a host that died. `move`: it has them run elsewhere, since their host is drained.
-   * `weigh`: a person splits the requests, or sends all back.
-   */
-  readonly kind: "deploy" | "stop" | "destroy" | "repair" | "move" | "weigh";
+  readonly kind: RolloutKind;
   /** The release that served before, and the one that shall serve; null: none. */
   readonly from: number | null;
   readonly to: number | null;
@@ -150,10 +163,12 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
-  /** Of a repair and a move: VMs of the release that shall serve at its end. */
+  /** Of a repair, a move, a scale, a restart: VMs of the release that shall serve at its end. */
   readonly count?: number;
   /** Of a move: the host that its targets leave. */
   readonly leaves?: MemberName;
+  /** Of a scale, a restart: VMs of the release that served at its begin. */
+  readonly before?: number;
   /**
    * Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them, and dead
    * hosts of VMs that it replaced.
@@ -165,6 +180,14 @@ export interface Rollout {
   readonly approved?: boolean;
   /** Of a canary: the highest weight whose bake is over. */
   readonly baked?: number;
+  /** The release whose deploy begins in the commit in which this rollout ends: nobody else's comes between. */
+  readonly next?: number;
+  /** Of such a deploy: the rollout that it followed, how that ended, and its last step. */
+  readonly superseded?: {
+    readonly id: string;
+    readonly state: RolloutState;
+    readonly last?: RolloutStepReport;
+  };
   /** Of one that is paused: why, for people, and since when by the clock of the agent that was told, milliseconds since 1970. */
   readonly pause?: { readonly why: string; readonly atMs: number };
   /** Proxies known to be registered at the last commit: a driver that restarts must not ask fewer than there were. */
@@ -289,7 +312,7 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
 
 export const rolloutShape: ZodType<Rollout> = z.strictObject({
   id: z.string().max(128),
-  kind: z.enum(["deploy", "stop", "destroy", "repair", "move", "weigh"]),
+  kind: z.enum(ROLLOUT_KINDS),
   from: countShape.nullable(),
   to: countShape.nullable(),
   state: z.enum(ROLLOUT_STATES),
@@ -320,8 +343,17 @@ export const rolloutShape: ZodType<Rollout> = z.strictObject({
   approved: z.exactOptional(z.boolean()),
   baked: z.exactOptional(z.number().int().min(0).max(100)),
   pause: z.exactOptional(z.strictObject({ why: z.string().max(1000), atMs: z.number() })),
+  next: z.exactOptional(countShape),
+  superseded: z.exactOptional(
+    z.strictObject({
+      id: z.string().max(128),
+      state: z.enum(ROLLOUT_STATES),
+      last: z.exactOptional(stepReportShape),
+    }),
+  ),
   count: z.exactOptional(countShape),
   leaves: z.exactOptional(memberNameShape),
+  before: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),

@@ -40,7 +40,7 @@ export function claimedHostnames({
   deleted,
 }: AppRecord): readonly string[] {
   if (deleted || hostnames.length === 0) return hostnames;
-  const numbers = isUnderWay(rollout) ? [current, rollout?.to] : [current];
+  const numbers = isUnderWay(rollout) ? [current, rollout?.to, rollout?.next] : [current];
   const previews = releases.filter(({ number }) => numbers.includes(number)).flatMap(previewsOf);
   return [...new Set([...hostnames, ...previews])];
 }

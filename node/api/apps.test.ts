@@ -116,6 +116,23 @@ describe("what a person asks of an app", () => {
     },
   );
 
+  it("scale and restart, through any agent, and say where there is nothing to do", async () => {
+    expect((await post(otherApi, "/v1/apps/hello/scale", { count: 3 })).status).toBe(202);
+    expect(deploys.asked.at(-1)).toEqual({ app: "hello", count: 3 });
+    expect((await post(otherApi, "/v1/apps/hello/restart", {})).status).toBe(202);
+    expect(await errorOf(post(voterApi, "/v1/apps/hello/scale", { count: "3" }))).toBe(
+      '400 invalid: the body must be a count of VMs, {"count": 3}',
+    );
+    deploys.answer = { code: "unchanged", app: fakeView().app, note: "v1 serves with 3 VMs already" };
+    const unchanged = await post(voterApi, "/v1/apps/hello/scale", { count: 3 });
+    expect(unchanged.status).toBe(200);
+    expect(await unchanged.json()).toEqual({
+      app: "hello",
+      unchanged: true,
+      note: "v1 serves with 3 VMs already",
+    });
+  });
+
   it("is a way back, to the release before or to one that is named", async () => {
     expect((await post(otherApi, "/v1/apps/hello/rollback?to=v7", {})).status).toBe(202);
     expect((await post(voterApi, "/v1/apps/hello/rollback", {})).status).toBe(202);
@@ -186,6 +203,22 @@ describe("deploys", () => {
     expect(deploys.submissions).toEqual(["0123456789abcdef", "0123456789abcdef"]);
     const refused = post(voterApi, "/v1/apps/hello/deploys?submission=a", fakeSpec(bundle));
     expect(await errorOf(refused)).toContain("submission must be 16 to 64 letters");
+  });
+
+  it("take the place of what runs if they say so, through any agent, and refuse another word", async () => {
+    voter.bundles.held.set(hashOf(bundle), bundle);
+    const said: (boolean | undefined)[] = [];
+    deploys.answerTo = (_spec, { supersedes }) => {
+      said.push(supersedes);
+      return deploys.answer;
+    };
+    const path = "/v1/apps/hello/deploys";
+    for (const query of ["", "?on-conflict=fail", "?on-conflict=supersede"])
+      await post(otherApi, `${path}${query}`, fakeSpec(bundle));
+    expect(said).toEqual([false, false, true]);
+    expect(await errorOf(post(voterApi, `${path}?on-conflict=wait`, fakeSpec(bundle)))).toBe(
+      "400 invalid: on-conflict must be fail or supersede; found wait",
+    );
   });
 
   it("fetch a bundle that another agent took, and reach the voter through any agent", async () => {

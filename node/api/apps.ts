@@ -25,7 +25,7 @@ import { withHeartbeat } from "./heartbeat.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
 import { submitted } from "./submitted.ts";
-import { rollback, setTraffic } from "./traffic-routes.ts";
+import { rollback, scale, setTraffic } from "./traffic-routes.ts";
 import { factsOf } from "./views.ts";
 
 /** An empty line when nothing changed for so long, so that the reader can tell silence from a dead peer. */
@@ -63,6 +63,11 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   );
   app.post("/v1/apps/:app/traffic", driven(withApp(setTraffic)));
   app.post("/v1/apps/:app/rollback", driven(withApp(rollback)));
+  app.post("/v1/apps/:app/scale", driven(withApp(scale)));
+  app.post(
+    "/v1/apps/:app/restart",
+    driven(withApp(async (deploys, name) => submitted(await deploys.restart(name)))),
+  );
   app.post("/v1/vms/:vm/stop", driven(stopVm));
 }
 

@@ -50,6 +50,9 @@ async function readSpec(deps: ApiDeps, context: Context<ApiEnv>, answer: SpecAns
   const submission = submissionOf(context);
   if (submission !== undefined && !submissionShape.safeParse(submission).success)
     return apiError("invalid", "submission must be 16 to 64 letters, digits and dashes, for example a UUID");
+  const onConflict = onConflictOf(context);
+  if (onConflict !== "fail" && onConflict !== "supersede")
+    return apiError("invalid", `on-conflict must be fail or supersede; found ${onConflict.slice(0, 100)}`);
   const bytesMax = context.env?.isRelayed === true ? RELAY_BODY_BYTES_MAX : SUBMISSION_BYTES_MAX;
   const bytes = await readBounded(context.req.raw.body, bytesMax);
   return bytes === null ? bodyTooLarge(bytesMax) : answer(deps, appName(name), bytes, context);
@@ -58,6 +61,11 @@ async function readSpec(deps: ApiDeps, context: Context<ApiEnv>, answer: SpecAns
 /** `?submission=`: the same each time that it is said again. */
 function submissionOf({ req }: Context<ApiEnv>): string | undefined {
   return req.query("submission");
+}
+
+/** `?on-conflict=`: whether it takes the place of a rollout that runs. */
+function onConflictOf({ req }: Context<ApiEnv>): string {
+  return req.query("on-conflict") ?? "fail";
 }
 
 /** From a client. */
@@ -145,7 +153,8 @@ async function submit(
 ): Promise<Response> {
   const fetched = await deps.fetchBundle(spec.bundle.hash, context.req.raw.signal);
   if (!fetched.ok) return apiError("unavailable", `the bundle is not to be had: ${fetched.error}`);
-  return submitted(await deploys.submit(spec, submissionOf(context)));
+  const how = { submission: submissionOf(context), supersedes: onConflictOf(context) === "supersede" };
+  return submitted(await deploys.submit(spec, how));
 }
 
 /** What a client submits, or what is wrong with it: never with a value of the env. */

@@ -14,6 +14,10 @@ export function submitted(result: SubmitResult): Response {
       const facts = { rollout, driver, ...(env === undefined ? {} : { env }) };
       return apiError("locked", `${message}; \`grapevine status ${app}\` shows what it waits for`, facts);
     }
+    case "unchanged": {
+      const { app, note } = result;
+      return Response.json({ app, unchanged: true, note });
+    }
     case "invalid":
     case "unavailable":
       return apiError(result.code, result.message);

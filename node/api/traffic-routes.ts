@@ -1,4 +1,4 @@
-// Traffic routes: what a person asks of an app between and within its deploys: a split of its requests, a way back, a halt.
+// Traffic routes: what a person asks of an app between and within its deploys: a split of its requests, a way back, more VMs.
 
 import type { Context } from "hono";
 import { z } from "zod";
@@ -29,6 +29,17 @@ export async function setTraffic(
     return { release: Number(release.slice(1)), weight };
   });
   return submitted(await deploys.setTraffic({ app, weights }));
+}
+
+const countShape = z.strictObject({ count: z.number() });
+
+/** Which counts there can be, and what to say in place of 0, the core says. */
+export async function scale(deploys: Deploys, app: AppName, context: Context<ApiEnv>): Promise<Response> {
+  const bytes = await readBounded(context.req.raw.body, RELAY_BODY_BYTES_MAX);
+  if (bytes === null) return bodyTooLarge(RELAY_BODY_BYTES_MAX);
+  const read = countShape.safeParse(parseJson(bytes)?.json);
+  if (!read.success) return apiError("invalid", 'the body must be a count of VMs, {"count": 3}');
+  return submitted(await deploys.scale({ app, count: read.data.count }));
 }
 
 export async function rollback(deploys: Deploys, app: AppName, context: Context<ApiEnv>): Promise<Response> {

@@ -1,7 +1,7 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
-import { isName, type RegistersBackup } from "../../mesh/index.ts";
+import { isName, type RegistersBackup, ROLLOUT_KINDS, ROLLOUT_STATES } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HostCordonView } from "../api/host-cordon.ts";
 import type { HostFencedView } from "../api/host-fence.ts";
@@ -53,10 +53,14 @@ const stepViewLoose = z.looseObject({
 
 const rolloutViewLoose = z.looseObject({
   id: z.string(),
-  kind: z.enum(["deploy", "stop", "destroy", "repair", "move", "weigh"]),
+  kind: z.enum(ROLLOUT_KINDS),
+  next: z.number().optional(),
+  superseded: z.looseObject({ id: z.string(), state: z.enum(ROLLOUT_STATES) }).optional(),
+  count: z.number().optional(),
+  before: z.number().optional(),
   from: z.number().nullable(),
   to: z.number().nullable(),
-  state: z.enum(["running", "paused", "succeeded", "failed", "rolled-back", "aborted"]),
+  state: z.enum(ROLLOUT_STATES),
   direction: z.enum(["forward", "back"]),
   driver: z.string(),
   step: stepViewLoose.nullable(),
@@ -186,6 +190,7 @@ export const submittedShape: ZodType<Submitted> = z.looseObject({
   joined: z.boolean(),
   step: z.number().optional(),
   note: z.string().optional(),
+  supersedes: z.string().optional(),
 });
 
 /** A rollout that runs. */
@@ -195,6 +200,8 @@ export interface Submitted {
   readonly release: number | null;
   /** The same spec was on its way already: this is that rollout. */
   readonly joined: boolean;
+  /** The rollout that comes to its end first. */
+  readonly supersedes?: string | undefined;
   /** What was asked for is over when this step is; absent: when the rollout is. */
   readonly step?: number | undefined;
   /** What was made of it, for people. */

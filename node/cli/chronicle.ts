@@ -2,7 +2,7 @@
 
 import type { AppView, RolloutView } from "../deploy/app-view.ts";
 import { exitCodeOf, isOver } from "./exit-code.ts";
-import { describeEnd, Narrator } from "./narrator.ts";
+import { describeChange, describeEnd, Narrator } from "./narrator.ts";
 import { plainText } from "./table.ts";
 
 export class Chronicle {
@@ -40,10 +40,8 @@ export class Chronicle {
     this.#narrator = new Narrator(rollout.id);
     this.#isEnded = isOfBefore;
     if (isOfBefore) return [];
-    const [from, to] = [rollout.from, rollout.to].map((number) =>
-      number === null ? "nothing" : `v${number}`,
-    );
-    const what = rollout.leaves === undefined ? `from ${from} to ${to}` : `of ${to} off ${rollout.leaves}`;
-    return [plainText(`${rollout.id}: ${rollout.kind} ${what}, driven by ${rollout.driver}`)];
+    const { id, driver, superseded } = rollout;
+    const after = superseded === undefined ? "" : `, after ${superseded.id}, which it superseded`;
+    return [plainText(`${id}: ${describeChange(rollout)}, driven by ${driver}${after}`)];
   }
 }

@@ -21,7 +21,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Of a rollout as it was last seen; `leftovers` are those of its app. */
 export function exitCodeOf(
-  rollout: Pick<RolloutView, "state" | "reason" | "except">,
+  rollout: Pick<RolloutView, "state" | "reason"> & Partial<Pick<RolloutView, "except">>,
   leftovers: readonly Waiting[],
 ): ExitCode {
   switch (rollout.state) {

@@ -2,7 +2,7 @@
 // without us anyway.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import type { AppView } from "../deploy/app-view.ts";
+import type { AppView, RolloutView } from "../deploy/app-view.ts";
 import { appViewShape } from "./answers.ts";
 import { type ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { isOver } from "./exit-code.ts";
@@ -18,12 +18,16 @@ const LOST_AFTER_MS = 30_000;
 /**
  * - `ended`: `view` is the app at the end of the rollout.
  * - `stepped`: the step that was waited for is over, well or not, and the rollout goes on.
- * - `superseded`: another rollout of the app followed before we saw the end.
+ * - `superseded`: another rollout of the app followed before we saw the end, or ours was to follow one, and does not any more.
+ * - `replaced`: the deploy `by` superseded it, in the commit that ended it; `rollout` is how it ended.
  * - `detached`: `signal` aborted.
  */
 export type FollowEnd =
   | { readonly code: "ended" | "stepped" | "superseded"; readonly view: AppView }
+  | { readonly code: "replaced"; readonly view: AppView; readonly rollout: EndedRollout; readonly by: string }
   | { readonly code: "detached" };
+
+type EndedRollout = Pick<RolloutView, "state" | "reason">;
 
 export interface FollowOptions {
   readonly app: string;
@@ -89,7 +93,9 @@ function lost({ app, rollout }: FollowOptions): NoAgentError {
 
 class Following {
   readonly #options: FollowOptions;
-  readonly #narrator: Narrator;
+  /** Ours, and of the one that ours supersedes, while that comes to its end. */
+  readonly #narrators = new Map<string, Narrator>();
+  #reason: RolloutView["reason"] = null;
   #view: AppView | null = null;
   #viewAtMs = 0;
   #heardAtMs = performance.now();
@@ -97,7 +103,6 @@ class Following {
 
   constructor(options: FollowOptions) {
     this.#options = options;
-    this.#narrator = new Narrator(options.rollout, options.untilStep);
   }
 
   /** What an agent sent: a view, or null as a sign of life. */
@@ -111,7 +116,13 @@ class Following {
     this.#view = view;
     this.#viewAtMs = this.#heardAtMs;
     this.narrate();
-    if (view.rollout?.id !== this.#options.rollout) return { code: "superseded", view };
+    const { rollout, app } = this.#options;
+    if (view.rollout === null) return { code: "superseded", view };
+    const { superseded, next, id } = view.rollout;
+    if (superseded?.id === rollout)
+      return { code: "replaced", view, rollout: { state: superseded.state, reason: this.#reason }, by: id };
+    if (id !== rollout) return `${app}-v${next}` === rollout ? null : { code: "superseded", view };
+    this.#reason = view.rollout.reason;
     if (isOver(view.rollout)) return { code: "ended", view };
     const { untilStep } = this.#options;
     const isStepped = view.rollout.history.some(({ number }) => number === untilStep);
@@ -123,8 +134,17 @@ class Following {
     const nowMs = performance.now();
     const ageMs = nowMs - this.#viewAtMs;
     const { teller } = this.#options;
-    for (const told of this.#narrator.step(this.#view, ageMs, nowMs)) teller.tell(told);
+    for (const told of this.#narrator(this.#view).step(this.#view, ageMs, nowMs)) teller.tell(told);
     teller.show(this.#view, ageMs);
+  }
+
+  /** Who follows a rollout to its end is told of that alone. */
+  #narrator({ app, rollout }: AppView): Narrator {
+    const isBefore = `${app}-v${rollout?.next}` === this.#options.rollout;
+    const id = isBefore && rollout != null ? rollout.id : this.#options.rollout;
+    const known = this.#narrators.get(id) ?? new Narrator(id, isBefore ? undefined : this.#options.untilStep);
+    this.#narrators.set(id, known);
+    return known;
   }
 
   silentForMs(): number {

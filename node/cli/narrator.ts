@@ -20,6 +20,7 @@ const FIGURE = /(?<![\w-])\d+(?![\w-])/g;
 /** One thing that happened: `text` for people, the rest for programs. */
 export interface Told {
   readonly event:
+    | "conflict"
     | "submitted"
     | "agent-lost"
     | "agent-back"
@@ -64,7 +65,7 @@ export class Narrator {
       ...this.#ofCourse(rollout),
       ...this.#ofPause(rollout),
       ...this.#ofStall(rollout.stalled ?? null),
-      ...this.#ofPreviews(view.previews ?? []),
+      ...this.#ofPreviews(view.previews ?? [], rollout.kind),
       ...this.#ofFences(view.fenced ?? []),
       ...this.#ofWait(rollout.step, ageMs, nowMs),
     ];
@@ -92,12 +93,13 @@ export class Narrator {
     return [{ event: "stalled", text, facts: { why: stalled } }];
   }
 
-  #ofPreviews(previews: readonly string[]): readonly Told[] {
+  #ofPreviews(previews: readonly string[], kind: RolloutView["kind"]): readonly Told[] {
     const names = previews.join(", ");
     if (names === this.#previewsSaid) return [];
     this.#previewsSaid = names;
     if (names === "") return [];
-    const text = `the new release is reached at ${plainText(names)}`;
+    const what = kind === "restart" ? "each new VM" : "the new release";
+    const text = `${what} is reached at ${plainText(names)}`;
     return [{ event: "previews", text, facts: { previews } }];
   }
 
@@ -135,11 +137,12 @@ export class Narrator {
     return [...forth.map(toldOfStep), ...this.#ofTurn(rollout), ...back.map(toldOfStep)];
   }
 
-  #ofTurn({ direction, from, reason }: RolloutView): readonly Told[] {
+  #ofTurn({ direction, from, reason, kind }: RolloutView): readonly Told[] {
     if (direction === this.#direction) return [];
     this.#direction = direction;
-    const target = from === null ? "what ran before: nothing" : `v${from}`;
-    const text = `going back to ${target}: ${plainText(reason?.message ?? "")}`;
+    const target = from === null ? " to what ran before: nothing" : ` to v${from}`;
+    const isWithin = kind === "scale" || kind === "restart";
+    const text = `going back${isWithin ? "" : target}: ${plainText(reason?.message ?? "")}`;
     return [{ event: "back", text, facts: { to: from === null ? null : `v${from}`, reason } }];
   }
 
@@ -153,6 +156,14 @@ export class Narrator {
     this.#waitSaid = { text: what, atMs: nowMs };
     return [{ event: "waiting", text: describeWait(step, ageMs), facts: { step: agedStep(step, ageMs) } }];
   }
+}
+
+/** "deploy from v1 to v2", "move of v1 off host-2", "scale of v1 from 1 to 3 VMs", "restart of v1". */
+export function describeChange({ kind, from, to, before, count, leaves }: RolloutView): string {
+  const [old, next] = [from, to].map((number) => (number === null ? "nothing" : `v${number}`));
+  if (leaves !== undefined) return `move of ${next} off ${leaves}`;
+  if (kind === "scale") return `scale of ${next} from ${before} to ${count} ${count === 1 ? "VM" : "VMs"}`;
+  return kind === "restart" ? `restart of ${next}` : `${kind} from ${old} to ${next}`;
 }
 
 /** "step 3 cordon hello-v1-1 at epoch 7 … acks 1/2; waiting for proxy-2 to acknowledge epoch 7, silent for 3.1 s (4.0 s)". `ageMs`: since the view came. */
@@ -295,6 +306,9 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
       `next: it is tried again while ${view.rollout.leaves} is drained: \`grapevine host drain ${view.rollout.leaves}\` follows it`,
     ];
   const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
+  const isWithin = view.rollout?.kind === "scale" || view.rollout?.kind === "restart";
+  if (isWithin && code !== EXIT.done && code !== EXIT.doneExcept)
+    return [`next: ${running}; see why with \`grapevine explain ${view.rollout?.id}\`, then ask again`];
   switch (code) {
     case EXIT.done:
       return [];

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { appName, memberName } from "../../mesh/index.ts";
 import { submitMove } from "../deploy/core/move.ts";
 import { storyOf } from "../deploy/core/story.ts";
+import { submitRestart, submitScale } from "../deploy/core/submit-scale.ts";
 import type { PlanView } from "../deploy/plan-view.ts";
 import type { RolloutStory } from "../deploy/story-view.ts";
 import { specOf } from "../deploy/testing/specs.ts";
@@ -22,6 +23,12 @@ function expectGolden(folder: "plans" | "explained", name: string, text: string,
   expect(text).toBe(readFileSync(`${path}.txt`, "utf8"));
   expect(view).toEqual(JSON.parse(readFileSync(`${path}.json`, "utf8")));
 }
+
+const STRATEGY_OF_RESTART = {
+  strategy: "immediate",
+  drainTimeoutMs: 30_000,
+  waitTimeoutMs: 60_000,
+} as const;
 
 function toldBy(world: World): RolloutStory {
   const view = world.machine.view(world.nowMs);
@@ -63,6 +70,35 @@ describe("deploy --plan and explain", () => {
 });
 
 describe("explain", () => {
+  const app = appName("hello");
+  const begun = () =>
+    beginStory({ name: "", isGated: true, before: { deploy: STRATEGY_OF_RESTART }, next: {} });
+
+  it("tells of a scale how many there were and shall be, and of a restart by which strategy", () => {
+    const world = begun();
+    for (const [name, count] of [
+      ["scale-up", 3],
+      ["scale-down", 2],
+    ] as const) {
+      world.ask((at, context) => submitScale(at, { app, count }, context));
+      answerAll(world);
+      expectGolden("explained", name, storyText(toldBy(world)), toldBy(world));
+    }
+    world.ask((at, context) => submitRestart(at, app, context));
+    answerAll(world);
+    expectGolden("explained", "restart", storyText(toldBy(world)), toldBy(world));
+  });
+
+  it("tells of a deploy that is superseded what follows it, and of that one what it superseded", () => {
+    const world = begun();
+    world.submit(specOf("hello"), "next");
+    answerAll(world, { until: () => world.committed?.record.rollout?.step?.kind === "serve" });
+    world.submit(specOf("hello", { count: 2 }), "another", true);
+    expectGolden("explained", "superseded", storyText(toldBy(world)), toldBy(world));
+    answerAll(world);
+    expectGolden("explained", "superseding", storyText(toldBy(world)), toldBy(world));
+  });
+
   it("tells of a deploy that went back who had not answered, and of one that runs what it waits for", () => {
     const world = beginStory({ name: "", isGated: true, before: {}, next: {} });
     world.submit(specOf("hello"), "next");

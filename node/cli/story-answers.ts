@@ -50,6 +50,10 @@ export const rolloutStoryShape: ZodType<RolloutStory> = z.looseObject({
   driver: z.string(),
   startedAtMs: z.number(),
   endedAtMs: z.number().nullable(),
+  // An agent of before does not say.
+  count: z.looseObject({ before: z.number(), after: z.number() }).nullable().default(null),
+  superseded: z.looseObject({ rollout: z.string(), state: z.string() }).nullable().default(null),
+  next: z.string().nullable().default(null),
   reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
   except: z.array(z.string()),
   dropped: z.number(),

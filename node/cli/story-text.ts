@@ -8,6 +8,9 @@ import { formatDuration, formatTable, plainText } from "./table.ts";
 export function storyText(story: RolloutStory): string {
   const lines = [
     headLine(story),
+    ...(story.superseded === null
+      ? []
+      : [`began at the end of ${story.superseded.rollout}, which it superseded (${story.superseded.state})`]),
     ...(story.dropped === 0 ? [] : [`steps 1 to ${story.dropped} are not kept any more`]),
     ...story.steps.flatMap(stepLines),
     ...endLines(story),
@@ -21,9 +24,12 @@ function headLine(story: RolloutStory): string {
   return `${rollout}: ${describeKind(story)}; began ${began}Z, driven by ${driver}`;
 }
 
-/** "a deploy from v1 to v2, rolling", "the first deploy, rolling", "stop", "repair of v2", "move of v2 off host-1". */
-function describeKind({ kind, strategy, from, to, leaves }: RolloutStory): string {
+/** "a deploy from v1 to v2, rolling", "stop", "repair of v2", "move of v2 off host-1", "scale of v2 from 1 to 3 VMs". */
+function describeKind({ kind, strategy, from, to, count, leaves }: RolloutStory): string {
   if (leaves !== undefined) return `move of ${to} off ${leaves}`;
+  if (kind === "scale" && count !== null)
+    return `scale of ${to} from ${count.before} to ${count.after} ${count.after === 1 ? "VM" : "VMs"}`;
+  if (kind === "restart" && strategy !== null) return `restart of ${to}, ${strategy}`;
   if (kind !== "deploy") return to === null ? kind : `${kind} of ${to}`;
   const way = from === null ? "the first deploy" : `a deploy from ${from} to ${to}`;
   return strategy === null ? way : `${way}, ${strategy}`;
@@ -63,10 +69,12 @@ function outcomeLine({ running, outcome, waitedMs, epoch, decided }: StepStory):
   return `over after ${formatDuration(waitedMs)}${at}: ${outcome}${next}`;
 }
 
-function endLines({ state, reason, except, startedAtMs, endedAtMs }: RolloutStory): readonly string[] {
+function endLines(story: RolloutStory): readonly string[] {
+  const { state, reason, except, startedAtMs, endedAtMs, next } = story;
   const took = endedAtMs === null ? "" : ` after ${formatDuration(endedAtMs - startedAtMs)}`;
   return [
     `${state}${took}`,
+    ...(next === null ? [] : [`${next} begins as soon as it is over`]),
     ...(reason === null ? [] : [`reason: ${reason.message} (${reason.code})`]),
     ...(reason?.lastLines ?? []).map((line) => `  | ${line}`),
     ...(except.length === 0 ? [] : [`had not confirmed it at the end: ${except.join(", ")}`]),

@@ -5,7 +5,13 @@ import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../dep
 import { describeSubject } from "../deploy/core/describe.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
 import { isOver } from "./exit-code.ts";
-import { describeAcks, describeShares, describeStepReport, describeWaiting } from "./narrator.ts";
+import {
+  describeAcks,
+  describeChange,
+  describeShares,
+  describeStepReport,
+  describeWaiting,
+} from "./narrator.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
 
 const NONE = "-";
@@ -93,12 +99,20 @@ export function appText(view: AppView): string {
   return parts.filter((part) => part !== "").join("\n");
 }
 
+function releaseText(release: number | null): string {
+  return release === null ? "nothing" : `v${release}`;
+}
+
 function rolloutText(rollout: RolloutView): string {
-  const from = rollout.from === null ? "nothing" : `v${rollout.from}`;
-  const to = rollout.to === null ? "nothing" : `v${rollout.to}`;
+  const { from, to, kind, superseded, next } = rollout;
   const back = rollout.direction === "back" && !isOver(rollout) ? ", going back" : "";
+  const isWithin = kind === "scale" || kind === "restart" || kind === "move";
+  const between = `${kind} ${releaseText(from)} to ${releaseText(to)}`;
+  const what = isWithin ? describeChange(rollout) : from === to ? kind : between;
   const lines = [
-    `rollout ${rollout.id}: ${rollout.kind}${from === to ? "" : ` ${from} to ${to}`}${offHost(rollout)}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    `rollout ${rollout.id}: ${what}: ${rollout.state}${back}, driven by ${rollout.driver}`,
+    ...(superseded === undefined ? [] : [`  it superseded ${superseded.id} (${superseded.state})`]),
+    ...(next === undefined ? [] : [`  v${next} begins as soon as it is over`]),
     ...rollout.history.map((report) => `  ${describeStepReport(report)}`),
     ...pauseLines(rollout),
     ...stepLines(rollout),
@@ -107,11 +121,6 @@ function rolloutText(rollout: RolloutView): string {
     ...(rollout.reason?.lastLines ?? []).map((line) => `  | ${plainText(line)}`),
   ];
   return `${lines.join("\n")}\n`;
-}
-
-/** Of a move. */
-function offHost({ leaves }: RolloutView): string {
-  return leaves === undefined ? "" : ` off ${leaves}`;
 }
 
 function pauseLines({ state, pause }: RolloutView): readonly string[] {

@@ -22,8 +22,9 @@ import type { CoordinatorDeps } from "./coordinator-deps.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "./core/rollout.ts";
 import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { ScaleRequest } from "./core/submit-scale.ts";
 import type { TrafficRequest } from "./core/submit-traffic.ts";
-import type { Deploys, PlanResult, SubmitResult } from "./deploys.ts";
+import type { Deploys, PlanResult, SubmitHow, SubmitResult } from "./deploys.ts";
 import { Drains } from "./drains.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
@@ -123,8 +124,8 @@ export class Coordinator implements Deploys {
     });
   }
 
-  submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
-    return this.#submissions.submit(spec, submission);
+  submit(spec: AppSpec, how: SubmitHow = {}): Promise<SubmitResult> {
+    return this.#submissions.submit(spec, how);
   }
 
   plan(spec: AppSpec): Promise<PlanResult> {
@@ -161,6 +162,14 @@ export class Coordinator implements Deploys {
 
   rollback(request: RollbackRequest): Promise<SubmitResult> {
     return this.#submissions.rollback(request);
+  }
+
+  scale(request: ScaleRequest): Promise<SubmitResult> {
+    return this.#submissions.scale(request);
+  }
+
+  restart(app: AppName): Promise<SubmitResult> {
+    return this.#submissions.restart(app);
   }
 
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {

@@ -4,6 +4,7 @@ import type { AppName, AppSpec, EnvRef, MemberName, VmName } from "../../mesh/in
 import type { AppView } from "./app-view.ts";
 import type { RecordsResult } from "./change-records.ts";
 import type { RollbackRequest } from "./core/submit-rollback.ts";
+import type { ScaleRequest } from "./core/submit-scale.ts";
 import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { HostDrains } from "./drain-view.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
@@ -15,6 +16,7 @@ import type { StoriesView } from "./story-view.ts";
  * - `accepted`: committed; the rollout runs. `joined`: the same spec was on its way already, or this very
  *   submission was taken before: this is that rollout.
  * - `locked`: another rollout of this app runs (exit code 4).
+ * - `unchanged`: it is so already, as `note` says; nothing was committed.
  * - `invalid`: the request cannot be meant (no such app or VM, a hostname that another app has, no host to run on); `message` says what to do.
  * - `unavailable`: no majority of voters; `message` names the missing.
  */
@@ -29,6 +31,8 @@ export type SubmitResult =
       readonly step?: number;
       /** What was made of it, for people. */
       readonly note?: string;
+      /** The rollout that comes to its end first. */
+      readonly supersedes?: string;
     }
   | {
       readonly code: "locked";
@@ -39,17 +43,25 @@ export type SubmitResult =
       /** That rollout's release is what was submitted, but for its env, which is this one: it may have the same values. */
       readonly env?: EnvRef;
     }
+  | { readonly code: "unchanged"; readonly app: AppName; readonly note: string }
   | { readonly code: "invalid"; readonly message: string }
   | { readonly code: "unavailable"; readonly message: string };
 
 /** Nothing was changed. Otherwise as `submit` would answer now. */
 export type PlanResult = { readonly code: "planned"; readonly plan: PlanView } | SubmitResult;
 
+export interface SubmitHow {
+  /** As in `Release`. */
+  readonly submission?: string | undefined;
+  /** It takes the place of what runs; else that locks it out. */
+  readonly supersedes?: boolean | undefined;
+}
+
 export interface Deploys {
   /** Hosts that are drained, and what is left there. */
   readonly drains: HostDrains;
-  /** Starts a rollout to `spec`. Its bundle must be on this host already. `submission`: as in `Release`. */
-  submit(spec: AppSpec, submission?: string): Promise<SubmitResult>;
+  /** Starts a rollout to `spec`. Its bundle must be on this host already. */
+  submit(spec: AppSpec, how?: SubmitHow): Promise<SubmitResult>;
   /** What a rollout to `spec` would do now; its bundle may be anywhere. */
   plan(spec: AppSpec): Promise<PlanResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
@@ -65,6 +77,10 @@ export interface Deploys {
   resume(app: AppName): Promise<SubmitResult>;
   /** Requests are split over the releases that could serve, as said. */
   setTraffic(request: TrafficRequest): Promise<SubmitResult>;
+  /** The release that serves gets as many VMs. */
+  scale(request: ScaleRequest): Promise<SubmitResult>;
+  /** Each VM of the release that serves makes way for a new one. */
+  restart(app: AppName): Promise<SubmitResult>;
   /** A release from before is the whole app again. */
   rollback(request: RollbackRequest): Promise<SubmitResult>;
   /** Rollouts do not ask this proxy any more, or do again. */

@@ -25,6 +25,12 @@ test("who brings a rollout to its end counts it, once, and nobody else does", ()
   expect(after(record(US, "running"), record(THEM, "succeeded")).ended("deploy", "succeeded")).toBe(0);
 });
 
+test("a deploy that was superseded is counted in the commit that begins the next one", () => {
+  const superseded = { id: "web-v2", state: "aborted" } as const;
+  const counters = after(record(US, "running"), record(US, "running", { id: "web-v3", superseded }));
+  expect([counters.ended("deploy", "aborted"), counters.takeovers]).toEqual([1, 0]);
+});
+
 test("a rollout that is submitted here after another's is no takeover", () => {
   const repair = record(US, "running", { id: "web-repair-9", kind: "repair" });
   const counters = after(record(THEM, "succeeded"), repair, {

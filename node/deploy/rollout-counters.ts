@@ -17,11 +17,17 @@ export class RolloutCounters {
   /** A record took the place of the one before; that may be null if it is known that there was none. */
   committed(before: AppRecord | null, { rollout }: AppRecord): void {
     if (rollout === null || rollout.driver !== this.#self) return;
+    const { superseded } = rollout;
+    if (superseded !== undefined && superseded.id === before?.rollout?.id)
+      this.#count(before.rollout.kind, superseded.state);
     const isSame = before?.rollout?.id === rollout.id;
     const wasRunning = isSame && before?.rollout?.state === "running";
     if (wasRunning && before?.rollout?.driver !== this.#self) this.#takeovers += 1;
     if (isSame && !wasRunning) return;
-    const { kind, state } = rollout;
+    this.#count(rollout.kind, rollout.state);
+  }
+
+  #count(kind: Rollout["kind"], state: RolloutState): void {
     if (state === "running" || state === "paused") return;
     const key = `${kind} ${state}` as const;
     this.#ended.set(key, (this.#ended.get(key) ?? 0) + 1);

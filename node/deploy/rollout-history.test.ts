@@ -77,6 +77,40 @@ describe("RolloutHistory", () => {
     await late.stop();
   });
 
+  it("keeps of a deploy that was superseded how it ended, which the record of the next one tells", async () => {
+    const { world } = commitsOf(1);
+    const history = newHistory();
+    const note = () => {
+      history.note({ record: world.committed!.record });
+      return false;
+    };
+    world.submit(specOf("hello"), "next");
+    answerAll(world, { until: () => note() || world.committed?.record.rollout?.step?.kind === "serve" });
+    world.submit(specOf("hello"), "another", true);
+    answerAll(world, { until: note });
+    note();
+    await history.stop();
+    const told = await storiesOf(
+      world.machine.view(world.nowMs),
+      newHistory(),
+      world.machine.context(0).driver,
+    );
+    const [superseded, last] = told?.rollouts ?? [];
+    expect(superseded).toMatchObject({ rollout: "hello-v2", state: "aborted", next: null });
+    expect(superseded?.endedAtMs).toBe(last?.startedAtMs);
+    expect(superseded?.steps.map(({ kind, back }) => `${kind} ${back}`)).toEqual([
+      "start false",
+      "serve false",
+      "cordon true",
+      "stop true",
+    ]);
+    expect(superseded?.steps.at(-1)?.outcome).toContain("gone after");
+    expect(last).toMatchObject({
+      rollout: "hello-v3",
+      superseded: { rollout: "hello-v2", state: "aborted" },
+    });
+  });
+
   it("keeps the end of one that stood still for a while, also for the agent that starts next", async () => {
     const { records } = commitsOf(2);
     const at = records.findIndex(({ rollout }) => rollout?.id === "hello-v2") + 1;

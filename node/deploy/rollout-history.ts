@@ -18,6 +18,7 @@ import {
   writeDurably,
 } from "../../mesh/index.ts";
 import {
+  endedBy,
   type KeptRollout,
   keptOf,
   ROLLOUTS_KEPT_MAX,
@@ -73,9 +74,9 @@ export class RolloutHistory {
     const kept = keptOf(record, before);
     if (kept === null) return;
     this.#seen.set(app, kept);
-    // Its end was not seen: it is kept as it was.
+    // Its end was not seen, unless the next one tells of it: it is kept as it was.
     const isOther = before !== null && before.rollout.id !== kept.rollout.id;
-    if (isOther && isUnderWay(before.rollout)) this.#store(app, before);
+    if (isOther && isUnderWay(before.rollout)) this.#store(app, endedBy(before, kept));
     const isOver = !isUnderWay(kept.rollout);
     if (isOver && (isOther || before === null || isUnderWay(before.rollout))) this.#store(app, kept);
   }

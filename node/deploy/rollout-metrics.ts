@@ -1,12 +1,12 @@
 // Rollout metrics: what runs, as this voter sees it, and what it brought about as a driver. The number of series is bounded.
 
+import { ROLLOUT_KINDS } from "../../mesh/index.ts";
 import { type Metric, metricLines } from "../prometheus.ts";
 import type { AppView } from "./app-view.ts";
 import type { RolloutCounters } from "./rollout-counters.ts";
 
 /** Rollouts that are named, those whose step takes longest first: `grapevine_rollouts_running` counts all. */
 const NAMED_MAX = 100;
-const KINDS = ["deploy", "stop", "destroy", "repair", "move", "weigh"] as const;
 const STATES = ["succeeded", "failed", "rolled-back", "aborted"] as const;
 
 /** `views`: of all apps that are not deleted. */
@@ -61,7 +61,7 @@ function excludedOf(views: readonly AppView[]): Metric {
 }
 
 function driven(counters: RolloutCounters): readonly Metric[] {
-  const ended = KINDS.flatMap((kind) =>
+  const ended = ROLLOUT_KINDS.flatMap((kind) =>
     STATES.map((state) => [`{kind="${kind}",state="${state}"}`, counters.ended(kind, state)] as const),
   );
   return [

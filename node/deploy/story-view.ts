@@ -49,6 +49,12 @@ export interface RolloutStory
   readonly to: string | null;
   /** Of a move: the host that it empties. */
   readonly leaves?: string;
+  /** Of a scale, a restart: how many VMs served at its begin, and shall at its end; else null. */
+  readonly count: { readonly before: number; readonly after: number } | null;
+  /** The rollout that this deploy superseded, and how that ended. */
+  readonly superseded: { readonly rollout: string; readonly state: string } | null;
+  /** The deploy that begins when this one is over. */
+  readonly next: string | null;
   readonly reason: {
     readonly code: string;
     readonly message: string;

@@ -23,6 +23,7 @@ import {
 import type { CommitContext } from "./core/commits.ts";
 import { planViewOf } from "./core/forecast.ts";
 import { type MoveRequest, submitMove } from "./core/move.ts";
+import { rolloutId } from "./core/new-rollout.ts";
 import {
   type Submission,
   submitAbort,
@@ -33,8 +34,9 @@ import {
 } from "./core/submit.ts";
 import { submitPause, submitResume } from "./core/submit-pause.ts";
 import { type RollbackRequest, submitRollback } from "./core/submit-rollback.ts";
+import { type ScaleRequest, submitRestart, submitScale } from "./core/submit-scale.ts";
 import { submitTraffic, type TrafficRequest } from "./core/submit-traffic.ts";
-import type { PlanResult, SubmitResult } from "./deploys.ts";
+import type { PlanResult, SubmitHow, SubmitResult } from "./deploys.ts";
 import { isSameButEnv, specHash } from "./spec-hash.ts";
 
 /** Swaps of one submission that may lose against our own machine before it is given up. */
@@ -59,12 +61,12 @@ export class Submissions {
     this.#deps = deps;
   }
 
-  async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
+  async submit(spec: AppSpec, { submission, supersedes = false }: SubmitHow = {}): Promise<SubmitResult> {
     if (!isName(spec.name)) return { code: "invalid", message: `"${spec.name}" cannot name an app` };
     const app = appName(spec.name);
     const hash = specHash(spec);
     const result = await this.#submitted(app, (apps, context) =>
-      submitDeploy({ app, spec, specHash: hash, submission, apps }, context),
+      submitDeploy({ app, spec, specHash: hash, submission, supersedes, apps }, context),
     );
     return result.code === "locked" ? { ...result, ...this.#envOnItsWay(app, spec) } : result;
   }
@@ -83,6 +85,10 @@ export class Submissions {
       const begun = { epoch: (found?.epoch ?? 0) + 1, record: submission.record };
       return { code: "planned", plan: planViewOf(begun, { joined: false }, context) };
     }
+    if (submission.code === "joined" && submission.rollout.id !== found?.record.rollout?.id) {
+      const message = `${submission.rollout.id} is on its way already, and has not begun: \`grapevine status ${app}\` says for what it waits`;
+      return { code: "invalid", message };
+    }
     if (submission.code === "joined" && found !== null)
       return { code: "planned", plan: planViewOf(found, { joined: true }, context) };
     return answerTo(app, submission);
@@ -90,9 +96,10 @@ export class Submissions {
 
   #envOnItsWay(app: AppName, spec: AppSpec): { readonly env?: EnvRef } {
     const record = find(this.#deps.register.known(), app)?.record;
-    const { kind, to } = record?.rollout ?? {};
-    const target = record?.releases.find(({ number }) => number === to)?.spec;
-    if (kind !== "deploy" || spec.env === undefined || target?.env === undefined) return {};
+    const { kind, to, next } = record?.rollout ?? {};
+    const onItsWay = next ?? (kind === "deploy" ? to : null);
+    const target = record?.releases.find(({ number }) => number === onItsWay)?.spec;
+    if (spec.env === undefined || target?.env === undefined) return {};
     return isSameButEnv(spec, target) ? { env: target.env } : {};
   }
 
@@ -137,6 +144,15 @@ export class Submissions {
     return this.#submitted(app, (all, context) => submitRollback(find(all, app), request, context));
   }
 
+  scale(request: ScaleRequest): Promise<SubmitResult> {
+    const { app } = request;
+    return this.#submitted(app, (all, context) => submitScale(find(all, app), request, context));
+  }
+
+  restart(app: AppName): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitRestart(find(all, app), app, context));
+  }
+
   destroy(app: AppName): Promise<SubmitResult> {
     return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
   }
@@ -170,9 +186,7 @@ export class Submissions {
       const result = await register.swap(app, epoch, submitted.record);
       if (result.code === "committed") {
         learn(result.committed);
-        const { rollout, step, note } = submitted;
-        const facts = { ...(step === undefined ? {} : { step }), ...(note === undefined ? {} : { note }) };
-        return { ...accepted(app, rollout), joined: false, ...facts };
+        return { ...accepted(app, submitted.rollout), joined: false, ...factsOf(submitted) };
       }
       if (result.code === "unavailable") return unavailable(new NoMajorityError(result.missing));
     }
@@ -221,6 +235,22 @@ function find(apps: readonly CommittedApp[], app: AppName): CommittedApp | null 
   return apps.find(({ record }) => record.app === app) ?? null;
 }
 
+/** What of it is there. */
+function factsOf({
+  step,
+  note,
+  supersedes,
+}: Extract<Submission, { code: "begin" }>): Pick<
+  Extract<SubmitResult, { code: "accepted" }>,
+  "step" | "note" | "supersedes"
+> {
+  return {
+    ...(step === undefined ? {} : { step }),
+    ...(note === undefined ? {} : { note }),
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
+}
+
 function accepted(
   app: AppName,
   { id, to }: { readonly id: string; readonly to: number | null },
@@ -235,14 +265,18 @@ function accepted(
 
 function answerTo(app: AppName, submission: Exclude<Submission, { code: "begin" }>): SubmitResult {
   if (submission.code === "invalid") return submission;
+  if (submission.code === "unchanged") return { code: "unchanged", app, note: submission.message };
   if (submission.code === "joined") return { ...accepted(app, submission.rollout), joined: true };
   const { rollout } = submission;
   const message = `app ${app}: ${whyLocked(app, rollout)}`;
   return { code: "locked", app, rollout: rollout.id, driver: rollout.driver, message };
 }
 
-function whyLocked(app: AppName, { id, kind, state, driver }: Rollout): string {
-  const back = kind === "deploy" ? `, or \`grapevine abort ${app}\`` : "";
+function whyLocked(app: AppName, { id, kind, state, driver, next }: Rollout): string {
+  if (next !== undefined)
+    return `rollout ${id} comes to its end, and ${rolloutId(app, next)} begins in its place: wait for that, or \`grapevine abort ${app}\` withdraws it`;
+  const back =
+    kind === "deploy" || kind === "scale" || kind === "restart" ? `, or \`grapevine abort ${app}\`` : "";
   if (state === "paused") return `rollout ${id} is paused: \`grapevine resume ${app}\`${back}`;
   return `rollout ${id} runs, driven by ${driver}: wait for its end${back}`;
 }

@@ -26,8 +26,10 @@ export function holdersOf(hash: EnvHash, apps: Apps): readonly MemberName[] {
 /** A deploy to a release with this env runs: somebody may submit the same file again, and be answered that it is the same. */
 export function isOnItsWay(hash: EnvHash, apps: Apps): boolean {
   return apps.some(({ record: { rollout, releases } }) => {
-    if (!isUnderWay(rollout) || rollout?.kind !== "deploy") return false;
-    return releases.some(({ number, spec }) => number === rollout.to && spec.env?.hash === hash);
+    if (rollout === null || !isUnderWay(rollout)) return false;
+    const { kind, to, next } = rollout;
+    const isMeant = (number: number) => number === next || (kind === "deploy" && number === to);
+    return releases.some(({ number, spec }) => isMeant(number) && spec.env?.hash === hash);
   });
 }
 

@@ -346,14 +346,15 @@ function byName(left: DesiredVm, right: DesiredVm): number {
 
 /**
  * Of a serve, standby or weigh step the VMs that it brings into routing; of a deploy's other steps the VMs of the release that shall stay, of a
- * move's those that it started; otherwise all. An old VM that
+ * move's those that it started, of a restart's those that shall stay; otherwise all. An old VM that
  * broke, or whose host is down, must not hold up the deploy that replaces it.
  */
 function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
   if (rollout === null || !isUnderWay(rollout)) return () => true;
-  const { step, kind, direction, from, to, history } = rollout;
+  const { step, kind, direction, from, to, targets, history } = rollout;
   if (step?.kind === "weigh") return ({ vm }) => step.serves?.includes(vm) === true;
   if (step?.kind === "serve" || step?.kind === "standby") return ({ vm }) => step.vms.includes(vm);
+  if (kind === "restart") return ({ vm }) => targets.includes(vm) === (direction === "back");
   if (kind === "move") {
     const started = history.flatMap((report) => (report.kind === "start" ? report.vms : []));
     return ({ vm }) => started.includes(vm);

@@ -31,8 +31,9 @@ import type { CustomFile } from "../../custom-file.ts";
 import type { AppView, RolloutView } from "../../deploy/app-view.ts";
 import type { RecordsResult } from "../../deploy/change-records.ts";
 import type { RollbackRequest } from "../../deploy/core/submit-rollback.ts";
+import type { ScaleRequest } from "../../deploy/core/submit-scale.ts";
 import type { TrafficRequest } from "../../deploy/core/submit-traffic.ts";
-import type { Deploys, PlanResult, SubmitResult } from "../../deploy/deploys.ts";
+import type { Deploys, PlanResult, SubmitHow, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
 import type { StoriesView } from "../../deploy/story-view.ts";
@@ -90,7 +91,7 @@ export class FakeDeploys implements Deploys {
   readonly #watchers = new Set<() => void>();
   readonly #onWatch: (() => void)[] = [];
   /** Of a submission, in place of `answer`. */
-  answerTo: ((spec: AppSpec) => SubmitResult) | null = null;
+  answerTo: ((spec: AppSpec, how: SubmitHow) => SubmitResult) | null = null;
   answer: SubmitResult = { code: "accepted", app: HELLO, rollout: "hello-v2", release: 2, joined: false };
 
   get watchers(): number {
@@ -109,10 +110,10 @@ export class FakeDeploys implements Deploys {
 
   readonly drains: FakeDrains = new FakeDrains();
 
-  async submit(spec: AppSpec, submission?: string): Promise<SubmitResult> {
+  async submit(spec: AppSpec, how: SubmitHow = {}): Promise<SubmitResult> {
     this.submitted.push(spec);
-    this.submissions.push(submission);
-    return this.answerTo?.(spec) ?? this.answer;
+    this.submissions.push(how.submission);
+    return this.answerTo?.(spec, how) ?? this.answer;
   }
 
   readonly planned: AppSpec[] = [];
@@ -162,7 +163,7 @@ export class FakeDeploys implements Deploys {
     return this.answer;
   }
 
-  readonly asked: (TrafficRequest | RollbackRequest)[] = [];
+  readonly asked: (TrafficRequest | RollbackRequest | ScaleRequest)[] = [];
 
   async setTraffic(request: TrafficRequest): Promise<SubmitResult> {
     this.asked.push(request);
@@ -171,6 +172,15 @@ export class FakeDeploys implements Deploys {
 
   async rollback(request: RollbackRequest): Promise<SubmitResult> {
     this.asked.push(request);
+    return this.answer;
+  }
+
+  async scale(request: ScaleRequest): Promise<SubmitResult> {
+    this.asked.push(request);
+    return this.answer;
+  }
+
+  async restart(_app: AppName): Promise<SubmitResult> {
     return this.answer;
   }
 

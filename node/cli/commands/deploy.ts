@@ -22,6 +22,7 @@ import { type ClientOptions, print, printJson, type Session, UsageError, withAge
 import { planViewShape } from "../story-answers.ts";
 import { plainText } from "../table.ts";
 import { type Teller, tellerOf } from "../teller.ts";
+import { onConflictOf, submitDespite } from "./conflict.ts";
 
 export interface FollowedOptions extends ClientOptions {
   readonly detach?: boolean;
@@ -31,6 +32,7 @@ export interface DeployOptions extends FollowedOptions {
   readonly strategy?: string;
   readonly waitTimeout?: string;
   readonly plan?: boolean;
+  readonly onConflict?: string;
 }
 
 /** The voter may be coming back, or the only agent with the bundle have died: both are worth another try. */
@@ -41,6 +43,9 @@ const SUBMIT_TIMEOUT_MS = 60_000;
 
 export async function deploy(file: string, options: DeployOptions): Promise<ExitCode> {
   return withAgent("deploy", options, async (session) => {
+    const onConflict = onConflictOf(options.onConflict);
+    if (options.plan === true && options.onConflict !== undefined)
+      throw new UsageError("--plan changes nothing, so there is no conflict: leave --on-conflict out");
     const spec = specOf(file, options);
     const folder = await mkdtemp(path.join(tmpdir(), "grapevine-bundle-"));
     try {
@@ -49,7 +54,12 @@ export async function deploy(file: string, options: DeployOptions): Promise<Exit
       const { hash, bytes } = await packFolder(dir, bundleFile, { without: base });
       const submission = { ...spec, bundle: { hash, bytes } };
       if (options.plan === true) return await showPlan(session, submission, options);
-      const submitted = await submit(session, submission, bundleFile);
+      const submitted = await submitDespite(session, submitterOf(session, submission, bundleFile), {
+        app: spec.name,
+        onConflict,
+        waitMs: spec.deploy.waitTimeoutMs,
+        teller: tellerOf(options),
+      });
       return await followToEnd(session, submitted, options);
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -143,21 +153,23 @@ function waitTimeoutOf(text: string): number {
   );
 }
 
-async function submit(
+function submitterOf(
   { client, signal }: Session,
   spec: AppSubmission,
   bundleFile: string,
-): Promise<Submitted> {
+): (how: { readonly supersedes: boolean }) => Promise<Submitted> {
   const submission = randomUUID();
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await submitOnce(client, { spec, submission, bundleFile }, signal);
-    } catch (error) {
-      const isPassing = error instanceof ApiError && error.code === "unavailable";
-      if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
-      await sleep(SUBMIT_RETRY_MS, undefined, { signal });
+  return async ({ supersedes }) => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await submitOnce(client, { spec, submission, supersedes, bundleFile }, signal);
+      } catch (error) {
+        const isPassing = error instanceof ApiError && error.code === "unavailable";
+        if (!isPassing || attempt >= SUBMIT_ATTEMPTS) throw error;
+        await sleep(SUBMIT_RETRY_MS, undefined, { signal });
+      }
     }
-  }
+  };
 }
 
 /** Said once more under the same name it is the same release, also if that is over by then: an answer that was lost does no harm. */
@@ -166,8 +178,14 @@ async function submitOnce(
   {
     spec,
     submission,
+    supersedes,
     bundleFile,
-  }: { readonly spec: AppSubmission; readonly submission: string; readonly bundleFile: string },
+  }: {
+    readonly spec: AppSubmission;
+    readonly submission: string;
+    readonly supersedes: boolean;
+    readonly bundleFile: string;
+  },
   signal: AbortSignal,
 ): Promise<Submitted> {
   const bundlePath = `/v1/bundles/${spec.bundle.hash}`;
@@ -178,7 +196,8 @@ async function submitOnce(
       signal,
     );
   }
-  const path = `/v1/apps/${spec.name}/deploys?submission=${submission}`;
+  const conflict = supersedes ? "&on-conflict=supersede" : "";
+  const path = `/v1/apps/${spec.name}/deploys?submission=${submission}${conflict}`;
   const asked = { method: "POST", path, json: spec, answerTimeoutMs: SUBMIT_TIMEOUT_MS } as const;
   return submittedShape.parse(await client.json(asked, signal));
 }
@@ -201,8 +220,11 @@ export async function followToEnd(
   }
 }
 
-function toldOfBegin({ app, release, rollout, joined, note }: Submitted): Told {
-  const asked = note === undefined ? {} : { note };
+function toldOfBegin({ app, release, rollout, joined, note, supersedes }: Submitted): Told {
+  const asked = {
+    ...(note === undefined ? {} : { note }),
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
   const facts = { app, release: release === null ? null : `v${release}`, rollout, joined, ...asked };
   const text = joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`;
   const lines = note === undefined ? text : `${plainText(note)}\n${text}`;
@@ -217,8 +239,12 @@ function finish(submitted: Submitted, end: FollowEnd, teller: Teller): ExitCode 
 
 function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
   if (end.code === "detached") return EXIT.timedOut;
+  if (end.code === "replaced") return exitCodeOf(end.rollout, []);
   const { rollout, leftovers, release } = end.view;
   if (end.code === "stepped" && rollout?.direction === "back") return backCode(rollout);
+  // What it was to follow runs, or is over, and it is not what follows: somebody took it back.
+  if (submitted.supersedes !== undefined && end.code === "superseded" && rollout?.id === submitted.supersedes)
+    return EXIT.aborted;
   // Another split took the place of this one: whether every proxy had it is not known.
   if (end.code === "stepped") return isSplitReplaced(rollout, submitted.step) ? EXIT.timedOut : EXIT.done;
   if (submitted.step !== undefined && end.code === "superseded") return EXIT.timedOut;
@@ -239,9 +265,16 @@ function backCode({ reason }: RolloutView): ExitCode {
   return reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
 }
 
-function endLines({ app, rollout, step }: Submitted, end: FollowEnd, exitCode: ExitCode): readonly string[] {
+function endLines(
+  { app, rollout, step, supersedes }: Submitted,
+  end: FollowEnd,
+  exitCode: ExitCode,
+): readonly string[] {
   if (end.code === "ended") return describeEnd(end.view, exitCode);
   if (end.code === "stepped") return describeStepEnd(end.view, step, exitCode);
+  if (end.code === "replaced") return [`${rollout}: ${end.rollout.state}; ${end.by} took its place`];
+  if (end.code === "superseded" && end.view.rollout?.id === supersedes)
+    return [`${rollout}: withdrawn: it does not begin (exit code ${exitCode})`];
   if (end.code === "superseded")
     return [
       `${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it${exitCode === EXIT.timedOut ? " (exit code 3: its end is not known)" : ""}`,
@@ -253,15 +286,24 @@ function endLines({ app, rollout, step }: Submitted, end: FollowEnd, exitCode: E
 
 function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): object {
   const { app, release, rollout } = submitted;
-  const shown = { app, release: release === null ? null : `v${release}`, rollout };
+  const { supersedes } = submitted;
+  const shown = {
+    app,
+    release: release === null ? null : `v${release}`,
+    rollout,
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
   if (end.code === "detached") return { ...shown, state: "running", exitCode, steps: [] };
-  const seen = end.code === "superseded" ? null : end.view.rollout;
+  const isOther = end.code === "superseded" || end.code === "replaced";
+  const seen = isOther ? null : end.view.rollout;
+  const replaced = end.code === "replaced" ? end.rollout : null;
   return {
     ...shown,
-    state: seen?.state ?? end.code,
+    ...(end.code === "replaced" ? { supersededBy: end.by } : {}),
+    state: seen?.state ?? replaced?.state ?? end.code,
     exitCode,
     steps: seen?.history ?? [],
-    reason: seen?.reason ?? null,
+    reason: seen?.reason ?? replaced?.reason ?? null,
     serving: end.view.release,
     weights: end.view.weights,
     leftovers: end.view.leftovers,

@@ -1,4 +1,4 @@
-// deploy, destroy, vm: what changes what runs.
+// deploy, scale, restart, destroy, vm: what changes what runs.
 
 import type { Command } from "commander";
 import type { DeployOptions, FollowedOptions } from "../commands/deploy.ts";
@@ -10,11 +10,15 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     program,
     "deploy <file>",
     "Deploys the app of an app file, and follows until the new release serves on every proxy.\nThe file's folder is what runs. Ctrl-C detaches; the rollout goes on.",
-    "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m\ngrapevine deploy app.toml --plan",
+    "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m\ngrapevine deploy app.toml --plan\ngrapevine deploy app.toml --on-conflict supersede",
   )
     .option("--plan", "change nothing: print the steps, whom each will wait for, and what it may cost")
     .option("--strategy <name>", "in place of the file's deploy.strategy: rolling, immediate or bluegreen")
     .option("--wait-timeout <duration>", "in place of the file's deploy.wait_timeout, for example 5m")
+    .option(
+      "--on-conflict <what>",
+      "while another rollout of the app runs: fail (exit code 4), wait for its end (as long as the wait timeout), or supersede it: it is taken back, and this deploy begins in the commit that ends it (default: fail)",
+    )
     .option("--detach", detachHelp)
     .addHelpText("after", EXIT_CODES)
     .action(async (file: string, options: DeployOptions) => {
@@ -40,6 +44,7 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     .action(async (app: string, options: FollowedOptions) => {
       setExitCode(await (await import("../commands/deploy.ts")).abort(app, options));
     });
+  addCountCommands(program, setExitCode, detachHelp);
   asking(
     program,
     "destroy <app>",
@@ -60,5 +65,30 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     .option("--detach", detachHelp)
     .action(async (name: string, options: FollowedOptions) => {
       setExitCode(await (await import("../commands/deploy.ts")).stopVm(name, options));
+    });
+}
+
+function addCountCommands(program: Command, setExitCode: SetExitCode, detachHelp: string): void {
+  asking(
+    program,
+    "scale <app> <count>",
+    "Gives the release that serves so many VMs, and follows until they serve on every proxy, or those that went are stopped.\nIt makes no release. The next deploy has as many as its file says.",
+    "grapevine scale hello 3",
+  )
+    .option("--detach", detachHelp)
+    .addHelpText("after", EXIT_CODES)
+    .action(async (app: string, count: string, options: FollowedOptions) => {
+      setExitCode(await (await import("../commands/scale.ts")).scale(app, count, options));
+    });
+  asking(
+    program,
+    "restart <app>",
+    "Replaces each VM of the release that serves by a new one, by the app's strategy, without a failed request.\nIt makes no release: nothing is packed, no release_command runs, and nobody has to approve it.",
+    "grapevine restart hello",
+  )
+    .option("--detach", detachHelp)
+    .addHelpText("after", EXIT_CODES)
+    .action(async (app: string, options: FollowedOptions) => {
+      setExitCode(await (await import("../commands/scale.ts")).restart(app, options));
     });
 }

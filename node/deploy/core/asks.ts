@@ -2,7 +2,7 @@
 // both from what decides when the step is over (`standing.ts`), so that neither can tell of another wait than there is.
 
 import { type AppRecord, type Asked, describeDuration, type RolloutStep } from "../../../mesh/index.ts";
-import { isReplacing } from "./replacing.ts";
+import { canReturn } from "./replacing.ts";
 
 /** Without what came of it. */
 export type Ask = Omit<Asked, "ms">;
@@ -63,7 +63,7 @@ function describeProxyAsk({ kind, vms, serves = [], isReplacing }: AskedStep): s
 
 /** For so long what the step in force starts must stay healthy; 0: no time. */
 export function minHealthyMsOf({ rollout, releases }: AppRecord): number {
-  const isAsked = isReplacing({ rollout }) && rollout?.step?.kind === "start";
+  const isAsked = canReturn({ rollout }) && rollout?.step?.kind === "start";
   const release = releases.find(({ number }) => number === rollout?.to);
   return isAsked ? (release?.spec.deploy.minHealthyMs ?? 0) : 0;
 }

@@ -132,11 +132,14 @@ function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): D
 }
 
 function placeOn(
-  { vms }: AppRecord,
+  { vms, rollout }: AppRecord,
   wanted: { readonly release: number; readonly count: number },
   facts: Facts,
 ): Placing {
-  return place({ ...wanted, vms, hosts: facts.hosts.values() });
+  // What leaves counts for no release: the new VMs would gather where the first of them left.
+  const isLeavingSoon = ({ vm }: DesiredVm) => rollout?.kind === "restart" && rollout.targets.includes(vm);
+  const staying = vms.map((vm) => (isLeavingSoon(vm) ? { ...vm, release: -1 } : vm));
+  return place({ ...wanted, vms: staying, hosts: facts.hosts.values() });
 }
 
 function releaseOf({ app }: AppRecord, { release }: { readonly release: number | null }): number {
@@ -347,7 +350,8 @@ function keptReleases(record: AppRecord): readonly Release[] {
   const { releases, rollout, current, vms } = record;
   const running = vms.map((vm) => vm.release).sort((left, right) => right - left);
   const newest = releases.map((release) => release.number).reverse();
-  const order = [rollout?.to, rollout?.from, current, ...running, servedBefore(record)?.number, ...newest];
+  const before = servedBefore(record)?.number;
+  const order = [rollout?.to, rollout?.from, rollout?.next, current, ...running, before, ...newest];
   const kept = new Set(order.filter((number) => number != null));
   const numbers = [...kept].slice(0, RELEASES_MAX);
   return releases.filter((release) => numbers.includes(release.number));

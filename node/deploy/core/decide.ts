@@ -6,6 +6,7 @@ import type {
   CommittedApp,
   DesiredVm,
   MemberName,
+  Rollout,
   RolloutState,
   VmName,
 } from "../../../mesh/index.ts";
@@ -25,24 +26,25 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
+import { exceptOf } from "./except.ts";
 import { withExcluded } from "./exclusions.ts";
-import { isElsewhere, isRegistered, lostHostsOf, registeredProxies } from "./facts.ts";
-import { faultOfDeploy, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { isElsewhere } from "./facts.ts";
+import { faultOfDeploy, faultOfFresh, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
-import { isReplacing } from "./replacing.ts";
+import { canReturn } from "./replacing.ts";
 import {
-  isHeard,
   leftOfCommand,
   missingOfDeploy,
   missingOfRepair,
-  needsAcks,
   type Standing,
   standingOf,
   type Want,
 } from "./standing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
+import { withNextBegun } from "./supersede.ts";
+import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
 export type Decision =
@@ -76,7 +78,7 @@ export function decide(input: DecideInput): Decision {
   if (rollout.kind === "repair") return decideRepair(input);
   if (rollout.kind === "weigh") return decideWeigh(input);
   if (rollout.direction === "back") return decideBack(input);
-  const fault = faultOfNew(record, input.facts);
+  const fault = faultOf(record, rollout, input.facts);
   if (fault !== null) return turnBack(input, fault);
   if (input.standing.wants.length > 0) {
     return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
@@ -90,10 +92,10 @@ export function decide(input: DecideInput): Decision {
   return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
 }
 
-function faultOfNew(record: AppRecord, facts: CommitContext["facts"]): RolloutReason | null {
-  const { kind } = rolloutOf(record);
-  if (kind === "deploy") return faultOfDeploy(record, facts);
-  return kind === "move" ? faultOfStarted(record, facts) : null;
+function faultOf(record: AppRecord, rollout: Rollout, facts: CommitContext["facts"]): RolloutReason | null {
+  if (rollout.kind === "deploy") return faultOfDeploy(record, facts);
+  if (rollout.kind === "move") return faultOfStarted(record, facts);
+  return isScaleOrRestart(rollout) ? faultOfFresh(record, rollout, facts) : null;
 }
 
 function exclude(input: DecideInput): Decision {
@@ -167,10 +169,15 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
       why: `paused: ${message}`,
     };
   // What was stopped on request is not started again: nobody asked for that.
-  if (rollout.kind !== "deploy" && rollout.kind !== "move" && rollout.step?.kind !== "cordon") {
+  if (isPastReturn(rollout)) {
     return endWith(input, withDirectionBack(input.committed.record, reason, input.facts), "failed");
   }
   return turnBack(input, reason);
+}
+
+function isPastReturn({ kind, step }: Rollout): boolean {
+  if (kind === "deploy" || kind === "restart" || kind === "move") return false;
+  return kind === "scale" ? step?.kind === "stop" : step?.kind !== "cordon";
 }
 
 /** "proxy-2 has not acknowledged epoch 7; hello-v1-1 is not gone on host-2", the first few. */
@@ -184,7 +191,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   const { record } = input.committed;
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0)
-    return isReplacing(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
+    return canReturn(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
   const ended = input.end();
   const applied = applyPlan(withStepEnded(record, ended), planned, input);
   if (applied.code === "applied") {
@@ -306,18 +313,22 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
 function stateWhenBack(record: AppRecord): "rolled-back" | "failed" | "aborted" {
   const rollout = rolloutOf(record);
   const serving = record.vms.filter((vm) => vm.phase === "serving");
+  const isAborted = rollout.reason?.code === "aborted";
+  if (isScaleOrRestart(rollout)) {
+    if (!isAsBefore(record)) return "failed";
+    return isAborted ? "aborted" : "rolled-back";
+  }
   if (rollout.kind !== "deploy") {
-    const isAsBefore = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
+    const isUntouched = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
     const back = rollout.targets.every((vm) =>
-      record.vms.some((candidate) => candidate.vm === vm && isAsBefore(candidate)),
+      record.vms.some((candidate) => candidate.vm === vm && isUntouched(candidate)),
     );
     return back ? "rolled-back" : "failed";
   }
   const { release, count } = targetOf(record, rollout);
   const old = serving.filter((vm) => vm.release === release);
   const isBack = count > 0 && old.length >= count && old.length === serving.length;
-  if (rollout.reason?.code === "aborted" && (isBack || (count === 0 && serving.length === 0)))
-    return "aborted";
+  if (isAborted && (isBack || (count === 0 && serving.length === 0))) return "aborted";
   return isBack ? "rolled-back" : "failed";
 }
 
@@ -331,6 +342,7 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
   }
   if (rollout.kind === "repair") return missingOfRepair(committed);
   if (rollout.kind === "move") return [...missingOfRepair(committed), ...leftOf(rollout.targets, facts)];
+  if (isScaleOrRestart(rollout)) return missingOfWithin(committed.record, rollout, facts);
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;
   return leftOf(vms, facts);
 }
@@ -345,30 +357,6 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   if (rolloutOf(record).kind !== "destroy") return endWith(input, record, state);
   const { next, why } = endWith(input, record, state);
   return { code: "swap", next: withDeleted(next), why };
-}
-
-/**
- * Proxies of which it is not known that they route as the record says, hosts by whose fence a step went on, and dead ones that may still
- * run what was replaced or stopped: also what served no more when the rollout began, and so is none of its targets.
- */
-function exceptOf({ committed, standing, facts }: DecideInput, closed: AppRecord): readonly MemberName[] {
-  const { epoch, record } = committed;
-  const isBehind = (proxy: MemberName, since: number) =>
-    needsAcks(record) && (facts.acks.get(proxy)?.verified ?? 0) < since;
-  const names = (record.excluded ?? []).map(({ proxy }) => proxy);
-  const excluded = names.filter((proxy) => isRegistered(facts, proxy) && isBehind(proxy, epoch));
-  const behind = (standing.behind ?? []).map(({ who }) => who as MemberName);
-  // For those the gates spoke. A step that stops asks no proxy, and routes as the record before it did.
-  const routedAt = rolloutOf(record).step?.kind === "stop" ? epoch - 1 : epoch;
-  const unheard = registeredProxies(facts).filter((proxy) => !isHeard(facts, proxy));
-  const unsaid = unheard.filter((proxy) => isBehind(proxy, routedAt));
-  const { targets, history } = rolloutOf(closed);
-  const named = new Set(record.vms.map(({ vm }) => vm));
-  const stopped = history.flatMap(({ kind, vms }) => (kind === "stop" ? vms : []));
-  const left = [...targets, ...stopped].filter((vm) => !named.has(vm));
-  const fenced = history.flatMap((step) => (step.fenced ?? []).map(({ host }) => host));
-  const lost = left.flatMap((vm) => lostHostsOf(facts, vm));
-  return [...new Set([...excluded, ...behind, ...unsaid, ...lost, ...fenced])].sort();
 }
 
 /** The release that is the whole app now; null: as before. */
@@ -390,6 +378,7 @@ function endWith(
   const outcome = wants.length > 0 ? `not over: ${complaintsOf(wants)}` : ended.outcome;
   const closed = withStepEnded(record, { ...ended, outcome });
   const except = state === "succeeded" ? exceptOf(input, closed) : [];
-  const next = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
+  const over = withRolloutEnded(closed, { state, whole: wholeAfter(record, state), except }, input);
+  const next = withNextBegun(over, input);
   return { code: "swap", next, why: state };
 }

@@ -9,6 +9,7 @@ import {
 } from "../../../mesh/index.ts";
 import { faultOfBake } from "./canary/evidence.ts";
 import { type Facts, observed } from "./facts.ts";
+import { isFresh } from "./within.ts";
 
 export type RolloutReason = NonNullable<Rollout["reason"]>;
 
@@ -18,6 +19,14 @@ export function faultOfDeploy(record: AppRecord, facts: Facts): RolloutReason | 
     faultOfCommand(record, facts) ??
     faultOf(record, record.rollout?.to ?? null, facts) ??
     faultOfBake(record, facts)
+  );
+}
+
+/** The first fault of what a scale or a restart started, or null: that what was there before is unwell may be why somebody asked. */
+export function faultOfFresh(record: AppRecord, rollout: Rollout, facts: Facts): RolloutReason | null {
+  return firstFault(
+    record.vms.filter((vm) => isFresh(rollout, vm)),
+    facts,
   );
 }
 
@@ -44,8 +53,15 @@ function faultOfCommand(record: AppRecord, facts: Facts): RolloutReason | null {
 
 /** The first fault of a VM of `release`, or null. A VM that its host already started again has ended too. */
 function faultOf(record: AppRecord, release: number | null, facts: Facts): RolloutReason | null {
-  for (const vm of record.vms) {
-    if (vm.release !== release || vm.phase === "cordoned") continue;
+  return firstFault(
+    record.vms.filter((vm) => vm.release === release),
+    facts,
+  );
+}
+
+function firstFault(vms: readonly DesiredVm[], facts: Facts): RolloutReason | null {
+  for (const vm of vms) {
+    if (vm.phase === "cordoned") continue;
     const entry = observed(facts, vm)?.entry;
     const reason = entry === undefined ? null : faultOfVm(vm, entry);
     if (reason !== null) return reason;
@@ -57,7 +73,8 @@ function faultOf(record: AppRecord, release: number | null, facts: Facts): Rollo
 export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason | null {
   const { step, kind } = record.rollout ?? {};
   if (step?.kind !== "start" && !(kind === "move" && step?.kind === "serve")) return null;
-  for (const vm of record.vms.filter((candidate) => step.vms.includes(candidate.vm))) {
+  const ofStep = record.vms.filter(({ vm }) => step.vms.includes(vm));
+  for (const vm of ofStep) {
     const entry = observed(facts, vm)?.entry;
     const reason = entry === undefined ? null : faultOfVm(vm, entry);
     if (reason !== null) return reason;

@@ -24,6 +24,16 @@ export function keptOf(record: AppRecord, before: KeptRollout | null): KeptRollo
   return before?.rollout.id === rollout.id ? merged(before, kept) : kept;
 }
 
+/** What was kept of a rollout whose end was seen in the begin of the one that followed it. */
+export function endedBy(before: KeptRollout, { rollout: after }: KeptRollout): KeptRollout {
+  const { superseded, startedAtMs } = after;
+  if (superseded?.id !== before.rollout.id) return before;
+  const { next: _next, ...rollout } = before.rollout;
+  const history = superseded.last === undefined ? [] : [superseded.last];
+  const ended = { ...rollout, state: superseded.state, endedAtMs: startedAtMs, history };
+  return merged(before, { ...before, rollout: ended });
+}
+
 /** Newest last, and no more than there is room for: the oldest are dropped. Of one that is kept already both are put together. */
 export function withKept(all: readonly KeptRollout[], kept: KeptRollout): readonly KeptRollout[] {
   const same = all.find(({ rollout }) => rollout.id === kept.rollout.id);

@@ -11,7 +11,8 @@ import {
   type Rollout,
 } from "../../../mesh/index.ts";
 import type { CommitContext } from "./commits.ts";
-import { begin, emptyRollout, type Submission } from "./submit.ts";
+import { emptyRollout } from "./new-rollout.ts";
+import { begin, type Submission } from "./submit.ts";
 
 export interface MoveRequest {
   readonly app: AppName;

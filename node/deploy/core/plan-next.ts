@@ -3,12 +3,14 @@
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
 import { rolling } from "./strategies/rolling.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
+import { isScaleOrRestart, soundFirst } from "./within.ts";
 
 /** The VMs that the step in force cordoned, by a flip or alone. Valid as "may be stopped" only once that step wants nothing any more. */
 export function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
@@ -21,7 +23,10 @@ export type Planned = PlannedStep & { readonly release: number | null };
 export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
   const rollout = rolloutOf(record);
   const { vms } = record;
-  if (rollout.kind === "repair" || rollout.kind === "move") return planReplacement(record, rollout, retiring);
+  if (rollout.kind === "repair" || rollout.kind === "move" || isScaleOrRestart(rollout)) {
+    const step = planWithin(record, rollout, retiring);
+    return step === null ? null : { ...step, release: rollout.to };
+  }
   const command = planCommand(record, rollout);
   if (command !== null) return command;
   if (rollout.kind !== "deploy") {
@@ -87,7 +92,10 @@ export function planBack(
   retiring: RolloutStep["vms"],
   context: CommitContext,
 ): Planned | null {
-  const { kind, from } = rolloutOf(record);
+  const rollout = rolloutOf(record);
+  const { kind, from } = rollout;
+  if (isScaleOrRestart(rollout))
+    return planNext({ ...record, vms: soundFirst(record, context.facts) }, retiring);
   if (kind !== "deploy") return planNext(record, retiring);
   const { hosts, lost } = context.facts;
   const vms = record.vms
@@ -98,21 +106,6 @@ export function planBack(
   const planned = planNext({ ...record, vms }, retiring);
   const isNowhere = planned?.kind === "start" && withStep(record, planned, context).code === "no-host";
   return isNowhere ? planNext(record, retiring) : planned;
-}
-
-/** As a rolling deploy, in which what is to be replaced is of no release. What is lost is replaced at once, what serves well at the app's pace. */
-function planReplacement(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): Planned | null {
-  const { kind, to, targets, count = 0 } = rollout;
-  const isTarget = (vm: AppRecord["vms"][number]) => targets.includes(vm.vm);
-  const vms = record.vms
-    .filter((vm) => isTarget(vm) || (vm.release === to && vm.phase !== "cordoned"))
-    .map((vm) => (isTarget(vm) ? { ...vm, release: -1 } : vm));
-  const nameOf = (index: number) => nextVmName(record, to, index);
-  const surge = kind === "move" ? paceOf(specOf(record, to).deploy, count).surge : targets.length;
-  const pace = { surge: Math.max(1, surge), unavailable: 0 };
-  const target = { release: to, count };
-  const step = rolling.plan({ vms, retiring, target, nameOf, ...pace, needsApproval: false, kept: null })[0];
-  return step === undefined ? null : { ...step, release: to };
 }
 
 /** The old release, if the new one keeps it for a while. */

@@ -6,7 +6,7 @@ import type { AppRecord, CommittedApp, MemberName, Rollout } from "../../../mesh
 import { type CommitContext, fitted } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import type { Facts } from "./facts.ts";
-import { emptyRollout } from "./submit.ts";
+import { emptyRollout } from "./new-rollout.ts";
 
 /** `begin`: commit this. `none`: nothing now; look again at `dueAtMs`, milliseconds since 1970, unless it is null. */
 export type Repair =

@@ -9,5 +9,10 @@ export function isReplacing({
   readonly rollout: Pick<Rollout, "kind" | "direction"> | null;
 }): boolean {
   if (rollout?.direction !== "forward") return false;
-  return rollout.kind === "deploy" || rollout.kind === "move";
+  return rollout.kind === "deploy" || rollout.kind === "move" || rollout.kind === "restart";
+}
+
+/** On its way forward, and it could go back: what it adds it waits for, and gives up at a deadline. */
+export function canReturn(record: Parameters<typeof isReplacing>[0]): boolean {
+  return isReplacing(record) || (record.rollout?.kind === "scale" && record.rollout.direction === "forward");
 }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  appName,
   commandVmOf,
   type DeploySpec,
   isUnderWay,
@@ -12,6 +13,9 @@ import {
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
+import { submitRestart, submitScale } from "./submit-scale.ts";
+
+const HELLO = appName("hello");
 
 /** What may happen, in any order. `pick` chooses among the VMs or proxies that there are. */
 const KINDS = [
@@ -25,6 +29,10 @@ const KINDS = [
   "traffic",
   "traffic",
   "rollback",
+  "supersede",
+  "scale",
+  "scale",
+  "restart",
   "healthy",
   "healthy",
   "unhealthy",
@@ -199,6 +207,19 @@ function happen(world: World, { kind, pick }: Happening): void {
       return;
     case "rollback":
       if (pick % 3 === 0) world.rollback(pick % 2 === 0 ? null : 1 + (pick % 4));
+      return;
+    case "supersede":
+      world.submit(
+        specOf("hello", { count: 1 + (pick % 3), deploy: deployOf(pick) }),
+        `hash-${pick % 20}`,
+        true,
+      );
+      return;
+    case "scale":
+      world.ask((at, context) => submitScale(at, { app: HELLO, count: 1 + (pick % 4) }, context));
+      return;
+    case "restart":
+      if (pick % 2 === 0) world.ask((at, context) => submitRestart(at, HELLO, context));
       return;
     case "destroy":
       if (pick % 4 === 0) world.destroy();

@@ -16,9 +16,11 @@ import { describeSubject } from "./describe.ts";
 import { stayOf } from "./drain.ts";
 import { submitMove } from "./move.ts";
 import type { Submission } from "./submit.ts";
+import { submitRestart, submitScale } from "./submit-scale.ts";
 
 // Transcripts: paragraphs of prose, and commands (">") with what followed from them. `REWRITE=1` writes them anew:
 // read the diff before you keep it.
+const HELLO = appName("hello");
 const FOLDER = join(import.meta.dirname, "testdata");
 
 describe("Rollout", () => {
@@ -115,6 +117,15 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       const spec = specOf("hello", { count: Number(subject) });
       return [`${world.submit(spec, rest[0] ?? `hash-${world.lines.length}`).code}`];
     }
+    case "supersede":
+      return submitted(
+        world,
+        world.submit(
+          specOf("hello", { count: Number(subject) }),
+          rest[0] ?? `hash-${world.lines.length}`,
+          true,
+        ),
+      );
     case "deploy-as": {
       const keys = Object.fromEntries(rest.map((word) => word.split("=")));
       return [
@@ -162,6 +173,16 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return submitted(world, world.traffic(weightsOf([subject, ...rest])));
     case "rollback":
       return submitted(world, world.rollback(subject === "" ? null : Number(subject.slice(1))));
+    case "scale":
+      return submitted(
+        world,
+        world.ask((at, now) => submitScale(at, { app: HELLO, count: Number(subject) }, now)),
+      );
+    case "restart-app":
+      return submitted(
+        world,
+        world.ask((at, now) => submitRestart(at, HELLO, now)),
+      );
     case "shares": {
       const view = world.machine.view(world.nowMs);
       const kept = view?.kept == null ? "" : `; ${view.kept.release} kept: ${view.kept.vms.join(" ")}`;
@@ -243,6 +264,7 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
 }
 
 function submitted(world: World, submission: Submission): readonly string[] {
+  if (submission.code === "unchanged") return [`unchanged: ${submission.message}`];
   if (submission.code === "invalid") return [`invalid: ${submission.message}`];
   const note = submission.code === "begin" && submission.note !== undefined ? `: ${submission.note}` : "";
   return [`${submission.code}${note}`, ...waits(world)];

@@ -2,6 +2,7 @@
 
 import type {
   Ack,
+  AppName,
   AppRecord,
   CommittedApp,
   MemberName,
@@ -190,7 +191,7 @@ function stopStanding(step: RolloutStep, facts: Facts): Standing {
   return { wants, acks: null, asks, score: step.vms.length - wants.length };
 }
 
-function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
+export function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
   const place = host === undefined ? "" : ` on ${host}${awayText(host, facts)}`;
   return { kind: "vm", who: vm, what: `to be gone${place}`, complaint: `${vm} is not gone${place}` };
 }
@@ -332,7 +333,7 @@ export function missingOfDeploy(
   const kept = record.vms.filter((vm) => vm.phase === "cordoned" && vm.release === wanted.kept);
   if (serving.length !== wanted.count || serving.length + kept.length !== record.vms.length) {
     const list = `${record.vms.length} VMs in the record, ${serving.length} of ${wanted.count} of v${wanted.release} serve`;
-    wants.push({ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list });
+    wants.push(wantWhole(record.app, list));
   }
   return wants;
 }
@@ -344,5 +345,10 @@ export function missingOfRepair({ record }: CommittedApp): readonly Want[] {
   const fresh = serving.filter((vm) => !targets.includes(vm.vm));
   if (fresh.length >= count) return [];
   const list = `${fresh.length} of ${count} VMs of v${to} serve`;
-  return [{ kind: "vm", who: vmName(record.app), what: `to be whole: ${list}`, complaint: list }];
+  return [wantWhole(record.app, list)];
+}
+
+/** `list`: what there is, and what there should be. */
+export function wantWhole(app: AppName, list: string): Want {
+  return { kind: "vm", who: vmName(app), what: `to be whole: ${list}`, complaint: list };
 }

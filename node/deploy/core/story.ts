@@ -5,6 +5,7 @@ import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
 import { describeStep } from "./describe.ts";
+import { rolloutId } from "./new-rollout.ts";
 import { isReplacing } from "./replacing.ts";
 
 /** Of a rollout that runs with the step in force; else as it was kept when it was over. */
@@ -17,7 +18,7 @@ export function strategyOf(
   { kind, to }: Pick<Rollout, "kind" | "to">,
 ): string | null {
   const release = releases.find(({ number }) => number === to);
-  return kind === "deploy" ? (release?.spec.deploy.strategy ?? null) : null;
+  return kind === "deploy" || kind === "restart" ? (release?.spec.deploy.strategy ?? null) : null;
 }
 
 export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
@@ -38,6 +39,13 @@ export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
     startedAtMs,
     endedAtMs,
     reason,
+    count:
+      told.count === undefined || told.before === undefined
+        ? null
+        : { before: told.before, after: told.count },
+    superseded:
+      told.superseded === undefined ? null : { rollout: told.superseded.id, state: told.superseded.state },
+    next: told.next === undefined ? null : rolloutId(app, told.next),
     except: told.except ?? [],
     dropped: (reports[0]?.number ?? 1) - 1,
     steps: reports.map((report, index) => {

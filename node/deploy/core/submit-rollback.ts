@@ -12,8 +12,9 @@ import {
 } from "../../../mesh/index.ts";
 import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { deployOf } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
-import { begin, countFault, deployOf, type Submission, withoutRepair } from "./submit.ts";
+import { begin, countFault, type Submission, withoutRepair } from "./submit.ts";
 import { readyVms, submitTraffic } from "./submit-traffic.ts";
 
 export interface RollbackRequest {
@@ -33,7 +34,8 @@ export function submitRollback(
   const target = targetOf(record, to);
   const { rollout } = record;
   // Before anything that is wrong with the target: who is in a bad deploy and says so shall hear of "abort".
-  if (isUnderWay(rollout) && rollout?.kind !== "weigh") return lockedOrJoined(rollout as Rollout, target);
+  const isInTheWay = rollout?.kind !== "weigh" || rollout.next !== undefined;
+  if (isUnderWay(rollout) && isInTheWay) return lockedOrJoined(rollout as Rollout, target);
   if (typeof target === "string") return { code: "invalid", message: target };
   const { number } = target;
   if (isWhole(record, number) && rollout?.state === "running") return { code: "joined", rollout };

@@ -19,8 +19,9 @@ import {
 import { type CommitContext, keepOldMs, withNothingKept, withStep } from "./commits.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { emptyRollout } from "./new-rollout.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
-import { emptyRollout, type Submission, withoutRepair } from "./submit.ts";
+import { type Submission, withoutRepair } from "./submit.ts";
 
 export interface TrafficRequest {
   readonly app: AppName;
@@ -51,11 +52,10 @@ export function submitTraffic(
  * `within`: the deploy waits for a person, who tries its release first. `instead`: the last split waits for somebody's answer, and this one
  * takes its place.
  */
-function wayOf(
-  { releases }: AppRecord,
-  { kind, state, direction, step, approved, to }: Rollout,
-): "within" | "instead" | "locked" {
-  if (state !== "running") return "locked";
+function wayOf({ releases }: AppRecord, rollout: Rollout): "within" | "instead" | "locked" {
+  const { kind, state, direction, step, approved, to, next } = rollout;
+  // What is to follow it was committed: nothing else takes its place.
+  if (state !== "running" || next !== undefined) return "locked";
   if (kind === "weigh") return "instead";
   // A canary weighs too, by its own plan.
   const isByHand = releases.find(({ number }) => number === to)?.spec.deploy.strategy === "bluegreen";

@@ -16,34 +16,32 @@ import {
   type Rollout,
   type VmName,
 } from "../../../mesh/index.ts";
-import {
-  type CommitContext,
-  fitted,
-  RECORD_BYTES_MAX,
-  withDirectionBack,
-  withNothingKept,
-} from "./commits.ts";
+import { type CommitContext, fitted, RECORD_BYTES_MAX, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
-import { withStepEndedByPerson } from "./end-by-person.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
+import { deployOf, emptyRollout, rolloutId } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
+import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./supersede.ts";
+import { isScaleOrRestart } from "./within.ts";
 
 /**
  * - `begin`: commit this. `step`: what was asked for is over when that one is; absent: with the rollout. `note`: what was made of it, for
- *   people. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another rollout runs.
- * - `invalid`: cannot be meant; nothing changes; `message` says what to do.
+ *   people. `supersedes`: the rollout that comes to its end first. `joined`: the same spec is on its way already, or this very submission was taken before. `locked`: another rollout runs.
+ * - `unchanged`: it is so already. `invalid`: cannot be meant; nothing changes; `message` says what to do.
  */
 export type Submission =
   | {
       readonly code: "begin";
       readonly record: AppRecord;
-      readonly rollout: Rollout;
+      readonly rollout: Pick<Rollout, "id" | "to">;
       readonly step?: number;
       readonly note?: string;
+      readonly supersedes?: string;
     }
   | { readonly code: "joined"; readonly rollout: Pick<Rollout, "id" | "to"> }
   | { readonly code: "locked"; readonly rollout: Rollout }
+  | { readonly code: "unchanged"; readonly message: string }
   | { readonly code: "invalid"; readonly message: string };
 
 export interface DeployRequest {
@@ -52,6 +50,8 @@ export interface DeployRequest {
   readonly specHash: string;
   /** As in `Release`. */
   readonly submission?: string | undefined;
+  /** It takes the place of what runs; else that locks it out. */
+  readonly supersedes?: boolean;
   /** All apps as committed, for the names that others have. */
   readonly apps: readonly CommittedApp[];
 }
@@ -62,22 +62,49 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   const record = records.find((candidate) => candidate.app === app) ?? firstRecord(app, records);
   const taken = takenBefore(record, request);
   if (taken !== null) return { code: "joined", rollout: taken };
+  const epoch = apps.find((candidate) => candidate.record.app === app)?.epoch ?? 0;
   const running = runningOf(record);
   if (running !== null && isOfItself(running)) return submitOver(record, request, context);
-  if (running !== null) {
-    const target = record.releases.find((release) => release.number === running.to);
-    const isSame = running.kind === "deploy" && target?.specHash === request.specHash;
-    return { code: isSame ? "joined" : "locked", rollout: running };
-  }
+  const same = running === null ? null : sameOnItsWay(record, running, request);
+  if (same !== null) return { code: "joined", rollout: same };
+  // Of an app that is destroyed nothing is left that could follow.
+  if (running !== null && (request.supersedes !== true || running.kind === "destroy"))
+    return { code: "locked", rollout: running };
   const number = record.lastRelease + 1;
   const reason =
-    splitFault(record) ??
+    // A deploy that is taken back takes its split back too.
+    (running?.kind === "deploy" ? null : splitFault(record)) ??
     nameFault(app, number) ??
     hostnameFault(request) ??
     countFault(record, spec) ??
     releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
+  if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
   return begin(withRelease(record, request, context), deployOf(record, number, context), context);
+}
+
+/** The rollout that this request would begin, if it runs or is to follow. */
+function sameOnItsWay(
+  { app, releases }: AppRecord,
+  { id, kind, to, next, direction }: Rollout,
+  { specHash, supersedes }: DeployRequest,
+): Pick<Rollout, "id" | "to"> | null {
+  const isSame = (number: number | null) =>
+    releases.some((release) => release.number === number && release.specHash === specHash);
+  if (next !== undefined) return isSame(next) ? { id: rolloutId(app, next), to: next } : null;
+  // One that goes back is not what somebody means who wants another out of the way.
+  const isMeant = kind === "deploy" && !(supersedes === true && direction === "back");
+  return isMeant && isSame(to) ? { id, to } : null;
+}
+
+function superseding(committed: CommittedApp, release: Release, context: CommitContext): Submission {
+  const { record } = committed;
+  const { record: next, note } = withSuperseded(committed, release, context);
+  const fit = fitted(next);
+  const fault = sizeFault(fit, context);
+  if (fault !== null) return { code: "invalid", message: fault };
+  const rollout = { id: rolloutId(record.app, release.number), to: release.number };
+  return { code: "begin", record: fit, rollout, note, supersedes: record.rollout?.id ?? "" };
 }
 
 /** Its answer was lost, and it is said again: perhaps after the end of what it began. */
@@ -87,10 +114,6 @@ function takenBefore(
 ): Pick<Rollout, "id" | "to"> | null {
   const taken = submission && releases.find((release) => release.submission === submission);
   return taken ? { id: rolloutId(app, taken.number), to: taken.number } : null;
-}
-
-function rolloutId(app: AppName, release: number): string {
-  return `${app}-v${release}`;
 }
 
 function submitOver(record: AppRecord, request: DeployRequest, context: CommitContext): Submission {
@@ -142,7 +165,8 @@ export function countFault(record: AppRecord, spec: AppSpec): string | null {
 
 /** A record holds so many releases: one that drops out has its VMs stopped, whoever still sends requests there. */
 function releasesFault(record: AppRecord): string | null {
-  const needed = new Set([record.current, ...record.vms.map(({ release }) => release)]);
+  const { from = null, to = null } = runningOf(record) ?? {};
+  const needed = new Set([record.current, from, to, ...record.vms.map(({ release }) => release)]);
   needed.delete(null);
   if (needed.size < RELEASES_MAX) return null;
   const [left] = record.vms.filter(
@@ -151,11 +175,19 @@ function releasesFault(record: AppRecord): string | null {
   return `VMs of ${needed.size} releases run, a record holds ${RELEASES_MAX} with the new one: "grapevine status ${record.app}" says who keeps ${left?.vm ?? "them"}; wait for it, or exclude it`;
 }
 
-function withRelease(record: AppRecord, request: DeployRequest, context: CommitContext): AppRecord {
-  const { spec, specHash, submission } = request;
-  const number = record.lastRelease + 1;
+function releaseOf(
+  number: number,
+  { spec, specHash, submission }: DeployRequest,
+  { wallMs }: CommitContext,
+): Release {
   const named = submission === undefined ? {} : { submission };
-  const release: Release = { number, specHash, spec, ...named, vmsNamed: 0, submittedAtMs: context.wallMs };
+  return { number, specHash, spec, ...named, vmsNamed: 0, submittedAtMs: wallMs };
+}
+
+function withRelease(record: AppRecord, request: DeployRequest, context: CommitContext): AppRecord {
+  const { spec } = request;
+  const number = record.lastRelease + 1;
+  const release = releaseOf(number, request, context);
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
@@ -164,21 +196,6 @@ function withRelease(record: AppRecord, request: DeployRequest, context: CommitC
     lastRelease: number,
     hostnames,
     releases: [...record.releases, release],
-  };
-}
-
-export function deployOf(record: AppRecord, to: number, context: CommitContext): Rollout {
-  const targets = record.vms.filter((vm) => vm.phase !== "cordoned");
-  const releases = targets.map((vm) => vm.release);
-  const isMixed = targets.length > 0 && !releases.includes(record.current ?? 0);
-  const from = isMixed ? Math.max(...releases) : record.current;
-  return {
-    ...emptyRollout(context),
-    id: rolloutId(record.app, to),
-    kind: "deploy",
-    from,
-    to,
-    targets: targets.map((vm) => vm.vm),
   };
 }
 
@@ -218,28 +235,40 @@ export function submitPromote(committed: CommittedApp | null, app: AppName): Sub
   return { code: "begin", record: fitted({ ...record, rollout: approved }), rollout: approved };
 }
 
+/** A deploy that was to follow will not begin. What runs is as it is: said once more it is the one that is meant. */
+function withdrawNext(record: AppRecord): Submission | null {
+  const running = runningOf(record);
+  if (running?.next === undefined) return null;
+  const note = `${rolloutId(record.app, running.next)} will not begin; ${running.id} comes to its end`;
+  return { code: "begin", record: withoutNext(record), rollout: running, note };
+}
+
 /** The rollout goes back to what ran before. Once all requests go to the new release, it only goes forward. */
 export function submitAbort(
   committed: CommittedApp | null,
   app: AppName,
   context: CommitContext,
 ): Submission {
+  const withdrawn = committed === null ? null : withdrawNext(committed.record);
+  if (withdrawn !== null) return withdrawn;
   const found = deployUnderWay(committed, app);
   if (found.code === "invalid") return found;
   const { record, rollout } = found;
   if (rollout.direction === "back" && rollout.state === "running") return { code: "joined", rollout };
-  const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release !== rollout.to;
-  const hasFlipped = record.vms.some((vm) => vm.phase === "serving") && !record.vms.some(isOld);
-  if (rollout.from !== null && hasFlipped) {
-    const message = `${rollout.id} has taken over: it only goes forward; once it is over "grapevine rollback ${app}" goes back`;
-    return { code: "invalid", message };
+  if (onlyGoesForward(record, rollout)) {
+    const next =
+      rollout.kind === "deploy" ? `; once it is over "grapevine rollback ${app}" goes back` : " to its end";
+    return { code: "invalid", message: `${rollout.id} has taken over: it only goes forward${next}` };
   }
-  const stopped = withStepEndedByPerson(committed as CommittedApp, "aborted", context);
-  const reason = { code: "aborted", message: "a person aborted it", lastLines: [] } as const;
-  const turned = withDirectionBack(stopped, reason, context.facts);
+  const turned = withTakenBack(
+    committed as CommittedApp,
+    { outcome: "aborted", message: "a person aborted it" },
+    context,
+  );
   return { code: "begin", record: turned, rollout: turned.rollout ?? rollout };
 }
 
+/** A deploy, or another rollout that somebody may halt, and take back. */
 export function deployUnderWay(
   committed: CommittedApp | null,
   app: AppName,
@@ -248,7 +277,8 @@ export function deployUnderWay(
   | { readonly code: "invalid"; readonly message: string } {
   const record = committed?.record;
   const rollout = record === undefined ? null : runningOf(record);
-  if (record === undefined || rollout?.kind !== "deploy") {
+  const isMeant = rollout !== null && (rollout.kind === "deploy" || isScaleOrRestart(rollout));
+  if (record === undefined || !isMeant) {
     return { code: "invalid", message: `no deploy of ${app} runs: "grapevine status" lists what does` };
   }
   return { code: "found", record, rollout };
@@ -305,7 +335,7 @@ const ROLLOUT_BYTES = 14 * 1024;
 /** What the rollout will add must fit too: a record that outgrows its bound half-way could not be driven on. */
 function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
   const rest = { ...record, vms: [], rollout: null };
-  const counts = record.releases.map((release) => release.spec.count);
+  const counts = [...record.releases.map((release) => release.spec.count), record.rollout?.count ?? 0];
   const vms = record.vms.length + Math.max(0, ...counts) + 1;
   // Twice in the record: in the ack set of the step, and in what the last commit knew.
   const proxies = registeredProxies(facts).reduce((sum, proxy) => sum + 2 * (proxy.length + 1), 0);
@@ -331,23 +361,5 @@ function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {
     lastRelease: 0,
     vms: [],
     rollout: null,
-  };
-}
-
-export function emptyRollout({
-  driver,
-  wallMs,
-  facts,
-}: CommitContext): Omit<Rollout, "id" | "kind" | "from" | "to" | "targets"> {
-  return {
-    state: "running",
-    direction: "forward",
-    driver,
-    step: null,
-    history: [],
-    reason: null,
-    proxies: registeredProxies(facts),
-    startedAtMs: wallMs,
-    endedAtMs: null,
   };
 }

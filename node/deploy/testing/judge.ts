@@ -74,6 +74,46 @@ function judgeWeights({ weights, vms }: AppRecord): void {
     assert.ok(serving.has(release), `v${release} has a weight, and no VM serves`);
 }
 
+function keepsServing({ rollout }: AppRecord): boolean {
+  const keeps = ["deploy", "move", "weigh", "scale", "restart"].includes(rollout?.kind ?? "");
+  // Nothing ran before: there is nothing that could serve instead.
+  const hadNothing = rollout?.kind === "scale" ? rollout.before === 0 : rollout?.targets.length === 0;
+  return keeps && !(rollout?.direction === "back" && hadNothing);
+}
+
+/** As many serve as shall, what was to go is gone, and all that it started is healthy. */
+function judgeWithin(
+  record: AppRecord,
+  rollout: Rollout,
+  entries: Truth["entries"],
+  dead: Truth["dead"],
+): void {
+  const serving = record.vms.filter((vm) => vm.phase === "serving");
+  assert.equal(serving.length, rollout.count, "not as many serve as shall");
+  const started = rollout.history.flatMap(({ kind, vms }) => (kind === "start" ? vms : []));
+  for (const { vm, release } of serving) {
+    assert.equal(release, rollout.to);
+    assert.ok(!rollout.targets.includes(vm), `${vm} serves on`);
+    if (started.includes(vm)) assert.equal(entries.get(vm)?.entry.health, "healthy", `${vm} is not healthy`);
+  }
+  for (const vm of rollout.targets) {
+    const isLeft = entries.has(vm) && dead?.has(entries.get(vm)?.entry.host as MemberName) !== true;
+    assert.ok(!isLeft, `${vm} still runs`);
+  }
+}
+
+/** What was committed to follow a rollout follows it, and nothing comes between: of what ends in that commit the next record tells. */
+export function judgeSuccession(before: AppRecord | null, { rollout }: AppRecord): void {
+  const old = before?.rollout;
+  if (old?.next === undefined || rollout == null || old.id === rollout.id) return;
+  assert.equal(
+    rollout.superseded?.id,
+    old.id,
+    `one-register: ${rollout.id} came between ${old.id} and its next`,
+  );
+  assert.equal(rollout.to, old.next, `one-register: ${rollout.id} begins in the place of v${old.next}`);
+}
+
 export class Judge {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
@@ -81,6 +121,7 @@ export class Judge {
   /** `no-early-stop`, `command-once`, and: where one served, one serves. */
   judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
     judgeCommand(record);
+    judgeSuccession(before, record);
     judgeBake(before, record, truth);
     for (const { vm, phase } of record.vms) {
       if (phase === "serving" || phase === "standby") this.#reached.add(vm);
@@ -88,11 +129,8 @@ export class Judge {
     const removed = (before?.vms ?? []).filter((vm) => !record.vms.some((left) => left.vm === vm.vm));
     for (const vm of removed) if (this.#reached.has(vm.vm)) judgeRemoval(vm, truth, record);
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
-    // Nothing ran before: there is nothing that could serve instead.
-    const isLaunchOver = record.rollout?.direction === "back" && record.rollout.targets.length === 0;
     judgeWeights(record);
-    const keepsServing = ["deploy", "move", "weigh"].includes(record.rollout?.kind ?? "");
-    if (served && keepsServing && !isLaunchOver) {
+    if (served && keepsServing(record)) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
     }
@@ -111,6 +149,7 @@ export class Judge {
     }
     const runs = (vm: VmName) => entries.has(vm) && !isDead(vm);
     if (rollout.kind === "move") judgeMove(rollout, record, runs);
+    if (rollout.kind === "scale" || rollout.kind === "restart") judgeWithin(record, rollout, entries, dead);
     if (rollout.kind !== "deploy") return;
     const count = record.releases.find((release) => release.number === rollout.to)?.spec.count;
     const { kept } = record;

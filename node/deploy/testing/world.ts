@@ -9,8 +9,6 @@ import {
   appName,
   type CommittedApp,
   commandVmOf,
-  decodeAppRecord,
-  encodeAppRecord,
   type MemberName,
   memberName,
   placedVms,
@@ -18,6 +16,7 @@ import {
   type VmName,
   type Weights,
 } from "../../../mesh/index.ts";
+import type { CommitContext } from "../core/commits.ts";
 import { describeRecord } from "../core/describe.ts";
 import { withExcluded, withIncluded } from "../core/exclusions.ts";
 import type { HostFact, ObservedVm } from "../core/facts.ts";
@@ -36,6 +35,7 @@ import { submitPause, submitResume } from "../core/submit-pause.ts";
 import { submitRollback } from "../core/submit-rollback.ts";
 import { submitTraffic } from "../core/submit-traffic.ts";
 import type { PlanView } from "../plan-view.ts";
+import { decoded } from "./decoded.ts";
 import { entryOf } from "./fake-host.ts";
 import { Judge, routesTo } from "./judge.ts";
 import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
@@ -140,10 +140,9 @@ export class World {
     };
   }
 
-  submit(spec: AppSpec, specHash: string): Submission {
+  submit(spec: AppSpec, specHash: string, supersedes = false): Submission {
     const apps = this.committed === null ? [] : [this.committed];
-    const context = this.machine.context(this.nowMs);
-    return this.#begin(submitDeploy({ app: APP, spec, specHash, apps }, context));
+    return this.ask((_, context) => submitDeploy({ app: APP, spec, specHash, apps, supersedes }, context));
   }
 
   /** What `submit` would do, changing nothing. */
@@ -206,7 +205,7 @@ export class World {
   }
 
   pause(): Submission {
-    return this.#begin(submitPause(this.committed, APP, this.machine.context(this.nowMs)));
+    return this.ask((at, context) => submitPause(at, APP, context));
   }
 
   resume(): Submission {
@@ -214,21 +213,24 @@ export class World {
   }
 
   traffic(weights: Weights): Submission {
-    const context = this.machine.context(this.nowMs);
-    return this.#begin(submitTraffic(this.committed, { app: APP, weights }, context));
+    return this.ask((at, context) => submitTraffic(at, { app: APP, weights }, context));
   }
 
   rollback(to: number | null): Submission {
-    const context = this.machine.context(this.nowMs);
-    return this.#begin(submitRollback(this.committed, { app: APP, to }, context));
+    return this.ask((at, context) => submitRollback(at, { app: APP, to }, context));
   }
 
   abort(): Submission {
-    return this.#begin(submitAbort(this.committed, APP, this.machine.context(this.nowMs)));
+    return this.ask((at, context) => submitAbort(at, APP, context));
   }
 
   destroy(): Submission {
-    return this.#begin(submitDestroy(this.committed, APP, this.machine.context(this.nowMs)));
+    return this.ask((at, context) => submitDestroy(at, APP, context));
+  }
+
+  /** What a person asks, committed if it can be meant. */
+  ask(asked: (at: CommittedApp | null, context: CommitContext) => Submission): Submission {
+    return this.#begin(asked(this.committed, this.machine.context(this.nowMs)));
   }
 
   #begin(submission: Submission): Submission {
@@ -389,10 +391,3 @@ export class World {
 
 const ENDED_WELL: Partial<VmEntry> = { state: "exited", exit: { code: 0, signal: null } };
 export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };
-
-/** A record as it comes back from the register: whatever its shape does not allow is found here. */
-function decoded(record: AppRecord): AppRecord {
-  const result = decodeAppRecord(encodeAppRecord(record));
-  assert.ok(result.ok, result.ok ? "" : result.error);
-  return result.value;
-}

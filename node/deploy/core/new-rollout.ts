@@ -1,0 +1,43 @@
+// New rollout: what each begins with.
+
+import type { AppName, AppRecord, Rollout } from "../../../mesh/index.ts";
+import type { CommitContext } from "./commits.ts";
+import { registeredProxies } from "./facts.ts";
+
+/** Of a deploy of a new release. */
+export function rolloutId(app: AppName, release: number): string {
+  return `${app}-v${release}`;
+}
+
+export function deployOf(record: AppRecord, to: number, context: CommitContext): Rollout {
+  const targets = record.vms.filter((vm) => vm.phase !== "cordoned");
+  const releases = targets.map((vm) => vm.release);
+  const isMixed = targets.length > 0 && !releases.includes(record.current ?? 0);
+  const from = isMixed ? Math.max(...releases) : record.current;
+  return {
+    ...emptyRollout(context),
+    id: rolloutId(record.app, to),
+    kind: "deploy",
+    from,
+    to,
+    targets: targets.map((vm) => vm.vm),
+  };
+}
+
+export function emptyRollout({
+  driver,
+  wallMs,
+  facts,
+}: CommitContext): Omit<Rollout, "id" | "kind" | "from" | "to" | "targets"> {
+  return {
+    state: "running",
+    direction: "forward",
+    driver,
+    step: null,
+    history: [],
+    reason: null,
+    proxies: registeredProxies(facts),
+    startedAtMs: wallMs,
+    endedAtMs: null,
+  };
+}

@@ -1,0 +1,132 @@
+// Submit scale, submit restart: the release that serves gets more VMs, or fewer, or new ones in the place of those that it has. Neither makes
+// a release: the spec, the env and the number stay.
+
+import {
+  APP_VMS_MAX,
+  type AppName,
+  type AppRecord,
+  type CommittedApp,
+  type DesiredVm,
+  isUnderWay,
+  type Rollout,
+} from "../../../mesh/index.ts";
+import type { CommitContext } from "./commits.ts";
+import { emptyRollout } from "./new-rollout.ts";
+import { splitFault } from "./shares.ts";
+import { paceOf } from "./strategies/pace.ts";
+import { begin, type Submission, withoutRepair } from "./submit.ts";
+import { leastNeeded } from "./within.ts";
+
+export interface ScaleRequest {
+  readonly app: AppName;
+  /** VMs that shall serve, 1 or more. */
+  readonly count: number;
+}
+
+export function submitScale(
+  committed: CommittedApp | null,
+  { app, count }: ScaleRequest,
+  context: CommitContext,
+): Submission {
+  const fault = countFault(app, count);
+  if (fault !== null) return { code: "invalid", message: fault };
+  const found = standingApp(committed, app, (rollout) => rollout.kind === "scale" && rollout.count === count);
+  if (found.code !== "free") return found;
+  const { record, serving, release } = found;
+  const more = count - serving.length;
+  if (more === 0) return { code: "unchanged", message: `v${release} serves with ${vmsText(count)} already` };
+  if (record.vms.length + more > APP_VMS_MAX) return { code: "invalid", message: roomText(record, more) };
+  const targets = more > 0 ? [] : leastNeeded(serving, -more, context);
+  const rollout = { ...rolloutOf(found, context), kind: "scale", targets, count } as const;
+  const note =
+    more > 0
+      ? `v${release} gets ${vmsText(more)} more: ${count} in all`
+      : `v${release} gets ${vmsText(-more)} fewer, ${count} in all: ${targets.join(", ")} ${more === -1 ? "goes" : "go"}`;
+  return noted(begin(record, rollout, context), note);
+}
+
+export function submitRestart(
+  committed: CommittedApp | null,
+  app: AppName,
+  context: CommitContext,
+): Submission {
+  const found = standingApp(committed, app, (rollout) => rollout.kind === "restart");
+  if (found.code !== "free") return found;
+  const { record, serving, release } = found;
+  const deploy = record.releases.find(({ number }) => number === release)?.spec.deploy;
+  if (serving.length === 0 || deploy === undefined)
+    return { code: "invalid", message: `no VM of ${app} serves: "grapevine scale ${app} 1" starts one` };
+  const count = serving.length;
+  const surge = Math.min(count, paceOf(deploy, count).surge);
+  if (record.vms.length + surge > APP_VMS_MAX) return { code: "invalid", message: roomText(record, surge) };
+  const targets = serving.map(({ vm }) => vm);
+  const rollout = { ...rolloutOf(found, context), kind: "restart", targets, count } as const;
+  const note = `each VM of v${release} makes way for a new one (${deploy.strategy}): ${vmsText(count)}`;
+  return noted(begin(record, rollout, context), note);
+}
+
+function countFault(app: AppName, count: number): string | null {
+  if (count === 0)
+    return `${app} cannot have 0 VMs: "grapevine vm stop VM" stops one, "grapevine destroy ${app}" all of it`;
+  if (Number.isInteger(count) && count > 0 && count <= APP_VMS_MAX) return null;
+  return `the count must be a whole number from 1 to ${APP_VMS_MAX}, for example "grapevine scale ${app} 3"`;
+}
+
+interface StandingApp {
+  readonly code: "free";
+  readonly epoch: number;
+  readonly record: AppRecord;
+  /** The release that is the whole app, and its VMs that serve. */
+  readonly release: number;
+  readonly serving: readonly DesiredVm[];
+}
+
+/** The app with one release that is the whole of it, and no rollout; else why it cannot be meant. */
+function standingApp(
+  committed: CommittedApp | null,
+  app: AppName,
+  isSame: (rollout: Rollout) => boolean,
+): StandingApp | Submission {
+  if (committed === null || committed.record.deleted)
+    return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+  const record = withoutRepair(committed.record);
+  const { rollout, current } = record;
+  if (rollout !== null && isUnderWay(rollout)) {
+    const isJoined = isSame(rollout) && rollout.direction === "forward" && rollout.next === undefined;
+    return { code: isJoined ? "joined" : "locked", rollout };
+  }
+  if (current === null)
+    return { code: "invalid", message: `no release of ${app} serves yet: "grapevine deploy FILE" first` };
+  const fault = splitFault(record) ?? mixedFault(record, current);
+  if (fault !== null) return { code: "invalid", message: fault };
+  const serving = record.vms.filter(({ phase, release }) => phase === "serving" && release === current);
+  return { code: "free", epoch: committed.epoch, record, release: current, serving };
+}
+
+/** What a rollout left that could go neither on nor back, or a split of which one share is all. */
+function mixedFault({ app, vms, weights }: AppRecord, current: number): string | null {
+  const other = vms.find(({ phase, release }) => phase === "serving" && release !== current);
+  if (weights === undefined && other === undefined) return null;
+  const beside = other === undefined ? "" : ` beside v${current}`;
+  return `v${other?.release ?? current} of ${app} serves${beside}: say first which of them it is, with "grapevine deploy FILE" or "grapevine traffic set ${app} v${current}=100"`;
+}
+
+function rolloutOf(
+  { epoch, record, release, serving }: StandingApp,
+  context: CommitContext,
+): Omit<Rollout, "kind" | "targets" | "count"> {
+  const id = `${record.app}-v${release}-e${epoch + 1}`;
+  return { ...emptyRollout(context), id, from: release, to: release, before: serving.length };
+}
+
+function noted(submission: Submission, note: string): Submission {
+  return submission.code === "begin" ? { ...submission, note } : submission;
+}
+
+function roomText({ vms }: AppRecord, more: number): string {
+  return `${vms.length + more} VMs would run meanwhile, an app may have ${APP_VMS_MAX}`;
+}
+
+function vmsText(count: number): string {
+  return count === 1 ? "1 VM" : `${count} VMs`;
+}
