@@ -25,6 +25,10 @@ function shareOf(samples: readonly Sample[], release: string): number {
   return (100 * samples.filter((sample) => sample.release === release).length) / samples.length;
 }
 
+function reasonOf({ stdout }: CliResult): string {
+  return /^reason: (.*)$/m.exec(stdout)?.[1] ?? "no reason";
+}
+
 /** "0.62 % of 1612 requests saw it, at a weight of 20 %", in numbers. */
 function toldShare({ stdout }: CliResult): { readonly share: number; readonly weight: number } {
   const [, share, weight] = /([\d.]+) % of \d+ requests saw it, at a weight of (\d+) %/.exec(stdout) ?? [];
@@ -69,6 +73,10 @@ describe("a canary", () => {
     expect(result.stdout).toContain(`${release} is worse than v2: `);
     expect(result.stdout).toContain(sign);
     const told = toldShare(result);
+    const ofClients = shareOf(samples, release).toFixed(2);
+    process.stdout.write(
+      `${release}, ${bad.what}: ${reasonOf(result)}; ${ofClients} % of all its clients' requests\n`,
+    );
     expect(told.share).toBeLessThanOrEqual(told.weight);
     // As its clients saw it, from the deploy's begin to its end.
     expect(shareOf(samples, release)).toBeGreaterThan(0);
