@@ -10,6 +10,7 @@ import {
   type MemberName,
   type Rollout,
 } from "../../../mesh/index.ts";
+import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
 import { emptyRollout } from "./new-rollout.ts";
 import { begin, type Submission } from "./submit.ts";
@@ -49,15 +50,8 @@ export function submitMove(
     from: first.release,
     to: first.release,
     targets: targets.map(({ vm }) => vm),
-    count: countOf(record, first.release),
+    count: askedCount(record, first.release),
     leaves: host,
   };
   return begin(record, move, context);
-}
-
-/** As many as serve; not what a rollout that came to no end left beyond what was asked for. */
-function countOf({ vms, releases }: AppRecord, release: number): number {
-  const serving = vms.filter((vm) => vm.phase === "serving" && vm.release === release).length;
-  const asked = releases.find(({ number }) => number === release)?.spec.count ?? serving;
-  return Math.min(serving, asked);
 }

@@ -98,7 +98,9 @@ export function planBack(
     return planNext({ ...record, vms: soundFirst(record, context.facts) }, retiring);
   if (kind !== "deploy") return planNext(record, retiring);
   const { hosts, lost } = context.facts;
-  const vms = record.vms
+  // A move that it took the place of may have left one too many.
+  const all = rollout.before === undefined ? record.vms : soundFirst(record, context.facts);
+  const vms = all
     .filter(({ phase, host }) => phase !== "cordoned" || hosts.get(host)?.open !== false)
     .map((vm) =>
       vm.release === from && vm.phase === "serving" && lost.has(vm.host) ? { ...vm, release: -1 } : vm,
@@ -122,7 +124,10 @@ export function targetOf(
   if (rollout.direction === "forward") {
     return { release: rollout.to, count: specOf(record, rollout.to).count };
   }
-  return { release: rollout.from, count: rollout.from === null ? 0 : rollout.targets.length };
+  return {
+    release: rollout.from,
+    count: rollout.from === null ? 0 : (rollout.before ?? rollout.targets.length),
+  };
 }
 
 function specOf(record: AppRecord, number: number | null): AppSpec {
