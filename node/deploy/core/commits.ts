@@ -127,7 +127,7 @@ export function asCordoned(vm: DesiredVm): DesiredVm {
   return { ...vm, phase: "cordoned", requires: null };
 }
 
-function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
+export function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
   return { ...vm, phase, requires: observed(facts, vm)?.version ?? vm.requires };
 }
 

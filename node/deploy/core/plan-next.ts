@@ -3,6 +3,7 @@
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import { exchangeOf } from "./exchange.ts";
 import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
 import { STRATEGIES } from "./strategies/index.ts";
@@ -94,8 +95,12 @@ export function planBack(
 ): Planned | null {
   const rollout = rolloutOf(record);
   const { kind, from } = rollout;
-  if (isScaleOrRestart(rollout))
-    return planNext({ ...record, vms: soundFirst(record, context.facts) }, retiring);
+  if (isScaleOrRestart(rollout)) {
+    // What serves again in their place comes first; after it they are too many.
+    const { out } = exchangeOf(record, context.facts);
+    const vms = soundFirst(record, context.facts).filter(({ vm }) => !out.includes(vm));
+    return planNext({ ...record, vms }, retiring);
+  }
   if (kind !== "deploy") return planNext(record, retiring);
   const { hosts, lost } = context.facts;
   // A move that it took the place of may have left one too many.
