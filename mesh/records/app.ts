@@ -167,7 +167,7 @@ export interface Rollout {
   readonly count?: number;
   /** Of a move: the host that its targets leave. */
   readonly leaves?: MemberName;
-  /** Of a scale, a restart: VMs of the release that served at its begin. */
+  /** Of a scale, a restart: VMs of the release that were to serve at its begin. Of a deploy, where fewer were than did: `targets` has all. */
   readonly before?: number;
   /**
    * Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them, and dead

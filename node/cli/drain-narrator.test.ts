@@ -47,6 +47,19 @@ describe("DrainNarrator", () => {
     expect([...narrator.moved]).toEqual([["one", "one-v1-e5"]]);
   });
 
+  it("says by which rollout an app has left, be it no move of ours", () => {
+    const narrator = new DrainNarrator();
+    narrator.step(view(moving("one")), 0, 0);
+    const deploy = {
+      state: "waits",
+      why: "waits for the end of one-v2, a deploy",
+      rollout: "one-v2",
+    } as const;
+    narrator.step(view(stay("one", deploy)), 0, 1_000);
+    expect(narrator.step(view(), 0, 2_000)).toEqual(["one: has left host-2 by one-v2"]);
+    expect([...narrator.moved]).toEqual([["one", "one-v2"]]);
+  });
+
   it("says why an app does not move, and what to do, and again only when that changes", () => {
     const narrator = new DrainNarrator();
     const stuck = {

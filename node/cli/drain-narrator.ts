@@ -11,6 +11,7 @@ interface Said {
   readonly text: string;
   /** Of its move. */
   readonly narrator: Narrator | null;
+  /** The last that ran there: if it is gone now, by that. */
   readonly rollout: string | null;
 }
 
@@ -52,7 +53,7 @@ function headLine({ host, apps }: DrainView): string {
 function saidOf({ state, why, advice, rollout }: StayView, before: Said | undefined): Said {
   const text = `${why}${advice === null ? "" : `: ${advice}`}`;
   if (state !== "moves" || rollout === null)
-    return { text, narrator: null, rollout: before?.rollout ?? null };
+    return { text, narrator: null, rollout: rollout ?? before?.rollout ?? null };
   const isSame = before?.rollout === rollout && before.narrator !== null;
   return { text, rollout, narrator: isSame ? before.narrator : new Narrator(rollout) };
 }

@@ -127,7 +127,7 @@ export function asCordoned(vm: DesiredVm): DesiredVm {
   return { ...vm, phase: "cordoned", requires: null };
 }
 
-function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
+export function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
   return { ...vm, phase, requires: observed(facts, vm)?.version ?? vm.requires };
 }
 
@@ -136,8 +136,9 @@ function placeOn(
   wanted: { readonly release: number; readonly count: number },
   facts: Facts,
 ): Placing {
-  // What leaves counts for no release: the new VMs would gather where the first of them left.
-  const isLeavingSoon = ({ vm }: DesiredVm) => rollout?.kind === "restart" && rollout.targets.includes(vm);
+  // What leaves counts for no release: the new VMs would gather where the first of them left, or in another region.
+  const isExchanged = rollout?.kind === "restart" || rollout?.kind === "move";
+  const isLeavingSoon = ({ vm }: DesiredVm) => isExchanged && rollout.targets.includes(vm);
   const staying = vms.map((vm) => (isLeavingSoon(vm) ? { ...vm, release: -1 } : vm));
   return place({ ...wanted, vms: staying, hosts: facts.hosts.values() });
 }

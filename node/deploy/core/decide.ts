@@ -13,6 +13,7 @@ import type {
 import {
   type Applied,
   asCordoned,
+  asReached,
   type CommitContext,
   fitted,
   rolloutOf,
@@ -27,9 +28,10 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { exceptOf } from "./except.ts";
+import { exchangeOf } from "./exchange.ts";
 import { withExcluded } from "./exclusions.ts";
 import { isElsewhere } from "./facts.ts";
-import { faultOfDeploy, faultOfFresh, faultOfStarted, type RolloutReason } from "./fault.ts";
+import { faultOfDeploy, faultOfFresh, faultOfMove, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
@@ -94,7 +96,7 @@ export function decide(input: DecideInput): Decision {
 
 function faultOf(record: AppRecord, rollout: Rollout, facts: CommitContext["facts"]): RolloutReason | null {
   if (rollout.kind === "deploy") return faultOfDeploy(record, facts);
-  if (rollout.kind === "move") return faultOfStarted(record, facts);
+  if (rollout.kind === "move") return faultOfMove(record, facts);
   return isScaleOrRestart(rollout) ? faultOfFresh(record, rollout, facts) : null;
 }
 
@@ -240,19 +242,22 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
 
 /**
  * In one commit: what its last start brought leaves again, and is retired once all have answered (housekeeping); what had moved before
- * stays where it is. `failed`: the old ones are out of routing already, or nothing else is known to run.
+ * stays where it is. An old one that is out of routing serves again if the new one is not well. `failed`: nothing of it is taken back.
  */
 function endMove(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
   const { step } = rolloutOf(record);
   const brought = step?.kind === "serve" ? step.vms : [];
+  const { back, out } = exchangeOf(record, input.facts);
   const isUndone =
-    step !== null &&
-    (step.kind === "start" || step.kind === "serve") &&
-    missingBefore(record, { kind: "cordon", vms: brought }, input.facts).length === 0;
+    back.length > 0 ||
+    ((step?.kind === "start" || step?.kind === "serve") &&
+      missingBefore(record, { kind: "cordon", vms: brought }, input.facts).length === 0);
+  const leaving = isUndone ? [...brought, ...out] : [];
   const vms = record.vms
     .filter(({ phase }) => phase !== "starting")
-    .map((vm) => (isUndone && brought.includes(vm.vm) ? asCordoned(vm) : vm));
+    .map((vm) => (back.includes(vm.vm) ? asReached(vm, "serving", input.facts) : vm))
+    .map((vm) => (leaving.includes(vm.vm) ? asCordoned(vm) : vm));
   const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
   return endWith(input, ended, isUndone ? "rolled-back" : "failed");
 }

@@ -8,6 +8,7 @@ import {
   type VmEntry,
 } from "../../../mesh/index.ts";
 import { faultOfBake } from "./canary/evidence.ts";
+import { exchangeOf } from "./exchange.ts";
 import { type Facts, observed } from "./facts.ts";
 import { isFresh } from "./within.ts";
 
@@ -67,6 +68,16 @@ function firstFault(vms: readonly DesiredVm[], facts: Facts): RolloutReason | nu
     if (reason !== null) return reason;
   }
   return null;
+}
+
+/** Of a move also what befell a new VM later, as long as an old one that is well can serve again in its place. */
+export function faultOfMove(record: AppRecord, facts: Facts): RolloutReason | null {
+  if (record.rollout?.step?.kind !== "cordon") return faultOfStarted(record, facts);
+  const { out } = exchangeOf(record, facts);
+  return firstFault(
+    record.vms.filter(({ vm }) => out.includes(vm)),
+    facts,
+  );
 }
 
 /** The first fault of a VM that the step in force started, or, of a move, lets serve; or null. */

@@ -10,8 +10,10 @@ import {
   type MemberName,
   type Rollout,
 } from "../../../mesh/index.ts";
+import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
 import { emptyRollout } from "./new-rollout.ts";
+import { place } from "./place.ts";
 import { begin, type Submission } from "./submit.ts";
 
 export interface MoveRequest {
@@ -33,8 +35,7 @@ export function submitMove(
   context: CommitContext,
 ): Submission {
   const record = committed?.record;
-  const targets = record === undefined ? [] : movableVms(record, host);
-  const [first] = targets;
+  const [first] = record === undefined ? [] : movableVms(record, host);
   if (committed === null || record === undefined || first === undefined)
     return { code: "invalid", message: `no VM of ${app} serves on ${host}` };
   const { rollout } = record;
@@ -48,16 +49,21 @@ export function submitMove(
     kind: "move",
     from: first.release,
     to: first.release,
-    targets: targets.map(({ vm }) => vm),
-    count: countOf(record, first.release),
+    targets: withRoom(record, host, context).map(({ vm }) => vm),
+    count: askedCount(record, first.release),
     leaves: host,
   };
   return begin(record, move, context);
 }
 
-/** As many as serve; not what a rollout that came to no end left beyond what was asked for. */
-function countOf({ vms, releases }: AppRecord, release: number): number {
-  const serving = vms.filter((vm) => vm.phase === "serving" && vm.release === release).length;
-  const asked = releases.find(({ number }) => number === release)?.spec.count ?? serving;
-  return Math.min(serving, asked);
+/** Of those that would move as many as find room: where all start at once none would, for want of room for one. Where there is none, all. */
+function withRoom(record: AppRecord, host: MemberName, { facts }: CommitContext): readonly DesiredVm[] {
+  const targets = movableVms(record, host);
+  const { vms } = record;
+  const release = targets[0]?.release ?? 0;
+  const isRoomFor = (count: number) =>
+    place({ release, vms, hosts: facts.hosts.values(), count }).code === "placed";
+  let count = targets.length;
+  while (count > 0 && !isRoomFor(count)) count -= 1;
+  return count === 0 ? targets : targets.slice(0, count);
 }

@@ -9,7 +9,8 @@ export function rolloutId(app: AppName, release: number): string {
   return `${app}-v${release}`;
 }
 
-export function deployOf(record: AppRecord, to: number, context: CommitContext): Rollout {
+/** `surplus`: of what serves, VMs that do not serve again if it goes back. */
+export function deployOf(record: AppRecord, to: number, context: CommitContext, surplus = 0): Rollout {
   const targets = record.vms.filter((vm) => vm.phase !== "cordoned");
   const releases = targets.map((vm) => vm.release);
   const isMixed = targets.length > 0 && !releases.includes(record.current ?? 0);
@@ -21,6 +22,7 @@ export function deployOf(record: AppRecord, to: number, context: CommitContext):
     from,
     to,
     targets: targets.map((vm) => vm.vm),
+    ...(surplus > 0 ? { before: targets.length - surplus } : {}),
   };
 }
 

@@ -3,6 +3,7 @@
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import { exchangeOf } from "./exchange.ts";
 import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
 import { STRATEGIES } from "./strategies/index.ts";
@@ -94,11 +95,17 @@ export function planBack(
 ): Planned | null {
   const rollout = rolloutOf(record);
   const { kind, from } = rollout;
-  if (isScaleOrRestart(rollout))
-    return planNext({ ...record, vms: soundFirst(record, context.facts) }, retiring);
+  if (isScaleOrRestart(rollout)) {
+    // What serves again in their place comes first; after it they are too many.
+    const { out } = exchangeOf(record, context.facts);
+    const vms = soundFirst(record, context.facts).filter(({ vm }) => !out.includes(vm));
+    return planNext({ ...record, vms }, retiring);
+  }
   if (kind !== "deploy") return planNext(record, retiring);
   const { hosts, lost } = context.facts;
-  const vms = record.vms
+  // A move that it took the place of may have left one too many.
+  const all = rollout.before === undefined ? record.vms : soundFirst(record, context.facts);
+  const vms = all
     .filter(({ phase, host }) => phase !== "cordoned" || hosts.get(host)?.open !== false)
     .map((vm) =>
       vm.release === from && vm.phase === "serving" && lost.has(vm.host) ? { ...vm, release: -1 } : vm,
@@ -122,7 +129,10 @@ export function targetOf(
   if (rollout.direction === "forward") {
     return { release: rollout.to, count: specOf(record, rollout.to).count };
   }
-  return { release: rollout.from, count: rollout.from === null ? 0 : rollout.targets.length };
+  return {
+    release: rollout.from,
+    count: rollout.from === null ? 0 : (rollout.before ?? rollout.targets.length),
+  };
 }
 
 function specOf(record: AppRecord, number: number | null): AppSpec {

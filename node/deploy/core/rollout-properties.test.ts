@@ -13,6 +13,7 @@ import {
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
+import { submitMove } from "./move.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
 const HELLO = appName("hello");
@@ -33,6 +34,9 @@ const KINDS = [
   "scale",
   "scale",
   "restart",
+  "drain",
+  "move",
+  "move",
   "healthy",
   "healthy",
   "unhealthy",
@@ -220,6 +224,16 @@ function happen(world: World, { kind, pick }: Happening): void {
       return;
     case "restart":
       if (pick % 2 === 0) world.ask((at, context) => submitRestart(at, HELLO, context));
+      return;
+    case "drain":
+      // One at most: where no host takes anything nothing can be repaired.
+      world.draining.clear();
+      if (pick % 4 > 0) world.draining.add(pickHost(world, pick));
+      world.membersChanged();
+      return;
+    case "move":
+      for (const host of world.draining)
+        world.ask((at, context) => submitMove(at, { app: HELLO, host }, context));
       return;
     case "destroy":
       if (pick % 4 === 0) world.destroy();

@@ -10,6 +10,7 @@ import {
   type Rollout,
   WEIGHTS_SUM,
 } from "../../../mesh/index.ts";
+import { surplusOfMove } from "./asked-count.ts";
 import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { deployOf } from "./new-rollout.ts";
@@ -42,7 +43,8 @@ export function submitRollback(
   if (isWhole(record, number))
     return { code: "invalid", message: `v${number} is what serves ${app}: there is nothing to go back to` };
   if (isReady(record, number, context)) return flipped({ ...committed, record }, target, context);
-  return deployedAgain({ ...committed, record }, target, context);
+  const surplus = surplusOfMove(committed.record);
+  return deployedAgain({ ...committed, record }, { target, surplus }, context);
 }
 
 /** All requests go there, or shall as soon as all proxies have said so. */
@@ -96,13 +98,13 @@ function flipped(committed: CommittedApp, { number }: Release, context: CommitCo
 /** Its command ran when it was deployed first, and a person asked for it: neither is asked for again. */
 function deployedAgain(
   { epoch, record }: CommittedApp,
-  { number, spec }: Release,
+  { target: { number, spec }, surplus }: { readonly target: Release; readonly surplus: number },
   context: CommitContext,
 ): Submission {
   const fault = splitFault(record) ?? countFault(record, spec);
   if (fault !== null) return { code: "invalid", message: fault };
   const rollout: Rollout = {
-    ...deployOf(record, number, context),
+    ...deployOf(record, number, context, surplus),
     id: `${record.app}-v${number}-e${epoch + 1}`,
     approved: true,
     commandEnded: true,

@@ -10,6 +10,7 @@ import {
   isUnderWay,
   type Rollout,
 } from "../../../mesh/index.ts";
+import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
 import { emptyRollout } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
@@ -32,12 +33,17 @@ export function submitScale(
   if (fault !== null) return { code: "invalid", message: fault };
   const found = standingApp(committed, app, (rollout) => rollout.kind === "scale" && rollout.count === count);
   if (found.code !== "free") return found;
-  const { record, serving, release } = found;
+  const { record, serving, release, asked, replaced } = found;
+  const present = replaced === null ? serving.length : asked;
+  if (count === present)
+    return { code: "unchanged", message: `v${release} serves with ${vmsText(count)} already` };
+  // What it has let serve no proxy may have reached yet, and nothing here would wait for that.
+  if (replaced !== null && serving.length !== asked) return { code: "locked", rollout: replaced };
   const more = count - serving.length;
-  if (more === 0) return { code: "unchanged", message: `v${release} serves with ${vmsText(count)} already` };
   if (record.vms.length + more > APP_VMS_MAX) return { code: "invalid", message: roomText(record, more) };
   const targets = more > 0 ? [] : leastNeeded(serving, -more, context);
-  const rollout = { ...rolloutOf(found, context), kind: "scale", targets, count } as const;
+  const before = serving.length;
+  const rollout = { ...rolloutOf(found, context), kind: "scale", targets, count, before } as const;
   const note =
     more > 0
       ? `v${release} gets ${vmsText(more)} more: ${count} in all`
@@ -52,15 +58,14 @@ export function submitRestart(
 ): Submission {
   const found = standingApp(committed, app, (rollout) => rollout.kind === "restart");
   if (found.code !== "free") return found;
-  const { record, serving, release } = found;
+  const { record, serving, release, asked: count } = found;
   const deploy = record.releases.find(({ number }) => number === release)?.spec.deploy;
   if (serving.length === 0 || deploy === undefined)
     return { code: "invalid", message: `no VM of ${app} serves: "grapevine scale ${app} 1" starts one` };
-  const count = serving.length;
   const surge = Math.min(count, paceOf(deploy, count).surge);
   if (record.vms.length + surge > APP_VMS_MAX) return { code: "invalid", message: roomText(record, surge) };
   const targets = serving.map(({ vm }) => vm);
-  const rollout = { ...rolloutOf(found, context), kind: "restart", targets, count } as const;
+  const rollout = { ...rolloutOf(found, context), kind: "restart", targets, count, before: count } as const;
   const note = `each VM of v${release} makes way for a new one (${deploy.strategy}): ${vmsText(count)}`;
   return noted(begin(record, rollout, context), note);
 }
@@ -79,6 +84,10 @@ interface StandingApp {
   /** The release that is the whole app, and its VMs that serve. */
   readonly release: number;
   readonly serving: readonly DesiredVm[];
+  /** So many of them shall: a move or a repair that runs, or that failed, may have one more. */
+  readonly asked: number;
+  /** The move or the repair that runs, and makes room for what is asked. */
+  readonly replaced: Rollout | null;
 }
 
 /** The app with one release that is the whole of it, and no rollout; else why it cannot be meant. */
@@ -100,7 +109,10 @@ function standingApp(
   const fault = splitFault(record) ?? mixedFault(record, current);
   if (fault !== null) return { code: "invalid", message: fault };
   const serving = record.vms.filter(({ phase, release }) => phase === "serving" && release === current);
-  return { code: "free", epoch: committed.epoch, record, release: current, serving };
+  const asked = askedCount(committed.record, current);
+  const running = committed.record.rollout;
+  const replaced = isUnderWay(running) ? running : null;
+  return { code: "free", epoch: committed.epoch, record, release: current, serving, asked, replaced };
 }
 
 /** What a rollout left that could go neither on nor back, or a split of which one share is all. */
@@ -112,11 +124,11 @@ function mixedFault({ app, vms, weights }: AppRecord, current: number): string |
 }
 
 function rolloutOf(
-  { epoch, record, release, serving }: StandingApp,
+  { epoch, record, release }: StandingApp,
   context: CommitContext,
-): Omit<Rollout, "kind" | "targets" | "count"> {
+): Omit<Rollout, "kind" | "targets" | "count" | "before"> {
   const id = `${record.app}-v${release}-e${epoch + 1}`;
-  return { ...emptyRollout(context), id, from: release, to: release, before: serving.length };
+  return { ...emptyRollout(context), id, from: release, to: release };
 }
 
 function noted(submission: Submission, note: string): Submission {

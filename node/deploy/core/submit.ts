@@ -16,6 +16,7 @@ import {
   type Rollout,
   type VmName,
 } from "../../../mesh/index.ts";
+import { surplusOfMove } from "./asked-count.ts";
 import { type CommitContext, fitted, RECORD_BYTES_MAX, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
@@ -54,6 +55,8 @@ export interface DeployRequest {
   readonly supersedes?: boolean;
   /** All apps as committed, for the names that others have. */
   readonly apps: readonly CommittedApp[];
+  /** As in `deployOf`. */
+  readonly surplus?: number;
 }
 
 export function submitDeploy(request: DeployRequest, context: CommitContext): Submission {
@@ -80,7 +83,8 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
     releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
   if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
-  return begin(withRelease(record, request, context), deployOf(record, number, context), context);
+  const rollout = deployOf(record, number, context, request.surplus);
+  return begin(withRelease(record, request, context), rollout, context);
 }
 
 /** The rollout that this request would begin, if it runs or is to follow. */
@@ -119,7 +123,8 @@ function takenBefore(
 function submitOver(record: AppRecord, request: DeployRequest, context: CommitContext): Submission {
   const free = withoutRepair(record);
   const others = request.apps.filter((candidate) => candidate.record.app !== request.app);
-  return submitDeploy({ ...request, apps: [...others, { epoch: 0, record: free }] }, context);
+  const apps = [...others, { epoch: 0, record: free }];
+  return submitDeploy({ ...request, apps, surplus: surplusOfMove(record) }, context);
 }
 
 function isOfItself({ kind }: Rollout): boolean {
