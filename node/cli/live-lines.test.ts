@@ -68,6 +68,13 @@ it("draws its last lines anew below what stays, cut to the width", () => {
   expect(terminal.rows).toEqual(["submitted", "step 2 is over", "done", ""]);
 });
 
+it("shows a line whole on a terminal that says it has no columns, as a pty without a size does", () => {
+  const written: string[] = [];
+  const terminal = { columns: 0, write: (text: string): number => written.push(text) };
+  new LiveLines(terminal).show(["waiting for proxy-2 (1.1 s)"]);
+  expect(written).toEqual(["waiting for proxy-2 (1.1 s)"]);
+});
+
 it("tells on a terminal what happened, and below it what the rollout waits for by now", () => {
   const terminal = new FakeTerminal();
   const teller = onTerminal(new LiveLines(terminal));

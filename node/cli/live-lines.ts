@@ -6,7 +6,7 @@ export interface Terminal {
 }
 
 const CLEAR_BELOW = "\u001b[J";
-/** Of a terminal that does not say. */
+/** Of a terminal that does not say, or says 0, as a pty does that nobody gave a size. */
 const COLUMNS = 80;
 
 export class LiveLines {
@@ -38,7 +38,7 @@ export class LiveLines {
   /** Without an end of line, and cut to the width: a line that wraps would not be drawn over. */
   #draw(): string {
     this.#drawn = this.#live.length;
-    const width = this.#terminal.columns ?? COLUMNS;
+    const width = this.#terminal.columns || COLUMNS;
     return this.#live.map((line) => cut(line, width)).join("\n");
   }
 }

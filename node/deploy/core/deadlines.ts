@@ -1,6 +1,12 @@
 // Deadlines: how long the step in force may take, what a clock or a person holds up, and whom the app does not wait for any longer.
 
-import { type AppRecord, type CommittedApp, type MemberName, vmName } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  type CommittedApp,
+  describeDuration,
+  type MemberName,
+  vmName,
+} from "../../../mesh/index.ts";
 import { bakeMsOf, minHealthyMsOf } from "./asks.ts";
 import type { Facts } from "./facts.ts";
 import { isEntering } from "./quorum.ts";
@@ -50,7 +56,7 @@ export function holdOf(
   const untilMs = (clock.settledAtMs ?? nowMs) + minHealthyMs;
   if (minHealthyMs === 0 || nowMs >= untilMs) return null;
   const who = record.rollout?.step?.vms[0] ?? vmName(record.app);
-  const what = `to stay healthy for ${minHealthyMs} ms, as min_healthy_time asks`;
+  const what = `to stay healthy for ${describeDuration(minHealthyMs)}, as min_healthy_time asks`;
   return { untilMs, want: { kind: "time", who, what, complaint: `${who} was not healthy for long enough` } };
 }
 
@@ -64,7 +70,7 @@ function holdOfBake(
   const untilMs = knownSinceMs + bakeMs;
   if (nowMs >= untilMs) return null;
   const who = record.rollout?.step?.vms[0] ?? vmName(record.app);
-  const what = `to bake for ${bakeMs} ms, as bake asks`;
+  const what = `to bake for ${describeDuration(bakeMs)}, as bake asks`;
   return { untilMs, want: { kind: "time", who, what, complaint: `${who} has not baked for long enough` } };
 }
 
