@@ -13,7 +13,10 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     "grapevine deploy app.toml\ngrapevine deploy docs/examples/hello/app.toml --wait-timeout 1m\ngrapevine deploy app.toml --plan\ngrapevine deploy app.toml --on-conflict supersede",
   )
     .option("--plan", "change nothing: print the steps, whom each will wait for, and what it may cost")
-    .option("--strategy <name>", "in place of the file's deploy.strategy: rolling, immediate or bluegreen")
+    .option(
+      "--strategy <name>",
+      "in place of the file's deploy.strategy: rolling, immediate, bluegreen or canary",
+    )
     .option("--wait-timeout <duration>", "in place of the file's deploy.wait_timeout, for example 5m")
     .option(
       "--on-conflict <what>",
