@@ -204,6 +204,17 @@ describe("Narrator", () => {
     ]);
   });
 
+  it("does not say two waits again and again between which a canary goes to and fro", () => {
+    const who = vmName("hello-v2-1");
+    const waits = (what: string) =>
+      view({ step: step({ forMs: 2_000, waitingFor: [{ who, what, forMs: 2_000 }] }) }, []);
+    const [bake, chance] = [waits("to bake for 30s, as bake asks"), waits("for more requests: 4.0 % of 50")];
+    expect(narrate([bake, chance, bake, waits("for more requests: 5.1 % of 60"), bake])).toEqual([
+      "step 1 start hello-v2-1 … waiting for hello-v2-1 to bake for 30s, as bake asks (2.0 s)",
+      "step 1 start hello-v2-1 … waiting for hello-v2-1 for more requests: 4.0 % of 50 (2.0 s)",
+    ]);
+  });
+
   it("is silent about another rollout", () => {
     expect(narrate([fakeView({ rollout: fakeRollout({ id: "hello-v3" }) }), fakeView()])).toEqual([]);
   });

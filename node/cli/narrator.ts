@@ -43,7 +43,8 @@ export class Narrator {
   #stepsSaid: number;
   #direction: RolloutView["direction"] = "forward";
   readonly #vmsSaid = new Map<string, string>();
-  #waitSaid = { text: "", atMs: 0 };
+  /** Waits of the last WAIT_REPEATED_MS, and when each was said: a canary's goes to and fro between two. */
+  #waitsSaid: ReadonlyMap<string, number> = new Map();
   #stallSaid: string | null = null;
   #previewsSaid = "";
   /** Which way it went when it was paused; null: it is not. */
@@ -151,9 +152,10 @@ export class Narrator {
     const waits = step.waitingFor.map(({ who, what }) => `${who} ${what}`).join(", ");
     // A count that goes up with each request is the same wait.
     const what = `${waitHead(step)} ${waits.replaceAll(FIGURE, "#")}`;
-    const isSaid = this.#waitSaid.text === what && nowMs - this.#waitSaid.atMs < WAIT_REPEATED_MS;
-    if (isSaid) return [];
-    this.#waitSaid = { text: what, atMs: nowMs };
+    const recent = [...this.#waitsSaid].filter(([, atMs]) => nowMs - atMs < WAIT_REPEATED_MS);
+    this.#waitsSaid = new Map(recent);
+    if (this.#waitsSaid.has(what)) return [];
+    this.#waitsSaid = new Map([...recent, [what, nowMs]]);
     return [{ event: "waiting", text: describeWait(step, ageMs), facts: { step: agedStep(step, ageMs) } }];
   }
 }
