@@ -53,6 +53,7 @@ describe("grapevine deploy --on-conflict", () => {
     const { code, stderr } = await deploy("fail").ended;
     expect(code).toBe(4);
     expect(stderr).toContain("rollout hello-v2 runs, driven by host-2");
+    expect(stderr).toContain("--on-conflict wait deploys after it, --on-conflict supersede in its place");
   });
 
   it("wait: follows what runs to its end, and submits then, under the same name", async () => {

@@ -42,9 +42,14 @@ export async function submitDespite(
     if (!(tried instanceof ApiError)) return tried;
     if (options.onConflict === "supersede") return submit({ supersedes: true });
     const running = runningIn(tried);
-    if (options.onConflict === "fail" || running === null) throw tried;
+    if (options.onConflict === "fail" || running === null) throw withWaysOut(tried);
     await endOf(session, { ...options, running, untilMs, locked: tried });
   }
+}
+
+function withWaysOut({ code, message, answer }: ApiError): ApiError {
+  const ways = "--on-conflict wait deploys after it, --on-conflict supersede in its place";
+  return new ApiError(code, `${message}; ${ways}`, answer);
 }
 
 async function unlessLocked(submit: () => Promise<Submitted>): Promise<Submitted | ApiError> {

@@ -42,9 +42,22 @@ export function submitRollback(
   if (isWhole(record, number) && rollout?.state === "running") return { code: "joined", rollout };
   if (isWhole(record, number))
     return { code: "invalid", message: `v${number} is what serves ${app}: there is nothing to go back to` };
-  if (isReady(record, number, context)) return flipped({ ...committed, record }, target, context);
   const surplus = surplusOfMove(committed.record);
-  return deployedAgain({ ...committed, record }, { target, surplus }, context);
+  const submission = isReady(record, number, context)
+    ? flipped({ ...committed, record }, target, context)
+    : deployedAgain({ ...committed, record }, { target, surplus }, context);
+  const { note } = submission as { note?: string };
+  const warning = to === null ? takenBackAlready(record) : null;
+  return submission.code === "begin" && note !== undefined && warning !== null
+    ? { ...submission, note: `${warning}; ${note}` }
+    : submission;
+}
+
+/** Who asks for it in haste may mean a deploy that has gone back by itself. */
+function takenBackAlready({ rollout, current }: AppRecord): string | null {
+  const isBack = rollout?.state === "rolled-back" || rollout?.state === "aborted";
+  if (rollout?.kind !== "deploy" || !isBack || rollout.to === current) return null;
+  return `v${rollout.to} was taken back already, and v${current} serves: this goes one release further`;
 }
 
 /** All requests go there, or shall as soon as all proxies have said so. */
