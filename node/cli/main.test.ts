@@ -106,7 +106,9 @@ describe("grapevine deploy", () => {
     const { code, stderr } = await start("deploy", appFile).ended;
     expect({ code, stderr }).toEqual({
       code: 4,
-      stderr: "grapevine deploy: hello-v1 runs; `grapevine status hello` shows what it waits for\n",
+      stderr:
+        "grapevine deploy: hello-v1 runs; `grapevine status hello` shows what it waits for; " +
+        "--on-conflict wait deploys after it, --on-conflict supersede in its place\n",
     });
   });
 
