@@ -6,6 +6,10 @@ import { appName, memberName } from "../../mesh/index.ts";
 import { type FakeDeploys, fakeRollout, fakeView } from "../api/testing/fake-agent.ts";
 import type { RolloutView } from "../deploy/app-view.ts";
 import type { SubmitResult } from "../deploy/deploys.ts";
+import type { Submitted } from "./answers.ts";
+import { ApiClient, ApiError } from "./api-client.ts";
+import { submitDespite } from "./commands/conflict.ts";
+import type { Teller } from "./teller.ts";
 import { Commands } from "./testing/commands.ts";
 
 // Processes start slowly on a busy machine; nothing here waits for time to pass.
@@ -37,6 +41,33 @@ afterAll(() => commands.close());
 beforeEach(() => {
   commands.acceptAll();
   deploys.answerTo = null;
+});
+
+it("what was drawn of the rollout that was waited for is gone before anything is told of the next", async () => {
+  const client = new ApiClient([{ address: commands.url, name: null, isVerified: true }]);
+  const seen: string[] = [];
+  const teller: Teller = {
+    tell: ({ event }) => seen.push(event),
+    show: () => seen.push("shown"),
+    end: () => seen.push("end"),
+    close: () => seen.push("cleared"),
+  };
+  show({ state: "aborted", endedAtMs: 1_500 });
+  const { code: _code, ...locked } = LOCKED as Extract<SubmitResult, { code: "locked" }>;
+  const answer = { error: { code: "locked", ...locked } };
+  const accepted = { app: "hello", rollout: "hello-v3", release: 3, joined: false } as Submitted;
+  let tries = 0;
+  const submit = async () => {
+    tries += 1;
+    if (tries === 1) throw new ApiError("locked", locked.message, answer);
+    seen.push("submitted");
+    return accepted;
+  };
+  const session = { client, signal: new AbortController().signal };
+  const options = { app: "hello", onConflict: "wait", waitMs: 60_000, teller } as const;
+  expect(await submitDespite(session, submit, options)).toEqual(accepted);
+  await client.close();
+  expect(seen.slice(seen.lastIndexOf("shown"))).toEqual(["shown", "cleared", "submitted"]);
 });
 
 describe("grapevine deploy --on-conflict", () => {

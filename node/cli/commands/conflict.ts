@@ -91,12 +91,9 @@ async function endOf(
     teller.tell({ event: "conflict", text, facts: { rollout, driver } });
     await client.learnAgents(signal);
     const enough = AbortSignal.timeout(Math.ceil(leftMs));
-    const end = await followRollout(client, {
-      app,
-      rollout,
-      teller,
-      signal: AbortSignal.any([signal, enough]),
-    });
+    const either = AbortSignal.any([signal, enough]);
+    const following = followRollout(client, { app, rollout, teller, signal: either });
+    const end = await following.finally(() => teller.close());
     if (signal.aborted) throw new Error("nothing was submitted");
     if (end.code !== "detached") return;
   }

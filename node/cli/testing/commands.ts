@@ -46,8 +46,12 @@ export class Commands {
     return commands;
   }
 
+  get url(): string {
+    return this.#listener?.url ?? "";
+  }
+
   get environment(): NodeJS.ProcessEnv {
-    return { ...process.env, GRAPEVINE_API: this.#listener?.url ?? "", TMPDIR: this.folder };
+    return { ...process.env, GRAPEVINE_API: this.url, TMPDIR: this.folder };
   }
 
   /** Every submission is release 2 of hello. */
