@@ -2,7 +2,7 @@
 // for once that takes long. As a line for people, with the facts for programs. Pure: the same views at the same times tell the same.
 
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
-import { describeSubject } from "../deploy/core/describe.ts";
+import { counted, describeScale, describeSubject, releaseName } from "../deploy/core/describe.ts";
 import { agedStep } from "./aged.ts";
 import { EXIT, type ExitCode } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
@@ -144,7 +144,7 @@ export class Narrator {
     const target = from === null ? " to what ran before: nothing" : ` to v${from}`;
     const isWithin = kind === "scale" || kind === "restart";
     const text = `going back${isWithin ? "" : target}: ${plainText(reason?.message ?? "")}`;
-    return [{ event: "back", text, facts: { to: from === null ? null : `v${from}`, reason } }];
+    return [{ event: "back", text, facts: { to: releaseName(from), reason } }];
   }
 
   #ofWait(step: StepView | null, ageMs: number, nowMs: number): readonly Told[] {
@@ -162,9 +162,9 @@ export class Narrator {
 
 /** "deploy from v1 to v2", "move of v1 off host-2", "scale of v1 from 1 to 3 VMs", "restart of v1". */
 export function describeChange({ kind, from, to, before, count, leaves }: RolloutView): string {
-  const [old, next] = [from, to].map((number) => (number === null ? "nothing" : `v${number}`));
+  const [old, next] = [from, to].map((number) => releaseName(number) ?? "nothing");
   if (leaves !== undefined) return `move of ${next} off ${leaves}`;
-  if (kind === "scale") return `scale of ${next} from ${before} to ${count} ${count === 1 ? "VM" : "VMs"}`;
+  if (kind === "scale") return describeScale(releaseName(to), before ?? 0, count ?? 0);
   return kind === "restart" ? `restart of ${next}` : `${kind} from ${old} to ${next}`;
 }
 
@@ -276,8 +276,7 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;
   const at = view.hostnames.length === 0 ? "" : ` at ${view.hostnames.join(", ")}`;
   const kept = describeKept(view);
-  const vms = `${serving} ${serving === 1 ? "VM" : "VMs"}`;
-  return `: ${view.release ?? "nothing"} serves on every proxy with ${vms}${at}${kept}`;
+  return `: ${view.release ?? "nothing"} serves on every proxy with ${counted(serving, "VM")}${at}${kept}`;
 }
 
 function describeKept({ kept }: AppView): string {

@@ -1,6 +1,6 @@
 // Story text: what happened in a rollout, as a person reads it, while it runs or long after.
 
-import { describeStep } from "../deploy/core/describe.ts";
+import { describeScale, describeStep } from "../deploy/core/describe.ts";
 import type { AskedView, RolloutStory, StepStory, StoriesView } from "../deploy/story-view.ts";
 import { SPARED_WORDS } from "./plan-text.ts";
 import { formatDuration, formatTable, plainText } from "./table.ts";
@@ -27,8 +27,7 @@ function headLine(story: RolloutStory): string {
 /** "a deploy from v1 to v2, rolling", "stop", "repair of v2", "move of v2 off host-1", "scale of v2 from 1 to 3 VMs". */
 function describeKind({ kind, strategy, from, to, count, leaves }: RolloutStory): string {
   if (leaves !== undefined) return `move of ${to} off ${leaves}`;
-  if (kind === "scale" && count !== null)
-    return `scale of ${to} from ${count.before} to ${count.after} ${count.after === 1 ? "VM" : "VMs"}`;
+  if (kind === "scale" && count !== null) return describeScale(to, count.before, count.after);
   if (kind === "restart" && strategy !== null) return `restart of ${to}, ${strategy}`;
   if (kind !== "deploy") return to === null ? kind : `${kind} of ${to}`;
   const way = from === null ? "the first deploy" : `a deploy from ${from} to ${to}`;

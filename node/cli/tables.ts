@@ -2,7 +2,7 @@
 
 import type { MemberRow } from "../api/views.ts";
 import type { AppView, ProxyAckView, RolloutView, VmView, Waiting } from "../deploy/app-view.ts";
-import { describeSubject } from "../deploy/core/describe.ts";
+import { describeSubject, releaseName } from "../deploy/core/describe.ts";
 import type { ProxyTable, RoutesView } from "./answers.ts";
 import { isOver } from "./exit-code.ts";
 import {
@@ -99,15 +99,11 @@ export function appText(view: AppView): string {
   return parts.filter((part) => part !== "").join("\n");
 }
 
-function releaseText(release: number | null): string {
-  return release === null ? "nothing" : `v${release}`;
-}
-
 function rolloutText(rollout: RolloutView): string {
   const { from, to, kind, superseded, next } = rollout;
   const back = rollout.direction === "back" && !isOver(rollout) ? ", going back" : "";
   const isWithin = kind === "scale" || kind === "restart" || kind === "move";
-  const between = `${kind} ${releaseText(from)} to ${releaseText(to)}`;
+  const between = `${kind} ${releaseName(from) ?? "nothing"} to ${releaseName(to) ?? "nothing"}`;
   const what = isWithin ? describeChange(rollout) : from === to ? kind : between;
   const lines = [
     `rollout ${rollout.id}: ${what}: ${rollout.state}${back}, driven by ${rollout.driver}`,

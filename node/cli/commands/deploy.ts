@@ -11,6 +11,7 @@ import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-
 import { withCanary } from "../../config/canary-keys.ts";
 import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
 import type { RolloutView } from "../../deploy/app-view.ts";
+import { releaseName } from "../../deploy/core/describe.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
@@ -225,7 +226,7 @@ function toldOfBegin({ app, release, rollout, joined, note, supersedes }: Submit
     ...(note === undefined ? {} : { note }),
     ...(supersedes === undefined ? {} : { supersedes }),
   };
-  const facts = { app, release: release === null ? null : `v${release}`, rollout, joined, ...asked };
+  const facts = { app, release: releaseName(release), rollout, joined, ...asked };
   const text = joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`;
   const lines = note === undefined ? text : `${plainText(note)}\n${text}`;
   return { event: "submitted", text: lines, facts };
@@ -259,10 +260,9 @@ function isSplitReplaced(rollout: RolloutView | null, step = 0): boolean {
   return steps.some(({ number, kind }) => number === step + 1 && kind === "weigh");
 }
 
-/** Of a rollout that goes back. */
+/** Of a rollout that goes back, as if it were there. */
 function backCode({ reason }: RolloutView): ExitCode {
-  if (reason?.code === "aborted") return EXIT.aborted;
-  return reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
+  return exitCodeOf({ state: reason?.code === "aborted" ? "aborted" : "rolled-back", reason }, []);
 }
 
 function endLines(
@@ -289,7 +289,7 @@ function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): obje
   const { supersedes } = submitted;
   const shown = {
     app,
-    release: release === null ? null : `v${release}`,
+    release: releaseName(release),
     rollout,
     ...(supersedes === undefined ? {} : { supersedes }),
   };

@@ -1,7 +1,8 @@
 // Doctor text: the report of `grapevine doctor` for people: a line for each check, and under what is not ok what follows and what to do.
 
+import { counted } from "../../deploy/core/describe.ts";
 import { formatDuration, plainText } from "../table.ts";
-import { counted, countOf, type Finding, type Skipped } from "./finding.ts";
+import { countOf, type Finding, type Skipped } from "./finding.ts";
 
 export interface DoctorReport {
   /** Nothing fails. Warnings do not count. */

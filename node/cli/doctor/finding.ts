@@ -42,8 +42,3 @@ export function failure(check: string, trouble: Trouble): Finding {
 export function countOf(findings: readonly Finding[], level: Level): number {
   return findings.filter((finding) => finding.level === level).length;
 }
-
-/** "1 member", "3 members". */
-export function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}

@@ -2,10 +2,11 @@
 
 import type { Result } from "../../../mesh/index.ts";
 import type { MemberRow } from "../../api/views.ts";
+import { counted } from "../../deploy/core/describe.ts";
 import type { SyncView } from "../../introspection/sync-view.ts";
 import { DOCTOR_CLOCK_MS, DOCTOR_LAG_MS } from "../../limits.ts";
 import { formatDuration } from "../table.ts";
-import { counted, type Finding, failure, fine, warning } from "./finding.ts";
+import { type Finding, failure, fine, warning } from "./finding.ts";
 import type { AboutFacts, ClusterFacts, ToldFacts } from "./gather-cluster.ts";
 import type { ConnectFacts } from "./gather-ports.ts";
 

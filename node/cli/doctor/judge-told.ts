@@ -1,6 +1,7 @@
 // Judge told: gates and disks, as each member counts them itself.
 
-import { counted, type Finding, failure, fine, warning } from "./finding.ts";
+import { counted } from "../../deploy/core/describe.ts";
+import { type Finding, failure, fine, warning } from "./finding.ts";
 import type { ToldFacts } from "./gather-cluster.ts";
 
 const GATE_UP = "grapevine_gate_up";

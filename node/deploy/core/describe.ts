@@ -48,6 +48,17 @@ export function describeRecord({ epoch, record }: CommittedApp): string {
   return `epoch ${epoch}: ${describeRollout(record)} | ${vms === "" ? "no VMs" : vms}${split}${deleted}`;
 }
 
-export function countRequests(requests: number): string {
-  return requests === 1 ? "1 request" : `${requests} requests`;
+/** "1 member", "3 members". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** "v2"; null: there is none. */
+export function releaseName(release: number | null): string | null {
+  return release === null ? null : `v${release}`;
+}
+
+/** "scale of v1 from 1 to 3 VMs". */
+export function describeScale(release: string | null, before: number, after: number): string {
+  return `scale of ${release ?? "nothing"} from ${before} to ${counted(after, "VM")}`;
 }

@@ -12,6 +12,7 @@ import type { PlannedStepView, PlanView } from "../plan-view.ts";
 import { describeAsk } from "./asks.ts";
 import { type CommitContext, keepOldMs, rolloutOf, withStep, withStepEnded } from "./commits.ts";
 import { costsOf } from "./costs.ts";
+import { counted, releaseName } from "./describe.ts";
 import type { Facts, HostFact } from "./facts.ts";
 import { planNext, retiringOf } from "./plan-next.ts";
 import { isReplacing } from "./replacing.ts";
@@ -43,7 +44,7 @@ export function planViewOf(
     app: record.app,
     rollout: id,
     strategy: deploy.strategy,
-    from: from === null ? null : `v${from}`,
+    from: releaseName(from),
     to: `v${to}`,
     epoch: joined ? begun.epoch : begun.epoch - 1,
     joined,
@@ -63,7 +64,7 @@ function describeEnd(record: AppRecord, release: AppRecord["releases"][number]):
   const old = isKept
     ? `, v${from} is kept for ${describeDuration(keepMs)}`
     : ", nothing else of the app runs";
-  return `${count} VM${count === 1 ? "" : "s"} of v${release.number} healthy and in routing${old}`;
+  return `${counted(count, "VM")} of v${release.number} healthy and in routing${old}`;
 }
 
 function foresee(

@@ -8,7 +8,7 @@ import {
   isGated,
   type VmName,
 } from "../../../mesh/index.ts";
-import { countRequests } from "./describe.ts";
+import { counted } from "./describe.ts";
 import { type Facts, observed } from "./facts.ts";
 import { isFenced } from "./fences.ts";
 import type { Want } from "./standing.ts";
@@ -57,7 +57,7 @@ export function wantOfGate(
   }
   const requests = standing.inFlight.find((busy) => busy.vm === vm)?.requests ?? 0;
   if (requests === 0) return null;
-  const count = countRequests(requests);
+  const count = counted(requests, "request");
   return want(
     `to drain: ${count} in flight to ${vm} at its gate`,
     `has ${count} in flight to ${vm} at its gate`,

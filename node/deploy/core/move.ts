@@ -12,7 +12,7 @@ import {
 } from "../../../mesh/index.ts";
 import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
-import { emptyRollout } from "./new-rollout.ts";
+import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 import { place } from "./place.ts";
 import { begin, type Submission } from "./submit.ts";
 
@@ -45,7 +45,7 @@ export function submitMove(
   }
   const move: Rollout = {
     ...emptyRollout(context),
-    id: `${app}-v${first.release}-e${committed.epoch + 1}`,
+    id: laterRolloutId(app, first.release, committed.epoch),
     kind: "move",
     from: first.release,
     to: first.release,

@@ -9,6 +9,11 @@ export function rolloutId(app: AppName, release: number): string {
   return `${app}-v${release}`;
 }
 
+/** Of one that brings no new release: `epoch` is that of the record before it. */
+export function laterRolloutId(app: AppName, release: number, epoch: number): string {
+  return `${rolloutId(app, release)}-e${epoch + 1}`;
+}
+
 /** `surplus`: of what serves, VMs that do not serve again if it goes back. */
 export function deployOf(record: AppRecord, to: number, context: CommitContext, surplus = 0): Rollout {
   const targets = record.vms.filter((vm) => vm.phase !== "cordoned");

@@ -6,7 +6,7 @@ import type { AppRecord, CommittedApp, MemberName, Rollout } from "../../../mesh
 import { type CommitContext, fitted } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import type { Facts } from "./facts.ts";
-import { emptyRollout } from "./new-rollout.ts";
+import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 
 /** `begin`: commit this. `none`: nothing now; look again at `dueAtMs`, milliseconds since 1970, unless it is null. */
 export type Repair =
@@ -32,7 +32,7 @@ export function repairOf({ epoch, record }: CommittedApp, context: CommitContext
   const targets = lost.filter((vm) => vm.release === release);
   const rollout: Rollout = {
     ...emptyRollout(context),
-    id: `${record.app}-v${release}-e${epoch + 1}`,
+    id: laterRolloutId(record.app, release, epoch),
     kind: "repair",
     from: release,
     to: release,

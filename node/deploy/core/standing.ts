@@ -13,7 +13,7 @@ import type {
 import { commandVmOf, memberName, vmName } from "../../../mesh/index.ts";
 import { bakeMsOf, minHealthyMsOf, type StandingAsk } from "./asks.ts";
 import { wantsOfBake } from "./canary/evidence.ts";
-import { countRequests } from "./describe.ts";
+import { counted } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
@@ -297,7 +297,9 @@ export function wantOfProxy({ proxy, ack, step, epoch, mustVerify, facts }: Prox
   if (isEntering(step.kind) || step.kind === "weigh") return null;
   const busy = ack.inFlight.filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm));
   if (busy.length === 0) return null;
-  const list = busy.map(({ vm, requests }) => `${countRequests(requests)} in flight to ${vm}`).join(", ");
+  const list = busy
+    .map(({ vm, requests }) => `${counted(requests, "request")} in flight to ${vm}`)
+    .join(", ");
   return want(`to drain: ${list}`, `has ${list}`);
 }
 

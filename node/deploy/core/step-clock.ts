@@ -16,7 +16,7 @@ import type { CutoverView } from "../app-view.ts";
 import type { Ask } from "./asks.ts";
 import { describeEvidence, type Evidence, evidenceOf } from "./canary/evidence.ts";
 import type { StepEnd } from "./commits.ts";
-import { countRequests } from "./describe.ts";
+import { counted } from "./describe.ts";
 import { type Facts, lostHostsOf, observed } from "./facts.ts";
 import { fencedOf } from "./fences.ts";
 import { isLeaving } from "./quorum.ts";
@@ -239,7 +239,10 @@ function cutList(step: RolloutStep, facts: Facts): string {
   const cuts = [...facts.acks].flatMap(([proxy, ack]) =>
     ack.cut
       .filter(({ vm, requests }) => requests > 0 && step.vms.includes(vm))
-      .map(({ vm, requests }) => `${countRequests(requests)} to ${vm} cut at the drain deadline by ${proxy}`),
+      .map(
+        ({ vm, requests }) =>
+          `${counted(requests, "request")} to ${vm} cut at the drain deadline by ${proxy}`,
+      ),
   );
   return listed(cuts);
 }

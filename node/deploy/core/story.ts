@@ -4,7 +4,7 @@ import type { AppName, AppRecord, Rollout, RolloutStepReport } from "../../../me
 import type { RolloutView, StepView } from "../app-view.ts";
 import type { RolloutStory, StepStory } from "../story-view.ts";
 import { describeAsk } from "./asks.ts";
-import { describeStep } from "./describe.ts";
+import { describeStep, releaseName } from "./describe.ts";
 import { rolloutId } from "./new-rollout.ts";
 import { isReplacing } from "./replacing.ts";
 
@@ -30,8 +30,8 @@ export function storyOf(app: AppName, told: ToldRollout): RolloutStory {
     rollout: id,
     kind,
     strategy: told.strategy ?? null,
-    from: from === null ? null : `v${from}`,
-    to: to === null ? null : `v${to}`,
+    from: releaseName(from),
+    to: releaseName(to),
     ...(told.leaves === undefined ? {} : { leaves: told.leaves }),
     state,
     direction,

@@ -13,9 +13,9 @@ import {
 import { surplusOfMove } from "./asked-count.ts";
 import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
 import { isHealthy, observed } from "./facts.ts";
-import { deployOf } from "./new-rollout.ts";
+import { deployOf, laterRolloutId } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
-import { begin, countFault, type Submission, withoutRepair } from "./submit.ts";
+import { begin, countFault, noted, type Submission, unknownApp, withoutRepair } from "./submit.ts";
 import { readyVms, submitTraffic } from "./submit-traffic.ts";
 
 export interface RollbackRequest {
@@ -29,8 +29,7 @@ export function submitRollback(
   { app, to }: RollbackRequest,
   context: CommitContext,
 ): Submission {
-  if (committed === null || committed.record.deleted)
-    return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+  if (committed === null || committed.record.deleted) return unknownApp(app);
   const record = withoutRepair(committed.record);
   const target = targetOf(record, to);
   const { rollout } = record;
@@ -46,11 +45,9 @@ export function submitRollback(
   const submission = isReady(record, number, context)
     ? flipped({ ...committed, record }, target, context)
     : deployedAgain({ ...committed, record }, { target, surplus }, context);
-  const { note } = submission as { note?: string };
   const warning = to === null ? takenBackAlready(record) : null;
-  return submission.code === "begin" && note !== undefined && warning !== null
-    ? { ...submission, note: `${warning}; ${note}` }
-    : submission;
+  if (submission.code !== "begin" || warning === null) return submission;
+  return noted(submission, `${warning}; ${submission.note}`);
 }
 
 /** Who asks for it in haste may mean a deploy that has gone back by itself. */
@@ -103,9 +100,8 @@ function isReady(record: AppRecord, release: number, { facts }: CommitContext): 
 function flipped(committed: CommittedApp, { number }: Release, context: CommitContext): Submission {
   const { app } = committed.record;
   const weights = [{ release: number, weight: WEIGHTS_SUM }];
-  const submission = submitTraffic(committed, { app, weights }, context);
-  if (submission.code !== "begin") return submission;
-  return { ...submission, note: `the VMs of v${number} are up: one step sends all requests to them` };
+  const note = `the VMs of v${number} are up: one step sends all requests to them`;
+  return noted(submitTraffic(committed, { app, weights }, context), note);
 }
 
 /** Its command ran when it was deployed first, and a person asked for it: neither is asked for again. */
@@ -118,12 +114,11 @@ function deployedAgain(
   if (fault !== null) return { code: "invalid", message: fault };
   const rollout: Rollout = {
     ...deployOf(record, number, context, surplus),
-    id: `${record.app}-v${number}-e${epoch + 1}`,
+    id: laterRolloutId(record.app, number, epoch),
     approved: true,
     commandEnded: true,
   };
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
-  const submission = begin({ ...withNothingKept(record), hostnames }, rollout, context);
-  if (submission.code !== "begin") return submission;
-  return { ...submission, note: `no VMs of v${number} are kept that could serve: it is deployed again` };
+  const note = `no VMs of v${number} are kept that could serve: it is deployed again`;
+  return noted(begin({ ...withNothingKept(record), hostnames }, rollout, context), note);
 }

@@ -12,10 +12,11 @@ import {
 } from "../../../mesh/index.ts";
 import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
-import { emptyRollout } from "./new-rollout.ts";
+import { counted } from "./describe.ts";
+import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
 import { paceOf } from "./strategies/pace.ts";
-import { begin, type Submission, withoutRepair } from "./submit.ts";
+import { begin, noted, type Submission, unknownApp, withoutRepair } from "./submit.ts";
 import { leastNeeded } from "./within.ts";
 
 export interface ScaleRequest {
@@ -36,7 +37,7 @@ export function submitScale(
   const { record, serving, release, asked, replaced } = found;
   const present = replaced === null ? serving.length : asked;
   if (count === present)
-    return { code: "unchanged", message: `v${release} serves with ${vmsText(count)} already` };
+    return { code: "unchanged", message: `v${release} serves with ${counted(count, "VM")} already` };
   // What it has let serve no proxy may have reached yet, and nothing here would wait for that.
   if (replaced !== null && serving.length !== asked) return { code: "locked", rollout: replaced };
   const more = count - serving.length;
@@ -46,8 +47,8 @@ export function submitScale(
   const rollout = { ...rolloutOf(found, context), kind: "scale", targets, count, before } as const;
   const note =
     more > 0
-      ? `v${release} gets ${vmsText(more)} more: ${count} in all`
-      : `v${release} gets ${vmsText(-more)} fewer, ${count} in all: ${targets.join(", ")} ${more === -1 ? "goes" : "go"}`;
+      ? `v${release} gets ${counted(more, "VM")} more: ${count} in all`
+      : `v${release} gets ${counted(-more, "VM")} fewer, ${count} in all: ${targets.join(", ")} ${more === -1 ? "goes" : "go"}`;
   return noted(begin(record, rollout, context), note);
 }
 
@@ -66,7 +67,7 @@ export function submitRestart(
   if (record.vms.length + surge > APP_VMS_MAX) return { code: "invalid", message: roomText(record, surge) };
   const targets = serving.map(({ vm }) => vm);
   const rollout = { ...rolloutOf(found, context), kind: "restart", targets, count, before: count } as const;
-  const note = `each VM of v${release} makes way for a new one (${deploy.strategy}): ${vmsText(count)}`;
+  const note = `each VM of v${release} makes way for a new one (${deploy.strategy}): ${counted(count, "VM")}`;
   return noted(begin(record, rollout, context), note);
 }
 
@@ -96,8 +97,7 @@ function standingApp(
   app: AppName,
   isSame: (rollout: Rollout) => boolean,
 ): StandingApp | Submission {
-  if (committed === null || committed.record.deleted)
-    return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+  if (committed === null || committed.record.deleted) return unknownApp(app);
   const record = withoutRepair(committed.record);
   const { rollout, current } = record;
   if (rollout !== null && isUnderWay(rollout)) {
@@ -127,18 +127,10 @@ function rolloutOf(
   { epoch, record, release }: StandingApp,
   context: CommitContext,
 ): Omit<Rollout, "kind" | "targets" | "count" | "before"> {
-  const id = `${record.app}-v${release}-e${epoch + 1}`;
+  const id = laterRolloutId(record.app, release, epoch);
   return { ...emptyRollout(context), id, from: release, to: release };
-}
-
-function noted(submission: Submission, note: string): Submission {
-  return submission.code === "begin" ? { ...submission, note } : submission;
 }
 
 function roomText({ vms }: AppRecord, more: number): string {
   return `${vms.length + more} VMs would run meanwhile, an app may have ${APP_VMS_MAX}`;
-}
-
-function vmsText(count: number): string {
-  return count === 1 ? "1 VM" : `${count} VMs`;
 }

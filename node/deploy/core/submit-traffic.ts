@@ -19,9 +19,9 @@ import {
 import { type CommitContext, keepOldMs, withNothingKept, withStep } from "./commits.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHealthy, observed } from "./facts.ts";
-import { emptyRollout } from "./new-rollout.ts";
+import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
-import { type Submission, withoutRepair } from "./submit.ts";
+import { type Submission, unknownApp, withoutRepair } from "./submit.ts";
 
 export interface TrafficRequest {
   readonly app: AppName;
@@ -141,7 +141,7 @@ function weighedAlone({ epoch, record }: CommittedApp, weights: Weights, context
   const to = whole ?? record.current;
   const rollout: Rollout = {
     ...emptyRollout(context),
-    id: `${record.app}-v${to ?? record.lastRelease}-e${epoch + 1}`,
+    id: laterRolloutId(record.app, to ?? record.lastRelease, epoch),
     kind: "weigh",
     from: record.current,
     to,
@@ -182,8 +182,4 @@ function withKept(
 function hostnamesOf(record: AppRecord, weights: Weights): readonly string[] {
   const gets = record.releases.filter(({ number }) => weightOf(weights, number) > 0);
   return [...new Set([...record.hostnames, ...gets.flatMap(({ spec }) => spec.hostnames)])];
-}
-
-function unknownApp(app: AppName): Submission {
-  return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
 }

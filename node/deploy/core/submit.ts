@@ -21,7 +21,7 @@ import { type CommitContext, fitted, RECORD_BYTES_MAX, withNothingKept } from ".
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
-import { deployOf, emptyRollout, rolloutId } from "./new-rollout.ts";
+import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
 import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./supersede.ts";
 import { isScaleOrRestart } from "./within.ts";
@@ -295,7 +295,7 @@ export function submitDestroy(
   context: CommitContext,
 ): Submission {
   if (committed === null || committed.record.deleted) {
-    return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+    return unknownApp(app);
   }
   const record = withoutRepair(committed.record);
   const running = runningOf(record);
@@ -306,6 +306,15 @@ export function submitDestroy(
   return begin(record, retireOf(committed, "destroy", targets, context), context);
 }
 
+export function unknownApp(app: AppName): Extract<Submission, { code: "invalid" }> {
+  return { code: "invalid", message: `no app ${app}: "grapevine status" lists them` };
+}
+
+/** What was begun, with what to say of it. */
+export function noted(submission: Submission, note: string): Submission {
+  return submission.code === "begin" ? { ...submission, note } : submission;
+}
+
 function retireOf(
   { epoch, record }: CommittedApp,
   kind: "stop" | "destroy",
@@ -314,7 +323,7 @@ function retireOf(
 ): Rollout {
   return {
     ...emptyRollout(context),
-    id: `${record.app}-v${record.current ?? record.lastRelease}-e${epoch + 1}`,
+    id: laterRolloutId(record.app, record.current ?? record.lastRelease, epoch),
     kind,
     from: record.current,
     to: kind === "stop" ? record.current : null,

@@ -11,6 +11,7 @@ import {
   type VmName,
 } from "../../../mesh/index.ts";
 import type { AppView, ProxyAckView, RolloutView, StepView, VmView, Waiting } from "../app-view.ts";
+import { releaseName } from "./describe.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
 import { sharesOf } from "./shares.ts";
@@ -39,7 +40,7 @@ export function viewOf(input: ViewInput): AppView {
     app: record.app,
     epoch,
     deleted: record.deleted,
-    release: record.current === null ? null : `v${record.current}`,
+    release: releaseName(record.current),
     weights: Object.fromEntries(sharesOf(record).map(({ release, weight }) => [`v${release}`, weight])),
     byWeight: record.weights !== undefined,
     hostnames: record.hostnames,
