@@ -54,29 +54,38 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** Which command the words so far name: what is no command below it, an option or a name, is passed over. */
-function pathCases(places: readonly Place[]): string {
-  const known = places.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
-  return known.join(" | ");
+function knownPaths(places: readonly Place[]): readonly string[] {
+  return places.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
 }
 
-function bashScript(places: readonly Place[]): string {
-  const cases = places.map(({ path, offers }) => {
-    const words = offers.map(({ word }) => word).join(" ");
-    return `    ${quoted(path)}) offered=${quoted(words)} ;;`;
-  });
-  return `# bash completion of grapevine: source <(grapevine completions bash)
-_grapevine() {
-  local at="" next="" word="" offered=""
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+/**
+ * Of bash and zsh, which differ in what they call the words before this one: which command those name, what is no command below it, an
+ * option or a name, being passed over; and what may follow it.
+ */
+function offering(
+  places: readonly Place[],
+  words: string,
+  offered: (offers: readonly Offer[]) => string,
+): string {
+  const cases = places.map(({ path, offers }) => `    ${quoted(path)}) offered=${offered(offers)} ;;`);
+  return `  for word in "\${${words}}"; do
     next="\${at:+$at }$word"
     case "$next" in
-      ${pathCases(places)}) at="$next" ;;
+      ${knownPaths(places).join(" | ")}) at="$next" ;;
     esac
   done
   case "$at" in
 ${cases.join("\n")}
-  esac
+  esac`;
+}
+
+function bashScript(places: readonly Place[]): string {
+  const words = "COMP_WORDS[@]:1:COMP_CWORD-1";
+  const offered = (offers: readonly Offer[]) => quoted(offers.map(({ word }) => word).join(" "));
+  return `# bash completion of grapevine: source <(grapevine completions bash)
+_grapevine() {
+  local at="" next="" word="" offered=""
+${offering(places, words, offered)}
   COMPREPLY=($(compgen -W "$offered" -- "\${COMP_WORDS[COMP_CWORD]}"))
 }
 complete -o default -F _grapevine grapevine
@@ -84,24 +93,15 @@ complete -o default -F _grapevine grapevine
 }
 
 function zshScript(places: readonly Place[]): string {
-  const cases = places.map(({ path, offers }) => {
-    const described = offers.map(({ word, about }) => quoted(`${word}:${about.replaceAll(":", "\\:")}`));
-    return `    ${quoted(path)}) offered=(${described.join(" ")}) ;;`;
-  });
+  const words = "(@)words[2,CURRENT-1]";
+  const described = ({ word, about }: Offer) => quoted(`${word}:${about.replaceAll(":", "\\:")}`);
+  const offered = (offers: readonly Offer[]) => `(${offers.map(described).join(" ")})`;
   return `#compdef grapevine
 # zsh completion of grapevine: source <(grapevine completions zsh), after compinit
 _grapevine() {
   local at="" next="" word=""
   local -a offered
-  for word in "\${(@)words[2,CURRENT-1]}"; do
-    next="\${at:+$at }$word"
-    case "$next" in
-      ${pathCases(places)}) at="$next" ;;
-    esac
-  done
-  case "$at" in
-${cases.join("\n")}
-  esac
+${offering(places, words, offered)}
   _describe 'grapevine' offered
   _files
 }
@@ -110,7 +110,6 @@ compdef _grapevine grapevine
 }
 
 function fishScript(places: readonly Place[]): string {
-  const known = places.filter(({ path }) => path !== "").map(({ path }) => quoted(path));
   const lines = places.flatMap(({ path, offers }) =>
     offers.map(({ word, about }) => {
       const what = word.startsWith("--") ? `-l ${word.slice(2)}` : `-a ${word}`;
@@ -122,7 +121,7 @@ function __grapevine_at
   set -l at
   for word in (commandline -opc)[2..]
     set -l next (string join " " $at $word)
-    if contains -- "$next" ${known.join(" ")}
+    if contains -- "$next" ${knownPaths(places).join(" ")}
       set at "$next"
     end
   end

@@ -248,8 +248,12 @@ function behind(proxies: readonly ProxyAckView[]): readonly string[] {
 
 /** "2 healthy", "1 healthy, 1 starting". */
 function countVms(vms: readonly VmView[]): string {
-  const healthy = vms.filter((vm) => vm.health === "healthy" && vm.state === "running").length;
-  return `${healthy}/${vms.length} healthy`;
+  return `${healthyOf(vms)}/${vms.length} healthy`;
+}
+
+/** How many run and are well. */
+export function healthyOf(vms: readonly VmView[]): number {
+  return vms.filter(({ state, health }) => state === "running" && health === "healthy").length;
 }
 
 function describeSplit({ weights, byWeight }: Pick<AppView, "weights" | "byWeight">): string {

@@ -15,6 +15,7 @@ import { releaseName } from "../../deploy/core/describe.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
+import { postToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
 import { describeEnd, describeStepEnd, type Told } from "../narrator.ts";
@@ -107,8 +108,7 @@ function askedOfApp(
   options: FollowedOptions,
 ): Promise<ExitCode> {
   return withAgent(verb, options, async (session) => {
-    const asked = { method: "POST", path: `/v1/apps/${encodeURIComponent(app)}/${verb}` } as const;
-    const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
+    const submitted = submittedShape.parse(await postToApp(session, app, verb));
     return followToEnd(session, submitted, options);
   });
 }

@@ -2,6 +2,7 @@
 
 import { z } from "zod";
 import { submittedShape } from "../answers.ts";
+import { postToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { plainText } from "../table.ts";
@@ -29,9 +30,7 @@ async function askedOf(
   { verb, json }: { readonly verb: string; readonly json?: object },
   options: FollowedOptions,
 ): Promise<ExitCode> {
-  const path = `/v1/apps/${encodeURIComponent(app)}/${verb}`;
-  const request = { method: "POST", path, ...(json === undefined ? {} : { json }) } as const;
-  const answer = await session.client.json(request, session.signal);
+  const answer = await postToApp(session, app, verb, json);
   const unchanged = unchangedShape.safeParse(answer);
   if (!unchanged.success) return followToEnd(session, submittedShape.parse(answer), options);
   const { note } = unchanged.data;

@@ -3,11 +3,12 @@
 import { describeWeights, type Weights, weightsFault } from "../../../mesh/index.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { appViewShape, type Submitted, submittedShape } from "../answers.ts";
-import type { ExitCode } from "../exit-code.ts";
-import { EXIT } from "../exit-code.ts";
+import { postToApp } from "../ask-app.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
 import { describeShares } from "../narrator.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { formatDuration, formatTable, plainText } from "../table.ts";
+import { healthyOf } from "../tables.ts";
 import { type FollowedOptions, followToEnd } from "./deploy.ts";
 
 export interface RollbackOptions extends FollowedOptions {
@@ -60,15 +61,8 @@ export function getTraffic(app: string, options: ClientOptions): Promise<ExitCod
   });
 }
 
-async function asked(
-  { client, signal }: Session,
-  app: string,
-  verb: string,
-  json?: object,
-): Promise<Submitted> {
-  const path = `/v1/apps/${encodeURIComponent(app)}/${verb}`;
-  const request = { method: "POST", path, ...(json === undefined ? {} : { json }) } as const;
-  return submittedShape.parse(await client.json(request, signal));
+async function asked(session: Session, app: string, verb: string, json?: object): Promise<Submitted> {
+  return submittedShape.parse(await postToApp(session, app, verb, json));
 }
 
 /** "v2=10", "v1=90". Throws `UsageError`, with what to type. */
@@ -103,7 +97,7 @@ function releasesOf({ vms, weights, kept }: AppView): readonly ReleaseTraffic[] 
   const numbers = [...new Set(could.map(({ release }) => release))].sort((left, right) => right - left);
   return numbers.map((number) => {
     const own = could.filter(({ release }) => release === number);
-    const healthy = own.filter(({ state, health }) => state === "running" && health === "healthy").length;
+    const healthy = healthyOf(own);
     const phase = own.find((vm) => vm.phase === "serving")?.phase ?? own[0]?.phase ?? "";
     return { release: `v${number}`, weight: weights[`v${number}`] ?? 0, vms: own.length, healthy, phase };
   });
