@@ -60,7 +60,7 @@ describe("without a failed request", () => {
     expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 4 });
     const said = await underLoad(["deploy", app.file, "--on-conflict", "supersede"], 0);
     expect(said).toContain("web-v2 is taken back: web-v3 begins as soon as that is over");
-    expect(said).toContain("going back to v1: web-v3 supersedes it");
+    expect(said).toContain("web-v2: aborted; web-v3 begins");
     expect(said).toContain("v3 serves on every proxy with 1 VM");
     const superseded = await first.result;
     expect(superseded, superseded.stdout + superseded.stderr).toMatchObject({ code: 5 });

@@ -135,6 +135,7 @@ describe("grapevine deploy --on-conflict", () => {
     show({ ...ENDED, superseded: { id: "hello-v2", state: "aborted" } }, "v3");
     const { code, stdout } = await ended;
     expect(stdout).toContain(`${note}\nhello-v3: submitted\n`);
+    expect(stdout).toContain("\nhello-v2: aborted; hello-v3 begins\n");
     expect(stdout).toContain("hello-v3: succeeded");
     expect(code).toBe(0);
     const lines = (await deploy("supersede", "--json").ended).stdout.trimEnd().split("\n");

@@ -7,6 +7,7 @@ import { appViewShape } from "./answers.ts";
 import { type ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { isOver } from "./exit-code.ts";
 import { Narrator } from "./narrator.ts";
+import { plainText } from "./table.ts";
 import type { Teller } from "./teller.ts";
 
 /** How often waits are looked at. */
@@ -100,6 +101,7 @@ class Following {
   #viewAtMs = 0;
   #heardAtMs = performance.now();
   #lostVia = "";
+  #hasBegun = false;
 
   constructor(options: FollowOptions) {
     this.#options = options;
@@ -134,8 +136,19 @@ class Following {
     const nowMs = performance.now();
     const ageMs = nowMs - this.#viewAtMs;
     const { teller } = this.#options;
+    this.#tellOfBegin(this.#view);
     for (const told of this.#narrator(this.#view).step(this.#view, ageMs, nowMs)) teller.tell(told);
     teller.show(this.#view, ageMs);
+  }
+
+  /** However fast it went: what ours superseded is over, and how. */
+  #tellOfBegin({ rollout }: AppView): void {
+    if (this.#hasBegun || rollout?.id !== this.#options.rollout) return;
+    this.#hasBegun = true;
+    const { superseded, id } = rollout;
+    if (superseded === undefined) return;
+    const text = plainText(`${superseded.id}: ${superseded.state}; ${id} begins`);
+    this.#options.teller.tell({ event: "begun", text, facts: { superseded } });
   }
 
   /** Who follows a rollout to its end is told of that alone. */

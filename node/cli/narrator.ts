@@ -22,6 +22,7 @@ export interface Told {
   readonly event:
     | "conflict"
     | "submitted"
+    | "begun"
     | "agent-lost"
     | "agent-back"
     | "vm"
