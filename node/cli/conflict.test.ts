@@ -148,6 +148,15 @@ describe("grapevine deploy --on-conflict", () => {
     });
   });
 
+  it("says of no begin that was before it asked", async () => {
+    deploys.answerTo = () => ({ ...accepted, joined: true });
+    show({ ...ENDED, superseded: { id: "hello-v2", state: "aborted" } }, "v3");
+    const { stdout } = await start("deploy", commands.appFile).ended;
+    expect(stdout).toContain("hello-v3: on its way already; joined it\n");
+    expect(stdout).toContain("hello-v3: succeeded");
+    expect(stdout).not.toContain("begins");
+  });
+
   it("of what was superseded returns how it ended, and says by whom", async () => {
     show({});
     const { ended } = start("deploy", commands.appFile);

@@ -35,6 +35,8 @@ export interface FollowOptions {
   readonly rollout: string;
   /** Of this step alone, and only to its end. */
   readonly untilStep?: number | undefined;
+  /** The rollout whose end ours waits for, to begin in the same commit. */
+  readonly supersedes?: string | undefined;
   readonly teller: Pick<Teller, "tell" | "show">;
   /** Ctrl-C. */
   readonly signal: AbortSignal;
@@ -101,10 +103,12 @@ class Following {
   #viewAtMs = 0;
   #heardAtMs = performance.now();
   #lostVia = "";
-  #hasBegun = false;
+  /** Until its end is told. */
+  #supersedes: string | undefined;
 
   constructor(options: FollowOptions) {
     this.#options = options;
+    this.#supersedes = options.supersedes;
   }
 
   /** What an agent sent: a view, or null as a sign of life. */
@@ -117,6 +121,7 @@ class Following {
     const view = appViewShape.parse(line);
     this.#view = view;
     this.#viewAtMs = this.#heardAtMs;
+    this.#tellOfBegin(view);
     this.narrate();
     const { rollout, app } = this.#options;
     if (view.rollout === null) return { code: "superseded", view };
@@ -136,17 +141,15 @@ class Following {
     const nowMs = performance.now();
     const ageMs = nowMs - this.#viewAtMs;
     const { teller } = this.#options;
-    this.#tellOfBegin(this.#view);
     for (const told of this.#narrator(this.#view).step(this.#view, ageMs, nowMs)) teller.tell(told);
     teller.show(this.#view, ageMs);
   }
 
   /** However fast it went: what ours superseded is over, and how. */
   #tellOfBegin({ rollout }: AppView): void {
-    if (this.#hasBegun || rollout?.id !== this.#options.rollout) return;
-    this.#hasBegun = true;
-    const { superseded, id } = rollout;
-    if (superseded === undefined) return;
+    const { superseded, id } = rollout ?? {};
+    if (superseded === undefined || superseded.id !== this.#supersedes) return;
+    this.#supersedes = undefined;
     const text = plainText(`${superseded.id}: ${superseded.state}; ${id} begins`);
     this.#options.teller.tell({ event: "begun", text, facts: { superseded } });
   }

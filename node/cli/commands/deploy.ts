@@ -15,7 +15,7 @@ import { releaseName } from "../../deploy/core/describe.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
-import { postToApp } from "../ask-app.ts";
+import { submitToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
 import { type FollowEnd, followRollout } from "../follow.ts";
 import { describeEnd, describeStepEnd, type Told } from "../narrator.ts";
@@ -108,8 +108,7 @@ function askedOfApp(
   options: FollowedOptions,
 ): Promise<ExitCode> {
   return withAgent(verb, options, async (session) => {
-    const submitted = submittedShape.parse(await postToApp(session, app, verb));
-    return followToEnd(session, submitted, options);
+    return followToEnd(session, await submitToApp(session, app, verb), options);
   });
 }
 
@@ -210,11 +209,12 @@ export async function followToEnd(
 ): Promise<ExitCode> {
   const teller = tellerOf(options);
   try {
-    const { app, rollout, step } = submitted;
+    const { app, rollout, step, supersedes } = submitted;
     teller.tell(toldOfBegin(submitted));
     if (options.detach === true) return finish(submitted, { code: "detached" }, teller);
     await client.learnAgents(signal);
-    const end = await followRollout(client, { app, rollout, untilStep: step, teller, signal });
+    const what = { app, rollout, untilStep: step, supersedes };
+    const end = await followRollout(client, { ...what, teller, signal });
     return finish(submitted, end, teller);
   } finally {
     teller.close();

@@ -2,11 +2,11 @@
 
 import { describeWeights, type Weights, weightsFault } from "../../../mesh/index.ts";
 import type { AppView } from "../../deploy/app-view.ts";
-import { appViewShape, type Submitted, submittedShape } from "../answers.ts";
-import { postToApp } from "../ask-app.ts";
+import { appViewShape } from "../answers.ts";
+import { submitToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { describeShares } from "../narrator.ts";
-import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+import { type ClientOptions, print, printJson, UsageError, withAgent } from "../session.ts";
 import { formatDuration, formatTable, plainText } from "../table.ts";
 import { healthyOf } from "../tables.ts";
 import { type FollowedOptions, followToEnd } from "./deploy.ts";
@@ -25,7 +25,7 @@ export function setTraffic(
     const json = {
       weights: Object.fromEntries(weights.map(({ release, weight }) => [`v${release}`, weight])),
     };
-    return followToEnd(session, await asked(session, app, "traffic", json), options);
+    return followToEnd(session, await submitToApp(session, app, "traffic", json), options);
   });
 }
 
@@ -35,13 +35,13 @@ export function rollback(app: string, options: RollbackOptions): Promise<ExitCod
     if (to !== undefined && !/^v[1-9]\d{0,9}$/.test(to))
       throw new UsageError(`--to must name a release, for example v7; found ${to}`);
     const verb = to === undefined ? "rollback" : `rollback?to=${to}`;
-    return followToEnd(session, await asked(session, app, verb), options);
+    return followToEnd(session, await submitToApp(session, app, verb), options);
   });
 }
 
 export function pause(app: string, options: ClientOptions): Promise<ExitCode> {
   return withAgent("pause", options, async (session) => {
-    const { rollout, joined } = await asked(session, app, "pause");
+    const { rollout, joined } = await submitToApp(session, app, "pause");
     if (options.json === true) printJson({ app, rollout, state: "paused", exitCode: EXIT.done });
     else
       print(
@@ -59,10 +59,6 @@ export function getTraffic(app: string, options: ClientOptions): Promise<ExitCod
     else for (const line of trafficLines(view)) print(line);
     return EXIT.done;
   });
-}
-
-async function asked(session: Session, app: string, verb: string, json?: object): Promise<Submitted> {
-  return submittedShape.parse(await postToApp(session, app, verb, json));
 }
 
 /** "v2=10", "v1=90". Throws `UsageError`, with what to type. */
