@@ -58,6 +58,7 @@ const STEP_KINDS = [
   "weigh",
   "bake",
   "flip",
+  "hold",
   "cordon",
   "stop",
 ] as const;
@@ -68,7 +69,8 @@ export interface RolloutStep {
   readonly number: number;
   /**
    * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
-   * `vms` are cordoned, in one commit, ⇢ as a cordon · `weigh`: requests are split by `weights`, `serves` come into routing for it and
+   * `vms` are cordoned, in one commit, ⇢ as a cordon · `hold`: proxies keep the app's requests and
+   * `vms` are cordoned, in one commit, ⇢ closed by their gates and drained · `weigh`: requests are split by `weights`, `serves` come into routing for it and
    * `vms` leave it, in one commit, ⇢ verified · `bake` ⇢ what every proxy counted since passes the canary's rule · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
    * too · `stop` ⇢ gone.
    */
@@ -221,6 +223,18 @@ export interface Fence {
   readonly atMs: number;
 }
 
+/**
+ * Proxies keep the app's requests, and send none to a VM, until it is lifted: by a later commit alone, never by a clock. `rollout`: the step
+ * `hold` placed it, and the rollout lifts it. `person`: `grapevine hold`, until `grapevine release`. `launch`: no release has served yet.
+ * `idle`: the app sleeps, and a request wakes it.
+ */
+export const HOLDERS = ["rollout", "person", "launch", "idle"] as const;
+export interface Hold {
+  readonly by: (typeof HOLDERS)[number];
+  /** Clock of who committed it, milliseconds since 1970: for people. */
+  readonly atMs: number;
+}
+
 /** It is not over: what it brought is its own still, and no other begins. */
 export function isUnderWay(rollout: Pick<Rollout, "state"> | null | undefined): boolean {
   return rollout?.state === "running" || rollout?.state === "paused";
@@ -273,6 +287,8 @@ export interface AppRecord {
   readonly vms: readonly DesiredVm[];
   /** How each proxy splits requests over the releases that serve; absent: each serving VM counts alike. */
   readonly weights?: Weights;
+  /** Absent: requests are sent on as they come. */
+  readonly hold?: Hold;
   readonly excluded?: readonly Exclusion[];
   readonly fenced?: readonly Fence[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
@@ -373,6 +389,8 @@ const fenceShape: ZodType<Fence> = z.strictObject({
   atMs: z.number(),
 });
 
+const holdShape: ZodType<Hold> = z.strictObject({ by: z.enum(HOLDERS), atMs: z.number() });
+
 const appRecordShape: ZodType<AppRecord> = z.strictObject({
   format: z.literal(1),
   app: appNameShape,
@@ -393,6 +411,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
     )
     .max(APP_VMS_MAX),
   weights: z.exactOptional(weightsShape),
+  hold: z.exactOptional(holdShape),
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),

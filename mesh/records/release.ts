@@ -38,6 +38,21 @@ export interface CanarySpec {
 export const CANARY_WEIGHTS_MAX = 10;
 export const CANARY_REQUESTS_MAX = 1_000_000;
 
+/** How requests change over from the old release to the new one. Default `fast`. */
+export const CUTOVERS = ["fast", "atomic", "sticky", "pinned"] as const;
+export type Cutover = (typeof CUTOVERS)[number];
+
+/** What one proxy keeps of one app while its requests are held. What is over a bound is answered 503 at once. */
+export interface HoldSpec {
+  /** From the arrival of a request on: older than that it is answered 503. */
+  readonly maxAgeMs: number;
+  readonly maxRequests: number;
+  /** Of the bodies that are kept. */
+  readonly maxBytes: number;
+}
+
+export const HOLD_DEFAULTS: HoldSpec = { maxAgeMs: 30_000, maxRequests: 10_000, maxBytes: 64 * 1024 * 1024 };
+
 export interface DeploySpec {
   readonly strategy: (typeof STRATEGY_NAMES)[number];
   /** What still runs on an old VM then is cut, and said. */
@@ -62,6 +77,8 @@ export interface DeploySpec {
   readonly canary?: CanarySpec;
   /** Program and arguments, run once before anything else of a deploy, in a VM of its own. Default: nothing is. */
   readonly releaseCommand?: readonly string[];
+  /** Default `fast`: each proxy changes over as it learns. */
+  readonly cutover?: Cutover;
   /** Of `releaseCommand`, always beside it: still running then, it is stopped, and the deploy fails. */
   readonly releaseCommandTimeoutMs?: number;
 }
@@ -90,6 +107,8 @@ export interface AppSpec {
   readonly stop: StopSpec;
   readonly deploy: DeploySpec;
   readonly bundle: { readonly hash: BundleHash; readonly bytes: number };
+  /** Absent: `HOLD_DEFAULTS`. */
+  readonly hold?: HoldSpec;
   /** Its VMs are dialled by proxies themselves, past the gates of their hosts. Absent: through the gates. */
   readonly gate?: "off";
 }
@@ -148,6 +167,12 @@ const canaryShape: ZodType<CanarySpec> = z.strictObject({
   minRequests: z.number().int().min(1).max(CANARY_REQUESTS_MAX),
 });
 
+const holdSpecShape: ZodType<HoldSpec> = z.strictObject({
+  maxAgeMs: millisecondsShape,
+  maxRequests: countShape,
+  maxBytes: countShape,
+});
+
 const commandShape = z.array(z.string().max(4096)).min(1).max(64);
 
 export const appSpecShape: ZodType<AppSpec> = z.strictObject({
@@ -172,8 +197,10 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     canary: z.exactOptional(canaryShape),
     releaseCommand: z.exactOptional(commandShape),
     releaseCommandTimeoutMs: z.exactOptional(millisecondsShape),
+    cutover: z.exactOptional(z.enum(CUTOVERS)),
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
+  hold: z.exactOptional(holdSpecShape),
   gate: z.exactOptional(z.literal("off")),
 });
 

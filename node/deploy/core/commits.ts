@@ -6,6 +6,7 @@ import {
   type DesiredVm,
   ENTRY_VALUE_BYTES_MAX,
   encodeAppRecord,
+  type Hold,
   type MemberName,
   RELEASES_MAX,
   type Release,
@@ -89,7 +90,7 @@ export function withStep(
 function changeVms(
   record: AppRecord,
   planned: PlannedStep & { readonly release: number | null },
-  { facts }: CommitContext,
+  { facts, wallMs }: CommitContext,
 ): Applied & { readonly hosts?: readonly MemberName[] } {
   if (planned.kind === "command") {
     const placing = placeOn(
@@ -114,7 +115,21 @@ function changeVms(
   });
   const { weights: before, ...rest } = record;
   const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
-  return { code: "applied", record: { ...rest, vms, ...(weights === undefined ? {} : { weights }) } };
+  const next = withHoldOf(planned, { ...rest, vms }, wallMs);
+  return { code: "applied", record: { ...next, ...(weights === undefined ? {} : { weights }) } };
+}
+
+/** Of a rollout's step: a person's hold stays theirs, and only they lift it. */
+function withHoldOf({ hold }: PlannedStep, record: AppRecord, wallMs: number): AppRecord {
+  if (hold === "lifted") return withoutHoldBy("rollout", record);
+  if (hold === "placed" && record.hold?.by !== "person")
+    return { ...record, hold: { by: "rollout", atMs: wallMs } };
+  return record;
+}
+
+/** Requests are sent on again, unless somebody else holds them. */
+export function withoutHoldBy(holder: Hold["by"], { hold, ...record }: AppRecord): AppRecord {
+  return hold === undefined || hold.by === holder ? record : { ...record, hold };
 }
 
 /** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */

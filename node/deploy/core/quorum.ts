@@ -10,7 +10,7 @@ export function isEntering(kind: RolloutStep["kind"]): boolean {
 
 /** A step by which VMs go out of routing: what runs on them has to drain. */
 export function isLeaving(kind: RolloutStep["kind"]): boolean {
-  return kind === "flip" || kind === "cordon";
+  return kind === "flip" || kind === "cordon" || kind === "hold";
 }
 
 /** Those that the step does not ask. Of silence only a step that adds makes something. */

@@ -67,6 +67,7 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
     case "serve":
     case "weigh":
     case "flip":
+    case "hold":
     case "cordon":
       return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
     case "stop":

@@ -10,6 +10,8 @@ export interface PlannedStep {
   readonly serves?: readonly VmName[];
   /** How requests are split from this step on; null: each serving VM counts alike. Absent: as they were. */
   readonly weights?: Weights | null;
+  /** Whether the app's requests are held from this step on: placed in the commit that begins it, or lifted. Absent: as before. */
+  readonly hold?: "placed" | "lifted";
 }
 
 export interface PlannedVm {
@@ -128,6 +130,7 @@ export function applyPlanned(
     case "weigh":
     case "flip":
       return move("cordoned").map((vm) => (entering.has(vm.vm) ? { ...vm, phase: "serving" } : vm));
+    case "hold":
     case "cordon":
       return move("cordoned");
     case "stop":
