@@ -130,6 +130,14 @@ export const GATE_LINK_PAUSE_LAST_MS: number = 1_000;
 export const ARMS_MAX: number = 16;
 /** A gate that cannot see by a connection whether an arm's process is there looks again so often; nothing is confirmed meanwhile. */
 export const ARM_LOOK_MS: number = 500;
+/** Each voter that is asked for the record that a client has seen the work of: it reads a majority within that, or another one is asked. */
+export const CATCH_UP_STEP_MS: number = 2_000;
+/** Between two askings of one app. */
+export const CATCH_UP_PAUSE_MS: number = 50;
+/** Gates that are asked beside the voters: each has what it goes by. */
+export const CATCH_UP_GATES_MAX: number = 8;
+/** Requests that wait so at the same time. Above it: 503 at once. */
+export const CATCH_UP_WAITERS_MAX: number = 4_096;
 /** A gate tells its agent its counters so often. */
 export const GATE_COUNTERS_MS: number = 2_000;
 

@@ -24,6 +24,7 @@ import { type AdmissionOptions, admit } from "./io/admission.ts";
 import { Arm } from "./io/arm.ts";
 import { AwayGates } from "./io/away-gates.ts";
 import { CanaryTeller } from "./io/canary-teller.ts";
+import { CatchUp } from "./io/catch-up.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
@@ -179,6 +180,7 @@ class Parts {
         away: this.#away,
         arm: this.#arm,
         random: Math.random,
+        catchUp: new CatchUp({ mesh, registers, feed, gates }, timing.retryTimeMs),
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
         onRefused: (why) => this.#metrics.refusedByGate(why),

@@ -293,6 +293,8 @@ export interface AppRecord {
   readonly fenced?: readonly Fence[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
   readonly kept?: { readonly release: number; readonly untilMs: number };
+  /** How often a person gave a newer release less than it had: what a sticky client saw before the last time binds nobody. Absent: never. */
+  readonly backs?: number;
   /** The running one, or the last that ended. */
   readonly rollout: Rollout | null;
 }
@@ -415,6 +417,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
+  backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),
 });
 

@@ -79,6 +79,8 @@ export interface DeploySpec {
   readonly releaseCommand?: readonly string[];
   /** Default `fast`: each proxy changes over as it learns. */
   readonly cutover?: Cutover;
+  /** Pinned: for so long after its navigation a page has its release. Default `PIN_MAX_AGE_MS`. */
+  readonly pinMaxAgeMs?: number;
   /** Of `releaseCommand`, always beside it: still running then, it is stopped, and the deploy fails. */
   readonly releaseCommandTimeoutMs?: number;
 }
@@ -198,6 +200,7 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     releaseCommand: z.exactOptional(commandShape),
     releaseCommandTimeoutMs: z.exactOptional(millisecondsShape),
     cutover: z.exactOptional(z.enum(CUTOVERS)),
+    pinMaxAgeMs: z.exactOptional(millisecondsShape),
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
   hold: z.exactOptional(holdSpecShape),

@@ -25,6 +25,7 @@ function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {
     epoch,
     hostnames: [],
     endpoints: [endpoint],
+    clients: null,
     standby: [],
     weights: null,
     bake: null,

@@ -29,6 +29,7 @@ function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTabl
     epoch,
     hostnames: [],
     endpoints,
+    clients: null,
     standby: [],
     weights: null,
     bake: null,

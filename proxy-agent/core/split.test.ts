@@ -34,6 +34,7 @@ function route(weights: Weights | null, endpoints: readonly Endpoint[]): AppRout
     endpoints,
     weights,
     bake: null,
+    clients: null,
     standby: [],
     preview: null,
     unaddressed: [],

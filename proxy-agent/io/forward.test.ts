@@ -163,6 +163,7 @@ describe("a request that waits for its connection", () => {
       epoch,
       hostnames: ["hello"],
       endpoints,
+      clients: null,
       standby: [],
       weights: null,
       bake: null,
@@ -229,7 +230,7 @@ describe("a request that waits for its connection", () => {
     };
     const forwarder = new Forwarder(
       { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },
-      { ...deps, away: new AwayGates(), arm: null },
+      { ...deps, away: new AwayGates(), arm: null, catchUp: { reach: async () => "reached" } },
     );
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });

@@ -9,7 +9,7 @@ import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
-import { Splits, type Turn } from "../core/split.ts";
+import type { Turn } from "../core/split.ts";
 import {
   GATE_BREAKS_MAX,
   GATE_CATCH_UPS_MAX,
@@ -24,6 +24,7 @@ import {
 import type { Arm } from "./arm.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import type { AwayGates } from "./away-gates.ts";
+import { Clients, type ClientsDeps } from "./clients.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
@@ -42,7 +43,7 @@ export interface ForwardOptions {
   readonly gateAwayMs: number;
 }
 
-export interface ForwardDeps {
+export interface ForwardDeps extends ClientsDeps {
   readonly feed: Pick<RouteFeed, "table" | "nextTable">;
   readonly flights: Flights;
   readonly upstreams: Upstreams;
@@ -50,8 +51,6 @@ export interface ForwardDeps {
   readonly away: Pick<AwayGates, "untilAny">;
   /** Null: every gate is reached as those of other hosts. */
   readonly arm: Pick<Arm, "claim"> | null;
-  /** From 0 to below 1. */
-  readonly random: () => number;
   /** The routes are those of before a crash. */
   readonly isStale: () => boolean;
   readonly onRetry: () => void;
@@ -108,13 +107,13 @@ type Next =
 export class Forwarder {
   readonly #options: ForwardOptions;
   readonly #deps: ForwardDeps;
-  readonly #splits: Splits;
+  readonly clients: Clients;
   #waiters = 0;
 
   constructor(options: ForwardOptions, deps: ForwardDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#splits = new Splits(deps);
+    this.clients = new Clients(deps);
   }
 
   /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
@@ -162,7 +161,8 @@ export class Forwarder {
     const endpoint = armed?.endpoint ?? flight.endpoint;
     const attempt = new Attempt(exchange, flight, {
       isRouted: () => flights.isRouted(flight.endpoint) && (armed === null || armed.isGranted()),
-      responseHeaders: (raw) => responseHeaders(raw, this.signature(endpoint)),
+      responseHeaders: (raw) =>
+        this.clients.marked(exchange, endpoint, responseHeaders(raw, this.signature(endpoint))),
       isGated: endpoint.isGated,
       onOutcome: (outcome) => {
         armed?.end();
@@ -259,9 +259,14 @@ export class Forwarder {
       const { table } = this.#deps.feed;
       const match = matchRoute(table, target.hostname);
       if (match.kind === "unknown") return { route: null, refusal: refusalOfUnknown(match.hostname) };
+      if (this.clients.isBehind(exchange, match.route)) {
+        const refusal = await this.clients.caughtUp(exchange, match.route);
+        if (refusal !== null) return { route: match.route, refusal };
+        continue;
+      }
       if (match.kind === "empty" && !match.isComing)
         return { route: match.route, refusal: refusalOfEmpty(match.route) };
-      const endpoint = match.kind === "route" ? this.#pick(match.route, journey) : undefined;
+      const endpoint = match.kind === "route" ? this.#pick(exchange, match.route, journey) : undefined;
       if (endpoint !== undefined)
         return { flight: this.#deps.flights.claim(endpoint), epoch: match.route.epoch };
       if (journey.isAtOnce) journey.isAtOnce = false;
@@ -273,10 +278,11 @@ export class Forwarder {
   }
 
   /** Undefined: all were tried, or enough of them for now. */
-  #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
+  #pick(exchange: Exchange, route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
     const { flights, random } = this.#deps;
-    const { endpoint, turn } = this.#splits.pick(route, journey.turn, {
+    const asked = { exchange, route, turn: journey.turn };
+    const { endpoint, turn } = this.clients.pick(asked, {
       tried: journey.tried,
       inFlight: (vm) => flights.inFlight(vm),
       isSuspect: (vm) => flights.isSuspect(vm),

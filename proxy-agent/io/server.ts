@@ -137,7 +137,10 @@ export class Server {
         isGated: flight.endpoint.isGated,
         head,
         isRouted: () => flights.isRouted(flight.endpoint),
-        responseHeaders: (raw) => responseHeaders(raw, forwarder.signature(flight.endpoint)),
+        responseHeaders: (raw) => {
+          const signed = responseHeaders(raw, forwarder.signature(flight.endpoint));
+          return forwarder.clients.marked(exchange, flight.endpoint, signed);
+        },
       }),
     );
     this.#run(

@@ -8,6 +8,7 @@ import {
   encodeAppRecord,
   type Hold,
   type MemberName,
+  pinMaxAgeMs,
   RELEASES_MAX,
   type Release,
   ROLLOUT_HISTORY_MAX,
@@ -282,7 +283,8 @@ function keptAtEnd(
 
 /** How long a release keeps the one before it. */
 export function keepOldMs({ spec: { deploy } }: Release): number {
-  return deploy.strategy === "bluegreen" ? (deploy.keepOldMs ?? 0) : 0;
+  const byKey = deploy.strategy === "bluegreen" ? (deploy.keepOldMs ?? 0) : 0;
+  return Math.max(byKey, pinMaxAgeMs(deploy) ?? 0);
 }
 
 /** Nothing of an earlier release is kept any more: its VMs are left over. */

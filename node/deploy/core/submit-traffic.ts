@@ -19,6 +19,7 @@ import {
 import { type CommitContext, keepOldMs, withNothingKept, withStep } from "./commits.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { withBackCounted } from "./going-back.ts";
 import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 import { type Submission, unknownApp, withoutRepair } from "./submit.ts";
@@ -133,7 +134,7 @@ function weighedWithin(committed: CommittedApp, weights: Weights, context: Commi
   const outcome = `a person asked for ${describeWeights(weights)}`;
   const free = withStepEndedByPerson(committed, outcome, context);
   const planned = stepOf(record, weights, (release) => release !== rollout.to);
-  return begun(free, planned, context);
+  return begun(free, planned, context, record);
 }
 
 function weighedAlone({ epoch, record }: CommittedApp, weights: Weights, context: CommitContext): Submission {
@@ -149,14 +150,20 @@ function weighedAlone({ epoch, record }: CommittedApp, weights: Weights, context
   };
   const planned = stepOf(record, weights, () => false);
   const kept = withKept(record, { planned, whole, wallMs: context.wallMs });
-  return begun({ ...kept, hostnames: hostnamesOf(record, weights), rollout }, planned, context);
+  return begun({ ...kept, hostnames: hostnamesOf(record, weights), rollout }, planned, context, record);
 }
 
-function begun(record: AppRecord, planned: PlannedStep, context: CommitContext): Submission {
+function begun(
+  record: AppRecord,
+  planned: PlannedStep,
+  context: CommitContext,
+  before: AppRecord,
+): Submission {
   const applied = withStep(record, { ...planned, release: null }, context);
   if (applied.code === "no-host") return { code: "invalid", message: applied.message };
   const rollout = applied.record.rollout as Rollout;
-  return { code: "begin", record: applied.record, rollout, step: rollout.step?.number ?? 0 };
+  const next = withBackCounted(before, applied.record);
+  return { code: "begin", record: next, rollout, step: rollout.step?.number ?? 0 };
 }
 
 /** While two serve nothing is kept; what leaves then is kept as long as the newer of the two keeps the one before it. */

@@ -13,7 +13,7 @@ import {
 } from "./strategy.ts";
 
 export const immediate: Strategy = {
-  plan: (input) => unrolled({ ...input, needsApproval: false, kept: null }, (now) => nextStep(now, "quick")),
+  plan: (input) => unrolled({ ...input, needsApproval: false }, (now) => nextStep(now, "quick")),
 };
 
 export const bluegreen: Strategy = {
