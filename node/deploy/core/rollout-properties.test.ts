@@ -163,6 +163,14 @@ function deployOf(pick: number): DeploySpec {
     { ...common, strategy: "bluegreen" },
     { ...common, strategy: "canary", canary: { weights: [10, 60], bakeMs: 5_000, minRequests: 50 } },
     { ...common, strategy: "bluegreen", approval: "manual", keepOldMs: 60_000 },
+    { ...common, strategy: "bluegreen", cutover: "pinned", keepOldMs: 60_000, pinMaxAgeMs: 60_000 },
+    { ...common, strategy: "immediate", cutover: "pinned", pinMaxAgeMs: 60_000 },
+    {
+      ...common,
+      strategy: "canary",
+      cutover: "sticky",
+      canary: { weights: [10], bakeMs: 0, minRequests: 1 },
+    },
   ];
   return all[pick % all.length] as DeploySpec;
 }

@@ -1,14 +1,15 @@
 // Judge: the invariants of a rollout, asked of each commit from what is true, not from what any driver was told.
 
 import assert from "node:assert/strict";
-import type {
-  AppRecord,
-  CommittedApp,
-  DesiredVm,
-  MemberName,
-  Rollout,
-  VmEntry,
-  VmName,
+import {
+  type AppRecord,
+  type CommittedApp,
+  type DesiredVm,
+  isPinned,
+  type MemberName,
+  type Rollout,
+  type VmEntry,
+  type VmName,
 } from "../../../mesh/index.ts";
 
 /** A proxy as it really is. */
@@ -33,10 +34,11 @@ export interface Truth {
   readonly counted?: ReadonlyMap<MemberName, ReadonlyMap<string, number>>;
 }
 
-/** By the names that the app has, or by a preview name. */
+/** By the names that the app has, by a preview name, or for a page. */
 export function routesTo(table: CommittedApp | null, vm: VmName): boolean {
   const routed = table?.record.vms.find((candidate) => candidate.vm === vm);
-  return routed?.phase === "serving" || routed?.phase === "standby";
+  if (routed === undefined || table === null) return false;
+  return routed.phase === "serving" || routed.phase === "standby" || isPinned(routed, table.record);
 }
 
 /** One step of a rollout at most is its release command, and it is the first. */

@@ -354,7 +354,7 @@ export class World {
     if (this.held !== null) this.carryOut(this.held);
     for (let round = 0; round < 200; round += 1) {
       const epoch = this.committed?.epoch;
-      this.#healRound();
+      this.heal();
       this.resume();
       this.promote();
       if (this.committed?.record.rollout?.state === "paused") this.abort();
@@ -364,7 +364,8 @@ export class World {
     throw new Error(`no end in sight: ${this.machine.describe()}`);
   }
 
-  #healRound(): void {
+  /** Everyone does their part once. */
+  heal(): void {
     for (const host of [...this.dead.keys()]) this.hostBack(host, { isNew: false });
     for (const host of this.hosts) this.closeGate(host);
     for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
