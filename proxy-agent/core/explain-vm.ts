@@ -4,6 +4,7 @@ import {
   type AppName,
   type CommittedApp,
   type DesiredVm,
+  isPinned,
   type MemberName,
   type VmEntry,
   type VmName,
@@ -51,6 +52,8 @@ function whyNot({ vm, wanted, said }: KnownVm, { app, epoch }: Pick<VmRouting, "
     return `${record} wants it to start: nothing is routed to it before it serves`;
   if (desired.phase === "standby")
     return `${record} has it on standby: nothing but its preview name leads there`;
+  if (isPinned(desired, committed.record))
+    return `${record} keeps it for pages that v${desired.release} served: nothing but what those load is sent there`;
   if (desired.phase === "cordoned") return `${record} has cordoned it: nothing new is sent there`;
   const { host } = desired;
   const heard = said.find((one) => one.host === host);

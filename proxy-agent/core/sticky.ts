@@ -29,7 +29,7 @@ export type ClientsRoute =
 export type StickyRoute = Extract<ClientsRoute, { mode: "sticky" }>;
 
 /** It has the places below `end` that none before it has. */
-export interface Share {
+interface Share {
   readonly release: number;
   readonly end: number;
 }

@@ -2,6 +2,7 @@
 // the one that the client has seen the work of; it gets its release; and it takes home what it got. Of an app that promises nothing, and
 // of a request without our cookies, it costs a look.
 
+import type { AppName } from "../../mesh/index.ts";
 import {
   type ClientCookie,
   isNavigation,
@@ -23,6 +24,7 @@ export interface ClientsDeps extends Pick<Choice, "random"> {
 
 /** What is known of the client of one request. */
 interface Shown {
+  readonly app: AppName;
   readonly cookies: readonly ClientCookie[];
   readonly place: number;
   readonly isPage: boolean;
@@ -91,7 +93,7 @@ export class Clients {
   /** Headers of the answer of `endpoint`, flat, with what its client takes home. */
   marked(exchange: Exchange, endpoint: Endpoint, headers: string[]): string[] {
     const shown = this.#shown.get(exchange);
-    if (shown?.brings == null) return headers;
+    if (shown?.brings == null || shown.app !== endpoint.app) return headers;
     const { of, maxAgeMs } = shown.brings;
     const cookies = setClientCookie({ ...of, release: endpoint.release }, shown.cookies, maxAgeMs);
     return [...headers, ...cookies.flatMap((cookie) => ["Set-Cookie", cookie])];
@@ -100,7 +102,8 @@ export class Clients {
   /** Null: neither the app nor the client has anything to say. */
   #shownBy(exchange: Exchange, { app, clients }: AppRoute): Shown | null {
     const held = this.#shown.get(exchange);
-    if (held !== undefined) return held;
+    // A newer table may give the hostname to another app.
+    if (held?.app === app) return held;
     const { request, method } = exchange;
     const { headers } = request;
     const hasOurs = headers.cookie?.includes("grapevine.") === true;
@@ -111,6 +114,7 @@ export class Clients {
     };
     const address = header("x-forwarded-for")?.split(",")[0]?.trim() ?? request.socket.remoteAddress ?? "";
     const shown: Shown = {
+      app,
       cookies: hasOurs ? readClientCookies(request.rawHeaders, app) : [],
       place: placeOf([app, address, header("user-agent") ?? ""]),
       isPage: isNavigation(method, header),
