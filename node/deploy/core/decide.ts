@@ -27,6 +27,7 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
+import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
 import { withExcluded } from "./exclusions.ts";
@@ -140,10 +141,15 @@ function decideRepair(input: DecideInput): Decision {
 function decideWeigh(input: DecideInput): Decision {
   const { record } = input.committed;
   const { wants } = input.standing;
+  if (wants.length === 0 && isHeldByStep(record)) {
+    const { record: kept, planned } = flipAfterHold(record, input);
+    const applied = withStep(withStepEnded(kept, input.end()), { ...planned, release: null }, input);
+    return { code: "swap", next: applied.code === "applied" ? applied.record : kept, why: "closed" };
+  }
   if (wants.length === 0) return endWith(input, record, "succeeded");
   if (!input.isOverdue) return { code: "wait", wants };
   const reason: RolloutReason = { code: "wait-timeout", message: complaintsOf(wants), lastLines: [] };
-  return endWith(input, withReason(record, reason), "failed");
+  return endWith(input, withReason(withReopened(record, input.facts), reason), "failed");
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
@@ -293,7 +299,7 @@ function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
 
 /** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
 function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
-  const { record } = input.committed;
+  const record = withReopened(input.committed.record, input.facts);
   const rollout = rolloutOf(record);
   const target = targetOf(record, rollout);
   const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release === target.release;
@@ -367,6 +373,7 @@ function end(input: DecideInput, state: "succeeded"): Decision {
 /** The release that is the whole app now; null: as before. */
 function wholeAfter(record: AppRecord, state: RolloutState): number | null {
   const { kind, from, to } = rolloutOf(record);
+  if (kind === "weigh" && isHeldByStep(record)) return null;
   // However it ended, all requests go there.
   if (kind === "weigh") return record.weights === undefined ? to : null;
   if (kind !== "deploy") return null;
