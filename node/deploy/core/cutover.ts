@@ -10,8 +10,9 @@ import {
 } from "../../../mesh/index.ts";
 import { asReached, type CommitContext, fitted, rolloutOf, withoutHoldBy } from "./commits.ts";
 import type { Facts } from "./facts.ts";
+import { isSound } from "./last-sound.ts";
 import { readyVms, withKept } from "./ready.ts";
-import { needsAcks } from "./standing.ts";
+import { needsAcks, type Want, wantHealthy } from "./standing.ts";
 import { lifted } from "./strategies/atomic.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
@@ -77,14 +78,19 @@ export function holdTimeoutMsOf({ rollout, releases, vms }: AppRecord): number |
   return Math.min(...ages, ...(ages.length === 0 ? [HOLD_DEFAULTS.maxAgeMs] : [])) / 2;
 }
 
-/** What follows the hold of a split that makes one release the whole app: that one serves, and what the hold closed is kept if it says so. */
+/**
+ * What follows the hold of a split that makes one release the whole app: that one serves, and what the hold closed is kept if it says so.
+ * `missing`: not empty while nothing of it is known to run.
+ */
 export function flipAfterHold(
   record: AppRecord,
-  { wallMs }: CommitContext,
-): { readonly record: AppRecord; readonly planned: PlannedStep } {
+  { facts, wallMs }: CommitContext,
+): { readonly record: AppRecord; readonly planned: PlannedStep; readonly missing: readonly Want[] } {
   const { to: whole, step } = rolloutOf(record);
   const entering = whole === null ? [] : readyVms(record, whole);
   const closed = record.vms.filter(({ vm }) => step?.vms.includes(vm) === true);
   const planned: PlannedStep = { ...lifted(entering, closed), weights: null };
-  return { record: withKept(record, { planned, whole, wallMs }), planned };
+  const isAnySound = entering.some((vm) => isSound(vm, facts));
+  const missing = isAnySound ? [] : entering.map(({ vm, host }) => wantHealthy(vm, host, facts));
+  return { record: withKept(record, { planned, whole, wallMs }), planned, missing };
 }

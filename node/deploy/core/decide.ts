@@ -140,16 +140,27 @@ function decideRepair(input: DecideInput): Decision {
  */
 function decideWeigh(input: DecideInput): Decision {
   const { record } = input.committed;
+  if (isHeldByStep(record)) return decideHeldWeigh(input);
   const { wants } = input.standing;
-  if (wants.length === 0 && isHeldByStep(record)) {
-    const { record: kept, planned } = flipAfterHold(record, input);
-    const applied = withStep(withStepEnded(kept, input.end()), { ...planned, release: null }, input);
-    return { code: "swap", next: applied.code === "applied" ? applied.record : kept, why: "closed" };
-  }
   if (wants.length === 0) return endWith(input, record, "succeeded");
-  if (!input.isOverdue) return { code: "wait", wants };
+  return input.isOverdue ? failWeigh(input, record, wants) : { code: "wait", wants };
+}
+
+/** Nothing was sent to what takes over yet: at the deadline all is as it was. */
+function decideHeldWeigh(input: DecideInput): Decision {
+  const { record, planned, missing } = flipAfterHold(input.committed.record, input);
+  const wants = input.standing.wants.length > 0 ? input.standing.wants : missing;
+  if (wants.length > 0 && !input.isOverdue) return { code: "wait", wants };
+  if (wants.length > 0) return failWeigh(input, withReopened(input.committed.record, input.facts), wants);
+  const ended = input.end();
+  const applied = withStep(withStepEnded(record, ended), { ...planned, release: null }, input);
+  if (applied.code === "no-host") throw new Error(`${record.app}: ${applied.message}`);
+  return { code: "swap", next: applied.record, why: ended.outcome };
+}
+
+function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]): Decision {
   const reason: RolloutReason = { code: "wait-timeout", message: complaintsOf(wants), lastLines: [] };
-  return endWith(input, withReason(withReopened(record, input.facts), reason), "failed");
+  return endWith(input, withReason(record, reason), "failed");
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
