@@ -5,7 +5,7 @@ import type { VmName } from "../../mesh/index.ts";
 import type { EndedTry } from "../core/canary-counts.ts";
 import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
-import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { requestHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
@@ -17,7 +17,6 @@ import {
   RETRY_PAUSE_FIRST_MS,
   RETRY_PAUSE_LAST_MS,
   RETRY_WAITERS_MAX,
-  SHOWN_HOST_CHARS_MAX,
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../limits.ts";
@@ -29,6 +28,7 @@ import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
+import { refusalOfEmpty, refusalOfFailed, refusalOfUnknown } from "./refusals.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import { endOf } from "./tried.ts";
@@ -107,13 +107,13 @@ type Next =
 export class Forwarder {
   readonly #options: ForwardOptions;
   readonly #deps: ForwardDeps;
-  readonly clients: Clients;
+  readonly #clients: Clients;
   #waiters = 0;
 
   constructor(options: ForwardOptions, deps: ForwardDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.clients = new Clients(deps);
+    this.#clients = new Clients(deps);
   }
 
   /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
@@ -161,8 +161,7 @@ export class Forwarder {
     const endpoint = armed?.endpoint ?? flight.endpoint;
     const attempt = new Attempt(exchange, flight, {
       isRouted: () => flights.isRouted(flight.endpoint) && (armed === null || armed.isGranted()),
-      responseHeaders: (raw) =>
-        this.clients.marked(exchange, endpoint, responseHeaders(raw, this.signature(endpoint))),
+      responseHeaders: this.headersOf(exchange, endpoint),
       isGated: endpoint.isGated,
       onOutcome: (outcome) => {
         armed?.end();
@@ -188,8 +187,12 @@ export class Forwarder {
     return promise;
   }
 
-  /** Headers that an answer of `endpoint` gets. */
-  signature(endpoint: Endpoint): Readonly<Record<string, string>> {
+  /** From the headers of an answer of `endpoint` to those that the client gets. */
+  headersOf(exchange: Exchange, endpoint: Endpoint): (raw: readonly string[]) => string[] {
+    return this.#clients.headersOf(exchange, endpoint, () => this.#signature(endpoint));
+  }
+
+  #signature(endpoint: Endpoint): Readonly<Record<string, string>> {
     if (!this.#options.namesItself) return {};
     return { "grapevine-release": `v${endpoint.release}`, "grapevine-vm": endpoint.vm, ...this.marks() };
   }
@@ -259,8 +262,8 @@ export class Forwarder {
       const { table } = this.#deps.feed;
       const match = matchRoute(table, target.hostname);
       if (match.kind === "unknown") return { route: null, refusal: refusalOfUnknown(match.hostname) };
-      if (this.clients.isBehind(exchange, match.route)) {
-        const refusal = await this.clients.caughtUp(exchange, match.route);
+      if (this.#clients.isBehind(exchange, match.route)) {
+        const refusal = await this.#clients.caughtUp(exchange, match.route);
         if (refusal !== null) return { route: match.route, refusal };
         continue;
       }
@@ -281,13 +284,15 @@ export class Forwarder {
   #pick(exchange: Exchange, route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
     const { flights, random } = this.#deps;
-    const asked = { exchange, route, turn: journey.turn };
-    const { endpoint, turn } = this.clients.pick(asked, {
-      tried: journey.tried,
-      inFlight: (vm) => flights.inFlight(vm),
-      isSuspect: (vm) => flights.isSuspect(vm),
-      random,
-    });
+    const { endpoint, turn } = this.#clients.pick(
+      { exchange, route, turn: journey.turn },
+      {
+        tried: journey.tried,
+        inFlight: (vm) => flights.inFlight(vm),
+        isSuspect: (vm) => flights.isSuspect(vm),
+        random,
+      },
+    );
     journey.turn = turn;
     return endpoint;
   }
@@ -380,21 +385,4 @@ function refuse(exchange: Exchange, route: AppRoute | null, refusal: Refusal): E
   const isGone = exchange.isGone;
   exchange.refuse(refusal);
   return { app: route?.app ?? null, release: null, status: isGone ? 499 : refusal.status };
-}
-
-function refusalOfUnknown(hostname: string): Refusal {
-  const shown = hostname.replace(/[^\x21-\x7e]/g, "?").slice(0, SHOWN_HOST_CHARS_MAX);
-  return { status: 404, reason: `no app has the hostname "${shown}"` };
-}
-
-function refusalOfEmpty({ app }: AppRoute): Refusal {
-  return { status: 503, reason: `${app} has no VM that serves`, retryAfterSeconds: 1 };
-}
-
-function refusalOfFailed({ app }: AppRoute, { lastReason, lastStatus, tries }: Journey): Refusal {
-  if (lastReason === null) {
-    return { status: 503, reason: `the address of ${app} is not known yet`, retryAfterSeconds: 1 };
-  }
-  const count = tries === 1 ? "1 try" : `${tries} tries`;
-  return { status: lastStatus, reason: `no endpoint of ${app} could be reached in ${count}: ${lastReason}` };
 }
