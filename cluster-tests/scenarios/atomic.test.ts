@@ -180,7 +180,6 @@ async function change(what: string, begin: () => Promise<CliResult>): Promise<Sw
 function goingsBack(samples: readonly Sample[], order: readonly number[]): readonly Sample[] {
   const number = ({ release }: Sample) => Number(release?.slice(1));
   const firstMs = new Map<number, number>();
-  // By the order of the switches each release is served more than once: only what no later switch explains is wrong.
   const back: Sample[] = [];
   let at = 0;
   for (const sample of [...samples].sort((left, right) => left.doneMs - right.doneMs)) {
@@ -222,10 +221,10 @@ test(
         await change(`rollback from v${next}`, () => scenario.run(["rollback", "web", "--to", "v1"])),
       );
       order.push(next, 1);
-      // Of the next round the old release is v1 again.
     }
     const samples = (await Promise.all(clients.map((client) => client.stop()))).flat();
     report(done);
+    reportFailed(samples);
     expect(failures(samples)).toEqual(NO_FAILURES);
     const log = arrived();
     const runs = log.filter(({ release }, index) => release !== log[index - 1]?.release);
@@ -235,6 +234,21 @@ test(
   },
   (1 + ROUNDS) * PATIENCE_MS,
 );
+
+/** Through whom, when, and of how many. */
+function reportFailed(samples: readonly Sample[]): void {
+  const startMs = Math.min(...samples.map(({ dueMs }) => dueMs));
+  for (const target of new Set(samples.map((sample) => sample.target))) {
+    const own = samples.filter((sample) => sample.target === target);
+    const times = own.flatMap(({ status, dueMs }) => (status === 200 ? [] : [dueMs - startMs]));
+    const name = scenario.view.proxies.find(({ http }) => http === target)?.name ?? third.name;
+    const when =
+      times.length === 0
+        ? ""
+        : `, due ${Math.round(Math.min(...times))} to ${Math.round(Math.max(...times))} ms after the first`;
+    process.stdout.write(`${name}: ${times.length} of ${own.length} failed${when}\n`);
+  }
+}
 
 function report(done: readonly Switch[]): void {
   const log = arrived();
