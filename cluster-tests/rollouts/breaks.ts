@@ -16,7 +16,9 @@ export type BreakName =
   | "gate-disk"
   | "gate-memory"
   | "frozen-ack-set"
-  | "recheck-before-swap";
+  | "recheck-before-swap"
+  | "sticky-catch-up"
+  | "sticky-floor";
 
 export const BREAKS: Readonly<Record<BreakName, Break>> = {
   "gate-confirmation": {
@@ -45,6 +47,16 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
     text: "a swap that lost is made again over what stands, and what it rests on is not looked at again",
     seenIn: "rolling: 1 to 1, healthy, none",
     invariant: /^(one-register|no-early-stop)/,
+  },
+  "sticky-catch-up": {
+    text: "a proxy that is behind what a client shows sends its request all the same",
+    seenIn: "sticky, by hand: 1 to 1, healthy, climbs",
+    invariant: /^no-going-back/,
+  },
+  "sticky-floor": {
+    text: "a proxy goes by shares alone, whatever release a client has seen",
+    seenIn: "sticky, rolling: 2 to 2, healthy, none",
+    invariant: /^no-going-back/,
   },
 };
 

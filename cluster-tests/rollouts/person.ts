@@ -13,19 +13,23 @@ import { SIM_APP, type SimDriver } from "./sim-driver.ts";
 const LOOKED_MS = 60;
 /** Longer than any wait timeout of a scenario: a deadline that went on would be noticed. */
 const PAUSED_MS = 30_000;
-const HALF = [
-  { release: 1, weight: 50 },
-  { release: 2, weight: 50 },
-];
+/** Percents of the new release, one after the other, before it takes over. */
+const CLIMBS: Partial<Record<Scenario["disturbance"], readonly number[]>> = {
+  splits: [50],
+  climbs: [10, 50, 90],
+};
 
 export class Person {
   readonly #cluster: SimCluster;
   readonly #asks: Scenario["disturbance"];
   #hasAsked = false;
+  /** Splits that are to come. */
+  readonly #left: number[];
 
   constructor(cluster: SimCluster, { disturbance }: Scenario) {
     this.#cluster = cluster;
     this.#asks = disturbance;
+    this.#left = [...(CLIMBS[disturbance] ?? [])];
   }
 
   noteCommit(): void {
@@ -55,14 +59,21 @@ export class Person {
     return isFirst;
   }
 
-  /** Of new VMs that wait: half of the requests first, if that is the scenario; then all. */
+  /** Of new VMs that wait: some of the requests first, if that is the scenario; then all. */
   #look(): void {
-    if (this.#asks !== "splits" || !this.#isFirst()) {
+    const weight = this.#left.shift();
+    if (weight === undefined) {
       this.#later(LOOKED_MS, () => submitPromote(this.#cluster.committed, SIM_APP));
       return;
     }
     this.#later(LOOKED_MS, (driver) => {
-      const request = { app: SIM_APP, weights: HALF };
+      const request = {
+        app: SIM_APP,
+        weights: [
+          { release: 1, weight: 100 - weight },
+          { release: 2, weight },
+        ],
+      };
       const split = submitTraffic(this.#cluster.committed, request, this.#context(driver));
       return split.code === "invalid" ? submitPromote(this.#cluster.committed, SIM_APP) : split;
     });

@@ -9,7 +9,7 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
  * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-drains`: nor
  * is there, and it is drained. By hand:
- * `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
+ * `climbs`: more and more of the requests go to the new release before it takes over. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
  * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
  * `restarts`: new VMs of the same release.
  */
@@ -19,6 +19,7 @@ type Disturbance =
   | "proxy-joins"
   | "host-dies"
   | "host-drains"
+  | "climbs"
   | "splits"
   | "pauses"
   | "rolls-back"
@@ -109,6 +110,19 @@ const LENIENT_TO_SILENCE: DeploySpec = { ...LENIENT, excludeSilentAfterMs: 2_000
 /** It runs before anything that the strategies differ in; that of a release that `exits` fails. */
 const WITH_COMMAND: DeploySpec = { ...ROLLING, releaseCommand: ["migrate"], releaseCommandTimeoutMs: 5_000 };
 
+/** One client is never sent back, through whatever proxy it comes. */
+const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["sticky, by hand", { ...BY_HAND, cutover: "sticky" }, { ...ONE, disturbance: "climbs" }],
+  [
+    "sticky, by hand",
+    { ...BY_HAND, cutover: "sticky" },
+    { ...ONE, disturbance: "rolls-back", breadth: "driver" },
+  ],
+  ["sticky, rolling", { ...ROLLING, cutover: "sticky" }, { ...MORE, count: 2 }],
+  ["sticky, rolling", { ...ROLLING, cutover: "sticky" }, CUT_OF_DRIVER],
+  ["sticky, canary", { ...CANARY, cutover: "sticky" }, { ...ONE, breadth: "driver" }],
+];
+
 function scenarioOf(strategy: string, deploy: DeploySpec, course: Course, gate: Scenario["gate"]): Scenario {
   const { before, count, fate, disturbance } = course;
   const past = gate === "off" ? ", past the gates" : "";
@@ -127,5 +141,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[ONE, { ...ONE, fate: "exits", breadth: "driver" } as const].map((course) =>
     scenarioOf("rolling after a command", WITH_COMMAND, course, "on"),
   ),
+  ...STICKY.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
   scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),
 ];

@@ -96,9 +96,13 @@ export class SimProxy {
   get weights(): Weights | null {
     return this.#table.apps.get(SIM_APP)?.weights ?? null;
   }
+  /** It keeps what comes, by the table in force. */
+  get isHolding(): boolean {
+    return this.#committed?.record.hold !== undefined;
+  }
   /** It routes: a client that was answered once is always answered. */
   get isServing(): boolean {
-    return this.isUp && this.registered && this.endpoints.length > 0;
+    return this.isUp && this.registered && (this.endpoints.length > 0 || this.isHolding);
   }
 
   inFlight(vm: VmName): number {
@@ -122,6 +126,11 @@ export class SimProxy {
     if (this.#committed !== null && this.epoch > gate.epoch) gate.take(this.#committed);
     else if (held !== null) this.hear(held);
     return gate.epoch === this.epoch && (this.epoch > epochTried || gate.epoch >= epochTried);
+  }
+
+  /** What this gate has is asked for; it may be older. */
+  learnOf({ isUp, held }: SimGate): void {
+    if (isUp && held !== null && held.epoch > this.epoch) this.hear(held);
   }
 
   claim(endpoint: Endpoint, request: SimRequest): void {

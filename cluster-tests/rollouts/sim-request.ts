@@ -2,11 +2,12 @@
 // `executed-once` and `no-failed-request` are judged at its end.
 
 import assert from "node:assert/strict";
-import type { VmName } from "../../mesh/index.ts";
+import { HOLD_DEFAULTS, type VmName } from "../../mesh/index.ts";
 import type { FlightId } from "../../proxy-agent/core/gate.ts";
-import { matchRoute } from "../../proxy-agent/core/match-route.ts";
+import { type Match, matchRoute } from "../../proxy-agent/core/match-route.ts";
+import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
 import { decideRetry, type Failure } from "../../proxy-agent/core/retry.ts";
-import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
+import type { AppRoute, Endpoint } from "../../proxy-agent/core/route-table.ts";
 import type { Turn } from "../../proxy-agent/core/split.ts";
 import {
   GATE_CATCH_UPS_MAX,
@@ -17,6 +18,7 @@ import {
   TRIES_MAX,
 } from "../../proxy-agent/limits.ts";
 import type { Fate } from "./scenarios.ts";
+import type { SimClient } from "./sim-client.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
 import type { SimTime, Timer } from "./sim-time.ts";
@@ -30,6 +32,12 @@ export interface RequestDeps {
   readonly fate: Fate;
   /** Something of a machine, a gate, a proxy or a VM was broken in this run. */
   readonly isHarmed: () => boolean;
+  /** Of a proxy that is behind what a client shows: it asks gates and voters for what there is. */
+  readonly catchUp: (proxy: SimProxy) => void;
+  /** The gate of its host, or nobody, stands between it and its VM now. */
+  readonly onDispatch: (endpoint: Endpoint, epoch: number) => void;
+  /** A held request was older than it may get. */
+  readonly onExpired: () => void;
   readonly onEnd: (request: SimRequest) => void;
 }
 
@@ -43,6 +51,7 @@ const BROKEN: Failure = { sent: true, responded: false, timedOut: false };
 /** Where it is now: with its proxy; on its way there, by this table; at work there. */
 interface Try {
   readonly endpoint: Endpoint;
+  readonly route: AppRoute;
   readonly epoch: number;
   /** The gate that it went to. */
   readonly gateLives: number;
@@ -54,8 +63,11 @@ interface Try {
 export class SimRequest {
   readonly number: number;
   readonly #proxy: SimProxy;
+  readonly #client: SimClient;
   readonly #deps: RequestDeps;
-  readonly #startedAtMs: number;
+  readonly #arrivedAtMs: number;
+  /** Of its tries: when it came, or was held last. */
+  #startedAtMs: number;
   readonly #tried = new Set<VmName>();
   #turn: Turn | null = null;
   #tries = 0;
@@ -67,15 +79,19 @@ export class SimRequest {
   #executions = 0;
   #isOver = false;
   #isPaused = false;
+  #isHeld = false;
   /** It was where something crashed. */
   #isStruck = false;
   #lastReason = "";
 
-  constructor(number: number, proxy: SimProxy, deps: RequestDeps) {
+  constructor(number: number, proxy: SimProxy, client: SimClient, deps: RequestDeps) {
     this.number = number;
     this.#proxy = proxy;
+    this.#client = client;
     this.#deps = deps;
+    this.#arrivedAtMs = deps.time.nowMs;
     this.#startedAtMs = deps.time.nowMs;
+    client.isBusy = true;
   }
 
   get isOver(): boolean {
@@ -97,7 +113,7 @@ export class SimRequest {
 
   /** The table of its proxy changed: who waits for another one looks again. */
   wake(): void {
-    if (!this.#isPaused) return;
+    if (!this.#isPaused && !this.#isHeld) return;
     this.#next();
   }
 
@@ -130,7 +146,9 @@ export class SimRequest {
     this.#deps.time.cancel(this.#timer);
     this.#leave();
     this.#isPaused = false;
+    this.#isHeld = false;
     this.#isOver = true;
+    this.#client.isBusy = false;
   }
 
   /** Matched, picked and claimed in one breath. */
@@ -138,7 +156,8 @@ export class SimRequest {
     const { time, random, hostOf } = this.#deps;
     time.cancel(this.#timer);
     this.#isPaused = false;
-    const match = matchRoute(this.#proxy.table, HOSTNAME);
+    const match = this.#match();
+    if (match === null) return;
     if (match.kind === "unknown" || (match.kind === "empty" && !match.isComing)) {
       this.#lastReason = `${this.#proxy.name} has no VM to send it to`;
       this.#giveUp(false);
@@ -151,16 +170,15 @@ export class SimRequest {
       random,
     };
     const isEnough = match.kind === "empty" || this.#tried.size >= TRIES_BEFORE_PAUSE_MAX;
-    const split = isEnough ? null : this.#proxy.splits.pick(match.route, this.#turn, choice);
-    const endpoint = split?.endpoint;
-    if (split === null || endpoint === undefined) {
+    const endpoint = isEnough ? undefined : this.#pick(match.route, choice);
+    if (endpoint === undefined) {
       this.#pause();
       return;
     }
-    this.#turn = split.turn;
     const { gate } = hostOf(endpoint);
     this.#try = {
       endpoint,
+      route: match.route,
       epoch: match.route.epoch,
       gateLives: gate.lives,
       sentAtMs: time.nowMs,
@@ -169,6 +187,44 @@ export class SimRequest {
     };
     this.#proxy.claim(endpoint, this);
     this.#timer = time.after(LATENCIES_MS[this.number % LATENCIES_MS.length] ?? 1, () => this.#arrive());
+  }
+
+  /** By the table in force. Null: it waits for another one. */
+  #match(): Match | null {
+    const { time } = this.#deps;
+    let match = matchRoute(this.#proxy.table, HOSTNAME);
+    if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
+      this.#deps.catchUp(this.#proxy);
+      match = matchRoute(this.#proxy.table, HOSTNAME);
+      if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
+        this.#lastReason = `${this.#proxy.name} cannot catch up with what its client saw`;
+        this.#pause();
+        return null;
+      }
+    }
+    if (!this.#proxy.isHolding) {
+      if (this.#isHeld) this.#startedAtMs = time.nowMs;
+      this.#isHeld = false;
+      return match;
+    }
+    this.#isHeld = true;
+    this.#timer = time.at(this.#arrivedAtMs + HOLD_DEFAULTS.maxAgeMs, () => this.#expire());
+    return null;
+  }
+
+  /** Held for as long as it may be: a stated bound, answered 503. Nothing is opened by that. */
+  #expire(): void {
+    this.#isHeld = false;
+    this.#deps.onExpired();
+    this.#end();
+  }
+
+  #pick(route: AppRoute, choice: Choice): Endpoint | undefined {
+    const sticky = this.#client.pick(route, choice);
+    if (sticky !== null) return sticky.endpoint;
+    const { endpoint, turn } = this.#proxy.splits.pick(route, this.#turn, choice);
+    if (endpoint !== undefined) this.#turn = turn;
+    return endpoint;
   }
 
   #pause(): void {
@@ -227,6 +283,7 @@ export class SimRequest {
       this.#failed(NOT_SENT, here);
       return;
     }
+    this.#deps.onDispatch(here.endpoint, here.epoch);
     here.vm = vm;
     vm.requests.add(this);
     this.#executions += 1;
@@ -245,10 +302,11 @@ export class SimRequest {
     }
     this.#leave();
     assert.ok(this.#executions > 0, `executed-once: request ${this.number} is answered, and never ran`);
-    const { endpoint, epoch, sentAtMs } = here;
+    const { endpoint, route, epoch, sentAtMs } = here;
     const isError = this.#deps.fate === "errs" && endpoint.release > 1;
     const waitMs = this.#deps.time.nowMs - sentAtMs;
     this.#proxy.count({ endpoint, epoch, end: isError ? "error" : "good", waitMs });
+    this.#client.answered(route, endpoint);
     this.#end();
   }
 
@@ -295,7 +353,9 @@ export class SimRequest {
   }
 
   #end(): void {
+    assert.ok(!this.#isOver, `executed-once: request ${this.number} is answered twice`);
     this.#isOver = true;
+    this.#client.isBusy = false;
     this.#deps.onEnd(this);
   }
 }
