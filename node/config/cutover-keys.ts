@@ -2,6 +2,7 @@
 
 import type { ZodType } from "zod";
 import {
+  type AppSpec,
   type DeploySpec,
   describeDuration,
   durationShape,
@@ -45,4 +46,26 @@ export function clientsProblem({
   if (keepOldMs === 0 || keepOldMs >= maxAgeMs) return null;
   const message = `must not be shorter than pin_max_age, which is ${describeDuration(maxAgeMs)}: the old VMs serve pages for so long`;
   return { key: "deploy.keep_old", message };
+}
+
+/** An atomic cutover holds all requests while all old VMs leave at once, behind their gates; null: so it can be. */
+export function atomicProblem(
+  { cutover, strategy }: DeploySpec,
+  { hostnames, gate = "on" }: Pick<AppSpec, "hostnames"> & { readonly gate?: "on" | "off" | undefined },
+): KeyProblem | null {
+  if (cutover !== "atomic") return null;
+  const key = "deploy.cutover";
+  if (strategy === "rolling") {
+    const message =
+      'is "atomic", and strategy = "rolling" has old and new VMs serve side by side: write strategy = "bluegreen", "immediate" or "canary"';
+    return { key, message };
+  }
+  if (gate === "off") {
+    const message = 'is "atomic", which needs a gate that closes the old VMs: remove it, or gate = "off"';
+    return { key, message };
+  }
+  if (hostnames.length > 0) return null;
+  const message =
+    'is "atomic", and an app without a hostname gets no requests that could be held: remove it, or write hostnames = ["app.example.com"]';
+  return { key, message };
 }

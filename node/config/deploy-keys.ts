@@ -14,7 +14,13 @@ import {
 } from "../../mesh/index.ts";
 import { canaryProblem } from "./canary-keys.ts";
 import { commandShape } from "./command-shape.ts";
-import { clientsProblem, pinMaxAgeRange, pinMaxAgeShape, pinMaxAgeWords } from "./cutover-keys.ts";
+import {
+  atomicProblem,
+  clientsProblem,
+  pinMaxAgeRange,
+  pinMaxAgeShape,
+  pinMaxAgeWords,
+} from "./cutover-keys.ts";
 import { HOUR_MS, type KeyProblem, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
@@ -198,6 +204,7 @@ export function deployProblem({
     strangerProblem(deploy) ??
     canaryProblem(deploy) ??
     clientsProblem(deploy) ??
+    atomicProblem(deploy, { hostnames, gate }) ??
     releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??

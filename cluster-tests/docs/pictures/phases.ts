@@ -80,7 +80,7 @@ function served({ weights }: StepStory, vm: string): string {
 }
 
 function isLeaving({ kind, vms }: StepStory, vm: string): boolean {
-  return (kind === "cordon" || kind === "flip") && named(vms, vm);
+  return (kind === "cordon" || kind === "flip" || kind === "hold") && named(vms, vm);
 }
 
 function named(vms: readonly string[], vm: string): boolean {

@@ -46,7 +46,6 @@ function describeProxyAsk({ kind, vms, serves = [], isReplacing }: AskedStep): s
     case "serve":
       return `to have it in force, and to have reached ${vms.join(", ")}`;
     case "flip":
-    case "hold":
       return `to have it in force, to have reached ${serves.join(", ")}, and to have drained ${vms.join(", ")}`;
     // What leaves by weight runs on: nobody waits for its requests.
     case "weigh":

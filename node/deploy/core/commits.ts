@@ -255,7 +255,9 @@ export function withRolloutEnded(
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
   const releases = release === undefined ? record.releases : servedOf(record.releases, release);
-  const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
+  const all = { ...record, ...kept, releases, hostnames, current, rollout: ended };
+  // What it closed serves again before, where it came to nothing: see `withReopened`.
+  const whole = withoutSilence(withoutHoldBy("rollout", all));
   return fitted(withNamesFreed(whole));
 }
 

@@ -3,14 +3,18 @@
 import {
   type AppRecord,
   describeDuration,
+  HOLD_DEFAULTS,
   isGated,
   type MemberName,
   type RolloutStep,
   type VmName,
   weightOf,
 } from "../../../mesh/index.ts";
+import { describeBytes } from "../../releases/bundle-limits.ts";
 import type { CostView } from "../plan-view.ts";
 import { rolloutOf } from "./commits.ts";
+import { holdTimeoutMsOf } from "./cutover.ts";
+import { releaseName } from "./describe.ts";
 import type { Facts } from "./facts.ts";
 import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
@@ -26,6 +30,7 @@ export function costsOf(
   return [
     ...firstLaunchCost(record, foreseen),
     ...drainCost(record, foreseen),
+    ...holdCost(record, foreseen),
     ...gateCosts(record, foreseen, facts),
     ...fenceCost(record, foreseen, facts),
     ...unhealthyCost(record, foreseen),
@@ -49,7 +54,11 @@ function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): 
 }
 
 function takingAway(foreseen: readonly ForeseenStep[]): readonly ForeseenStep[] {
-  return foreseen.filter(({ step }) => step.kind === "cordon" || step.kind === "flip");
+  // By the flip after a hold nothing leaves that had not left.
+  return foreseen.filter(
+    ({ step: { kind } }, index) =>
+      kind === "cordon" || kind === "hold" || (kind === "flip" && foreseen[index - 1]?.step.kind !== "hold"),
+  );
 }
 
 /** What is in force is what the VM that leaves was deployed with; the record has it while the VM is there. */
@@ -59,6 +68,21 @@ function drainCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readon
   const vms = leaving.flatMap(({ step }) => step.vms);
   const what = `requests, streams and WebSockets that still run on ${listed(vms)} after ${drainText(record, vms)} are cut`;
   return [{ code: "drain-timeout", steps: leaving.map(({ step }) => step.number), what }];
+}
+
+/** How long requests are kept, and what of them is not: the bounds of `[hold]`. */
+function holdCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  const { to } = rolloutOf(record);
+  const spec = record.releases.find(({ number }) => number === to)?.spec;
+  const { maxAgeMs, maxRequests, maxBytes } = spec?.hold ?? HOLD_DEFAULTS;
+  return foreseen.flatMap(({ step, committed }): readonly CostView[] => {
+    const timeoutMs = holdTimeoutMsOf(committed.record);
+    if (timeoutMs === null) return [];
+    const most = describeDuration(timeoutMs);
+    const bounds = `of them ${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold]): what is more is answered 503`;
+    const what = `requests are kept until ${listed(step.vms)} are closed by their gates and drained, one commit and one answer of each gate if nothing is slow, at most ${most}: then ${releaseName(rolloutOf(record).from)} serves on; ${bounds}`;
+    return [{ code: "hold", steps: [step.number], what }];
+  });
 }
 
 /** "30s (drain_timeout)", of each release that leaves. */

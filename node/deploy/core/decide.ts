@@ -27,6 +27,7 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
+import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
 import { withExcluded } from "./exclusions.ts";
@@ -139,9 +140,25 @@ function decideRepair(input: DecideInput): Decision {
  */
 function decideWeigh(input: DecideInput): Decision {
   const { record } = input.committed;
+  if (isHeldByStep(record)) return decideHeldWeigh(input);
   const { wants } = input.standing;
   if (wants.length === 0) return endWith(input, record, "succeeded");
-  if (!input.isOverdue) return { code: "wait", wants };
+  return input.isOverdue ? failWeigh(input, record, wants) : { code: "wait", wants };
+}
+
+/** Nothing was sent to what takes over yet: at the deadline all is as it was. */
+function decideHeldWeigh(input: DecideInput): Decision {
+  const { record, planned, missing } = flipAfterHold(input.committed.record, input);
+  const wants = input.standing.wants.length > 0 ? input.standing.wants : missing;
+  if (wants.length > 0 && !input.isOverdue) return { code: "wait", wants };
+  if (wants.length > 0) return failWeigh(input, withReopened(input.committed.record, input.facts), wants);
+  const ended = input.end();
+  const applied = withStep(withStepEnded(record, ended), { ...planned, release: null }, input);
+  if (applied.code === "no-host") throw new Error(`${record.app}: ${applied.message}`);
+  return { code: "swap", next: applied.record, why: ended.outcome };
+}
+
+function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]): Decision {
   const reason: RolloutReason = { code: "wait-timeout", message: complaintsOf(wants), lastLines: [] };
   return endWith(input, withReason(record, reason), "failed");
 }
@@ -293,7 +310,7 @@ function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
 
 /** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
 function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
-  const { record } = input.committed;
+  const record = withReopened(input.committed.record, input.facts);
   const rollout = rolloutOf(record);
   const target = targetOf(record, rollout);
   const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release === target.release;
@@ -367,6 +384,7 @@ function end(input: DecideInput, state: "succeeded"): Decision {
 /** The release that is the whole app now; null: as before. */
 function wholeAfter(record: AppRecord, state: RolloutState): number | null {
   const { kind, from, to } = rolloutOf(record);
+  if (kind === "weigh" && isHeldByStep(record)) return null;
   // However it ended, all requests go there.
   if (kind === "weigh") return record.weights === undefined ? to : null;
   if (kind !== "deploy") return null;

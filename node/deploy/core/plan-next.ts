@@ -3,9 +3,11 @@
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import { atomicOf, planReopening } from "./cutover.ts";
 import { exchangeOf } from "./exchange.ts";
 import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
+import { nextAtomicStepBack } from "./strategies/atomic.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
@@ -42,10 +44,9 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
   const target = targetOf(record, rollout);
   const nameOf = (index: number) => nextVmName(record, target.release, index);
   const { deploy } = specOf(record, rollout.to);
-  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
   const needsApproval = deploy.approval === "manual" && rollout.approved !== true;
   const kept = keptRelease(record, rollout);
-  const step = strategy.plan({
+  const input: PlanInput = {
     vms,
     retiring,
     target,
@@ -54,8 +55,12 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
     needsApproval,
     kept,
     ...canaryOf(record, rollout),
-  })[0];
-  return step === undefined ? null : { ...step, release: target.release };
+    ...atomicOf(record),
+  };
+  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
+  const isAtomicBack = rollout.direction === "back" && input.atomic !== undefined;
+  const step = isAtomicBack ? nextAtomicStepBack(input) : strategy.plan(input)[0];
+  return step == null ? null : { ...step, release: target.release };
 }
 
 /** It was cordoned before anybody asked to stop it, and never serves again of itself. */
@@ -102,6 +107,8 @@ export function planBack(
     return planNext({ ...record, vms }, retiring);
   }
   if (kind !== "deploy") return planNext(record, retiring);
+  const reopening = planReopening(record);
+  if (reopening !== null) return { ...reopening, release: from };
   const { hosts, lost } = context.facts;
   // A move that it took the place of may have left one too many.
   const all = rollout.before === undefined ? record.vms : soundFirst(record, context.facts);

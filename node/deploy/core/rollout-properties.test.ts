@@ -165,6 +165,15 @@ function deployOf(pick: number): DeploySpec {
     { ...common, strategy: "bluegreen", approval: "manual", keepOldMs: 60_000 },
     { ...common, strategy: "bluegreen", cutover: "pinned", keepOldMs: 60_000, pinMaxAgeMs: 60_000 },
     { ...common, strategy: "immediate", cutover: "pinned", pinMaxAgeMs: 60_000 },
+    { ...common, strategy: "immediate", cutover: "atomic" },
+    { ...common, strategy: "bluegreen", cutover: "atomic", approval: "manual", keepOldMs: 60_000 },
+    { ...common, strategy: "bluegreen", cutover: "atomic", keepOldMs: 60_000 },
+    {
+      ...common,
+      strategy: "canary",
+      cutover: "atomic",
+      canary: { weights: [50], bakeMs: 1_000, minRequests: 50 },
+    },
     {
       ...common,
       strategy: "canary",

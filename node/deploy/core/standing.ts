@@ -247,7 +247,9 @@ export function askedOf(
 ): { readonly need: readonly MemberName[]; readonly isByGates: boolean } {
   const ackers = ackersOf(step, committed.record, facts);
   const isByGates = isLeaving(step.kind) && areAllGated(step.vms, committed, facts);
-  return { need: isByGates ? ackers.filter((proxy) => isHeard(facts, proxy)) : ackers, isByGates };
+  // Of a hold nobody waits for a proxy that has requests to keep: once the gates are closed and drained, none of them sends any there.
+  const asked = step.kind === "hold" ? [] : ackers.filter((proxy) => isHeard(facts, proxy));
+  return { need: isByGates ? asked : ackers, isByGates };
 }
 
 /** Proxies that are registered, and that a step which asks proxies does not ask. */

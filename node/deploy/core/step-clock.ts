@@ -178,11 +178,22 @@ export class StepClock {
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";
     if (step.kind === "bake") return evidence === null ? "" : describeEvidence(evidence);
+    if (step.kind === "hold")
+      return `held for ${Math.round(waitedMs)} ms${this.#lastGate(standing)}${cutList(step, facts)}`;
     const { acks } = standing;
     if (acks === null) return "no hostname: no proxy to ask";
     const slowest = this.slowest(standing);
     const named = slowest === null ? "" : `, slowest ${slowest.proxy} ${Math.round(slowest.ms)} ms`;
     return `acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
+  }
+
+  /** The last to close, of those that were asked. */
+  #lastGate({ asks }: Standing): string {
+    const closed = asks.filter(({ kind }) => kind === "gate");
+    const of = (ask: Ask) => this.#answeredMs.get(keyOf(ask)) ?? 0;
+    const last =
+      closed.length === 0 ? null : closed.reduce((one, other) => (of(other) > of(one) ? other : one));
+    return last === null ? "" : `, last to close ${last.who} ${Math.round(of(last))} ms`;
   }
 }
 

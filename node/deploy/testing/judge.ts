@@ -76,6 +76,53 @@ function judgeWeights({ weights, vms }: AppRecord): void {
     assert.ok(serving.has(release), `v${release} has a weight, and no VM serves`);
 }
 
+/** The rollout that placed a hold lifts it. */
+function judgeHold(before: AppRecord | null, record: AppRecord, truth: Truth): void {
+  const { rollout, hold } = record;
+  if (hold?.by === "rollout") {
+    assert.equal(rollout?.state, "running", `a rollout's hold, and ${rollout?.id} is ${rollout?.state}`);
+    const serving = record.vms.filter(({ phase, release }) => phase === "serving" && isOld(record, release));
+    assert.deepEqual(serving, [], "requests are held, and what the hold is to close serves");
+  }
+  if (before?.hold?.by === "rollout" && hold === undefined) judgeLifted(before, record, truth);
+  judgeSides(record);
+}
+
+function isOld({ rollout, vms }: AppRecord, release: number): boolean {
+  const closed = rollout?.step?.vms ?? [];
+  return vms.some((vm) => closed.includes(vm.vm) && vm.release === release);
+}
+
+/** `atomic-cutover`: whatever is sent on after a hold, no gate has open what served before it, unless that serves on. */
+function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies }: Truth): void {
+  const hold = before.rollout?.step ?? before.rollout?.history.at(-1);
+  assert.ok(hold?.kind === "hold", "a rollout's hold is lifted, and its last step was none");
+  const closed = record.vms.filter(({ vm, phase }) => hold.vms.includes(vm) && phase !== "serving");
+  const isOpen = (table: CommittedApp | null | undefined, vm: VmName) =>
+    table?.record.hold === undefined &&
+    table?.record.vms.some((one) => one.vm === vm && one.phase === "serving") === true;
+  for (const { vm, host } of closed) {
+    if (off?.has(host) === true) continue;
+    if (gates != null) {
+      assert.ok(!isOpen(gates.get(host), vm), `${vm} is open at the gate of ${host}, and another serves`);
+      continue;
+    }
+    for (const [name, proxy] of proxies)
+      assert.ok(!proxy.registered || !isOpen(proxy.table, vm), `${name} sends to ${vm}, and another serves`);
+  }
+}
+
+/** `atomic-cutover`: of an atomic deploy that splits nothing no record has old and new serve. */
+function judgeSides({ rollout, releases, vms }: AppRecord): void {
+  const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
+  if (rollout?.kind !== "deploy" || spec?.deploy.cutover !== "atomic") return;
+  const steps = [...rollout.history, ...(rollout.step === null ? [] : [rollout.step])];
+  if (steps.some(({ weights }) => weights !== undefined)) return;
+  const serving = vms.filter(({ phase }) => phase === "serving");
+  const isNew = serving.filter(({ release }) => release === rollout.to).length;
+  assert.ok(isNew === 0 || isNew === serving.length, "old and new serve at once in an atomic cutover");
+}
+
 function keepsServing({ rollout }: AppRecord): boolean {
   const keeps = ["deploy", "move", "weigh", "scale", "restart"].includes(rollout?.kind ?? "");
   // Nothing ran before: there is nothing that could serve instead.
@@ -132,7 +179,8 @@ export class Judge {
     for (const vm of removed) if (this.#reached.has(vm.vm)) judgeRemoval(vm, truth, record);
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     judgeWeights(record);
-    if (served && keepsServing(record)) {
+    judgeHold(before, record, truth);
+    if (served && keepsServing(record) && record.hold === undefined) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
     }

@@ -38,6 +38,8 @@ export interface PlanInput {
   readonly kept: number | null;
   /** Absent: the new release takes over without one. */
   readonly canary?: CanaryPlan;
+  /** Requests change over at once, and are held for that. `isHeld`: they are now, by the last step. Absent: each proxy changes over as it learns. */
+  readonly atomic?: { readonly isHeld: boolean };
 }
 
 /** Of a canary, as far as it is. */
@@ -74,7 +76,8 @@ export function unrolled(
     const vms = applyPlanned(now.vms, step, input.target.release);
     const isCordon = isLeaving(step.kind);
     const needsApproval = now.needsApproval && step.kind !== "approve";
-    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [], ...canaryAfter(now, step) };
+    const after = { ...canaryAfter(now, step), ...atomicAfter(now, step) };
+    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [], ...after };
   }
 }
 
@@ -87,6 +90,10 @@ function canaryAfter(
   if (weights === undefined) return { canary };
   const own = weights?.find(({ release }) => release === target.release);
   return { canary: { ...canary, present: weights === null ? null : (own?.weight ?? 0) } };
+}
+
+function atomicAfter({ atomic }: PlanInput, { kind }: PlannedStep): Pick<PlanInput, "atomic"> {
+  return atomic === undefined ? {} : { atomic: { isHeld: kind === "hold" } };
 }
 
 /** VMs sorted by what the record wants of them. */
