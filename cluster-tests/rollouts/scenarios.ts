@@ -123,6 +123,20 @@ const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
   ["sticky, canary", { ...CANARY, cutover: "sticky" }, { ...ONE, breadth: "driver" }],
 ];
 
+/** No request is sent to the old side once one was to the new. */
+const ATOMIC: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, ONE],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, CUT_OF_DRIVER],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, BROKEN],
+  [
+    "atomic, by hand, kept",
+    { ...BY_HAND, cutover: "atomic" },
+    { ...ONE, disturbance: "splits", breadth: "driver" },
+  ],
+  ["atomic, by hand, kept", { ...BY_HAND, cutover: "atomic" }, { ...ONE, disturbance: "rolls-back" }],
+  ["atomic, canary", { ...CANARY, cutover: "atomic" }, { ...ONE, breadth: "driver" }],
+];
+
 function scenarioOf(strategy: string, deploy: DeploySpec, course: Course, gate: Scenario["gate"]): Scenario {
   const { before, count, fate, disturbance } = course;
   const past = gate === "off" ? ", past the gates" : "";
@@ -141,6 +155,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[ONE, { ...ONE, fate: "exits", breadth: "driver" } as const].map((course) =>
     scenarioOf("rolling after a command", WITH_COMMAND, course, "on"),
   ),
+  ...ATOMIC.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
   ...STICKY.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
   scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),
 ];

@@ -2,7 +2,7 @@
 // `no-going-back` is judged at each answer.
 
 import assert from "node:assert/strict";
-import { type AppRecord, type CommittedApp, clientsRelease } from "../../mesh/index.ts";
+import { type AppRecord, type CommittedApp, clientsRelease, isUnderWay } from "../../mesh/index.ts";
 import {
   type ClientCookie,
   readClientCookies,
@@ -87,6 +87,8 @@ export class SimClients {
   readonly #all = Array.from({ length: CLIENTS }, (_, number) => new SimClient(number, this));
   /** Epochs from which on somebody may be sent back. */
   readonly #backs: number[] = [];
+  /** Of epochs at which a rollout was on its way back: which. */
+  readonly #goingBack = new Map<number, string>();
   #isSticky = false;
   #turn = 0;
 
@@ -105,16 +107,20 @@ export class SimClients {
 
   noteCommit(before: AppRecord | null, { epoch, record }: CommittedApp): void {
     this.#isSticky = clientsRelease(record)?.spec.deploy.cutover === "sticky";
-    const [old, next] = [before?.rollout, record.rollout];
-    const isNew = old?.id !== next?.id;
-    const turnsBack = next?.direction === "back" && (isNew || old?.direction !== "back");
-    const isOlder = isNew && next?.to != null && next.from !== null && next.to < next.from;
-    if (turnsBack || isOlder || (record.backs ?? 0) > (before?.backs ?? 0)) this.#backs.push(epoch);
+    const { rollout } = record;
+    const isOlder = rollout?.to != null && rollout.from !== null && rollout.to < rollout.from;
+    const isBack = rollout?.kind === "deploy" && (rollout.direction === "back" || isOlder);
+    if (isBack && isUnderWay(rollout)) this.#goingBack.set(epoch, rollout.id);
+    if ((record.backs ?? 0) > (before?.backs ?? 0)) this.#backs.push(epoch);
   }
 
+  /** Whoever got the older one while a rollout goes back to it stays there, too. */
   judge(seen: Seen | null, now: Seen, who: string): void {
-    if (!this.#isSticky || seen === null || now.release >= seen.release) return;
-    const isMeant = this.#backs.some((epoch) => seen.epoch < epoch && epoch <= now.epoch);
+    if (!this.#isSticky || seen === null || now.release === seen.release) return;
+    const [wayThen, way] = [this.#goingBack.get(seen.epoch), this.#goingBack.get(now.epoch)];
+    const isBetween = (epoch: number) => seen.epoch < epoch && epoch <= now.epoch;
+    const isBack = [...this.#backs, ...this.#goingBack.keys()].some(isBetween) || way !== undefined;
+    const isMeant = now.release > seen.release ? way === undefined || way !== wayThen : isBack;
     assert.ok(
       isMeant,
       `no-going-back: ${who}, of v${now.release} at epoch ${now.epoch}, after v${seen.release} at epoch ${seen.epoch}`,
