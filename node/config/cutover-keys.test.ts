@@ -22,6 +22,10 @@ describe("cutover keys", () => {
       'app.toml:4: deploy.cutover: must be one of fast, atomic, sticky, pinned, for example cutover = "sticky"; found "slow"',
     ],
     [
+      'cutover = "atomic"\n',
+      'app.toml:4: deploy.cutover: is "atomic", and strategy = "rolling" has old and new VMs serve side by side: write strategy = "bluegreen", "immediate" or "canary"; found "atomic"',
+    ],
+    [
       'cutover = "pinned"\n',
       'app.toml:4: deploy.cutover: is "pinned", which keeps all old VMs beside all new ones: write strategy = "bluegreen" or strategy = "immediate"; found "pinned"',
     ],
@@ -41,5 +45,17 @@ describe("cutover keys", () => {
     const parsed = parseAppFile("app.toml", required + text);
     const found = parsed.ok ? [] : parsed.error.map((e) => `${e.file}:${e.line}: ${e.key}: ${e.message}`);
     expect(found).toEqual([message]);
+  });
+
+  it("lets nothing be atomic that no gate could close", () => {
+    const atomic = '[deploy]\nstrategy = "immediate"\ncutover = "atomic"\n';
+    const app = 'name = "hello"\ncommand = ["node", "server.js"]\n';
+    expect(parseAppFile("app.toml", app + atomic)).toMatchObject({
+      value: { deploy: { strategy: "immediate", cutover: "atomic" } },
+    });
+    const parsed = parseAppFile("app.toml", `${app}gate = "off"\n${atomic}`);
+    expect(parsed.ok ? [] : parsed.error.map(({ key, message }) => `${key}: ${message}`)).toEqual([
+      'deploy.cutover: is "atomic", which needs a gate that closes the old VMs: remove it, or gate = "off"; found "atomic"',
+    ]);
   });
 });

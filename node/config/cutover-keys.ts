@@ -2,7 +2,6 @@
 
 import type { ZodType } from "zod";
 import {
-  type AppSpec,
   type DeploySpec,
   describeDuration,
   durationShape,
@@ -51,7 +50,7 @@ export function clientsProblem({
 /** An atomic cutover holds all requests while all old VMs leave at once, behind their gates; null: so it can be. */
 export function atomicProblem(
   { cutover, strategy }: DeploySpec,
-  { hostnames, gate = "on" }: Pick<AppSpec, "hostnames"> & { readonly gate?: "on" | "off" | undefined },
+  gate: "on" | "off" = "on",
 ): KeyProblem | null {
   if (cutover !== "atomic") return null;
   const key = "deploy.cutover";
@@ -60,12 +59,9 @@ export function atomicProblem(
       'is "atomic", and strategy = "rolling" has old and new VMs serve side by side: write strategy = "bluegreen", "immediate" or "canary"';
     return { key, message };
   }
-  if (gate === "off") {
-    const message = 'is "atomic", which needs a gate that closes the old VMs: remove it, or gate = "off"';
-    return { key, message };
-  }
-  if (hostnames.length > 0) return null;
-  const message =
-    'is "atomic", and an app without a hostname gets no requests that could be held: remove it, or write hostnames = ["app.example.com"]';
-  return { key, message };
+  if (gate === "on") return null;
+  return {
+    key,
+    message: 'is "atomic", which needs a gate that closes the old VMs: remove it, or gate = "off"',
+  };
 }

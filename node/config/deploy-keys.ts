@@ -204,7 +204,7 @@ export function deployProblem({
     strangerProblem(deploy) ??
     canaryProblem(deploy) ??
     clientsProblem(deploy) ??
-    atomicProblem(deploy, { hostnames, gate }) ??
+    atomicProblem(deploy, gate) ??
     releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??

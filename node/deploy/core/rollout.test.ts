@@ -300,7 +300,7 @@ function weightsOf(words: readonly string[]): Weights {
   });
 }
 
-/** "bluegreen", and of `keys` "approval", "keep", "surge", "unavailable", "healthy", "command" (its timeout). */
+/** "bluegreen", and of `keys` "cutover", "approval", "keep", "surge", "unavailable", "healthy", "command" (its timeout). */
 function deployOf(strategy: string, keys: Readonly<Record<string, string>>): DeploySpec {
   const numbers = {
     keepOldMs: keys["keep"],
@@ -319,6 +319,7 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     drainTimeoutMs: 30_000,
     waitTimeoutMs: 60_000,
     ...(strategy === "canary" ? { canary: canaryOf(keys) } : {}),
+    ...(keys["cutover"] === "atomic" ? { cutover: "atomic" } : {}),
     ...(keys["approval"] === "manual" ? { approval: "manual" } : {}),
     ...(keys["command"] === undefined ? {} : { releaseCommand: ["node", "migrate.js"] }),
     ...Object.fromEntries(given),

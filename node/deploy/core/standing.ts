@@ -252,15 +252,17 @@ export function askedOf(
   return { need: isByGates ? asked : ackers, isByGates };
 }
 
-/** Proxies that are registered, and that a step which asks proxies does not ask. */
+/** Proxies that are registered, and that a step which asks proxies does not ask. A hold asks none. */
 export function sparedOf(
-  { ackSet }: Pick<RolloutStep, "ackSet">,
+  { kind, ackSet }: Pick<RolloutStep, "kind" | "ackSet">,
   { excluded = [] }: AppRecord,
   need: readonly MemberName[],
   facts: Facts,
 ): readonly Spared[] {
   const asked = new Set(need);
-  const left = ackSet.filter((proxy) => !asked.has(proxy) && isRegistered(facts, proxy));
+  const left = (kind === "hold" ? [] : ackSet).filter(
+    (proxy) => !asked.has(proxy) && isRegistered(facts, proxy),
+  );
   const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
   return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
 }

@@ -102,8 +102,12 @@ function isReady(record: AppRecord, release: number, { facts }: CommitContext): 
 function flipped(committed: CommittedApp, { number }: Release, context: CommitContext): Submission {
   const { app } = committed.record;
   const weights = [{ release: number, weight: WEIGHTS_SUM }];
-  const note = `the VMs of v${number} are up: one step sends all requests to them`;
-  return noted(submitTraffic(committed, { app, weights }, context), note);
+  const submission = submitTraffic(committed, { app, weights }, context);
+  const isAtomic = submission.code === "begin" && isHeldByStep(submission.record);
+  const how = isAtomic
+    ? "requests are held until all others are closed, then go"
+    : "one step sends all requests";
+  return noted(submission, `the VMs of v${number} are up: ${how} to them`);
 }
 
 /** Its command ran when it was deployed first, and a person asked for it: neither is asked for again. */

@@ -66,6 +66,12 @@ export const STORIES: readonly Story[] = [
     before: { count: 2 },
     next: { count: 2, deploy: deployOf({ strategy: "canary", canary: canaryOf([5, 50]) }) },
   },
+  {
+    name: "atomic",
+    isGated: true,
+    before: { count: 2 },
+    next: { count: 2, deploy: deployOf({ strategy: "immediate", cutover: "atomic" }) },
+  },
   { name: "bluegreen", isGated: true, before: { count: 2 }, next: { count: 2, deploy: deployOf(bluegreen) } },
 ];
 
