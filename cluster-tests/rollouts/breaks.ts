@@ -17,6 +17,10 @@ export type BreakName =
   | "gate-memory"
   | "frozen-ack-set"
   | "recheck-before-swap"
+  | "atomic-hold"
+  | "hold-confirmation"
+  | "hold-expiry"
+  | "hold-ignored"
   | "sticky-catch-up"
   | "sticky-floor";
 
@@ -48,15 +52,38 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
     seenIn: "rolling: 1 to 1, healthy, none",
     invariant: /^(one-register|no-early-stop)/,
   },
+  "atomic-hold": {
+    text: "an atomic cutover holds nothing: each proxy changes over as it learns",
+    seenIn: "atomic: 1 to 1, healthy, none",
+    invariant: /^atomic-cutover/,
+  },
+  "hold-confirmation": {
+    text: "a hold is lifted for the new side before the gates of the old one said that they closed",
+    seenIn: "atomic: 1 to 1, healthy, proxy-cut",
+    invariant: /^atomic-cutover/,
+  },
+  "hold-expiry": {
+    text: "what a proxy held for too long it sends on by the table that holds it",
+    seenIn: "atomic: 1 to 1, healthy, none",
+    invariant: /^(held-is-held|no-failed-request)/,
+    faults: ["proxy-cut-long"],
+  },
+  "hold-ignored": {
+    text: "a proxy keeps nothing of what a record holds",
+    seenIn: "atomic: 1 to 1, healthy, none",
+    invariant: /^no-failed-request/,
+  },
   "sticky-catch-up": {
     text: "a proxy that is behind what a client shows sends its request all the same",
-    seenIn: "sticky, by hand: 1 to 1, healthy, climbs",
+    seenIn: "sticky, rolling: 1 to 1, healthy, proxy-behind",
     invariant: /^no-going-back/,
+    faults: ["old-host-cut", "old-host-cut-long"],
   },
   "sticky-floor": {
     text: "a proxy goes by shares alone, whatever release a client has seen",
     seenIn: "sticky, rolling: 2 to 2, healthy, none",
     invariant: /^no-going-back/,
+    faults: ["new-vm-exits", "new-host-crash"],
   },
 };
 

@@ -15,6 +15,8 @@ export interface ExploreTask {
   readonly broken: BreakName | null;
   /** Ends at the first violation. */
   readonly isFirstEnough?: boolean;
+  /** Before every event each fault, or each of them before every so manyth only, the next fault one event later. Default 1. */
+  readonly stride?: number;
   /** Only these; absent: all that the scenario asks for. */
   readonly faults?: readonly FaultName[] | undefined;
 }
@@ -51,6 +53,7 @@ export function explore({
   seed,
   broken,
   isFirstEnough = false,
+  stride = 1,
   faults: asked,
 }: ExploreTask): Explored {
   const scenario = SCENARIOS[index];
@@ -64,7 +67,9 @@ export function explore({
   if (seed === 0) {
     for (let atEvent = 0; atEvent < points; atEvent += 1) {
       if (isFirstEnough && tally.hasFound) break;
-      for (const kind of kinds) tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
+      for (const [index, kind] of kinds.entries())
+        if ((atEvent + index) % stride === 0)
+          tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
     }
     return tally.explored;
   }

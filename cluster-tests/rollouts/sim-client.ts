@@ -11,7 +11,7 @@ import {
 } from "../../proxy-agent/core/client-cookies.ts";
 import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
 import type { AppRoute, Endpoint } from "../../proxy-agent/core/route-table.ts";
-import { PLACES, pickSticky } from "../../proxy-agent/core/sticky.ts";
+import { PLACES, pickSticky, rankIn } from "../../proxy-agent/core/sticky.ts";
 import type { BreakName } from "./breaks.ts";
 
 /** Odd and more than there are proxies: each client comes by each of them. */
@@ -54,6 +54,13 @@ export class SimClient {
     return {
       endpoint: pickSticky({ clients, endpoints }, isForgetful ? { ...client, floor: null } : client, choice),
     };
+  }
+
+  /** What it saw keeps it from no VM of this release. */
+  mayGoTo({ app, clients }: AppRoute, release: number): boolean {
+    if (clients?.mode !== "sticky") return true;
+    const { floor } = stickyClient(this.#shown(app), clients, 0);
+    return floor === null || rankIn(clients, release) >= rankIn(clients, floor);
   }
 
   answered({ app, epoch, clients }: AppRoute, { release, vm }: Pick<Endpoint, "release" | "vm">): void {

@@ -115,6 +115,7 @@ export class SimCluster {
     const isAtomic = options.scenario.deploy.cutover === "atomic";
     this.#requestDeps = {
       time,
+      broken: options.broken,
       random,
       hostOf,
       newFlight,
@@ -167,7 +168,7 @@ export class SimCluster {
 
   /** A proxy registered; it has read what a majority has. */
   admit(name: string): void {
-    const proxy = new SimProxy(name, this.time);
+    const proxy = new SimProxy(name, this.time, this.broken);
     this.proxies.set(proxy.name, proxy);
     proxy.start(this.committed, this.heardOfAll());
   }
@@ -341,7 +342,7 @@ export class SimCluster {
     this.#judges.judgeCommit(before, committed, this);
     this.#clients.noteCommit(before, committed);
     for (const driver of this.drivers) driver.tell(committedInput(committed, driver === this.inCharge));
-    if (this.#options.broken === "gate-confirmation")
+    if (this.#options.broken === "gate-confirmation" || this.#options.broken === "hold-confirmation")
       for (const host of this.hosts.keys())
         this.tellAll({
           kind: "gate",

@@ -23,6 +23,7 @@ import {
 } from "../../proxy-agent/core/route-table.ts";
 import { Splits } from "../../proxy-agent/core/split.ts";
 import { CANARY_TELL_MS, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
+import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
 import type { SimHost } from "./sim-host.ts";
@@ -57,6 +58,7 @@ export class SimProxy {
   readonly requests: Set<SimRequest> = new Set();
   readonly splits: Splits = new Splits({ random: () => 0 });
   readonly #time: SimTime;
+  readonly #broken: BreakName | null;
   #fold = new RouteFold();
   #drain = new Drain();
   #counter = new CanaryCounter();
@@ -76,8 +78,9 @@ export class SimProxy {
   #answer: { readonly ack: Ack; readonly text: string } | null = null;
   #flights = new Map<VmName, Set<SimRequest>>();
 
-  constructor(name: string, time: SimTime) {
+  constructor(name: string, time: SimTime, broken: BreakName | null) {
     this.name = memberName(name);
+    this.#broken = broken;
     this.#time = time;
   }
 
@@ -98,7 +101,7 @@ export class SimProxy {
   }
   /** It keeps what comes, by the table in force. */
   get isHolding(): boolean {
-    return this.#committed?.record.hold !== undefined;
+    return this.#broken !== "hold-ignored" && this.#committed?.record.hold !== undefined;
   }
   /** It routes: a client that was answered once is always answered. */
   get isServing(): boolean {

@@ -7,7 +7,7 @@ import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import { type Match, matchRoute } from "../../proxy-agent/core/match-route.ts";
 import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
 import { decideRetry, type Failure } from "../../proxy-agent/core/retry.ts";
-import type { AppRoute, Endpoint } from "../../proxy-agent/core/route-table.ts";
+import { type AppRoute, type Endpoint, reachedEndpoints } from "../../proxy-agent/core/route-table.ts";
 import type { Turn } from "../../proxy-agent/core/split.ts";
 import {
   GATE_CATCH_UPS_MAX,
@@ -17,6 +17,7 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../../proxy-agent/limits.ts";
+import type { BreakName } from "./breaks.ts";
 import type { Fate } from "./scenarios.ts";
 import type { SimClient } from "./sim-client.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
@@ -25,6 +26,7 @@ import type { SimTime, Timer } from "./sim-time.ts";
 
 export interface RequestDeps {
   readonly time: SimTime;
+  readonly broken: BreakName | null;
   readonly random: () => number;
   readonly hostOf: (endpoint: Endpoint) => SimHost;
   readonly newFlight: () => FlightId;
@@ -153,7 +155,7 @@ export class SimRequest {
 
   /** Matched, picked and claimed in one breath. */
   #next(): void {
-    const { time, random, hostOf } = this.#deps;
+    const { time, random } = this.#deps;
     time.cancel(this.#timer);
     this.#isPaused = false;
     const match = this.#match();
@@ -175,12 +177,16 @@ export class SimRequest {
       this.#pause();
       return;
     }
-    const { gate } = hostOf(endpoint);
+    this.#send(match.route, endpoint);
+  }
+
+  #send(route: AppRoute, endpoint: Endpoint): void {
+    const { time, hostOf } = this.#deps;
     this.#try = {
       endpoint,
-      route: match.route,
-      epoch: match.route.epoch,
-      gateLives: gate.lives,
+      route,
+      epoch: route.epoch,
+      gateLives: hostOf(endpoint).gate.lives,
       sentAtMs: time.nowMs,
       flight: null,
       vm: null,
@@ -215,8 +221,18 @@ export class SimRequest {
   /** Held for as long as it may be: a stated bound, answered 503. Nothing is opened by that. */
   #expire(): void {
     this.#isHeld = false;
+    if (this.#deps.broken === "hold-expiry" && this.#sendAnywhere()) return;
     this.#deps.onExpired();
     this.#end();
+  }
+
+  /** To whatever VM the table that holds it names. */
+  #sendAnywhere(): boolean {
+    const match = matchRoute(this.#proxy.table, HOSTNAME);
+    const endpoint = match.kind === "unknown" ? undefined : reachedEndpoints(match.route)[0];
+    if (match.kind === "unknown" || endpoint === undefined) return false;
+    this.#send(match.route, endpoint);
+    return true;
   }
 
   #pick(route: AppRoute, choice: Choice): Endpoint | undefined {
@@ -338,8 +354,16 @@ export class SimRequest {
     const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
     assert.ok(wasSent ? this.#isStruck : this.#deps.isHarmed(), said);
     if (wasSent || this.#isStruck) return;
-    const sound = this.#proxy.endpoints.find((endpoint) => this.#isSound(endpoint));
+    const sound = this.#proxy.endpoints.find(
+      (endpoint) => this.#mayGoTo(endpoint) && this.#isSound(endpoint),
+    );
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
+  }
+
+  /** A client waits for the release that it saw rather than see an older one. */
+  #mayGoTo({ release }: Endpoint): boolean {
+    const match = matchRoute(this.#proxy.table, HOSTNAME);
+    return match.kind === "unknown" || this.#client.mayGoTo(match.route, release);
   }
 
   /** Since longer than a request pauses between two tries. */
