@@ -10,6 +10,7 @@ export class CutoverJudge {
   /** Releases that get requests since the last cutover. */
   #side: ReadonlySet<number> = new Set();
   #sinceEpoch = 0;
+  #isTakenBack = false;
   /** The first request that was sent by the new side, for people; null: none was yet. */
   #first: string | null = null;
   readonly #byEpoch = new Map<number, AppRecord>();
@@ -20,6 +21,9 @@ export class CutoverJudge {
     // While it is held nobody gets any: who will is not said yet.
     const isSame = gets.length === this.#side.size && gets.every((release) => this.#side.has(release));
     if (gets.length === 0 || isSame) return;
+    const [newest, newestBefore] = [Math.max(...gets), Math.max(...this.#side)];
+    // Of a split that is taken back both sides were seen already, and what is not well is not waited for.
+    this.#isTakenBack = newest < newestBefore && gets.every((release) => this.#side.has(release));
     this.#side = new Set(gets);
     this.#sinceEpoch = epoch;
     this.#first = null;
@@ -31,7 +35,7 @@ export class CutoverJudge {
       this.#byEpoch.get(epoch)?.hold === undefined,
       `held-is-held: ${vm} gets a request by epoch ${epoch}, at which the app is held`,
     );
-    if (!isAtomic) return;
+    if (!isAtomic || this.#isTakenBack) return;
     const isOld = !this.#side.has(release);
     assert.ok(
       !isOld || this.#first === null,

@@ -116,7 +116,8 @@ export class SimClients {
     this.#isSticky = clientsRelease(record)?.spec.deploy.cutover === "sticky";
     const { rollout } = record;
     const isOlder = rollout?.to != null && rollout.from !== null && rollout.to < rollout.from;
-    const isBack = rollout?.kind === "deploy" && (rollout.direction === "back" || isOlder);
+    // A way back that is itself gone back from leads to the newer one.
+    const isBack = rollout?.kind === "deploy" && (rollout.direction === "back") !== isOlder;
     if (isBack && isUnderWay(rollout)) this.#goingBack.set(epoch, rollout.id);
     if ((record.backs ?? 0) > (before?.backs ?? 0)) this.#backs.push(epoch);
   }
