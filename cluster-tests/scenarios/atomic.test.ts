@@ -143,12 +143,14 @@ interface Switch {
   readonly what: string;
   /** Null: nothing disturbs it. */
   readonly disturbance: string | null;
+  /** From the hold's commit to the decision that it is over. */
+  readonly heldMs: number;
   readonly commitMs: number;
   readonly ackMs: number;
 }
 
 /** What one commit and one answer took, of the steps of the rollout that was last. */
-async function measured(): Promise<Pick<Switch, "commitMs" | "ackMs">> {
+async function measured(): Promise<Pick<Switch, "heldMs" | "commitMs" | "ackMs">> {
   const { stdout } = await scenario.run(["explain", "web", "--json"]);
   const { steps } = JSON.parse(stdout) as RolloutStory;
   const hold = steps.findIndex(({ kind }) => kind === "hold");
@@ -160,7 +162,7 @@ async function measured(): Promise<Pick<Switch, "commitMs" | "ackMs">> {
     ...(after == null ? [] : [after - (flip?.afterMs ?? 0) - (flip?.waitedMs ?? 0)]),
   ];
   const acks = (flip?.asked ?? []).flatMap(({ kind, ms }) => (kind === "proxy" && ms !== null ? [ms] : []));
-  return { commitMs: Math.max(...commitMs), ackMs: Math.max(0, ...acks) };
+  return { heldMs: held?.waitedMs ?? 0, commitMs: Math.max(...commitMs), ackMs: Math.max(0, ...acks) };
 }
 
 let switches = 0;
@@ -180,7 +182,6 @@ async function change(what: string, begin: () => Promise<CliResult>): Promise<Sw
 function goingsBack(samples: readonly Sample[], order: readonly number[]): readonly Sample[] {
   const number = ({ release }: Sample) => Number(release?.slice(1));
   const firstMs = new Map<number, number>();
-  // By the order of the switches each release is served more than once: only what no later switch explains is wrong.
   const back: Sample[] = [];
   let at = 0;
   for (const sample of [...samples].sort((left, right) => left.doneMs - right.doneMs)) {
@@ -222,10 +223,10 @@ test(
         await change(`rollback from v${next}`, () => scenario.run(["rollback", "web", "--to", "v1"])),
       );
       order.push(next, 1);
-      // Of the next round the old release is v1 again.
     }
     const samples = (await Promise.all(clients.map((client) => client.stop()))).flat();
     report(done);
+    reportFailed(samples);
     expect(failures(samples)).toEqual(NO_FAILURES);
     const log = arrived();
     const runs = log.filter(({ release }, index) => release !== log[index - 1]?.release);
@@ -236,6 +237,21 @@ test(
   (1 + ROUNDS) * PATIENCE_MS,
 );
 
+/** Through whom, when, and of how many. */
+function reportFailed(samples: readonly Sample[]): void {
+  const startMs = Math.min(...samples.map(({ dueMs }) => dueMs));
+  for (const target of new Set(samples.map((sample) => sample.target))) {
+    const own = samples.filter((sample) => sample.target === target);
+    const times = own.flatMap(({ status, dueMs }) => (status === 200 ? [] : [dueMs - startMs]));
+    const name = scenario.view.proxies.find(({ http }) => http === target)?.name ?? third.name;
+    const when =
+      times.length === 0
+        ? ""
+        : `, due ${Math.round(Math.min(...times))} to ${Math.round(Math.max(...times))} ms after the first`;
+    process.stdout.write(`${name}: ${times.length} of ${own.length} failed${when}\n`);
+  }
+}
+
 function report(done: readonly Switch[]): void {
   const log = arrived();
   const changes = log.flatMap(({ atMs, release }, index) => {
@@ -243,15 +259,17 @@ function report(done: readonly Switch[]): void {
     return before === undefined || before.release === release ? [] : [atMs - before.atMs];
   });
   process.stdout.write(`${log.length} requests at VMs, ATOMIC_ROUNDS=${ROUNDS}\n`);
-  for (const [index, { what, disturbance, commitMs, ackMs }] of done.entries()) {
+  for (const [index, { what, disturbance, heldMs, commitMs, ackMs }] of done.entries()) {
     const why = disturbance === null ? "" : `, while ${disturbance}`;
     process.stdout.write(
-      `${what}: ${changes[index]} ms without a request at any VM; one commit ${Math.round(commitMs)} ms, one ack round trip ${Math.round(ackMs)} ms${why}\n`,
+      `${what}: held for ${Math.round(heldMs)} ms, ${changes[index]} ms without a request at any VM; one commit ${Math.round(commitMs)} ms, one ack round trip ${Math.round(ackMs)} ms${why}\n`,
     );
   }
-  const calm = done.flatMap(({ disturbance }, index) => (disturbance === null ? [changes[index] ?? 0] : []));
+  // As a request meets it: until the gates are closed, and until the commit that follows is there.
+  const holds = done.map(({ heldMs, commitMs }) => heldMs + commitMs);
+  const calm = done.flatMap(({ disturbance }, index) => (disturbance === null ? [holds[index] ?? 0] : []));
   const costs = done.map(({ commitMs, ackMs }) => commitMs + ackMs);
   process.stdout.write(
-    `longest hold ${Math.max(...changes)} ms, undisturbed ${Math.max(...calm)} ms; one commit + one ack at most ${Math.round(Math.max(...costs))} ms\n`,
+    `longest hold ${Math.round(Math.max(...holds))} ms, undisturbed ${Math.round(Math.max(...calm))} ms; one commit + one ack at most ${Math.round(Math.max(...costs))} ms\n`,
   );
 }
