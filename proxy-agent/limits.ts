@@ -138,6 +138,14 @@ export const CATCH_UP_PAUSE_MS: number = 50;
 export const CATCH_UP_GATES_MAX: number = 8;
 /** Requests that wait so at the same time. Above it: 503 at once. */
 export const CATCH_UP_WAITERS_MAX: number = 4_096;
+/**
+ * Once a hold is lifted so many of its requests go at once, one more with each that ended, and twice as many after each step: ten thousand are
+ * on their way within a second, and a VM that just started is not met by all of them before it answered any.
+ */
+export const HOLD_RELEASE_FIRST: number = 64;
+export const HOLD_RELEASE_STEP_MS: number = 100;
+/** Of the body of a request that waits: it is not read before it is sent on, but for what the socket's buffers took of it. */
+export const HOLD_BODY_BYTES_MAX: number = 64 * 1024;
 /** A gate tells its agent its counters so often. */
 export const GATE_COUNTERS_MS: number = 2_000;
 

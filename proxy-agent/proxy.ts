@@ -28,6 +28,7 @@ import { CatchUp } from "./io/catch-up.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
+import { HeldRequests } from "./io/held-requests.ts";
 import { orListenError } from "./io/listen-error.ts";
 import { Metrics, refusedRecords } from "./io/metrics.ts";
 import { reservePort } from "./io/reserve-port.ts";
@@ -117,6 +118,7 @@ class Parts {
   readonly #metrics = new Metrics();
   readonly #upstreams = new Upstreams();
   readonly #away = new AwayGates();
+  readonly #held = new HeldRequests();
   readonly #arm: Arm | null;
   readonly #feed: RouteFeed;
   readonly #flights: Flights;
@@ -178,6 +180,7 @@ class Parts {
         upstreams: this.#upstreams,
         gates,
         away: this.#away,
+        held: this.#held,
         arm: this.#arm,
         random: Math.random,
         catchUp: new CatchUp({ mesh, registers, feed, gates }, timing.retryTimeMs),
@@ -276,6 +279,7 @@ class Parts {
     this.#feed.stop();
     this.#verifier.stop();
     this.#flights.stop();
+    this.#held.stop();
     await this.#arm?.stop();
     await this.#upstreams.stop();
     await this.#admin.stop();
@@ -301,6 +305,7 @@ class Parts {
   #subscribe(): void {
     this.#feed.onTable((table) => {
       this.#flights.adopt(table);
+      this.#held.adopt(table);
       this.#upstreams.adopt(table);
       this.#verifier.adopt(table);
       this.#acker.changed();

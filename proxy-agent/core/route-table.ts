@@ -1,6 +1,14 @@
 // Route table: what requests are matched against. Immutable; the next one replaces it whole, one serial higher.
 
-import type { AppName, MemberName, VmName, Weights } from "../../mesh/index.ts";
+import {
+  type AppName,
+  HOLD_DEFAULTS,
+  type Hold,
+  type HoldSpec,
+  type MemberName,
+  type VmName,
+  type Weights,
+} from "../../mesh/index.ts";
 import type { ClientsRoute } from "./sticky.ts";
 
 /** A VM that the record in force routes to, where its host last said it is. */
@@ -21,6 +29,16 @@ export interface Endpoint {
   readonly drainTimeoutMs: number;
 }
 
+/** Whether the app's requests are kept, and how many of them. */
+export interface HoldRoute {
+  readonly isHeld: boolean;
+  /** Null: nobody holds them. */
+  readonly by: Hold["by"] | null;
+  readonly bounds: HoldSpec;
+}
+
+export const NOT_HELD: HoldRoute = { isHeld: false, by: null, bounds: HOLD_DEFAULTS };
+
 export interface AppRoute {
   readonly app: AppName;
   readonly epoch: number;
@@ -34,6 +52,9 @@ export interface AppRoute {
   readonly bake: { readonly rollout: string; readonly step: number } | null;
   /** What each client is promised while releases change over; null: nothing. */
   readonly clients: ClientsRoute | null;
+  readonly hold: HoldRoute;
+  /** Of the preview names: nothing of it is held. */
+  readonly isPreview: boolean;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
   /**

@@ -29,6 +29,7 @@ import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
+import type { HeldRequests } from "./held-requests.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import { endOf } from "./tried.ts";
@@ -49,6 +50,7 @@ export interface ForwardDeps extends ClientsDeps {
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
   readonly away: Pick<AwayGates, "untilAny">;
+  readonly held: Pick<HeldRequests, "mustWait" | "wait">;
   /** Null: every gate is reached as those of other hosts. */
   readonly arm: Pick<Arm, "claim"> | null;
   /** The routes are those of before a crash. */
@@ -77,6 +79,8 @@ type Try = (tried: Tried) => Promise<Outcome>;
 /** What one request went through so far. */
 interface Journey {
   readonly arrivedAtMs: number;
+  /** How long it waited for a hold: that counts against no other time. */
+  heldMs: number;
   /** From when on its time for tries counts: its arrival, or later the end of its last wait for a gate. */
   startedAtMs: number;
   /** Since the last pause. */
@@ -264,6 +268,11 @@ export class Forwarder {
         if (refusal !== null) return { route: match.route, refusal };
         continue;
       }
+      if (this.#deps.held.mustWait(exchange, match.route)) {
+        const refusal = await this.#hold(exchange, match.route, journey);
+        if (refusal !== null || exchange.isGone) return { route: match.route, refusal: refusal ?? GONE };
+        continue;
+      }
       if (match.kind === "empty" && !match.isComing)
         return { route: match.route, refusal: refusalOfEmpty(match.route) };
       const endpoint = match.kind === "route" ? this.#pick(exchange, match.route, journey) : undefined;
@@ -275,6 +284,17 @@ export class Forwarder {
       journey.tried.clear();
       journey.away.clear();
     }
+  }
+
+  /** Null: it is its turn, by whatever table is in force now. */
+  async #hold(exchange: Exchange, route: AppRoute, journey: Journey): Promise<Refusal | null> {
+    const sinceMs = monotonicUnixMs();
+    const refusal = await this.#deps.held.wait(exchange, route, journey.arrivedAtMs);
+    const nowMs = monotonicUnixMs();
+    journey.heldMs += nowMs - sinceMs;
+    journey.startedAtMs = nowMs;
+    journey.pauseMs = RETRY_PAUSE_FIRST_MS;
+    return refusal;
   }
 
   /** Undefined: all were tried, or enough of them for now. */
@@ -302,7 +322,7 @@ export class Forwarder {
     // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
     const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
     const triesEndMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + retryTimeMs;
-    const lastMs = isAway ? journey.arrivedAtMs + Math.max(retryTimeMs, gateAwayMs) : triesEndMs;
+    const lastMs = isAway ? journey.arrivedAtMs + journey.heldMs + Math.max(retryTimeMs, gateAwayMs) : triesEndMs;
     const endAtMs = isForGates ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
@@ -361,6 +381,7 @@ function newJourney(): Journey {
   const nowMs = monotonicUnixMs();
   return {
     arrivedAtMs: nowMs,
+    heldMs: 0,
     startedAtMs: nowMs,
     tried: new Set(),
     turn: null,
@@ -386,6 +407,9 @@ function refusalOfUnknown(hostname: string): Refusal {
   const shown = hostname.replace(/[^\x21-\x7e]/g, "?").slice(0, SHOWN_HOST_CHARS_MAX);
   return { status: 404, reason: `no app has the hostname "${shown}"` };
 }
+
+/** Nobody is there to be told. */
+const GONE: Refusal = { status: 503, reason: "the client left" };
 
 function refusalOfEmpty({ app }: AppRoute): Refusal {
   return { status: 503, reason: `${app} has no VM that serves`, retryAfterSeconds: 1 };
