@@ -18,6 +18,8 @@ import {
   EMPTY_TABLE,
   type Endpoint,
   endpointKey,
+  type HoldRoute,
+  NOT_HELD,
   type RouteTable,
   reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
@@ -26,6 +28,7 @@ import { CANARY_TELL_MS, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../
 import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
+import { SimHold } from "./sim-hold.ts";
 import type { SimHost } from "./sim-host.ts";
 import type { SimRequest } from "./sim-request.ts";
 import type { SimTime } from "./sim-time.ts";
@@ -56,6 +59,7 @@ export class SimProxy {
   /** On its way to it. */
   readonly inbox: Heard[] = [];
   readonly requests: Set<SimRequest> = new Set();
+  hold: SimHold;
   readonly splits: Splits = new Splits({ random: () => 0 });
   readonly #time: SimTime;
   readonly #broken: BreakName | null;
@@ -82,6 +86,7 @@ export class SimProxy {
     this.name = memberName(name);
     this.#broken = broken;
     this.#time = time;
+    this.hold = new SimHold(time);
   }
 
   get table(): RouteTable {
@@ -101,7 +106,11 @@ export class SimProxy {
   }
   /** It keeps what comes, by the table in force. */
   get isHolding(): boolean {
-    return this.#broken !== "hold-ignored" && this.#committed?.record.hold !== undefined;
+    return this.#held.isHeld;
+  }
+  get #held(): HoldRoute {
+    if (this.#broken === "hold-ignored") return NOT_HELD;
+    return this.#table.apps.get(SIM_APP)?.hold ?? NOT_HELD;
   }
   /** It routes: a client that was answered once is always answered. */
   get isServing(): boolean {
@@ -223,6 +232,7 @@ export class SimProxy {
     this.isUp = false;
     for (const request of this.requests) request.abandon();
     this.requests.clear();
+    this.hold.stop();
     this.inbox.length = 0;
   }
 
@@ -235,6 +245,7 @@ export class SimProxy {
     this.#countsTold = "";
     this.#starts += 1;
     this.#acks = new AckState();
+    this.hold = new SimHold(this.#time);
     this.#table = EMPTY_TABLE;
     this.#dials = new Map();
     this.#flights = new Map();
@@ -255,6 +266,7 @@ export class SimProxy {
     if (this.#counter.isIdle) this.#counted = 0;
     for (const { endpoint, deadlineMs } of this.#drain.draining())
       this.#time.at(deadlineMs, () => this.#cutDue(endpoint));
+    this.hold.adopt(this.#held);
     for (const request of this.requests) request.wake();
   }
 

@@ -20,9 +20,12 @@ import {
 import type { BreakName } from "./breaks.ts";
 import type { Fate } from "./scenarios.ts";
 import type { SimClient } from "./sim-client.ts";
+import { SIM_HOSTNAME } from "./sim-driver.ts";
+import type { Ticket } from "./sim-hold.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
 import type { SimTime, Timer } from "./sim-time.ts";
+import { soundEndpoint } from "./sound.ts";
 
 export interface RequestDeps {
   readonly time: SimTime;
@@ -46,7 +49,6 @@ export interface RequestDeps {
 /** On its way, at work. Longer than a step of a rollout takes, so that drains have something to wait for. */
 const LATENCIES_MS = [2, 12, 4];
 const DURATIONS_MS = [30, 65, 12];
-const HOSTNAME = "hello.localhost";
 const NOT_SENT: Failure = { sent: false, responded: false, timedOut: false };
 const BROKEN: Failure = { sent: true, responded: false, timedOut: false };
 
@@ -81,7 +83,10 @@ export class SimRequest {
   #executions = 0;
   #isOver = false;
   #isPaused = false;
-  #isHeld = false;
+  /** It waits for its turn, or was sent on after it did. */
+  #ticket: Ticket | null = null;
+  /** It had its turn, and nobody holds it any more. */
+  #isReleased = false;
   /** It was where something crashed. */
   #isStruck = false;
   #lastReason = "";
@@ -115,7 +120,7 @@ export class SimRequest {
 
   /** The table of its proxy changed: who waits for another one looks again. */
   wake(): void {
-    if (!this.#isPaused && !this.#isHeld) return;
+    if (!this.#isPaused) return;
     this.#next();
   }
 
@@ -148,7 +153,6 @@ export class SimRequest {
     this.#deps.time.cancel(this.#timer);
     this.#leave();
     this.#isPaused = false;
-    this.#isHeld = false;
     this.#isOver = true;
     this.#client.isBusy = false;
   }
@@ -197,30 +201,48 @@ export class SimRequest {
 
   /** By the table in force. Null: it waits for another one. */
   #match(): Match | null {
-    const { time } = this.#deps;
-    let match = matchRoute(this.#proxy.table, HOSTNAME);
+    let match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
     if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
       this.#deps.catchUp(this.#proxy);
-      match = matchRoute(this.#proxy.table, HOSTNAME);
+      match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
       if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
         this.#lastReason = `${this.#proxy.name} cannot catch up with what its client saw`;
         this.#pause();
         return null;
       }
     }
-    if (!this.#proxy.isHolding) {
-      if (this.#isHeld) this.#startedAtMs = time.nowMs;
-      this.#isHeld = false;
-      return match;
-    }
-    this.#isHeld = true;
-    this.#timer = time.at(this.#arrivedAtMs + HOLD_DEFAULTS.maxAgeMs, () => this.#expire());
+    const { hold, isHolding } = this.#proxy;
+    if (!isHolding && (this.#isReleased || !hold.mustWait)) return match;
+    this.#wait();
     return null;
+  }
+
+  /** In the order in which they came; when its turn comes it looks again. */
+  #wait(): void {
+    const { hold } = this.#proxy;
+    if (this.#ticket !== null) hold.ended(this.#ticket);
+    this.#isReleased = false;
+    this.#ticket = {
+      arrivedAtMs: this.#arrivedAtMs,
+      bytes: 0,
+      onReleased: () => {
+        this.#isReleased = true;
+        this.#startedAtMs = this.#deps.time.nowMs;
+        this.#pauseMs = RETRY_PAUSE_FIRST_MS;
+        this.#next();
+      },
+      onExpired: () => this.#expire(),
+    };
+    assert.ok(hold.wait(this.#ticket), "more requests are held than may be");
   }
 
   /** Held for as long as it may be: a stated bound, answered 503. Nothing is opened by that. */
   #expire(): void {
-    this.#isHeld = false;
+    const ageMs = this.#deps.time.nowMs - this.#arrivedAtMs;
+    assert.ok(
+      ageMs >= HOLD_DEFAULTS.maxAgeMs,
+      `no-failed-request: request ${this.number} is turned away after ${ageMs} ms of a hold`,
+    );
     if (this.#deps.broken === "hold-expiry" && this.#sendAnywhere()) return;
     this.#deps.onExpired();
     this.#end();
@@ -228,7 +250,7 @@ export class SimRequest {
 
   /** To whatever VM the table that holds it names. */
   #sendAnywhere(): boolean {
-    const match = matchRoute(this.#proxy.table, HOSTNAME);
+    const match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
     const endpoint = match.kind === "unknown" ? undefined : reachedEndpoints(match.route)[0];
     if (match.kind === "unknown" || endpoint === undefined) return false;
     this.#send(match.route, endpoint);
@@ -354,32 +376,15 @@ export class SimRequest {
     const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
     assert.ok(wasSent ? this.#isStruck : this.#deps.isHarmed(), said);
     if (wasSent || this.#isStruck) return;
-    const sound = this.#proxy.endpoints.find(
-      (endpoint) => this.#mayGoTo(endpoint) && this.#isSound(endpoint),
-    );
+    const sound = soundEndpoint(this.#proxy, this.#client, this.#deps);
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
-  }
-
-  /** A client waits for the release that it saw rather than see an older one. */
-  #mayGoTo({ release }: Endpoint): boolean {
-    const match = matchRoute(this.#proxy.table, HOSTNAME);
-    return match.kind === "unknown" || this.#client.mayGoTo(match.route, release);
-  }
-
-  /** Since longer than a request pauses between two tries. */
-  #isSound(endpoint: Endpoint): boolean {
-    const host = this.#deps.hostOf(endpoint);
-    const vm = host.vms.get(endpoint.vm);
-    const isGateSound = !endpoint.isGated || host.gate.isOpenFor(endpoint.vm);
-    const isRunning = vm?.entry.state === "running" && !vm.isHung;
-    const isSettled = this.#deps.time.nowMs - host.backAtMs > RETRY_PAUSE_LAST_MS;
-    return host.isUp && isGateSound && isRunning && isSettled;
   }
 
   #end(): void {
     assert.ok(!this.#isOver, `executed-once: request ${this.number} is answered twice`);
     this.#isOver = true;
     this.#client.isBusy = false;
+    if (this.#ticket !== null) this.#proxy.hold.ended(this.#ticket);
     this.#deps.onEnd(this);
   }
 }

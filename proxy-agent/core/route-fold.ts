@@ -33,6 +33,8 @@ import {
   type AppRoute,
   EMPTY_TABLE,
   type Endpoint,
+  holdRouteOf,
+  NOT_HELD,
   nextTable,
   type RouteTable,
   reachedEndpoints,
@@ -257,7 +259,6 @@ export class RouteFold {
         all.filter(({ vm }) => pinned.has(vm)),
       ),
       hold: holdRouteOf(record),
-      isPreview: false,
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
       unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
@@ -353,7 +354,7 @@ function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
   if (hostnames.length === 0) return null;
   const previewed = new Set(record.vms.flatMap((vm) => (isPreviewed(vm, record) ? [vm.vm] : [])));
   const endpoints = reachedEndpoints(route).filter(({ vm }) => previewed.has(vm));
-  return { ...route, hostnames, endpoints, weights: null, standby: [], clients: null, isPreview: true };
+  return { ...route, hostnames, endpoints, weights: null, standby: [], clients: null, hold: NOT_HELD };
 }
 
 function byName(left: DesiredVm, right: DesiredVm): number {
@@ -377,13 +378,6 @@ function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
   }
   if (kind !== "deploy") return () => true;
   return ({ release }) => release === (direction === "forward" ? to : from);
-}
-
-/** The newest release says how much is kept: who deploys it knows what its requests are. */
-function holdRouteOf({ hold, releases }: AppRecord): HoldRoute {
-  const bounds = releases.at(-1)?.spec.hold;
-  if (hold === undefined && bounds === undefined) return NOT_HELD;
-  return { isHeld: hold !== undefined, by: hold?.by ?? null, bounds: bounds ?? HOLD_DEFAULTS };
 }
 
 function bakeOf({ rollout }: AppRecord): AppRoute["bake"] {

@@ -2,6 +2,7 @@
 
 import {
   type AppName,
+  type AppRecord,
   HOLD_DEFAULTS,
   type Hold,
   type HoldSpec,
@@ -39,6 +40,13 @@ export interface HoldRoute {
 
 export const NOT_HELD: HoldRoute = { isHeld: false, by: null, bounds: HOLD_DEFAULTS };
 
+/** The newest release says how much is kept: who deploys it knows what its requests are. */
+export function holdRouteOf({ hold, releases }: Pick<AppRecord, "hold" | "releases">): HoldRoute {
+  const bounds = releases.at(-1)?.spec.hold;
+  if (hold === undefined && bounds === undefined) return NOT_HELD;
+  return { isHeld: hold !== undefined, by: hold?.by ?? null, bounds: bounds ?? HOLD_DEFAULTS };
+}
+
 export interface AppRoute {
   readonly app: AppName;
   readonly epoch: number;
@@ -52,9 +60,8 @@ export interface AppRoute {
   readonly bake: { readonly rollout: string; readonly step: number } | null;
   /** What each client is promised while releases change over; null: nothing. */
   readonly clients: ClientsRoute | null;
+  /** Of the preview names never. */
   readonly hold: HoldRoute;
-  /** Of the preview names: nothing of it is held. */
-  readonly isPreview: boolean;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
   /**
