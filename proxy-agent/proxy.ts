@@ -155,11 +155,7 @@ class Parts {
       onLearned: () => this.#metrics.learnedOfGate(),
     });
     this.#verifier = new Verifier({ gates, onChange: () => this.#acker.changed() });
-    const { flights, verifier, feed } = {
-      flights: this.#flights,
-      verifier: this.#verifier,
-      feed: this.#feed,
-    };
+    const [flights, verifier, feed] = [this.#flights, this.#verifier, this.#feed];
     const { timing } = options;
     this.#acker = new Acker(
       { settledMs: timing.ackSettledMs },
@@ -365,7 +361,10 @@ class Parts {
   }
 
   #routes(): ReturnType<typeof viewRoutes> {
-    return viewRoutes(this.#deps.mesh.self.name, this.#feed.table, this.#flights);
+    return viewRoutes(this.#deps.mesh.self.name, this.#feed.table, {
+      flights: this.#flights,
+      held: this.#held,
+    });
   }
 
   #status(): ProxyStatus {
@@ -385,6 +384,7 @@ class Parts {
       armedVms: this.#arm?.vms ?? 0,
       direct: this.#arm?.claimed ?? 0,
       draining: this.#flights.draining().reduce((sum, { requests }) => sum + requests, 0),
+      held: this.#held.counts,
       acksSent: this.#acker.sent,
       refusedRecords: this.#feed.refused + refusedRecords(registers),
       connections: this.#server.connections,

@@ -1,11 +1,12 @@
 // Held requests: what this proxy keeps of each app while its record says so, and what it says to those that it cannot keep.
 
-import { type AppName, describeDuration } from "../../mesh/index.ts";
-import { type HeldRequest, HoldQueue, type Overflow } from "../core/hold.ts";
-import { type AppRoute, type HoldRoute, type RouteTable } from "../core/route-table.ts";
+import type { AppName } from "../../mesh/index.ts";
+import { type HeldRequest, HoldQueue } from "../core/hold.ts";
+import type { AppRoute, RouteTable } from "../core/route-table.ts";
 import { HOLD_BODY_BYTES_MAX } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, Refusal } from "./exchange.ts";
+import { refusalOfExpired, refusalOfOverflow } from "./refusals.ts";
 
 /** Over all apps, since the start. */
 export interface HeldCounts {
@@ -27,7 +28,8 @@ interface Waiting extends HeldRequest {
 
 interface Held {
   readonly queue: HoldQueue<Waiting>;
-  route: HoldRoute;
+  /** In force. */
+  route: AppRoute;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -54,35 +56,36 @@ export class HeldRequests {
     }
   }
 
-  /** It must wait for its turn, by `route` as it is in force. */
-  mustWait(exchange: Exchange, { app, hold, isPreview }: AppRoute): boolean {
-    if (isPreview) return false;
-    const held = this.#apps.get(app);
+  /** It must wait for its turn, by `route`, which is in force. */
+  mustWait(exchange: Exchange, { app, hold }: AppRoute): boolean {
     if (hold.isHeld) return true;
+    const held = this.#apps.get(app);
     return held !== undefined && !held.queue.isEmpty && !this.#released.has(exchange);
   }
 
-  /** Resolves once it is its turn (or its client left), to null; or to why it is not sent anywhere. `arrivedAtMs`: of the request. */
-  async wait(exchange: Exchange, { app, hold }: AppRoute, arrivedAtMs: number): Promise<Refusal | null> {
-    const held = this.#heldOf(app, hold);
+  /** Resolves to null once it is its turn, else to why it is not sent anywhere. `arrivedAtMs`: of the request. */
+  async wait(exchange: Exchange, route: AppRoute, arrivedAtMs: number): Promise<Refusal | null> {
+    const held = this.#heldOf(route);
     const { promise, resolve } = Promise.withResolvers<Refusal | null>();
     const bytes = Math.min(exchange.body?.announcedBytes ?? 0, HOLD_BODY_BYTES_MAX);
     const request: Waiting = { arrivedAtMs, bytes, sinceMs: monotonicUnixMs(), tell: resolve };
     const over = held.queue.arrive(request);
     if (over !== null) {
       this.#counts.refused += 1;
-      return refusalOfOver(app, over, held.route);
+      return refusalOfOverflow(route, over);
     }
-    const leave = () => {
+    const end = () => {
       held.queue.ended(request);
-      resolve(null);
-      this.#move(app);
+      resolve(CLIENT_LEFT);
+      if (!held.queue.isHeld) this.#move(route.app);
     };
-    exchange.response.once("close", leave);
-    this.#move(app);
+    exchange.response.once("close", end);
+    if (exchange.isGone) end();
+    // While all are held one timer stands, for the first whose time is over.
+    if (!held.queue.isHeld || held.timer === undefined) this.#move(route.app);
     const refusal = await promise;
     if (refusal === null) this.#released.add(exchange);
-    else exchange.response.removeListener("close", leave);
+    else exchange.response.removeListener("close", end);
     return refusal;
   }
 
@@ -92,19 +95,19 @@ export class HeldRequests {
     for (const { timer } of this.#apps.values()) clearTimeout(timer);
   }
 
-  #adoptApp({ app, hold }: AppRoute): void {
-    const held = this.#heldOf(app, hold);
-    held.route = hold;
-    held.queue.set(hold.isHeld, hold.bounds, monotonicUnixMs());
-    this.#move(app);
+  #adoptApp(route: AppRoute): void {
+    const held = this.#heldOf(route);
+    held.route = route;
+    held.queue.set(route.hold.isHeld, route.hold.bounds, monotonicUnixMs());
+    this.#move(route.app);
   }
 
-  #heldOf(app: AppName, route: HoldRoute): Held {
-    const known = this.#apps.get(app);
+  #heldOf(route: AppRoute): Held {
+    const known = this.#apps.get(route.app);
     if (known !== undefined) return known;
     const held: Held = { queue: new HoldQueue(), route, timer: undefined };
-    held.queue.set(route.isHeld, route.bounds, monotonicUnixMs());
-    this.#apps.set(app, held);
+    held.queue.set(route.hold.isHeld, route.hold.bounds, monotonicUnixMs());
+    this.#apps.set(route.app, held);
     return held;
   }
 
@@ -112,6 +115,7 @@ export class HeldRequests {
     const held = this.#apps.get(app);
     if (held === undefined || this.#isStopped) return;
     clearTimeout(held.timer);
+    held.timer = undefined;
     const nowMs = monotonicUnixMs();
     const { released, expired, nextAtMs } = held.queue.moves(nowMs);
     for (const { tell, sinceMs } of released) {
@@ -121,24 +125,12 @@ export class HeldRequests {
     }
     for (const { tell } of expired) {
       this.#counts.expired += 1;
-      tell(refusalOfOld(app, held.route));
+      tell(refusalOfExpired(held.route));
     }
     if (nextAtMs !== null) held.timer = setTimeout(() => this.#move(app), Math.max(1, nextAtMs - nowMs));
     else if (!held.queue.isHeld) this.#apps.delete(app);
   }
 }
 
-function refusalOfOver(app: AppName, over: Overflow, { bounds }: HoldRoute): Refusal {
-  const most = over === "requests" ? `${bounds.maxRequests} requests` : `${bounds.maxBytes} bytes of bodies`;
-  const reason = `requests of ${app} are held, and ${most} wait here already`;
-  return { status: 503, reason, retryAfterSeconds: RETRY_AFTER_S };
-}
-
-function refusalOfOld(app: AppName, { bounds }: HoldRoute): Refusal {
-  const reason = `requests of ${app} are held, and this one has waited for ${describeDuration(bounds.maxAgeMs)}`;
-  return { status: 503, reason, retryAfterSeconds: RETRY_AFTER_S };
-}
-
-/** A hold takes a second or so where all goes well. */
-const RETRY_AFTER_S = 1;
-
+/** Nobody is there to be told. */
+const CLIENT_LEFT: Refusal = { status: 503, reason: "the client left" };
