@@ -64,9 +64,8 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
   },
   "hold-expiry": {
     text: "what a proxy held for too long it sends on by the table that holds it",
-    seenIn: "atomic: 1 to 1, healthy, none",
-    invariant: /^(held-is-held|no-failed-request)/,
-    faults: ["proxy-cut-long"],
+    seenIn: "rolling: 1 to 1, healthy, holds",
+    invariant: /^held-is-held/,
   },
   "hold-ignored": {
     text: "a proxy keeps nothing of what a record holds",

@@ -1,6 +1,7 @@
 // Person: what somebody asks of a deploy on its way, by hand: to let it take over, to split the requests first, to halt it for a while,
 // to go back once it is over, to give up a canary that was paused. Asked at a majority of the voters, and again while there is none.
 
+import type { Hold, Rollout } from "../../mesh/index.ts";
 import { type Submission, submitAbort, submitPromote } from "../../node/deploy/core/submit.ts";
 import { submitPause, submitResume } from "../../node/deploy/core/submit-pause.ts";
 import { submitRollback } from "../../node/deploy/core/submit-rollback.ts";
@@ -13,6 +14,7 @@ import { SIM_APP, type SimDriver } from "./sim-driver.ts";
 const LOOKED_MS = 60;
 /** Longer than any wait timeout of a scenario: a deadline that went on would be noticed. */
 const PAUSED_MS = 30_000;
+const HELD_MS = 32_000;
 /** Percents of the new release, one after the other, before it takes over. */
 const CLIMBS: Partial<Record<Scenario["disturbance"], readonly number[]>> = {
   splits: [50],
@@ -41,6 +43,7 @@ export class Person {
     const isComing =
       isRunning && rollout.from !== null && (step?.kind === "serve" || step?.kind === "standby");
     if (this.#asks === "pauses" && isComing && this.#isFirst()) this.#pause();
+    if (this.#asks === "holds" && isComing && this.#isFirst()) this.#hold();
     const isOver = rollout.state === "succeeded" && kept !== undefined;
     // A canary that got too little to be judged by: nobody likes the look of it.
     if (this.#asks !== "pauses" && rollout.state === "paused")
@@ -82,6 +85,20 @@ export class Person {
   #pause(): void {
     this.#later(0, (driver) => submitPause(this.#cluster.committed, SIM_APP, this.#context(driver)));
     this.#later(PAUSED_MS, () => submitResume(this.#cluster.committed, SIM_APP));
+  }
+
+  /** For longer than a request is kept: what comes is answered 503 by then, and what comes after that is kept again. */
+  #hold(): void {
+    this.#later(0, () => this.#withHold({ by: "person", atMs: this.#cluster.wallMs }));
+    this.#later(HELD_MS, () => this.#withHold(null));
+  }
+
+  #withHold(hold: Hold | null): Submission {
+    const { record } = this.#cluster;
+    if (record === null) throw new Error("nothing is deployed");
+    const { hold: _hold, ...rest } = record;
+    const next = hold === null ? rest : { ...rest, hold };
+    return { code: "begin", record: next, rollout: rest.rollout as Rollout };
   }
 
   #later(ms: number, asked: (driver: SimDriver) => Submission): void {

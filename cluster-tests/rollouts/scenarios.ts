@@ -9,7 +9,7 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
  * has. `proxy-behind`: the same, before the new VMs serve. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-drains`: nor
  * is there, and it is drained. By hand:
- * `climbs`: more and more of the requests go to the new release before it takes over. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
+ * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
  * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
  * `restarts`: new VMs of the same release.
  */
@@ -23,6 +23,7 @@ type Disturbance =
   | "climbs"
   | "splits"
   | "pauses"
+  | "holds"
   | "rolls-back"
   | "scales"
   | "restarts";
@@ -127,6 +128,7 @@ const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
 ];
 
 /** No request is sent to the old side once one was to the new. */
+const HELD: Course = { ...ONE, disturbance: "holds", breadth: "driver" };
 const ATOMIC: readonly (readonly [string, DeploySpec, Course])[] = [
   ["atomic", { ...IMMEDIATE, cutover: "atomic" }, ONE],
   ["atomic", { ...IMMEDIATE, cutover: "atomic" }, CUT_OF_DRIVER],
@@ -137,6 +139,8 @@ const ATOMIC: readonly (readonly [string, DeploySpec, Course])[] = [
     { ...ONE, disturbance: "splits", breadth: "driver" },
   ],
   ["atomic, by hand, kept", { ...BY_HAND, cutover: "atomic" }, { ...ONE, disturbance: "rolls-back" }],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, HELD],
+  ["rolling", ROLLING, HELD],
   ["atomic, canary", { ...CANARY, cutover: "atomic" }, { ...ONE, breadth: "driver" }],
 ];
 
