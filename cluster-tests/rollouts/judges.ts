@@ -108,7 +108,9 @@ function judgeHold(before: AppRecord | null, { hold, rollout }: AppRecord): void
   const isLeft = hold?.by === "rollout" && !isUnderWay(rollout);
   assert.ok(!isLeft, "no-hold-left: the rollout is over, and holds the app's requests");
   const isPersons = before?.hold?.by === "person" && hold?.by !== "person";
-  assert.ok(!isPersons || !isUnderWay(rollout), "no-hold-left: a rollout lifted a person's hold");
+  // Who lifts it themself changes nothing else.
+  const isTheirs = before?.rollout === rollout;
+  assert.ok(!isPersons || isTheirs || !isUnderWay(rollout), "no-hold-left: a rollout lifted a person's hold");
 }
 
 /** A VM that may have requests leaves the record. */

@@ -232,7 +232,7 @@ class Course {
     assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
     this.#judgeDrained(record);
     const waiting = [...this.#cluster.proxies.values()].flatMap(({ requests }) => [...requests]);
-    const [lost] = waiting.filter(({ isOver }) => !isOver);
+    const [lost] = waiting.filter(({ isWaiting }) => isWaiting);
     assert.ok(lost === undefined, `no-failed-request: request ${lost?.number} is never answered`);
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;

@@ -105,6 +105,11 @@ export class SimRequest {
     return this.#isOver;
   }
 
+  /** With its proxy, which has not sent it anywhere. */
+  get isWaiting(): boolean {
+    return !this.#isOver && this.#try === null;
+  }
+
   /** Every other one must not run twice. */
   get #method(): "GET" | "POST" {
     return this.number % 2 === 0 ? "GET" : "POST";
