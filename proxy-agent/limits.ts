@@ -144,6 +144,8 @@ export const CATCH_UP_WAITERS_MAX: number = 4_096;
  */
 export const HOLD_RELEASE_FIRST: number = 64;
 export const HOLD_RELEASE_STEP_MS: number = 100;
+/** A client of a WebSocket that was told of a restart answers within that, or its connection is closed: who is held waits for it. */
+export const RESTART_CLOSE_MS: number = 1_000;
 /** Of the body of a request that waits: it is not read before it is sent on, but for what the socket's buffers took of it. */
 export const HOLD_BODY_BYTES_MAX: number = 64 * 1024;
 /** A gate tells its agent its counters so often. */

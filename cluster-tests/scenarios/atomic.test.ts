@@ -18,13 +18,15 @@ import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 /** Cutovers, and as many rollbacks. */
 const ROUNDS = Number(process.env["ATOMIC_ROUNDS"] ?? 2);
 const RATE = Number(process.env["ATOMIC_RATE"] ?? 400);
+/** Of them through the proxy that is cut off, which runs in this process, beside the test. */
+const THIRD_RATE = RATE / 10;
 const COUNT = 4;
 const ATOMIC = ['strategy = "bluegreen"', 'approval = "manual"', 'keep_old = "1h"', 'cutover = "atomic"'];
 
 let scenario: Scenario;
 let app: AppFolder;
 let third: CutOffProxy;
-let load: LoadBeside | undefined;
+const loads: LoadBeside[] = [];
 let isCutOff = false;
 beforeAll(async () => {
   scenario = await Scenario.start({ hosts: 4, proxies: 2 });
@@ -32,7 +34,7 @@ beforeAll(async () => {
   app = scenario.app();
 });
 afterAll(async () => {
-  load?.kill();
+  for (const load of loads) load.kill();
   await third?.stop();
   await scenario.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -45,6 +47,11 @@ const arrivals = () => join(folder, "arrivals");
 const settings = (greeting: string): AppSettings => {
   return { greeting, count: COUNT, arrivals: arrivals(), deploy: ATOMIC };
 };
+
+function loadAt(targets: readonly string[], ratePerSecond: number): LoadBeside {
+  const path = "/?through=clients";
+  return loadBeside({ targets, host: "web.localhost", path, ratePerSecond, connections: "both" });
+}
 
 /** What reached a VM, in the order in which it did. */
 function arrived(): readonly { readonly atMs: number; readonly release: number }[] {
@@ -204,14 +211,13 @@ test(
     app.change({ ...settings("v1"), deploy: [] });
     expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
     await until("an answer of each proxy", async () => ((await third.get()).status === 200 ? true : null));
-    const targets = [...scenario.view.proxies.map(({ http }) => http), third.http];
-    load = loadBeside({
-      targets,
-      host: "web.localhost",
-      path: "/?through=clients",
-      ratePerSecond: RATE,
-      connections: "both",
-    });
+    loads.push(
+      loadAt(
+        scenario.view.proxies.map(({ http }) => http),
+        RATE - THIRD_RATE,
+      ),
+    );
+    loads.push(loadAt([third.http], THIRD_RATE));
     const order = [1];
     const done: Switch[] = [];
     for (let round = 1; round <= ROUNDS; round += 1) {
@@ -230,7 +236,7 @@ test(
       );
       order.push(next, 1);
     }
-    const samples = await load.stop();
+    const samples = (await Promise.all(loads.map((load) => load.stop()))).flat();
     report(done);
     reportFailed(samples);
     expect(failures(samples)).toEqual(NO_FAILURES);
