@@ -20,7 +20,7 @@ export class CutoverJudge {
     const gets = sharesOf(record).flatMap(({ release, weight }) => (weight > 0 ? [release] : []));
     // While it is held nobody gets any: who will is not said yet.
     const isSame = gets.length === this.#side.size && gets.every((release) => this.#side.has(release));
-    if (gets.length === 0 || isSame) return;
+    if (record.hold !== undefined || gets.length === 0 || isSame) return;
     const [newest, newestBefore] = [Math.max(...gets), Math.max(...this.#side)];
     // Of a split that is taken back both sides were seen already, and what is not well is not waited for.
     this.#isTakenBack = newest < newestBefore && gets.every((release) => this.#side.has(release));
