@@ -18,6 +18,8 @@ export type BreakName =
   | "frozen-ack-set"
   | "recheck-before-swap"
   | "atomic-hold"
+  | "exclusive-read"
+  | "handoff-order"
   | "hold-confirmation"
   | "hold-expiry"
   | "hold-ignored"
@@ -56,6 +58,16 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
     text: "an atomic cutover holds nothing: each proxy changes over as it learns",
     seenIn: "atomic: 1 to 1, healthy, none",
     invariant: /^atomic-cutover/,
+  },
+  "exclusive-read": {
+    text: "a host starts a VM of an app that never runs twice by the record that it has, and asks no majority",
+    seenIn: "handoff: 1 to 1, healthy, none",
+    invariant: /^exclusive/,
+  },
+  "handoff-order": {
+    text: "a host starts the new VM before the process of the old one has ended",
+    seenIn: "handoff: 1 to 1, healthy, none",
+    invariant: /^exclusive/,
   },
   "hold-confirmation": {
     text: "a hold is lifted for the new side before the gates of the old one said that they closed",

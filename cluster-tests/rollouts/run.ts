@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   type AppRecord,
+  isExclusive,
   isUnderWay,
   type MemberName,
   memberName,
@@ -86,8 +87,10 @@ const PREPARED = new Map<string, Prepared>();
 
 /** Where the old release serves. The same for all runs of a scenario: it is come to once. */
 function preparedOf(scenario: Scenario): Prepared {
-  const { before, gate } = scenario;
-  const key = `${before} ${gate}`;
+  const { before, gate, deploy } = scenario;
+  // Of an app that never runs twice the release that serves says so too.
+  const first = isExclusive(scenario) ? deploy : ROLLING;
+  const key = `${before} ${gate} ${first.strategy}`;
   const known = PREPARED.get(key);
   if (known !== undefined) return known;
   let turn = 0;
@@ -96,7 +99,7 @@ function preparedOf(scenario: Scenario): Prepared {
     return turn % count;
   };
   const cluster = new SimCluster({ scenario, broken: null, pick, isTold: false, prepared: null });
-  begin(submitTo(cluster, scenario, { count: before, deploy: ROLLING, hash: "old" }));
+  begin(submitTo(cluster, scenario, { count: before, deploy: first, hash: "old" }));
   cluster.runUntilQuiet();
   assert.equal(cluster.record?.rollout?.state, "succeeded");
   PREPARED.set(key, cluster.prepared);

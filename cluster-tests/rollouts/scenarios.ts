@@ -114,6 +114,16 @@ const LENIENT_TO_SILENCE: DeploySpec = { ...LENIENT, excludeSilentAfterMs: 2_000
 /** It runs before anything that the strategies differ in; that of a release that `exits` fails. */
 const WITH_COMMAND: DeploySpec = { ...ROLLING, releaseCommand: ["migrate"], releaseCommandTimeoutMs: 5_000 };
 
+const HANDOFF: DeploySpec = { ...TIMES, strategy: "handoff" };
+/** No two VMs of it ever run at once. */
+const EXCLUSIVE: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["handoff", HANDOFF, ONE],
+  ["handoff", HANDOFF, { ...ONE, fate: "exits" }],
+  ["handoff", HANDOFF, { ...ONE, fate: "hangs", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "restarts", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "host-drains", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "host-dies", breadth: "driver" }],
+];
 /** One client is never sent back, through whatever proxy it comes. */
 const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
   ["sticky, by hand", { ...BY_HAND, cutover: "sticky" }, { ...ONE, disturbance: "climbs" }],
@@ -162,7 +172,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[ONE, { ...ONE, fate: "exits", breadth: "driver" } as const].map((course) =>
     scenarioOf("rolling after a command", WITH_COMMAND, course, "on"),
   ),
-  ...[...ATOMIC, ...STICKY].map(([name, deploy, course]): Scenario => {
+  ...[...ATOMIC, ...EXCLUSIVE, ...STICKY].map(([name, deploy, course]): Scenario => {
     return { ...scenarioOf(name, deploy, course, "on"), isThinned: true };
   }),
   scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),

@@ -6,6 +6,7 @@ import {
   type AppRecord,
   type CommittedApp,
   encodeRecord,
+  isExclusive,
   type MemberName,
   memberName,
   type VmName,
@@ -19,6 +20,7 @@ import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import type { Action } from "./action.ts";
 import type { BreakName } from "./breaks.ts";
 import { Judges } from "./judges.ts";
+import { Lifetimes } from "./lifetimes.ts";
 import { entryOfHost, hostFactsOf, proxyFactsOf } from "./member-facts.ts";
 import { possibleActions } from "./possible.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -85,6 +87,7 @@ export class SimCluster {
   readonly #options: SimOptions;
   readonly #judges = new Judges();
   readonly #clients: SimClients;
+  readonly #lifetimes: Lifetimes;
   readonly #requestDeps: RequestDeps;
   /** What members that are cut off have to say. */
   readonly #withheld = new Map<VmName, { readonly host: SimHost; readonly observed: ObservedVm | null }>();
@@ -98,6 +101,7 @@ export class SimCluster {
     this.#options = options;
     const { time } = this;
     this.#clients = new SimClients(options.broken);
+    this.#lifetimes = new Lifetimes(isExclusive(options.scenario));
     this.register = new SimRegister((before, committed) => this.#noteCommit(before, committed));
     this.drivers = HOSTS.slice(0, 2).map((name) => {
       const onSwap = (driver: SimDriver, swap: Swap) => this.#judgeDecision(driver, swap);
@@ -255,6 +259,10 @@ export class SimCluster {
       time,
       broken,
       fate: scenario.fate,
+      lifetimes: this.#lifetimes,
+      exclusive: isExclusive(scenario)
+        ? { read: () => (this.register.isAway ? null : this.committed) }
+        : null,
       newVersion: () => ({ incarnation: 1, startId: 1, counter: this.#next() }),
       recordOf: (epoch) => this.register.recordOf(epoch),
       onCut: (flights) => {
