@@ -34,6 +34,7 @@ import { withExcluded } from "./exclusions.ts";
 import { faultOfDeploy, faultOfFresh, faultOfMove, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
+import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
@@ -332,7 +333,8 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   // Both are left: whoever is well gets the requests, also what had no share any more.
   const left = oldServes ? record : withEachAlike(record);
   const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
-  return endWith(input, given, stateWhenBack(given));
+  const last = withLastOne(given, target.release, input.facts);
+  return endWith(input, last, last === given ? stateWhenBack(given) : "failed");
 }
 
 /** `failed`: there was nothing to go back to, or it does not serve again. `aborted`: as asked, all is as it was before. */
