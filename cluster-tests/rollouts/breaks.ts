@@ -61,7 +61,7 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
   },
   "exclusive-read": {
     text: "a host starts a VM of an app that never runs twice by the record that it has, and asks no majority",
-    seenIn: "handoff: 1 to 1, healthy, none",
+    seenIn: "handoff: 1 to 1, healthy, host-fenced",
     invariant: /^exclusive/,
   },
   "handoff-order": {

@@ -22,7 +22,7 @@ import { Person } from "./person.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
 import { SIM_APP } from "./sim-driver.ts";
-import { crashHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
+import { crashHost, fenceHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
 import { submitTo } from "./submit-to.ts";
 
 export interface RunOptions {
@@ -157,6 +157,9 @@ function heal(cluster: SimCluster): void {
   cluster.tellMembers();
 }
 
+/** Nothing is deployed in these. */
+const OF_HOSTS: readonly Scenario["disturbance"][] = ["host-dies", "host-fenced", "host-drains"];
+
 /** Of what is asked in place of a deploy. */
 const KINDS: Partial<Record<Scenario["disturbance"], Rollout["kind"]>> = {
   scales: "scale",
@@ -210,6 +213,7 @@ class Course {
     const leaving = [...cluster.hosts.values()].findLast(({ vms }) => vms.size > 0);
     if (leaving === undefined) return;
     if (disturbance === "host-dies") crashHost(cluster, leaving, 0);
+    else if (disturbance === "host-fenced") fenceHost(cluster, leaving);
     else this.#mover = new Mover(cluster, leaving.name);
     this.look();
   }
@@ -261,7 +265,7 @@ class Course {
 
   get #isDeploy(): boolean {
     const { disturbance } = this.#scenario;
-    return disturbance !== "host-dies" && disturbance !== "host-drains" && KINDS[disturbance] === undefined;
+    return !OF_HOSTS.includes(disturbance) && KINDS[disturbance] === undefined;
   }
 
   #judgeDrained({ vms }: AppRecord): void {

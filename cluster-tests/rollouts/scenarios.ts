@@ -7,7 +7,8 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
 
 /**
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
- * has. `proxy-behind`: the same, before the new VMs serve. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-drains`: nor
+ * has. `proxy-behind`: the same, before the new VMs serve. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-fenced`: it is off, and a
+ * person says so; much later it starts, and nobody hears it for a while. `host-drains`: nor
  * is there, and it is drained. By hand:
  * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
  * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
@@ -19,6 +20,7 @@ type Disturbance =
   | "proxy-behind"
   | "proxy-joins"
   | "host-dies"
+  | "host-fenced"
   | "host-drains"
   | "climbs"
   | "splits"
@@ -122,7 +124,7 @@ const EXCLUSIVE: readonly (readonly [string, DeploySpec, Course])[] = [
   ["handoff", HANDOFF, { ...ONE, fate: "hangs", breadth: "driver" }],
   ["handoff", HANDOFF, { ...ONE, disturbance: "restarts", breadth: "driver" }],
   ["handoff", HANDOFF, { ...ONE, disturbance: "host-drains", breadth: "driver" }],
-  ["handoff", HANDOFF, { ...ONE, disturbance: "host-dies", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "host-fenced" }],
 ];
 /** One client is never sent back, through whatever proxy it comes. */
 const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
