@@ -144,6 +144,12 @@ export const CATCH_UP_WAITERS_MAX: number = 4_096;
  */
 export const HOLD_RELEASE_FIRST: number = 64;
 export const HOLD_RELEASE_STEP_MS: number = 100;
+/**
+ * A proxy that keeps requests asks the gates and the voters whether the hold is over: what lifted it may not reach it by the mesh. The first
+ * time later than most holds last; doubled each time.
+ */
+export const HOLD_ASK_FIRST_MS: number = 150;
+export const HOLD_ASK_LAST_MS: number = 2_000;
 /** A client of a WebSocket that was told of a restart answers within that, or its connection is closed: who is held waits for it. */
 export const RESTART_CLOSE_MS: number = 1_000;
 /** Of the body of a request that waits: it is not read before it is sent on, but for what the socket's buffers took of it. */

@@ -118,7 +118,7 @@ class Parts {
   readonly #metrics = new Metrics();
   readonly #upstreams = new Upstreams();
   readonly #away = new AwayGates();
-  readonly #held = new HeldRequests();
+  readonly #held: HeldRequests;
   readonly #arm: Arm | null;
   readonly #feed: RouteFeed;
   readonly #flights: Flights;
@@ -154,6 +154,8 @@ class Parts {
       feed: this.#feed,
       onLearned: () => this.#metrics.learnedOfGate(),
     });
+    const catchUp = new CatchUp({ mesh, registers, feed: this.#feed, gates }, options.timing.retryTimeMs);
+    this.#held = new HeldRequests({ catchUp });
     this.#verifier = new Verifier({ gates, onChange: () => this.#acker.changed() });
     const [flights, verifier, feed] = [this.#flights, this.#verifier, this.#feed];
     const { timing } = options;
@@ -179,7 +181,7 @@ class Parts {
         held: this.#held,
         arm: this.#arm,
         random: Math.random,
-        catchUp: new CatchUp({ mesh, registers, feed, gates }, timing.retryTimeMs),
+        catchUp,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
         onRefused: (why) => this.#metrics.refusedByGate(why),

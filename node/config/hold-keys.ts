@@ -5,7 +5,7 @@ import { type AppSpec, durationShape, HOLD_DEFAULTS, type HoldSpec, told } from 
 import { HOUR_MS, type KeyProblem, notTable, type TimeRange } from "./key-shapes.ts";
 
 /** Shorter than a second no hold is over; few clients wait for an hour. */
-export const holdAgeRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
+const holdAgeRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
 /** Of one app: each is a connection of the proxy's. */
 const REQUESTS_MAX = 100_000;
 const MIB = 1024 * 1024;

@@ -225,7 +225,7 @@ describe("a request that waits for its connection", () => {
         ...deps,
         away: new AwayGates(),
         arm: null,
-        held: new HeldRequests(),
+        held: new HeldRequests({ catchUp: { reach: async () => "unknown" } }),
         catchUp: { reach: async () => "reached" },
       },
     );

@@ -1,9 +1,11 @@
 // Held requests: what this proxy keeps of each app while its record says so, and what it says to those that it cannot keep.
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { AppName } from "../../mesh/index.ts";
 import { type HeldRequest, HoldQueue } from "../core/hold.ts";
-import type { AppRoute, RouteTable } from "../core/route-table.ts";
-import { HOLD_BODY_BYTES_MAX } from "../limits.ts";
+import type { AppRoute, Endpoint, RouteTable } from "../core/route-table.ts";
+import { HOLD_ASK_FIRST_MS, HOLD_ASK_LAST_MS, HOLD_BODY_BYTES_MAX } from "../limits.ts";
+import type { CatchUp } from "./catch-up.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, Refusal } from "./exchange.ts";
 import { refusalOfExpired, refusalOfOverflow } from "./refusals.ts";
@@ -31,14 +33,26 @@ interface Held {
   /** In force. */
   route: AppRoute;
   timer: NodeJS.Timeout | undefined;
+  isAsking: boolean;
+}
+
+export interface HeldDeps {
+  readonly catchUp: Pick<CatchUp, "reach">;
 }
 
 export class HeldRequests {
   /** Of apps that are held, or whose requests still go one after the other. */
   readonly #apps = new Map<AppName, Held>();
   readonly #released = new WeakSet<Exchange>();
-  #isStopped = false;
+  /** Where each app's requests went last: the gates there know of a hold's end, also for who hears nothing else. */
+  readonly #reached = new Map<AppName, readonly Endpoint[]>();
+  readonly #stopped = new AbortController();
+  readonly #deps: HeldDeps;
   readonly #counts = { released: 0, expired: 0, refused: 0, longestMs: 0 };
+
+  constructor(deps: HeldDeps) {
+    this.#deps = deps;
+  }
 
   get counts(): HeldCounts {
     const all = [...this.#apps.values()].map(({ queue }) => queue);
@@ -52,6 +66,8 @@ export class HeldRequests {
 
   adopt(table: RouteTable): void {
     for (const route of table.apps.values()) {
+      if (route.hostnames.length === 0) this.#reached.delete(route.app);
+      else if (route.endpoints.length > 0) this.#reached.set(route.app, route.endpoints);
       if (route.hold.isHeld || this.#apps.has(route.app)) this.#adoptApp(route);
     }
   }
@@ -91,7 +107,7 @@ export class HeldRequests {
 
   /** Nobody waits any longer: we stop. */
   stop(): void {
-    this.#isStopped = true;
+    this.#stopped.abort();
     for (const { timer } of this.#apps.values()) clearTimeout(timer);
   }
 
@@ -105,15 +121,29 @@ export class HeldRequests {
   #heldOf(route: AppRoute): Held {
     const known = this.#apps.get(route.app);
     if (known !== undefined) return known;
-    const held: Held = { queue: new HoldQueue(), route, timer: undefined };
+    const held: Held = { queue: new HoldQueue(), route, timer: undefined, isAsking: false };
     held.queue.set(route.hold.isHeld, route.hold.bounds, monotonicUnixMs());
     this.#apps.set(route.app, held);
     return held;
   }
 
+  /** While somebody waits: what lifts the hold may come by no other way. */
+  async #ask(held: Held): Promise<void> {
+    if (held.isAsking) return;
+    held.isAsking = true;
+    const { signal } = this.#stopped;
+    const isWaiting = () => !signal.aborted && held.queue.isHeld && !held.queue.isEmpty;
+    for (let pauseMs = HOLD_ASK_FIRST_MS; isWaiting(); pauseMs = Math.min(2 * pauseMs, HOLD_ASK_LAST_MS)) {
+      await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
+      const { app, epoch } = held.route;
+      if (isWaiting()) await this.#deps.catchUp.reach(app, epoch + 1, signal, this.#reached.get(app));
+    }
+    held.isAsking = false;
+  }
+
   #move(app: AppName): void {
     const held = this.#apps.get(app);
-    if (held === undefined || this.#isStopped) return;
+    if (held === undefined || this.#stopped.signal.aborted) return;
     clearTimeout(held.timer);
     held.timer = undefined;
     const nowMs = monotonicUnixMs();
@@ -127,6 +157,7 @@ export class HeldRequests {
       this.#counts.expired += 1;
       tell(refusalOfExpired(held.route));
     }
+    if (held.queue.isHeld && !held.queue.isEmpty) void this.#ask(held);
     if (nextAtMs !== null) held.timer = setTimeout(() => this.#move(app), Math.max(1, nextAtMs - nowMs));
     else if (!held.queue.isHeld) this.#apps.delete(app);
   }
