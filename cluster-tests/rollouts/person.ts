@@ -1,7 +1,8 @@
 // Person: what somebody asks of a deploy on its way, by hand: to let it take over, to split the requests first, to halt it for a while,
 // to go back once it is over, to give up a canary that was paused. Asked at a majority of the voters, and again while there is none.
 
-import type { Hold, Rollout } from "../../mesh/index.ts";
+import type { AppRecord } from "../../mesh/index.ts";
+import { type HoldChange, heldByPerson, releasedByPerson } from "../../node/deploy/core/person-hold.ts";
 import { type Submission, submitAbort, submitPromote } from "../../node/deploy/core/submit.ts";
 import { submitPause, submitResume } from "../../node/deploy/core/submit-pause.ts";
 import { submitRollback } from "../../node/deploy/core/submit-rollback.ts";
@@ -14,7 +15,10 @@ import { SIM_APP, type SimDriver } from "./sim-driver.ts";
 const LOOKED_MS = 60;
 /** Longer than any wait timeout of a scenario: a deadline that went on would be noticed. */
 const PAUSED_MS = 30_000;
+/** Longer than a request is kept: it is answered 503, and what comes after it is kept again. */
 const HELD_MS = 32_000;
+/** Shorter than a rollout holds. */
+const HELD_WITHIN_MS = 20;
 /** Percents of the new release, one after the other, before it takes over. */
 const CLIMBS: Partial<Record<Scenario["disturbance"], readonly number[]>> = {
   splits: [50],
@@ -43,7 +47,9 @@ export class Person {
     const isComing =
       isRunning && rollout.from !== null && (step?.kind === "serve" || step?.kind === "standby");
     if (this.#asks === "pauses" && isComing && this.#isFirst()) this.#pause();
-    if (this.#asks === "holds" && isComing && this.#isFirst()) this.#hold();
+    if (this.#asks === "holds" && isComing && this.#isFirst()) this.#hold(HELD_MS);
+    const isHeld = isRunning && step?.kind === "hold";
+    if (this.#asks === "holds-within" && isHeld && this.#isFirst()) this.#hold(HELD_WITHIN_MS);
     const isOver = rollout.state === "succeeded" && kept !== undefined;
     // A canary that got too little to be judged by: nobody likes the look of it.
     if (this.#asks !== "pauses" && rollout.state === "paused")
@@ -87,18 +93,18 @@ export class Person {
     this.#later(PAUSED_MS, () => submitResume(this.#cluster.committed, SIM_APP));
   }
 
-  /** For longer than a request is kept: what comes is answered 503 by then, and what comes after that is kept again. */
-  #hold(): void {
-    this.#later(0, () => this.#withHold({ by: "person", atMs: this.#cluster.wallMs }));
-    this.#later(HELD_MS, () => this.#withHold(null));
+  /** Somebody has all proxies keep the requests, and lets them go after a while. */
+  #hold(forMs: number): void {
+    this.#later(0, () => this.#changed((record) => heldByPerson(record, this.#cluster.wallMs)));
+    this.#later(forMs, () => this.#changed(releasedByPerson));
   }
 
-  #withHold(hold: Hold | null): Submission {
+  #changed(changeOf: (record: AppRecord) => HoldChange): Submission {
     const { record } = this.#cluster;
-    if (record === null) throw new Error("nothing is deployed");
-    const { hold: _hold, ...rest } = record;
-    const next = hold === null ? rest : { ...rest, hold };
-    return { code: "begin", record: next, rollout: rest.rollout as Rollout };
+    if (record?.rollout == null) throw new Error("nothing is deployed");
+    const change = changeOf(record);
+    if (change.code === "invalid") return change;
+    return { code: "begin", record: change.record, rollout: record.rollout };
   }
 
   #later(ms: number, asked: (driver: SimDriver) => Submission): void {

@@ -10,7 +10,8 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
  * has. `proxy-behind`: the same, before the new VMs serve. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-fenced`: it is off, and a
  * person says so; much later it starts, and nobody hears it for a while. `host-drains`: nor
  * is there, and it is drained. By hand:
- * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
+ * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `holds-within`: while the rollout itself holds it, and for a
+ * moment. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
  * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
  * `restarts`: new VMs of the same release.
  */
@@ -26,6 +27,7 @@ type Disturbance =
   | "splits"
   | "pauses"
   | "holds"
+  | "holds-within"
   | "rolls-back"
   | "scales"
   | "restarts";
@@ -125,6 +127,7 @@ const EXCLUSIVE: readonly (readonly [string, DeploySpec, Course])[] = [
   ["handoff", HANDOFF, { ...ONE, disturbance: "restarts", breadth: "driver" }],
   ["handoff", HANDOFF, { ...ONE, disturbance: "host-drains", breadth: "driver" }],
   ["handoff", HANDOFF, { ...ONE, disturbance: "host-fenced" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "holds-within", breadth: "driver" }],
 ];
 /** One client is never sent back, through whatever proxy it comes. */
 const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
@@ -152,6 +155,7 @@ const ATOMIC: readonly (readonly [string, DeploySpec, Course])[] = [
   ],
   ["atomic, by hand, kept", { ...BY_HAND, cutover: "atomic" }, { ...ONE, disturbance: "rolls-back" }],
   ["atomic", { ...IMMEDIATE, cutover: "atomic" }, HELD],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, { ...HELD, disturbance: "holds-within" }],
   ["rolling", ROLLING, HELD],
   ["atomic, canary", { ...CANARY, cutover: "atomic" }, { ...ONE, breadth: "driver" }],
 ];

@@ -172,7 +172,7 @@ export class SimCluster {
 
   /** A proxy registered; it has read what a majority has. */
   admit(name: string): void {
-    const proxy = new SimProxy(name, this.time, this.broken);
+    const proxy = new SimProxy(name, this.#requestDeps);
     this.proxies.set(proxy.name, proxy);
     proxy.start(this.committed, this.heardOfAll());
   }
@@ -322,7 +322,7 @@ export class SimCluster {
 
   /** At the gates of the VMs that it reaches, and at the voters: who is cut off still reaches gates. */
   #catchUp(proxy: SimProxy): void {
-    const asked = new Set(proxy.endpoints.map(({ host }) => host));
+    const asked = new Set([...proxy.endpoints, ...proxy.reached].map(({ host }) => host));
     for (const host of asked) {
       const { isUp, gate } = this.hosts.get(host) as SimHost;
       if (isUp) proxy.learnOf(gate);

@@ -70,6 +70,8 @@ export class SimHost {
   held: CommittedApp | null = null;
   /** Something of it was broken once. */
   wasHarmed = false;
+  /** Its disk was lost once: a gate without one is closed until it has what a majority has, and nobody needs its word. */
+  wasBlank = false;
   /** When something of it last came back. */
   backAtMs = 0;
   /** Its agent does nothing. */
@@ -180,6 +182,7 @@ export class SimHost {
   /** Its disk is lost: it knows of nothing that ran. */
   forget(): void {
     this.held = null;
+    this.wasBlank = true;
     for (const { entry } of this.vms.values()) this.#deps.publish(this, entry.vm, null);
     this.vms.clear();
   }

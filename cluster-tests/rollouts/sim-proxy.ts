@@ -24,13 +24,19 @@ import {
   reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
 import { Splits } from "../../proxy-agent/core/split.ts";
-import { CANARY_TELL_MS, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
+import {
+  CANARY_TELL_MS,
+  HOLD_ASK_FIRST_MS,
+  HOLD_ASK_LAST_MS,
+  VERIFY_PAUSE_FIRST_MS,
+  VERIFY_PAUSE_LAST_MS,
+} from "../../proxy-agent/limits.ts";
 import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
 import { SimHold } from "./sim-hold.ts";
 import type { SimHost } from "./sim-host.ts";
-import type { SimRequest } from "./sim-request.ts";
+import type { RequestDeps, SimRequest } from "./sim-request.ts";
 import type { SimTime } from "./sim-time.ts";
 
 /** An entry on its way to this proxy, with who wrote it. */
@@ -82,9 +88,15 @@ export class SimProxy {
   #answer: { readonly ack: Ack; readonly text: string } | null = null;
   #flights = new Map<VmName, Set<SimRequest>>();
 
-  constructor(name: string, time: SimTime, broken: BreakName | null) {
+  /** Where its requests went last: the gates there know of a hold's end. */
+  reached: readonly Endpoint[] = [];
+  readonly #catchUp: (proxy: SimProxy) => void;
+  #isAsking = false;
+
+  constructor(name: string, { time, broken, catchUp }: Pick<RequestDeps, "time" | "broken" | "catchUp">) {
     this.name = memberName(name);
     this.#broken = broken;
+    this.#catchUp = catchUp;
     this.#time = time;
     this.hold = new SimHold(time);
   }
@@ -138,6 +150,24 @@ export class SimProxy {
     if (this.#committed !== null && this.epoch > gate.epoch) gate.take(this.#committed);
     else if (held !== null) this.hear(held);
     return gate.epoch === this.epoch && (this.epoch > epochTried || gate.epoch >= epochTried);
+  }
+
+  /** While it keeps some it asks gates and voters whether the hold is over. */
+  askForEnd(): void {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    this.#askAfter(HOLD_ASK_FIRST_MS);
+  }
+
+  #askAfter(pauseMs: number): void {
+    const { hold } = this;
+    this.#time.after(pauseMs, () => {
+      if (this.hold !== hold) return;
+      this.#isAsking = this.isHolding && hold.size > 0;
+      if (!this.#isAsking) return;
+      this.#askAfter(Math.min(2 * pauseMs, HOLD_ASK_LAST_MS));
+      this.#catchUp(this);
+    });
   }
 
   /** What this gate has is asked for; it may be older. */
@@ -246,6 +276,8 @@ export class SimProxy {
     this.#starts += 1;
     this.#acks = new AckState();
     this.hold = new SimHold(this.#time);
+    this.#isAsking = false;
+    this.reached = [];
     this.#table = EMPTY_TABLE;
     this.#dials = new Map();
     this.#flights = new Map();
@@ -261,6 +293,7 @@ export class SimProxy {
     this.#due = undefined;
     if (table === this.#table) return;
     this.#table = table;
+    if (this.endpoints.length > 0) this.reached = this.endpoints;
     this.#drain.adopt(table, this.#time.nowMs);
     this.#counter.adopt(table);
     if (this.#counter.isIdle) this.#counted = 0;

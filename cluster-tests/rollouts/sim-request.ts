@@ -239,6 +239,7 @@ export class SimRequest {
       onExpired: () => this.#expire(),
     };
     assert.ok(hold.wait(this.#ticket), "more requests are held than may be");
+    this.#proxy.askForEnd();
   }
 
   /** Held for as long as it may be: a stated bound, answered 503. Nothing is opened by that. */
