@@ -263,6 +263,7 @@ export class SimProxy {
     for (const request of this.requests) request.abandon();
     this.requests.clear();
     this.hold.stop();
+    this.hold = new SimHold(this.#time);
     this.inbox.length = 0;
   }
 
