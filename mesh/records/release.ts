@@ -24,7 +24,7 @@ export interface StopSpec {
   readonly timeoutMs: number;
 }
 
-export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen", "canary"] as const;
+export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen", "canary", "handoff"] as const;
 
 export interface CanarySpec {
   /** Percents of the requests that the new release gets, one after the other, each higher than the one before. */
@@ -118,6 +118,11 @@ export interface AppSpec {
 /** Requests to its VMs go through the gates of their hosts, where those have one. */
 export function isGated({ gate }: AppSpec): boolean {
   return gate !== "off";
+}
+
+/** Two VMs of it never run at once. */
+export function isExclusive({ deploy }: Pick<AppSpec, "deploy">): boolean {
+  return deploy.strategy === "handoff";
 }
 
 /** An `AppSpec` that got its number. */

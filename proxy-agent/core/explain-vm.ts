@@ -48,6 +48,8 @@ function whyNot({ vm, wanted, said }: KnownVm, { app, epoch }: Pick<VmRouting, "
       : `the record of ${app} that is here (epoch ${epoch}) does not name it`;
   const { committed, desired } = wanted;
   const record = `the record (epoch ${committed.epoch})`;
+  if (desired.phase === "prepared")
+    return `${record} has it prepared: it is started once nothing else of ${committed.record.app} runs`;
   if (desired.phase === "starting")
     return `${record} wants it to start: nothing is routed to it before it serves`;
   if (desired.phase === "standby")

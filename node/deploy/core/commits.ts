@@ -22,6 +22,7 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
+import { hostOfNext } from "./handoff.ts";
 import { isSound } from "./last-sound.ts";
 import { type Placing, place } from "./place.ts";
 import { isLeaving } from "./quorum.ts";
@@ -68,7 +69,8 @@ export function withStep(
   const rollout = rolloutOf(record);
   const changed = changeVms(record, planned, context);
   if (changed.code === "no-host") return changed;
-  const ofStep = planned.kind === "stop" ? record.vms : changed.record.vms;
+  const isGone = planned.kind === "stop" || planned.kind === "handover";
+  const ofStep = isGone ? record.vms : changed.record.vms;
   const isAcked = (isAckStep(planned.kind) || planned.kind === "bake") && needsAcks(record);
   const step: RolloutStep = {
     number: (rollout.history.at(-1)?.number ?? 0) + 1,
@@ -102,7 +104,9 @@ function changeVms(
     if (placing.code === "no-host") return placing;
     return { code: "applied", record, hosts: placing.placements.map(({ host }) => host) };
   }
-  if (planned.kind === "start") return withStarted(record, planned, facts);
+  if (planned.kind === "prepare") return withStarted(record, planned, { facts, phase: "prepared" });
+  if (planned.kind === "start") return withStarted(record, planned, { facts, phase: "starting" });
+  if (planned.kind === "handover") return withHandedOver(record, planned, facts);
   if (planned.kind === "approve" || planned.kind === "bake") return { code: "applied", record };
   const named = new Set(planned.vms);
   const entering = new Set(planned.serves);
@@ -167,21 +171,38 @@ function releaseOf({ app }: AppRecord, { release }: { readonly release: number |
 function withStarted(
   record: AppRecord,
   planned: PlannedStep & { readonly release: number | null },
-  facts: Facts,
+  { facts, phase }: { readonly facts: Facts; readonly phase: "prepared" | "starting" },
 ): Applied {
-  const { vms } = planned;
+  const known = record.vms.filter(({ vm }) => planned.vms.includes(vm)).map(({ vm }) => vm);
+  const vms = planned.vms.filter((vm) => !known.includes(vm));
   const release = releaseOf(record, planned);
-  const placing = placeOn(record, { release, count: vms.length }, facts);
+  const host = hostOfNext(record, facts);
+  const placing =
+    host === null
+      ? placeOn(record, { release, count: vms.length }, facts)
+      : { code: "placed" as const, placements: vms.map(() => ({ host })) };
   if (placing.code === "no-host") return placing;
   const started = vms.flatMap((vm, index): readonly DesiredVm[] => {
-    const host = placing.placements[index]?.host;
-    if (host === undefined) return [];
-    return [{ vm, release, host, phase: "starting", requires: null }];
+    const placed = placing.placements[index];
+    return placed === undefined ? [] : [{ vm, release, host: placed.host, phase, requires: null }];
   });
-  const releases = record.releases.map((known) =>
-    known.number === release ? { ...known, vmsNamed: known.vmsNamed + vms.length } : known,
+  const before = record.vms.map((vm) => (known.includes(vm.vm) ? { ...vm, phase } : vm));
+  const releases = record.releases.map((one) =>
+    one.number === release ? { ...one, vmsNamed: one.vmsNamed + vms.length } : one,
   );
-  return { code: "applied", record: { ...record, releases, vms: [...record.vms, ...started] } };
+  return { code: "applied", record: { ...record, releases, vms: [...before, ...started] } };
+}
+
+/** On the host of those that leave, which keeps the order. */
+function withHandedOver(
+  record: AppRecord,
+  { vms, serves = [], release }: PlannedStep & { readonly release: number | null },
+  facts: Facts,
+): Applied {
+  const started = withStarted(record, { kind: "start", vms: serves, release }, { facts, phase: "starting" });
+  if (started.code === "no-host") return started;
+  const left = started.record.vms.filter(({ vm }) => !vms.includes(vm));
+  return { code: "applied", record: { ...started.record, vms: left } };
 }
 
 /** The step in force is over: it goes into the history. */

@@ -76,7 +76,7 @@ function foresee(
   while (foreseen.length < STEPS_MAX) {
     const { step } = rolloutOf(now.record);
     if (step !== null) foreseen.push({ step, committed: now });
-    const planned = planNext(approved(now.record), retiringOf(step));
+    const planned = planNext(approved(now.record), retiringOf(step), context.facts);
     if (planned === null) return { foreseen, stuck: null };
     const ended = withStepEnded(approved(now.record), { waitedMs: 0, outcome: "" });
     const facts = { ...context.facts, hosts: loaded(context.facts, begun.record, now.record) };

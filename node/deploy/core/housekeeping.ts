@@ -62,7 +62,9 @@ export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: 
       .filter((leftover) => leftover.wants.length === 0)
       .map((leftover) => leftover.vm.vm),
   );
-  const vms = record.vms.filter((vm) => vm.phase !== "starting" && !free.has(vm.vm));
+  const vms = record.vms.filter(
+    ({ vm, phase }) => phase !== "starting" && phase !== "prepared" && !free.has(vm),
+  );
   if (vms.length === record.vms.length || record.rollout === null) return null;
   const rollout = { ...record.rollout, proxies: registeredProxies(facts) };
   const left = withNamesFreed({ ...record, vms, rollout });

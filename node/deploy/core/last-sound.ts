@@ -26,7 +26,8 @@ export function missingBefore(
   const serving = record.vms.filter(({ phase }) => phase === "serving");
   const isTaken = ({ vm }: DesiredVm) => step.vms.includes(vm);
   // What takes over after a hold serves by the step after it.
-  const isNext = (vm: DesiredVm) => step.kind === "hold" && vm.phase !== "starting" && !isOfTaken(vm);
+  const isNext = (vm: DesiredVm) =>
+    step.kind === "hold" && vm.phase !== "starting" && vm.phase !== "prepared" && !isOfTaken(vm);
   const isOfTaken = ({ release }: DesiredVm) =>
     record.vms.some((vm) => vm.release === release && isTaken(vm));
   const left = record.vms.filter(

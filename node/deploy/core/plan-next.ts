@@ -5,6 +5,8 @@ import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
 import { atomicOf, planReopening } from "./cutover.ts";
 import { exchangeOf } from "./exchange.ts";
+import type { Facts } from "./facts.ts";
+import { handoffOf, isAlone } from "./handoff.ts";
 import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
 import { nextAtomicStepBack } from "./strategies/atomic.ts";
@@ -23,11 +25,11 @@ export function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
 export type Planned = PlannedStep & { readonly release: number | null };
 
 /** The next step towards where the rollout goes, or null: it is there. */
-export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
+export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts: Facts): Planned | null {
   const rollout = rolloutOf(record);
   const { vms } = record;
   if (rollout.kind === "repair" || rollout.kind === "move" || isScaleOrRestart(rollout)) {
-    const step = planWithin(record, rollout, retiring);
+    const step = planWithin(record, rollout, retiring, facts);
     return step === null ? null : { ...step, release: rollout.to };
   }
   const command = planCommand(record, rollout);
@@ -56,11 +58,19 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
     kept,
     ...canaryOf(record, rollout),
     ...atomicOf(record),
+    ...handoffOf(record, facts),
   };
+  if (input.handoff !== undefined) return plannedHandoff(input);
   const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
   const isAtomicBack = rollout.direction === "back" && input.atomic !== undefined;
   const step = isAtomicBack ? nextAtomicStepBack(input) : strategy.plan(input)[0];
   return step == null ? null : { ...step, release: target.release };
+}
+
+/** Forward and back, whatever the strategy of a release that comes after one that never runs twice. */
+function plannedHandoff(input: PlanInput): Planned | null {
+  const [step] = STRATEGIES.handoff.plan(input);
+  return step === undefined ? null : { ...step, release: input.target.release };
 }
 
 /** It was cordoned before anybody asked to stop it, and never serves again of itself. */
@@ -104,9 +114,9 @@ export function planBack(
     // What serves again in their place comes first; after it they are too many.
     const { out } = exchangeOf(record, context.facts);
     const vms = soundFirst(record, context.facts).filter(({ vm }) => !out.includes(vm));
-    return planNext({ ...record, vms }, retiring);
+    return planNext({ ...record, vms }, retiring, context.facts);
   }
-  if (kind !== "deploy") return planNext(record, retiring);
+  if (kind !== "deploy" || isAlone(record)) return planNext(record, retiring, context.facts);
   const reopening = planReopening(record);
   if (reopening !== null) return { ...reopening, release: from };
   const { hosts, lost } = context.facts;
@@ -117,9 +127,9 @@ export function planBack(
     .map((vm) =>
       vm.release === from && vm.phase === "serving" && lost.has(vm.host) ? { ...vm, release: -1 } : vm,
     );
-  const planned = planNext({ ...record, vms }, retiring);
+  const planned = planNext({ ...record, vms }, retiring, context.facts);
   const isNowhere = planned?.kind === "start" && withStep(record, planned, context).code === "no-host";
-  return isNowhere ? planNext(record, retiring) : planned;
+  return isNowhere ? planNext(record, retiring, context.facts) : planned;
 }
 
 /** The old release, if the new one keeps it for a while. */

@@ -5,6 +5,7 @@ import type {
   AppName,
   AppRecord,
   CommittedApp,
+  DesiredVm,
   MemberName,
   RolloutStep,
   Spared,
@@ -17,6 +18,7 @@ import { counted } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
+import { isGivenUp } from "./handoff.ts";
 import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
 import { isReplacing } from "./replacing.ts";
 
@@ -71,7 +73,11 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
     case "cordon":
       return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
     case "stop":
-      return stopStanding(step, facts);
+      return stopStanding(step, committed.record, facts);
+    case "prepare":
+      return preparedStanding(step, committed.record, facts);
+    case "handover":
+      return handoverStanding(step, committed, facts);
   }
 }
 
@@ -178,11 +184,11 @@ function awayText(host: MemberName, facts: Facts): string {
 }
 
 /** `hosts` are those of `step.vms`. */
-function stopStanding(step: RolloutStep, facts: Facts): Standing {
+function stopStanding(step: RolloutStep, record: AppRecord, facts: Facts): Standing {
   // Nobody can say of a dead host's VM that it is gone. It is out of routing, and its host stops it when it is back.
   const asked = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
-    .filter(({ host }) => host === undefined || !facts.lost.has(host));
+    .filter(({ host }) => host === undefined || !isGivenUp(record, facts, host));
   const left = asked.filter(({ vm, host }) => !isGone(facts, vm, host));
   const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
   const asks = asked.map(({ vm, host }): StandingAsk => {
@@ -190,6 +196,38 @@ function stopStanding(step: RolloutStep, facts: Facts): Standing {
     return { kind: "vm", who: vm, ...(host === undefined ? {} : { host }), isAnswered };
   });
   return { wants, acks: null, asks, score: step.vms.length - wants.length };
+}
+
+function preparedStanding(step: RolloutStep, record: AppRecord, facts: Facts): Standing {
+  const vms = record.vms.filter(({ vm }) => step.vms.includes(vm));
+  const isReady = (vm: DesiredVm) => observed(facts, vm)?.entry.state === "prepared";
+  const asks = vms.map((vm): StandingAsk => {
+    return { kind: "vm", who: vm.vm, host: vm.host, isAnswered: isReady(vm) };
+  });
+  const wants = vms
+    .filter((vm) => !isReady(vm))
+    .map(({ vm, host }): Want => {
+      const away = awayText(host, facts);
+      return {
+        kind: "vm",
+        who: vm,
+        what: `to be prepared on ${host}${away}`,
+        complaint: `${vm} was not prepared on ${host}${away}`,
+      };
+    });
+  return { wants, acks: null, asks, score: vms.length - wants.length };
+}
+
+/** Both at once: the host keeps the order. */
+function handoverStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
+  const old = stopStanding(step, committed.record, facts);
+  const next = startStanding({ ...step, vms: step.serves ?? [] }, committed, facts);
+  return {
+    wants: [...old.wants, ...next.wants],
+    acks: null,
+    asks: [...old.asks, ...next.asks],
+    score: old.score + next.score,
+  };
 }
 
 export function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {

@@ -175,6 +175,8 @@ export class StepClock {
   ): string {
     if (step.kind === "command") return `ended well after ${Math.round(waitedMs)} ms`;
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
+    if (step.kind === "prepare") return `prepared after ${Math.round(waitedMs)} ms`;
+    if (step.kind === "handover") return this.#handedOver(step, standing) + leftList(step, facts);
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";
     if (step.kind === "bake") return evidence === null ? "" : describeEvidence(evidence);
@@ -185,6 +187,19 @@ export class StepClock {
     const slowest = this.slowest(standing);
     const named = slowest === null ? "" : `, slowest ${slowest.proxy} ${Math.round(slowest.ms)} ms`;
     return `acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
+  }
+
+  #handedOver({ vms, serves = [] }: RolloutStep, { asks }: Standing): string {
+    const after = (names: readonly VmName[]) =>
+      Math.round(
+        Math.max(
+          0,
+          ...asks
+            .filter(({ who }) => names.some((vm) => vm === who))
+            .map((ask) => this.#answeredMs.get(keyOf(ask)) ?? 0),
+        ),
+      );
+    return `old gone after ${after(vms)} ms, new healthy after ${after(serves)} ms`;
   }
 
   /** The last to close, of those that were asked. */

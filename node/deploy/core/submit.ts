@@ -21,6 +21,7 @@ import { type CommitContext, fitted, RECORD_BYTES_MAX, withNothingKept } from ".
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
+import { isAlone } from "./handoff.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
 import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./supersede.ts";
@@ -135,7 +136,8 @@ function isOfItself({ kind }: Rollout): boolean {
 export function withoutRepair(record: AppRecord): AppRecord {
   const running = runningOf(record);
   if (running === null || !isOfItself(running)) return record;
-  const vms = record.vms.filter(({ phase }) => phase !== "starting");
+  // What may run already is ended before another one of it is started.
+  const vms = isAlone(record) ? record.vms : record.vms.filter(({ phase }) => phase !== "starting");
   return { ...record, vms, rollout: null };
 }
 

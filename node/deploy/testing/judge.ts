@@ -95,8 +95,9 @@ function isOld({ rollout, vms }: AppRecord, release: number): boolean {
 
 /** `atomic-cutover`: whatever is sent on after a hold, no gate has open what served before it, unless that serves on. */
 function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies }: Truth): void {
-  const hold = before.rollout?.step ?? before.rollout?.history.at(-1);
-  assert.ok(hold?.kind === "hold", "a rollout's hold is lifted, and its last step was none");
+  const { step, history = [] } = before.rollout ?? {};
+  const hold = [...history, ...(step == null ? [] : [step])].findLast(({ kind }) => kind === "hold");
+  assert.ok(hold !== undefined, "a rollout's hold is lifted, and no step of it was one");
   const closed = record.vms.filter(({ vm, phase }) => hold.vms.includes(vm) && phase !== "serving");
   const isOpen = (table: CommittedApp | null | undefined, vm: VmName) =>
     table?.record.hold === undefined &&
