@@ -82,18 +82,6 @@ export class Scenario {
     return client;
   }
 
-  /** Of a proxy that is not the cluster's own. */
-  loadAt(target: string, options: { readonly ratePerSecond: number; readonly path: string }): LoadClient {
-    const client = new LoadClient({
-      targets: [target],
-      host: "web.localhost",
-      connections: "both",
-      ...options,
-    });
-    this.#clients.push(client);
-    return client;
-  }
-
   /** VMs of this cluster whose process runs, by name, from the machine's process table: the record is not asked. */
   runningVms(): readonly string[] {
     return runningVms(this.cluster.stateDir);

@@ -11,18 +11,22 @@ import type { RolloutStory } from "../../node/deploy/story-view.ts";
 import type { AppFolder, AppSettings } from "../harness/app-folder.ts";
 import type { CliResult } from "../harness/cli.ts";
 import { type CutOffProxy, cutOffProxy } from "../harness/cut-off-proxy.ts";
+import { type LoadBeside, loadBeside } from "../harness/load-beside.ts";
 import { getJson, PATIENCE_MS, until, untilView } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 
 /** Cutovers, and as many rollbacks. */
 const ROUNDS = Number(process.env["ATOMIC_ROUNDS"] ?? 2);
 const RATE = Number(process.env["ATOMIC_RATE"] ?? 400);
+/** Of them through the proxy that is cut off, which runs in this process, beside the test. */
+const THIRD_RATE = RATE / 10;
 const COUNT = 4;
 const ATOMIC = ['strategy = "bluegreen"', 'approval = "manual"', 'keep_old = "1h"', 'cutover = "atomic"'];
 
 let scenario: Scenario;
 let app: AppFolder;
 let third: CutOffProxy;
+const loads: LoadBeside[] = [];
 let isCutOff = false;
 beforeAll(async () => {
   scenario = await Scenario.start({ hosts: 4, proxies: 2 });
@@ -30,6 +34,7 @@ beforeAll(async () => {
   app = scenario.app();
 });
 afterAll(async () => {
+  for (const load of loads) load.kill();
   await third?.stop();
   await scenario.stop();
   rmSync(folder, { recursive: true, force: true });
@@ -42,6 +47,11 @@ const arrivals = () => join(folder, "arrivals");
 const settings = (greeting: string): AppSettings => {
   return { greeting, count: COUNT, arrivals: arrivals(), deploy: ATOMIC };
 };
+
+function loadAt(targets: readonly string[], ratePerSecond: number): LoadBeside {
+  const path = "/?through=clients";
+  return loadBeside({ targets, host: "web.localhost", path, ratePerSecond, connections: "both" });
+}
 
 /** What reached a VM, in the order in which it did. */
 function arrived(): readonly { readonly atMs: number; readonly release: number }[] {
@@ -143,12 +153,14 @@ interface Switch {
   readonly what: string;
   /** Null: nothing disturbs it. */
   readonly disturbance: string | null;
+  /** From the hold's commit to the decision that it is over. */
+  readonly heldMs: number;
   readonly commitMs: number;
   readonly ackMs: number;
 }
 
 /** What one commit and one answer took, of the steps of the rollout that was last. */
-async function measured(): Promise<Pick<Switch, "commitMs" | "ackMs">> {
+async function measured(): Promise<Pick<Switch, "heldMs" | "commitMs" | "ackMs">> {
   const { stdout } = await scenario.run(["explain", "web", "--json"]);
   const { steps } = JSON.parse(stdout) as RolloutStory;
   const hold = steps.findIndex(({ kind }) => kind === "hold");
@@ -160,7 +172,7 @@ async function measured(): Promise<Pick<Switch, "commitMs" | "ackMs">> {
     ...(after == null ? [] : [after - (flip?.afterMs ?? 0) - (flip?.waitedMs ?? 0)]),
   ];
   const acks = (flip?.asked ?? []).flatMap(({ kind, ms }) => (kind === "proxy" && ms !== null ? [ms] : []));
-  return { commitMs: Math.max(...commitMs), ackMs: Math.max(0, ...acks) };
+  return { heldMs: held?.waitedMs ?? 0, commitMs: Math.max(...commitMs), ackMs: Math.max(0, ...acks) };
 }
 
 let switches = 0;
@@ -172,7 +184,8 @@ async function change(what: string, begin: () => Promise<CliResult>): Promise<Sw
   const isDisturbed = (index >> 1) % 2 === index % 2;
   const [name, disturb] = DISTURBANCES[(index >> 1) % DISTURBANCES.length] ?? ["", (go) => go()];
   const { code, stdout, stderr } = await (isDisturbed ? disturb(begin) : begin());
-  expect(isCutOff ? [0, 6] : [0], `${what}: ${stdout}${stderr}`).toContain(code);
+  // Who was away when it ended is named.
+  expect(isCutOff || isDisturbed ? [0, 6] : [0], `${what}: ${stdout}${stderr}`).toContain(code);
   return { what, disturbance: isDisturbed ? name : null, ...(await measured()) };
 }
 
@@ -180,7 +193,6 @@ async function change(what: string, begin: () => Promise<CliResult>): Promise<Sw
 function goingsBack(samples: readonly Sample[], order: readonly number[]): readonly Sample[] {
   const number = ({ release }: Sample) => Number(release?.slice(1));
   const firstMs = new Map<number, number>();
-  // By the order of the switches each release is served more than once: only what no later switch explains is wrong.
   const back: Sample[] = [];
   let at = 0;
   for (const sample of [...samples].sort((left, right) => left.doneMs - right.doneMs)) {
@@ -199,12 +211,13 @@ test(
     app.change({ ...settings("v1"), deploy: [] });
     expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
     await until("an answer of each proxy", async () => ((await third.get()).status === 200 ? true : null));
-    const clients = ["proxy-1", "proxy-2", third.name].map((name) =>
-      scenario.loadAt(name === third.name ? third.http : scenario.proxy(name).http, {
-        ratePerSecond: RATE / 3,
-        path: `/?through=${name}`,
-      }),
+    loads.push(
+      loadAt(
+        scenario.view.proxies.map(({ http }) => http),
+        RATE - THIRD_RATE,
+      ),
     );
+    loads.push(loadAt([third.http], THIRD_RATE));
     const order = [1];
     const done: Switch[] = [];
     for (let round = 1; round <= ROUNDS; round += 1) {
@@ -222,10 +235,10 @@ test(
         await change(`rollback from v${next}`, () => scenario.run(["rollback", "web", "--to", "v1"])),
       );
       order.push(next, 1);
-      // Of the next round the old release is v1 again.
     }
-    const samples = (await Promise.all(clients.map((client) => client.stop()))).flat();
+    const samples = (await Promise.all(loads.map((load) => load.stop()))).flat();
     report(done);
+    reportFailed(samples);
     expect(failures(samples)).toEqual(NO_FAILURES);
     const log = arrived();
     const runs = log.filter(({ release }, index) => release !== log[index - 1]?.release);
@@ -236,6 +249,21 @@ test(
   (1 + ROUNDS) * PATIENCE_MS,
 );
 
+/** Through whom, when, and of how many. */
+function reportFailed(samples: readonly Sample[]): void {
+  const startMs = Math.min(...samples.map(({ dueMs }) => dueMs));
+  for (const target of new Set(samples.map((sample) => sample.target))) {
+    const own = samples.filter((sample) => sample.target === target);
+    const times = own.flatMap(({ status, dueMs }) => (status === 200 ? [] : [dueMs - startMs]));
+    const name = scenario.view.proxies.find(({ http }) => http === target)?.name ?? third.name;
+    const when =
+      times.length === 0
+        ? ""
+        : `, due ${Math.round(Math.min(...times))} to ${Math.round(Math.max(...times))} ms after the first`;
+    process.stdout.write(`${name}: ${times.length} of ${own.length} failed${when}\n`);
+  }
+}
+
 function report(done: readonly Switch[]): void {
   const log = arrived();
   const changes = log.flatMap(({ atMs, release }, index) => {
@@ -243,15 +271,17 @@ function report(done: readonly Switch[]): void {
     return before === undefined || before.release === release ? [] : [atMs - before.atMs];
   });
   process.stdout.write(`${log.length} requests at VMs, ATOMIC_ROUNDS=${ROUNDS}\n`);
-  for (const [index, { what, disturbance, commitMs, ackMs }] of done.entries()) {
+  for (const [index, { what, disturbance, heldMs, commitMs, ackMs }] of done.entries()) {
     const why = disturbance === null ? "" : `, while ${disturbance}`;
     process.stdout.write(
-      `${what}: ${changes[index]} ms without a request at any VM; one commit ${Math.round(commitMs)} ms, one ack round trip ${Math.round(ackMs)} ms${why}\n`,
+      `${what}: held for ${Math.round(heldMs)} ms, ${changes[index]} ms without a request at any VM; one commit ${Math.round(commitMs)} ms, one ack round trip ${Math.round(ackMs)} ms${why}\n`,
     );
   }
-  const calm = done.flatMap(({ disturbance }, index) => (disturbance === null ? [changes[index] ?? 0] : []));
+  // As a request meets it: until the gates are closed, and until the commit that follows is there.
+  const holds = done.map(({ heldMs, commitMs }) => heldMs + commitMs);
+  const calm = done.flatMap(({ disturbance }, index) => (disturbance === null ? [holds[index] ?? 0] : []));
   const costs = done.map(({ commitMs, ackMs }) => commitMs + ackMs);
   process.stdout.write(
-    `longest hold ${Math.max(...changes)} ms, undisturbed ${Math.max(...calm)} ms; one commit + one ack at most ${Math.round(Math.max(...costs))} ms\n`,
+    `longest hold ${Math.round(Math.max(...holds))} ms, undisturbed ${Math.round(Math.max(...calm))} ms; one commit + one ack at most ${Math.round(Math.max(...costs))} ms\n`,
   );
 }

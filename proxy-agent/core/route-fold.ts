@@ -33,6 +33,8 @@ import {
   type AppRoute,
   EMPTY_TABLE,
   type Endpoint,
+  holdRouteOf,
+  NOT_HELD,
   nextTable,
   type RouteTable,
   reachedEndpoints,
@@ -256,6 +258,7 @@ export class RouteFold {
         record,
         all.filter(({ vm }) => pinned.has(vm)),
       ),
+      hold: holdRouteOf(record),
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
       unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
@@ -351,7 +354,7 @@ function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
   if (hostnames.length === 0) return null;
   const previewed = new Set(record.vms.flatMap((vm) => (isPreviewed(vm, record) ? [vm.vm] : [])));
   const endpoints = reachedEndpoints(route).filter(({ vm }) => previewed.has(vm));
-  return { ...route, hostnames, endpoints, weights: null, standby: [], clients: null };
+  return { ...route, hostnames, endpoints, weights: null, standby: [], clients: null, hold: NOT_HELD };
 }
 
 function byName(left: DesiredVm, right: DesiredVm): number {

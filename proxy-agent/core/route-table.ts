@@ -1,6 +1,15 @@
 // Route table: what requests are matched against. Immutable; the next one replaces it whole, one serial higher.
 
-import type { AppName, MemberName, VmName, Weights } from "../../mesh/index.ts";
+import {
+  type AppName,
+  type AppRecord,
+  HOLD_DEFAULTS,
+  type Hold,
+  type HoldSpec,
+  type MemberName,
+  type VmName,
+  type Weights,
+} from "../../mesh/index.ts";
 import type { ClientsRoute } from "./sticky.ts";
 
 /** A VM that the record in force routes to, where its host last said it is. */
@@ -21,6 +30,23 @@ export interface Endpoint {
   readonly drainTimeoutMs: number;
 }
 
+/** Whether the app's requests are kept, and how many of them. */
+export interface HoldRoute {
+  readonly isHeld: boolean;
+  /** Null: nobody holds them. */
+  readonly by: Hold["by"] | null;
+  readonly bounds: HoldSpec;
+}
+
+export const NOT_HELD: HoldRoute = { isHeld: false, by: null, bounds: HOLD_DEFAULTS };
+
+/** The newest release says how much is kept: who deploys it knows what its requests are. */
+export function holdRouteOf({ hold, releases }: Pick<AppRecord, "hold" | "releases">): HoldRoute {
+  const bounds = releases.at(-1)?.spec.hold;
+  if (hold === undefined && bounds === undefined) return NOT_HELD;
+  return { isHeld: hold !== undefined, by: hold?.by ?? null, bounds: bounds ?? HOLD_DEFAULTS };
+}
+
 export interface AppRoute {
   readonly app: AppName;
   readonly epoch: number;
@@ -34,6 +60,8 @@ export interface AppRoute {
   readonly bake: { readonly rollout: string; readonly step: number } | null;
   /** What each client is promised while releases change over; null: nothing. */
   readonly clients: ClientsRoute | null;
+  /** Of the preview names never. */
+  readonly hold: HoldRoute;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
   /**

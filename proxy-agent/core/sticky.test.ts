@@ -198,6 +198,10 @@ describe("a sticky client", () => {
     const held = stickyClient([cookie], back, 0);
     expect(held.floor).toBe(2);
     expect(pickSticky({ clients: back, endpoints: endpoints(record) }, held, choice())?.release).toBe(1);
+    // As does a deploy of the old release anew, which is what a rollback is later.
+    const anew = sticky({ ...record, rollout: { ...rollout, direction: "forward", from: 2, to: 1 } });
+    expect(anew.top).toBe(1);
+    expect(sticky({ ...record, rollout: { ...rollout, direction: "forward" } }).top).toBeNull();
     // Whoever is back stays there, also where the count of VMs says otherwise for a moment.
     const returned = { place: 0, floor: 1 };
     expect(pickSticky({ clients: back, endpoints: endpoints(record) }, returned, choice())?.release).toBe(1);

@@ -2,7 +2,7 @@
 // gossip may bring it, and nothing is sent by the older one meanwhile. What a majority of the voters does not have was never in force.
 
 import { type AppName, connectedOwners, type Mesh, type Registers, takeRecords } from "../../mesh/index.ts";
-import { reachedEndpoints } from "../core/route-table.ts";
+import { type Endpoint, reachedEndpoints } from "../core/route-table.ts";
 import { CATCH_UP_GATES_MAX, CATCH_UP_PAUSE_MS, CATCH_UP_STEP_MS, CATCH_UP_WAITERS_MAX } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { GateDesk } from "./gate-desk.ts";
@@ -21,6 +21,12 @@ export type CaughtUp = "reached" | "unknown" | "late";
 /** One asking for what there is of an app. True: a majority's records are here, as it had them after this began. Never rejects. */
 type Round = Promise<boolean>;
 
+interface Sought {
+  readonly app: AppName;
+  readonly epoch: number;
+  readonly others: readonly Endpoint[];
+}
+
 export class CatchUp {
   readonly #deps: CatchUpDeps;
   readonly #timeMs: number;
@@ -34,21 +40,27 @@ export class CatchUp {
     this.#timeMs = timeMs;
   }
 
-  async reach(app: AppName, epoch: number, signal: AbortSignal): Promise<CaughtUp> {
+  /** `others`: VMs of the app whose gates may know too, though its requests do not go there now. */
+  async reach(
+    app: AppName,
+    epoch: number,
+    signal: AbortSignal,
+    others: readonly Endpoint[] = [],
+  ): Promise<CaughtUp> {
     if (this.#isReached(app, epoch)) return "reached";
     if (this.#waiters >= CATCH_UP_WAITERS_MAX) return "late";
     this.#waiters += 1;
     const over = new AbortController();
     const end = AbortSignal.any([signal, over.signal]);
     try {
-      return await this.#until(app, epoch, end);
+      return await this.#until({ app, epoch, others }, end);
     } finally {
       over.abort();
       this.#waiters -= 1;
     }
   }
 
-  async #until(app: AppName, epoch: number, signal: AbortSignal): Promise<CaughtUp> {
+  async #until({ app, epoch, others }: Sought, signal: AbortSignal): Promise<CaughtUp> {
     const endAtMs = monotonicUnixMs() + this.#timeMs;
     // One that runs already may have read before that epoch was committed: only one that begins after us says that there is none.
     let before = this.#rounds.get(app) ?? null;
@@ -58,7 +70,7 @@ export class CatchUp {
       if (this.#isReached(app, epoch)) return "reached";
       if (isRead) return "unknown";
       if (leftMs <= 0 || signal.aborted) return "late";
-      const round = this.#rounds.get(app) ?? this.#begin(app);
+      const round = this.#rounds.get(app) ?? this.#begin(app, others);
       const isOurs = round !== before;
       const news = this.#deps.feed.nextTable(leftMs, signal).then(() => false);
       isRead = await Promise.race([news, round.then((isWhole) => isOurs && isWhole)]);
@@ -70,17 +82,17 @@ export class CatchUp {
     return (this.#deps.feed.table.apps.get(app)?.epoch ?? 0) >= epoch;
   }
 
-  #begin(app: AppName): Round {
-    const round = this.#ask(app);
+  #begin(app: AppName, others: readonly Endpoint[]): Round {
+    const round = this.#ask(app, others);
     this.#rounds.set(app, round);
     return round;
   }
 
   /** However many clients ask, and whatever they make up, a voter reads no more often. */
-  async #ask(app: AppName): Promise<boolean> {
+  async #ask(app: AppName, others: readonly Endpoint[]): Promise<boolean> {
     const pauseMs = (this.#overAtMs.get(app) ?? 0) + CATCH_UP_PAUSE_MS - monotonicUnixMs();
     if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    const ofGates = this.#askGates(app);
+    const ofGates = this.#askGates(app, others);
     const isRead = await this.#askVoters();
     if (!isRead) await ofGates;
     this.#deps.feed.flush();
@@ -89,11 +101,11 @@ export class CatchUp {
     return isRead;
   }
 
-  async #askGates(app: AppName): Promise<void> {
+  async #askGates(app: AppName, others: readonly Endpoint[]): Promise<void> {
     const { feed, gates } = this.#deps;
     const route = feed.table.apps.get(app);
     const byHost = new Map(
-      (route === undefined ? [] : reachedEndpoints(route))
+      [...others, ...(route === undefined ? [] : reachedEndpoints(route))]
         .filter(({ isGated }) => isGated)
         .map((endpoint) => [endpoint.host, endpoint]),
     );

@@ -4,7 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Weights } from "../../mesh/index.ts";
 import { PROXY_TIMING } from "../proxy.ts";
-import { type Answer, ask } from "../testing/client.ts";
+import { type Answer, ask, sendRaw } from "../testing/client.ts";
 import { desiredVm, type RecordOptions, TestCluster, type Upstream } from "../testing/cluster.ts";
 
 let cluster: TestCluster;
@@ -133,6 +133,20 @@ describe("a sticky client", () => {
     const answer = await ask({ port, headers: { cookie } });
     expect(answer.body).toBe("hello-v1-1");
     expect(ours(answer)).toEqual(["grapevine.hello.900.2=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"]);
+  });
+
+  test("takes home what it got by the answer to its WebSocket too, of a release that says so", async () => {
+    const { port } = await cluster.proxy();
+    const upstream = await vm("hello-v1-1");
+    upstream.server.on("upgrade", (_request, socket) => {
+      socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    });
+    await verified(cluster.commit(sticky({ vms: BOTH.slice(0, 1) })));
+    const upgrade =
+      "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eA==";
+    const head = await sendRaw(port, `GET / HTTP/1.1\r\nHost: hello.localhost\r\n${upgrade}\r\n\r\n`);
+    expect(head).toMatch(/^HTTP\/1\.1 101 /);
+    expect(head).toMatch(/\r\nSet-Cookie: grapevine\.hello\.1\.1=0\.\d+; Max-Age=/);
   });
 
   test("goes back where a person gave the new release less, and not before", async () => {

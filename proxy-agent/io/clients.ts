@@ -11,6 +11,7 @@ import {
   setClientCookie,
   stickyClient,
 } from "../core/client-cookies.ts";
+import { responseHeaders } from "../core/header-rules.ts";
 import { type Choice, pickEndpoint } from "../core/pick-endpoint.ts";
 import type { AppRoute, Endpoint } from "../core/route-table.ts";
 import { Splits, type Turn } from "../core/split.ts";
@@ -90,13 +91,21 @@ export class Clients {
     return endpoint === undefined ? this.#splits.pick(route, turn, choice) : { endpoint, turn };
   }
 
-  /** Headers of the answer of `endpoint`, flat, with what its client takes home. */
-  marked(exchange: Exchange, endpoint: Endpoint, headers: string[]): string[] {
+  /** From the headers of the answer of `endpoint` to those that its client gets, with what that takes home. `added`: as in `responseHeaders`. */
+  headersOf(
+    exchange: Exchange,
+    endpoint: Endpoint,
+    added: () => Readonly<Record<string, string>>,
+  ): (raw: readonly string[]) => string[] {
+    return (raw) => [...responseHeaders(raw, added()), ...this.#cookiesFor(exchange, endpoint)];
+  }
+
+  #cookiesFor(exchange: Exchange, { app, release }: Endpoint): readonly string[] {
     const shown = this.#shown.get(exchange);
-    if (shown?.brings == null || shown.app !== endpoint.app) return headers;
+    if (shown?.brings == null || shown.app !== app) return [];
     const { of, maxAgeMs } = shown.brings;
-    const cookies = setClientCookie({ ...of, release: endpoint.release }, shown.cookies, maxAgeMs);
-    return [...headers, ...cookies.flatMap((cookie) => ["Set-Cookie", cookie])];
+    const cookies = setClientCookie({ ...of, release }, shown.cookies, maxAgeMs);
+    return cookies.flatMap((cookie) => ["Set-Cookie", cookie]);
   }
 
   /** Null: neither the app nor the client has anything to say. */

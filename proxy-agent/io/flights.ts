@@ -13,6 +13,8 @@ export interface Flight {
   onCut: () => void;
   /** Its endpoint left the table and nothing was sent there: it leads to `release` and to another try. Set by who flies it. */
   onRecall: () => void;
+  /** Its endpoint left while the app's requests are held: what would run on without end is told to come back. Told again by each table. */
+  onRestart: () => void;
   readonly isDispatched: boolean;
   /** Its bytes go out now. */
   dispatched(): void;
@@ -39,7 +41,7 @@ export class Flights {
 
   adopt(table: RouteTable): void {
     this.#drain.adopt(table, monotonicUnixMs());
-    this.#recall();
+    this.#recall(table);
     this.#schedule();
   }
 
@@ -52,6 +54,7 @@ export class Flights {
       endpoint,
       onCut: () => flight.release(),
       onRecall: () => undefined,
+      onRestart: () => undefined,
       get isDispatched() {
         return isDispatched;
       },
@@ -110,11 +113,13 @@ export class Flights {
     for (const flights of this.#byVm.values()) for (const flight of [...flights]) flight.onCut();
   }
 
-  /** Who waits for a connection to a VM that left would wait for nothing: a VM that hangs gives none. */
-  #recall(): void {
+  /** Who waits for a connection to a VM that left would wait for nothing: a VM that hangs gives none. What runs holds up whoever is held. */
+  #recall({ apps }: RouteTable): void {
     for (const flights of this.#byVm.values()) {
       for (const flight of [...flights]) {
-        if (!flight.isDispatched && !this.isRouted(flight.endpoint)) flight.onRecall();
+        if (this.isRouted(flight.endpoint)) continue;
+        if (!flight.isDispatched) flight.onRecall();
+        else if (apps.get(flight.endpoint.app)?.hold.isHeld === true) flight.onRestart();
       }
     }
   }

@@ -91,6 +91,18 @@ describe("a pinned deploy", () => {
   });
 });
 
+describe("the plan of a sticky deploy", () => {
+  it("says that a client is told an error rather than sent back", () => {
+    const world = deployed([BY_HAND]);
+    const plan = (deploy: DeploySpec) => {
+      const { costs } = world.plan(specOf("hello", { deploy }), "hash-2");
+      return costs.find(({ code }) => code === "unhealthy-release")?.what;
+    };
+    expect(plan(BY_HAND)).toContain("who has seen v2 is told 502 or 503 while no VM of it");
+    expect(plan({ ...BY_HAND, cutover: "fast" })).not.toContain("who has seen");
+  });
+});
+
 describe("of a sticky app a record", () => {
   const split = (next: number): Weights => [
     { release: 1, weight: 100 - next },

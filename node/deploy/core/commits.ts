@@ -275,8 +275,9 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
+  const { hold: _hold, ...free } = record;
   return {
-    ...withEachAlike(withNothingKept(record)),
+    ...withEachAlike(withNothingKept(free)),
     vms: [],
     deleted: true,
     hostnames: [],

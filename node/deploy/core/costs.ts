@@ -160,7 +160,9 @@ function unhealthyCost(record: AppRecord, foreseen: readonly ForeseenStep[]): re
   const steps = entering.map(({ step }) => step.number);
   const [first] = steps;
   if (first === undefined) return [];
-  const what = `what v${to} itself answers with an error, from step ${first} on, until it is taken back`;
+  const isSticky = record.releases.find(({ number }) => number === to)?.spec.deploy.cutover === "sticky";
+  const held = `; who has seen v${to} is told 502 or 503 while no VM of it, or nobody who knows of it, can be reached: no older release answers them`;
+  const what = `what v${to} itself answers with an error, from step ${first} on, until it is taken back${isSticky ? held : ""}`;
   return [{ code: "unhealthy-release", steps, what }];
 }
 
