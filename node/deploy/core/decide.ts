@@ -35,7 +35,16 @@ import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
-import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
+import {
+  isDone,
+  isKept,
+  keptRelease,
+  type Planned,
+  planBack,
+  planNext,
+  retiringOf,
+  targetOf,
+} from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
   leftOfCommand,
@@ -302,12 +311,6 @@ function decideBack(input: DecideInput): Decision {
   }
   const decision = advance(input, planned);
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
-}
-
-/** Nothing would change: what it cordons is cordoned, and someone silent keeps it. */
-function isDone(record: AppRecord, planned: PlannedStep): boolean {
-  const left = record.vms.filter((vm) => planned.vms.includes(vm.vm) && vm.phase !== "cordoned");
-  return planned.kind === "cordon" && left.length === 0;
 }
 
 function isExcused(want: Want, { facts, silent }: DecideInput): boolean {

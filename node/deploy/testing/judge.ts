@@ -98,8 +98,7 @@ function isOld({ rollout, vms }: AppRecord, release: number): boolean {
 
 /** `atomic-cutover`: whatever is sent on after a hold, no gate has open what served before it, unless that serves on. */
 function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies }: Truth): void {
-  const { step, history = [] } = before.rollout ?? {};
-  const hold = [...history, ...(step == null ? [] : [step])].findLast(({ kind }) => kind === "hold");
+  const hold = lastHoldOf(before);
   // Of an app that never runs twice what was closed ends before another one is started, and all of that is held.
   if (isAlone(before) && hold === undefined) return;
   assert.ok(hold !== undefined, "a rollout's hold is lifted, and no step of it was one");
