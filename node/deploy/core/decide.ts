@@ -167,8 +167,8 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
-  const vms = withoutUnrouted(record);
-  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
+  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
+  return endWith(input, withLastOne(ended, rolloutOf(record).to, input.facts), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
