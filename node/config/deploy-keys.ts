@@ -21,6 +21,7 @@ import {
   pinMaxAgeShape,
   pinMaxAgeWords,
 } from "./cutover-keys.ts";
+import { handoffProblem } from "./handoff-keys.ts";
 import { HOUR_MS, type KeyProblem, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
@@ -205,6 +206,7 @@ export function deployProblem({
     canaryProblem(deploy) ??
     clientsProblem(deploy) ??
     atomicProblem(deploy, gate) ??
+    handoffProblem({ deploy, count, ...(gate === undefined ? {} : { gate }) }) ??
     releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??

@@ -72,6 +72,7 @@ export class Coordinator implements Deploys {
       register: deps.register,
       learn: (committed) => this.#learn(committed),
       context: (app) => this.#contextOf(app),
+      history: (app) => deps.history.of(app),
       signal: this.#stopping.signal,
     });
     this.drains = this.#newDrains();

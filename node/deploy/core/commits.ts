@@ -22,12 +22,11 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
-import { hostOfNext } from "./handoff.ts";
 import { isSound } from "./last-sound.ts";
-import { type Placing, place } from "./place.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
+import { type Applied, placeOn, releaseOf, withHandedOver, withStarted } from "./starts.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 export interface CommitContext {
@@ -44,10 +43,6 @@ export interface StepEnd extends AnswersReport {
   /** As in `RolloutStepReport`. */
   readonly fenced?: NonNullable<RolloutStepReport["fenced"]>;
 }
-
-export type Applied =
-  | { readonly code: "applied"; readonly record: AppRecord }
-  | { readonly code: "no-host"; readonly message: string };
 
 /** Name of the `index`th VM that is started next of `release`, from 0. */
 export function nextVmName(record: AppRecord, release: number | null, index: number): VmName {
@@ -149,60 +144,6 @@ export function asCordoned(vm: DesiredVm): DesiredVm {
 
 export function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
   return { ...vm, phase, requires: observed(facts, vm)?.version ?? vm.requires };
-}
-
-function placeOn(
-  { vms, rollout }: AppRecord,
-  wanted: { readonly release: number; readonly count: number },
-  facts: Facts,
-): Placing {
-  // What leaves counts for no release: the new VMs would gather where the first of them left, or in another region.
-  const isExchanged = rollout?.kind === "restart" || rollout?.kind === "move";
-  const isLeavingSoon = ({ vm }: DesiredVm) => isExchanged && rollout.targets.includes(vm);
-  const staying = vms.map((vm) => (isLeavingSoon(vm) ? { ...vm, release: -1 } : vm));
-  return place({ ...wanted, vms: staying, hosts: facts.hosts.values() });
-}
-
-function releaseOf({ app }: AppRecord, { release }: { readonly release: number | null }): number {
-  if (release === null) throw new Error(`${app}: a VM of no release cannot be started`);
-  return release;
-}
-
-function withStarted(
-  record: AppRecord,
-  planned: PlannedStep & { readonly release: number | null },
-  { facts, phase }: { readonly facts: Facts; readonly phase: "prepared" | "starting" },
-): Applied {
-  const known = record.vms.filter(({ vm }) => planned.vms.includes(vm)).map(({ vm }) => vm);
-  const vms = planned.vms.filter((vm) => !known.includes(vm));
-  const release = releaseOf(record, planned);
-  const host = hostOfNext(record, facts);
-  const placing =
-    host === null
-      ? placeOn(record, { release, count: vms.length }, facts)
-      : { code: "placed" as const, placements: vms.map(() => ({ host })) };
-  if (placing.code === "no-host") return placing;
-  const started = vms.flatMap((vm, index): readonly DesiredVm[] => {
-    const placed = placing.placements[index];
-    return placed === undefined ? [] : [{ vm, release, host: placed.host, phase, requires: null }];
-  });
-  const before = record.vms.map((vm) => (known.includes(vm.vm) ? { ...vm, phase } : vm));
-  const releases = record.releases.map((one) =>
-    one.number === release ? { ...one, vmsNamed: one.vmsNamed + vms.length } : one,
-  );
-  return { code: "applied", record: { ...record, releases, vms: [...before, ...started] } };
-}
-
-/** On the host of those that leave, which keeps the order. */
-function withHandedOver(
-  record: AppRecord,
-  { vms, serves = [], release }: PlannedStep & { readonly release: number | null },
-  facts: Facts,
-): Applied {
-  const started = withStarted(record, { kind: "start", vms: serves, release }, { facts, phase: "starting" });
-  if (started.code === "no-host") return started;
-  const left = started.record.vms.filter(({ vm }) => !vms.includes(vm));
-  return { code: "applied", record: { ...started.record, vms: left } };
 }
 
 /** The step in force is over: it goes into the history. */

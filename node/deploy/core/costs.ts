@@ -19,18 +19,21 @@ import type { Facts } from "./facts.ts";
 import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
 import { areAllGated } from "./gates.ts";
+import { describePast, type PastTimes, stopWarning } from "./past-times.ts";
 import { needsAcks } from "./standing.ts";
 
 export function costsOf(
   record: AppRecord,
   foreseen: readonly ForeseenStep[],
   facts: Facts,
+  past: PastTimes,
 ): readonly CostView[] {
   if (!needsAcks(record)) return [];
   return [
     ...firstLaunchCost(record, foreseen),
     ...drainCost(record, foreseen),
     ...holdCost(record, foreseen),
+    ...handoverCost(record, foreseen, past),
     ...gateCosts(record, foreseen, facts),
     ...fenceCost(record, foreseen, facts),
     ...unhealthyCost(record, foreseen),
@@ -83,6 +86,29 @@ function holdCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonl
     const what = `requests are kept until ${listed(step.vms)} are closed by their gates and drained, one commit and one answer of each gate if nothing is slow, at most ${most}: then ${releaseName(rolloutOf(record).from)} serves on; ${bounds}`;
     return [{ code: "hold", steps: [step.number], what }];
   });
+}
+
+/** What ends after the hold, and what is started before it is lifted. */
+function handoverCost(
+  record: AppRecord,
+  foreseen: readonly ForeseenStep[],
+  past: PastTimes,
+): readonly CostView[] {
+  const from = foreseen.findIndex(({ step }) => step.kind === "hold");
+  const to = foreseen.findIndex(({ step }, index) => index > from && step.kind === "serve");
+  const between = from < 0 ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
+  const [first] = between;
+  if (first === undefined) return [];
+  const spec = record.releases.find(({ number }) => number === rolloutOf(record).to)?.spec;
+  const { maxAgeMs } = spec?.hold ?? HOLD_DEFAULTS;
+  const next = between.flatMap(({ kind, vms, serves = [] }) => (kind === "start" ? vms : serves));
+  const steps = between.map(({ number }) => number);
+  const what = `and on until ${listed(first.vms)} has ended and ${listed(next)} is healthy: ${describePast(past, maxAgeMs)}; if that fails, ${releaseName(rolloutOf(record).from)} is started again, and gets them`;
+  const warning = stopWarning(record);
+  return [
+    { code: "hold", steps, what },
+    ...(warning === null ? [] : [{ code: "hold", steps, what: warning } as const]),
+  ];
 }
 
 /** "30s (drain_timeout)", of each release that leaves. */

@@ -10,7 +10,6 @@ import type {
   RolloutState,
 } from "../../../mesh/index.ts";
 import {
-  type Applied,
   asCordoned,
   asReached,
   type CommitContext,
@@ -47,6 +46,7 @@ import {
   type Want,
   wantGone,
 } from "./standing.ts";
+import type { Applied } from "./starts.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 import { withNextBegun } from "./supersede.ts";
 import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
@@ -174,7 +174,8 @@ function endRepair(input: DecideInput, reason: RolloutReason): Decision {
 /** A record whose rollout begins, with its first step if there is one. */
 export function applyFirst(record: AppRecord, context: CommitContext): Applied {
   const planned = planNext(record, [], context.facts);
-  return planned === null ? { code: "applied", record } : withStep(record, planned, context);
+  const isEarly = planned === null || runningBeside(record, planned, context.facts).length > 0;
+  return isEarly ? { code: "applied", record } : withStep(record, planned, context);
 }
 
 function waitOr(input: DecideInput, wants: readonly Want[]): Decision {

@@ -11,7 +11,7 @@ import {
   type Weights,
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED, World } from "../testing/world.ts";
 import { describeSubject } from "./describe.ts";
 import { stayOf } from "./drain.ts";
 import { submitMove } from "./move.ts";
@@ -194,6 +194,9 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return [world.destroy().code];
     case "healthy":
       for (const name of [subject, ...rest]) world.say(vmName(name), { ...HEALTHY, address: ADDRESS });
+      return waits(world);
+    case "prepared":
+      world.say(vm, PREPARED);
       return waits(world);
     case "exited":
       world.say(vm, {

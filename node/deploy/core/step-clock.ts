@@ -139,7 +139,7 @@ export class StepClock {
     const step = record.rollout?.step;
     if (step == null) return { waitedMs, outcome: "" };
     const evidence = step.kind === "bake" ? evidenceOf(record, facts) : null;
-    const outcome = this.#outcome(step, { standing, facts, waitedMs, evidence });
+    const outcome = this.#outcome(step, { record, standing, facts, waitedMs, evidence });
     const answers = {
       epoch,
       ...this.#answers(standing, nowMs),
@@ -162,11 +162,13 @@ export class StepClock {
   #outcome(
     step: RolloutStep,
     {
+      record,
       standing,
       facts,
       waitedMs,
       evidence,
     }: {
+      readonly record: AppRecord;
       readonly standing: Standing;
       readonly facts: Facts;
       readonly waitedMs: number;
@@ -183,10 +185,11 @@ export class StepClock {
     if (step.kind === "hold")
       return `held for ${Math.round(waitedMs)} ms${this.#lastGate(standing)}${cutList(step, facts)}`;
     const { acks } = standing;
-    if (acks === null) return "no hostname: no proxy to ask";
+    const lifted = liftedText(step, record);
+    if (acks === null) return `no hostname: no proxy to ask${lifted}`;
     const slowest = this.slowest(standing);
     const named = slowest === null ? "" : `, slowest ${slowest.proxy} ${Math.round(slowest.ms)} ms`;
-    return `acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
+    return `acks ${acks.have.length}/${acks.need.length}${named}${lifted}${cutList(step, facts)}`;
   }
 
   #handedOver({ vms, serves = [] }: RolloutStep, { asks }: Standing): string {
@@ -249,6 +252,18 @@ function fencedOfStep(step: RolloutStep, record: AppRecord, facts: Facts): Pick<
   const takesAway = isLeaving(step.kind) || step.kind === "stop";
   const fenced = takesAway ? fencedOf(record, facts, step.hosts ?? []) : [];
   return fenced.length === 0 ? {} : { fenced };
+}
+
+/** How long requests were held, of a step that lifts what another than the one before it placed. */
+function liftedText({ kind, startedAtMs }: RolloutStep, { rollout }: AppRecord): string {
+  const history = rollout?.history ?? [];
+  if (kind !== "serve") return "";
+  const held = history.slice(history.findLastIndex((report) => report.kind === "serve") + 1);
+  const hold = held.find((report) => report.kind === "hold");
+  const fromMs = hold === held.at(-1) ? undefined : hold?.startedAtMs;
+  return fromMs === undefined
+    ? ""
+    : `, requests were held for ${Math.max(0, Math.round(startedAtMs - fromMs))} ms`;
 }
 
 /** The first few. */

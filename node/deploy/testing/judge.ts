@@ -5,12 +5,15 @@ import {
   type AppRecord,
   type CommittedApp,
   type DesiredVm,
+  isExclusive,
   isPinned,
   type MemberName,
   type Rollout,
+  type RolloutStep,
   type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
+import { isAlone } from "../core/handoff.ts";
 
 /** A proxy as it really is. */
 interface JudgedProxy {
@@ -95,9 +98,12 @@ function isOld({ rollout, vms }: AppRecord, release: number): boolean {
 
 /** `atomic-cutover`: whatever is sent on after a hold, no gate has open what served before it, unless that serves on. */
 function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies }: Truth): void {
-  const { step, history = [] } = before.rollout ?? {};
-  const hold = [...history, ...(step == null ? [] : [step])].findLast(({ kind }) => kind === "hold");
-  assert.ok(hold !== undefined, "a rollout's hold is lifted, and no step of it was one");
+  const last = before.rollout?.step ?? before.rollout?.history.at(-1);
+  // Of an app that never runs twice what was closed ends before another one is started, and all of that is held.
+  const hold = isAlone(before) ? lastHoldOf(before) : last;
+  if (isAlone(before) && hold === undefined) return;
+  assert.ok(hold?.kind === "hold", "a rollout's hold is lifted, and its last step was none");
+  if (!record.vms.some(({ phase }) => phase === "serving")) return;
   const closed = record.vms.filter(({ vm, phase }) => hold.vms.includes(vm) && phase !== "serving");
   const isOpen = (table: CommittedApp | null | undefined, vm: VmName) =>
     table?.record.hold === undefined &&
@@ -110,6 +116,34 @@ function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies
     }
     for (const [name, proxy] of proxies)
       assert.ok(!proxy.registered || !isOpen(proxy.table, vm), `${name} sends to ${vm}, and another serves`);
+  }
+}
+
+function lastHoldOf({ rollout }: AppRecord): Pick<RolloutStep, "kind" | "vms"> | undefined {
+  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
+  return steps.findLast(({ kind }) => kind === "hold");
+}
+
+/** `exclusive`: no record wants two VMs to run of which one must run alone, and one that is to run begins when no other one may, save its host keeps the order. */
+function judgeAlone(before: AppRecord | null, record: AppRecord, { entries, off }: Truth): void {
+  const specOf = (number: number) => record.releases.find((release) => release.number === number)?.spec;
+  const running = record.vms.filter(({ phase }) => phase !== "prepared");
+  const alone = running.filter(({ release }) => {
+    const spec = specOf(release);
+    return spec !== undefined && isExclusive(spec);
+  });
+  const isSame = (vm: DesiredVm) => before?.vms.some((old) => old.vm === vm.vm && old.phase !== "prepared");
+  for (const vm of running) {
+    const beside = running.filter(
+      (other) => other.vm !== vm.vm && (alone.includes(other) || alone.includes(vm)),
+    );
+    assert.deepEqual(beside, [], `${vm.vm} is to run, and another one that must not run beside it`);
+    if (alone.length === 0 || isSame(vm)) continue;
+    for (const [name, { entry }] of entries) {
+      const runs = entry.state === "running" || entry.state === "stopping";
+      const isOrdered = entry.host === vm.host || off?.has(entry.host) === true;
+      assert.ok(name === vm.vm || !runs || isOrdered, `${vm.vm} is to run, and ${name} does`);
+    }
   }
 }
 
@@ -181,6 +215,7 @@ export class Judge {
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     judgeWeights(record);
     judgeHold(before, record, truth);
+    judgeAlone(before, record, truth);
     if (served && keepsServing(record) && record.hold === undefined) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
