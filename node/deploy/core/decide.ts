@@ -56,7 +56,6 @@ import {
   wantGone,
 } from "./standing.ts";
 import type { Applied } from "./starts.ts";
-import type { PlannedStep } from "./strategies/strategy.ts";
 import { withNextBegun } from "./supersede.ts";
 import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
 
