@@ -25,7 +25,7 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
-import { complaintsOf, leftOf, wantHost, wantSound } from "./complaints.ts";
+import { complaintsOf, isExcused, leftOf, wantHost, wantSound } from "./complaints.ts";
 import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
@@ -176,8 +176,9 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
-  const vms = withoutUnrouted(record);
-  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
+  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
+  const at = { release: rolloutOf(record).to, facts: input.facts };
+  return endWith(input, withLastOne(ended, record, at), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -313,12 +314,6 @@ function decideBack(input: DecideInput): Decision {
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
 }
 
-function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
-  if (want.kind === "no-proxy") return true;
-  const proxy = want.who as MemberName;
-  return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);
-}
-
 /** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
 function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   const record = withReopened(input.committed.record, input.facts);
@@ -337,7 +332,7 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   // Both are left: whoever is well gets the requests, also what had no share any more.
   const left = oldServes ? record : withEachAlike(record);
   const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
-  const last = withLastOne(given, target.release, input.facts);
+  const last = withLastOne(given, record, { release: target.release, facts: input.facts });
   return endWith(input, last, last === given ? stateWhenBack(given) : "failed");
 }
 
