@@ -39,6 +39,14 @@ describe("while requests are held", () => {
     expect(queue.isHeld).toBe(true);
   });
 
+  test("one that came back to the hold is as old as it is, wherever it stands", () => {
+    const queue = heldQueue();
+    queue.arrive(request(1, 600));
+    queue.arrive(request(2, 100));
+    expect(queue.moves(600).nextAtMs).toBe(1_100);
+    expect([names(queue.moves(1_100).expired), queue.moves(1_100).nextAtMs]).toEqual([[2], 1_600]);
+  });
+
   test("one too many is told so, and there is room again when a client leaves", () => {
     const queue = heldQueue();
     const first = request(1);
@@ -128,7 +136,8 @@ test("each request that was taken is released, turned away or left, once, within
         nowMs += ms;
         if (kind === "hold" || kind === "lift") queue.set(kind === "hold", BOUNDS, nowMs);
         if (kind === "arrive") {
-          const one = request(next, nowMs, bytes);
+          // Some were on their way when the hold came.
+          const one = request(next, nowMs - 40 * which, bytes);
           next += 1;
           const over = queue.arrive(one);
           const kept = waiting.reduce((sum, other) => sum + other.bytes, 0);

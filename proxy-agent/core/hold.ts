@@ -35,6 +35,8 @@ export class HoldQueue<Request extends HeldRequest> {
   readonly #waiting = new Set<Request>();
   readonly #running = new Set<Request>();
   #bytes = 0;
+  /** None that waits came before: each move looks at all of them only once this one's time is over. */
+  #oldestMs = Number.POSITIVE_INFINITY;
   #window = 0;
   #widenAtMs = 0;
 
@@ -68,6 +70,7 @@ export class HoldQueue<Request extends HeldRequest> {
     if (this.#bytes + request.bytes > maxBytes) return "bytes";
     this.#waiting.add(request);
     this.#bytes += request.bytes;
+    this.#oldestMs = Math.min(this.#oldestMs, request.arrivedAtMs);
     return null;
   }
 
@@ -84,8 +87,13 @@ export class HoldQueue<Request extends HeldRequest> {
   }
 
   #expire(nowMs: number): readonly Request[] {
-    const expired = [...this.#waiting].filter((request) => this.#expiresAtMs(request) <= nowMs);
+    const lastMs = nowMs - this.#bounds.maxAgeMs;
+    if (this.#oldestMs > lastMs) return [];
+    const expired = [...this.#waiting].filter(({ arrivedAtMs }) => arrivedAtMs <= lastMs);
     for (const request of expired) this.#drop(request);
+    // The oldest is not always the first: one that was on its way when the hold came is older than who came between.
+    this.#oldestMs = Number.POSITIVE_INFINITY;
+    for (const { arrivedAtMs } of this.#waiting) this.#oldestMs = Math.min(this.#oldestMs, arrivedAtMs);
     return expired;
   }
 
@@ -94,27 +102,25 @@ export class HoldQueue<Request extends HeldRequest> {
       this.#window *= 2;
       this.#widenAtMs += HOLD_RELEASE_STEP_MS;
     }
-    const released = [...this.#waiting].slice(0, Math.max(0, this.#window - this.#running.size));
-    for (const request of released) {
+    const released: Request[] = [];
+    for (const request of this.#waiting) {
+      if (this.#running.size >= this.#window) break;
       this.#drop(request);
       this.#running.add(request);
+      released.push(request);
     }
     return released;
   }
 
   #drop(request: Request): void {
-    if (this.#waiting.delete(request)) this.#bytes -= request.bytes;
+    if (!this.#waiting.delete(request)) return;
+    this.#bytes -= request.bytes;
+    if (this.isEmpty) this.#oldestMs = Number.POSITIVE_INFINITY;
   }
 
-  /** The oldest is not always the first: one that was on its way when the hold came is older than who came between. */
   #nextAtMs(): number | null {
     if (this.isEmpty) return null;
-    let nextMs = this.#isHeld ? Number.POSITIVE_INFINITY : this.#widenAtMs;
-    for (const request of this.#waiting) nextMs = Math.min(nextMs, this.#expiresAtMs(request));
-    return nextMs;
-  }
-
-  #expiresAtMs({ arrivedAtMs }: HeldRequest): number {
-    return arrivedAtMs + this.#bounds.maxAgeMs;
+    const expiresAtMs = this.#oldestMs + this.#bounds.maxAgeMs;
+    return this.#isHeld ? expiresAtMs : Math.min(this.#widenAtMs, expiresAtMs);
   }
 }

@@ -135,7 +135,7 @@ export class Forwarder {
     const armed = arm?.claim(flight, epoch) ?? null;
     const endpoint = armed?.endpoint ?? flight.endpoint;
     const attempt = new Attempt(exchange, flight, {
-      isRouted: () => flights.isRouted(flight.endpoint) && (armed === null || armed.isGranted()),
+      isRouted: () => flights.isRouted(flight) && (armed === null || armed.isGranted()),
       responseHeaders: this.headersOf(exchange, endpoint),
       isGated: endpoint.isGated,
       onOutcome: (outcome) => {
@@ -251,7 +251,7 @@ export class Forwarder {
         return { route: match.route, refusal: refusalOfEmpty(match.route) };
       const endpoint = match.kind === "route" ? this.#pick(exchange, match.route, journey) : undefined;
       if (endpoint !== undefined)
-        return { flight: this.#deps.flights.claim(endpoint), epoch: match.route.epoch };
+        return { flight: this.#deps.flights.claim(endpoint, match.route), epoch: match.route.epoch };
       if (journey.isAtOnce) journey.isAtOnce = false;
       else if (!(await this.#pause(exchange, journey, match)))
         return { route: match.route, refusal: refusalOfFailed(match.route, journey) };

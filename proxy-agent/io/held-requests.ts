@@ -73,10 +73,12 @@ export class HeldRequests {
   }
 
   /** It must wait for its turn, by `route`, which is in force. */
-  mustWait(exchange: Exchange, { app, hold }: AppRoute): boolean {
-    if (hold.isHeld) return true;
-    const held = this.#apps.get(app);
-    return held !== undefined && !held.queue.isEmpty && !this.#released.has(exchange);
+  mustWait(exchange: Exchange, route: AppRoute): boolean {
+    if (route.hold.isHeld) return true;
+    const held = this.#apps.get(route.app);
+    // By a preview name nobody is held, so nobody has to wait behind those who are.
+    if (held === undefined || held.route.preview === route) return false;
+    return !held.queue.isEmpty && !this.#released.has(exchange);
   }
 
   /** Resolves to null once it is its turn, else to why it is not sent anywhere. `arrivedAtMs`: of the request. */
@@ -96,10 +98,11 @@ export class HeldRequests {
       if (!held.queue.isHeld) this.#move(route.app);
     };
     exchange.response.once("close", end);
+    const unwatch = exchange.watchUpgrade();
     if (exchange.isGone) end();
-    // While all are held one timer stands, for the first whose time is over.
-    if (!held.queue.isHeld || held.timer === undefined) this.#move(route.app);
+    this.#move(route.app);
     const refusal = await promise;
+    unwatch();
     if (refusal === null) this.#released.add(exchange);
     else exchange.response.removeListener("close", end);
     return refusal;

@@ -136,7 +136,7 @@ export class Server {
           : headers,
         isGated: flight.endpoint.isGated,
         head,
-        isRouted: () => flights.isRouted(flight.endpoint),
+        isRouted: () => flights.isRouted(flight),
         responseHeaders: forwarder.headersOf(exchange, flight.endpoint),
       }),
     );

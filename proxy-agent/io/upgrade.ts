@@ -46,6 +46,8 @@ class UpgradeAttempt {
   readonly #frames = new WebSocketFrames();
   /** `asked`: to be told once the VM's frame is whole. */
   #restarting: "asked" | "told" | null = null;
+  /** Its VM left by a hold before it had answered. */
+  #isLate = false;
   #restartTimer: NodeJS.Timeout | undefined;
   readonly #client: Socket;
   readonly #leave = () => this.#end({ kind: "gone" });
@@ -140,11 +142,13 @@ class UpgradeAttempt {
     upstream.pipe(client);
     client.pipe(upstream);
     upstream.once("close", () => this.#end({ kind: "answered", status: 101 }));
+    if (this.#isLate) this.#restart();
   }
 
   /** The client is told that the service restarts; its own answer to that goes to the VM, which ends the pipe then. */
   #restart(): void {
     const upstream = this.#joined;
+    this.#isLate = upstream === null;
     if (upstream === null || this.#restarting !== null) return;
     this.#restarting = "asked";
     upstream.unpipe(this.#client);

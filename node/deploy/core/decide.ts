@@ -25,7 +25,7 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
-import { complaintsOf, leftOf, wantHost, wantSound } from "./complaints.ts";
+import { complaintsOf, isExcused, leftOf, wantHost, wantSound } from "./complaints.ts";
 import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
@@ -33,8 +33,18 @@ import { withExcluded } from "./exclusions.ts";
 import { faultOfDeploy, faultOfFresh, faultOfMove, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
+import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
-import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
+import {
+  isDone,
+  isKept,
+  keptRelease,
+  type Planned,
+  planBack,
+  planNext,
+  retiringOf,
+  targetOf,
+} from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
   leftOfCommand,
@@ -46,8 +56,8 @@ import {
   wantGone,
 } from "./standing.ts";
 import type { Applied } from "./starts.ts";
-import type { PlannedStep } from "./strategies/strategy.ts";
 import { withNextBegun } from "./supersede.ts";
+import { wholeAfter } from "./whole-after.ts";
 import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
@@ -166,8 +176,9 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
-  const vms = withoutUnrouted(record);
-  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
+  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
+  const at = { release: rolloutOf(record).to, facts: input.facts };
+  return endWith(input, withLastOne(ended, record, at), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -303,18 +314,6 @@ function decideBack(input: DecideInput): Decision {
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
 }
 
-/** Nothing would change: what it cordons is cordoned, and someone silent keeps it. */
-function isDone(record: AppRecord, planned: PlannedStep): boolean {
-  const left = record.vms.filter((vm) => planned.vms.includes(vm.vm) && vm.phase !== "cordoned");
-  return planned.kind === "cordon" && left.length === 0;
-}
-
-function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
-  if (want.kind === "no-proxy") return true;
-  const proxy = want.who as MemberName;
-  return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);
-}
-
 /** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
 function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   const record = withReopened(input.committed.record, input.facts);
@@ -333,7 +332,8 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   // Both are left: whoever is well gets the requests, also what had no share any more.
   const left = oldServes ? record : withEachAlike(record);
   const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
-  return endWith(input, given, stateWhenBack(given));
+  const last = withLastOne(given, record, { release: target.release, facts: input.facts });
+  return endWith(input, last, last === given ? stateWhenBack(given) : "failed");
 }
 
 /** `failed`: there was nothing to go back to, or it does not serve again. `aborted`: as asked, all is as it was before. */
@@ -380,16 +380,6 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   if (rolloutOf(record).kind !== "destroy") return endWith(input, record, state);
   const { next, why } = endWith(input, record, state);
   return { code: "swap", next: withDeleted(next), why };
-}
-
-/** The release that is the whole app now; null: as before. */
-function wholeAfter(record: AppRecord, state: RolloutState): number | null {
-  const { kind, from, to } = rolloutOf(record);
-  if (kind === "weigh" && isHeldByStep(record)) return null;
-  // However it ended, all requests go there.
-  if (kind === "weigh") return record.weights === undefined ? to : null;
-  if (kind !== "deploy") return null;
-  return state === "succeeded" ? to : from;
 }
 
 function endWith(

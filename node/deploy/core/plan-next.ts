@@ -158,3 +158,9 @@ function specOf(record: AppRecord, number: number | null): AppSpec {
   if (release === undefined) throw new Error(`${record.app}: the record lost release v${number}`);
   return release.spec;
 }
+
+/** Nothing would change: what it cordons is cordoned, and someone silent keeps it. */
+export function isDone(record: AppRecord, planned: PlannedStep): boolean {
+  const left = record.vms.filter((vm) => planned.vms.includes(vm.vm) && vm.phase !== "cordoned");
+  return planned.kind === "cordon" && left.length === 0;
+}

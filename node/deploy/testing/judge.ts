@@ -98,11 +98,10 @@ function isOld({ rollout, vms }: AppRecord, release: number): boolean {
 
 /** `atomic-cutover`: whatever is sent on after a hold, no gate has open what served before it, unless that serves on. */
 function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies }: Truth): void {
-  const last = before.rollout?.step ?? before.rollout?.history.at(-1);
+  const hold = lastHoldOf(before);
   // Of an app that never runs twice what was closed ends before another one is started, and all of that is held.
-  const hold = isAlone(before) ? lastHoldOf(before) : last;
   if (isAlone(before) && hold === undefined) return;
-  assert.ok(hold?.kind === "hold", "a rollout's hold is lifted, and its last step was none");
+  assert.ok(hold !== undefined, "a rollout's hold is lifted, and no step of it was one");
   if (!record.vms.some(({ phase }) => phase === "serving")) return;
   const closed = record.vms.filter(({ vm, phase }) => hold.vms.includes(vm) && phase !== "serving");
   const isOpen = (table: CommittedApp | null | undefined, vm: VmName) =>
