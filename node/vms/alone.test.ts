@@ -41,14 +41,13 @@ describe("VMs of an app that never runs twice, on one host", () => {
     expect(startsOf(NEW)).toBe(0);
   });
 
-  it("starts the new VM in the moment in which nothing of the old one runs any more, without asking a majority", async () => {
+  it("starts the new VM in the moment in which nothing of the old one runs any more, and has asked a majority meanwhile", async () => {
     const stopping = Promise.withResolvers<void>();
     const slow = new SlowStop(machine, stopping.promise);
     const host = await harness.startAgent(slow);
     host.reconcile([handed(1, "serving"), handed(2, "prepared")]);
     await harness.entry({ state: "running" }, OLD);
     await harness.entry({ state: "prepared" }, NEW);
-    harness.isWanted = false;
     const before = startsOf(NEW);
     host.reconcile([handed(2, "starting")]);
     await harness.entry({ state: "stopping" }, OLD);
@@ -57,7 +56,6 @@ describe("VMs of an app that never runs twice, on one host", () => {
     stopping.resolve();
     await harness.entry({ state: "running" }, NEW);
     expect(machine.running).toEqual([NEW]);
-    harness.isWanted = true;
   });
 
   it("starts nothing where nothing of the app runs, and a majority does not want it to", async () => {

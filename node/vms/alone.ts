@@ -29,18 +29,15 @@ export class Alone {
   }
 
   /**
-   * Calls `grant` once, when it is the VM's turn. What a partition kept from us may have given the app to another host: where nothing of the
-   * app runs here, the records are read first. Where it does, this host has the app still: nobody starts it elsewhere without this host's word
-   * that it ended, or a person's that the host is off. Never, if the records do not want it: its host hears of that, and has it go. Rejects on
-   * abort.
+   * Calls `grant` once, when it is the VM's turn. The records are read meanwhile: what a partition kept from us may have given the app to
+   * another host. Never, if they do not want it: its host hears of that record then, and has it go. Rejects on abort.
    */
   async turn(
     { entry: { vm, app } }: Pick<Life, "entry">,
     signal: AbortSignal,
     grant: () => void,
   ): Promise<void> {
-    const hasApp = this.#runsBeside({ vm, app });
-    if (!hasApp && !(await this.#deps.isWanted(vm, signal))) return;
+    if (!(await this.#deps.isWanted(vm, signal))) return;
     signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiter: Waiter = {
@@ -71,7 +68,7 @@ export class Alone {
     }
   }
 
-  #runsBeside({ vm, app }: Pick<Waiter, "vm" | "app">): boolean {
+  #runsBeside({ vm, app }: Waiter): boolean {
     return this.#deps
       .lives()
       .some(({ entry, state }) => entry.app === app && entry.vm !== vm && mayRun(state));
