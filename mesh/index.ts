@@ -76,6 +76,7 @@ export * from "./records/ack.ts";
 export * from "./records/app.ts";
 export * from "./records/canary.ts";
 export * from "./records/canary-message.ts";
+export * from "./records/clients.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
 export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
 export * from "./records/gate.ts";

@@ -6,11 +6,11 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import {
   type BundleHash,
-  commandVmOf,
   type HostEntry,
   type HostPort,
   HostRegisters,
   parseHostPort,
+  placedVms,
   type Register,
   Registers,
   type RunningMesh,
@@ -280,7 +280,7 @@ export class Agent {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
         envs: this.#envs,
-        isCommandWanted: (vm, signal) => this.#isCommandWanted(vm, signal),
+        isWanted: (vm, signal) => this.#isWanted(vm, signal),
         publish: (vm, entry) => {
           this.#publisher.publishVm(vm, entry);
           this.#gateHost.vmsChanged();
@@ -311,11 +311,11 @@ export class Agent {
     await unpackBundle(this.#bundles.fileOf(hash), folder);
   }
 
-  async #isCommandWanted(vm: VmName, signal: AbortSignal): Promise<boolean> {
+  async #isWanted(vm: VmName, signal: AbortSignal): Promise<boolean> {
     const [mesh, registers, logger] = [this.#mesh, this.#registers, this.#logger];
     await readRecords({ mesh, registers, logger }, signal);
-    const command = registers.apps.all().map(({ record }) => commandVmOf(record));
-    return command.some((wanted) => wanted?.vm === vm && wanted.host === mesh.self.name);
+    const placed = registers.apps.all().flatMap(({ record }) => placedVms(record));
+    return placed.some((one) => one.vm === vm && one.host === mesh.self.name && one.phase !== "prepared");
   }
 
   #createCoordinator(register: Register): Coordinator {

@@ -130,6 +130,30 @@ export const GATE_LINK_PAUSE_LAST_MS: number = 1_000;
 export const ARMS_MAX: number = 16;
 /** A gate that cannot see by a connection whether an arm's process is there looks again so often; nothing is confirmed meanwhile. */
 export const ARM_LOOK_MS: number = 500;
+/** Each voter that is asked for the record that a client has seen the work of: it reads a majority within that, or another one is asked. */
+export const CATCH_UP_STEP_MS: number = 2_000;
+/** Between two askings of one app. */
+export const CATCH_UP_PAUSE_MS: number = 50;
+/** Gates that are asked beside the voters: each has what it goes by. */
+export const CATCH_UP_GATES_MAX: number = 8;
+/** Requests that wait so at the same time. Above it: 503 at once. */
+export const CATCH_UP_WAITERS_MAX: number = 4_096;
+/**
+ * Once a hold is lifted so many of its requests go at once, one more with each that ended, and twice as many after each step: ten thousand are
+ * on their way within a second, and a VM that just started is not met by all of them before it answered any.
+ */
+export const HOLD_RELEASE_FIRST: number = 64;
+export const HOLD_RELEASE_STEP_MS: number = 100;
+/**
+ * A proxy that keeps requests asks the gates and the voters whether the hold is over: what lifted it may not reach it by the mesh. The first
+ * time later than most holds last; doubled each time.
+ */
+export const HOLD_ASK_FIRST_MS: number = 150;
+export const HOLD_ASK_LAST_MS: number = 2_000;
+/** A client of a WebSocket that was told of a restart answers within that, or its connection is closed: who is held waits for it. */
+export const RESTART_CLOSE_MS: number = 1_000;
+/** Of the body of a request that waits: it is not read before it is sent on, but for what the socket's buffers took of it. */
+export const HOLD_BODY_BYTES_MAX: number = 64 * 1024;
 /** A gate tells its agent its counters so often. */
 export const GATE_COUNTERS_MS: number = 2_000;
 

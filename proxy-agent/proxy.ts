@@ -24,9 +24,11 @@ import { type AdmissionOptions, admit } from "./io/admission.ts";
 import { Arm } from "./io/arm.ts";
 import { AwayGates } from "./io/away-gates.ts";
 import { CanaryTeller } from "./io/canary-teller.ts";
+import { CatchUp } from "./io/catch-up.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
+import { HeldRequests } from "./io/held-requests.ts";
 import { orListenError } from "./io/listen-error.ts";
 import { Metrics, refusedRecords } from "./io/metrics.ts";
 import { reservePort } from "./io/reserve-port.ts";
@@ -116,6 +118,7 @@ class Parts {
   readonly #metrics = new Metrics();
   readonly #upstreams = new Upstreams();
   readonly #away = new AwayGates();
+  readonly #held: HeldRequests;
   readonly #arm: Arm | null;
   readonly #feed: RouteFeed;
   readonly #flights: Flights;
@@ -151,12 +154,10 @@ class Parts {
       feed: this.#feed,
       onLearned: () => this.#metrics.learnedOfGate(),
     });
+    const catchUp = new CatchUp({ mesh, registers, feed: this.#feed, gates }, options.timing.retryTimeMs);
+    this.#held = new HeldRequests({ catchUp });
     this.#verifier = new Verifier({ gates, onChange: () => this.#acker.changed() });
-    const { flights, verifier, feed } = {
-      flights: this.#flights,
-      verifier: this.#verifier,
-      feed: this.#feed,
-    };
+    const [flights, verifier, feed] = [this.#flights, this.#verifier, this.#feed];
     const { timing } = options;
     this.#acker = new Acker(
       { settledMs: timing.ackSettledMs },
@@ -177,8 +178,10 @@ class Parts {
         upstreams: this.#upstreams,
         gates,
         away: this.#away,
+        held: this.#held,
         arm: this.#arm,
         random: Math.random,
+        catchUp,
         isStale: () => this.#isStale,
         onRetry: () => this.#metrics.retried(),
         onRefused: (why) => this.#metrics.refusedByGate(why),
@@ -274,6 +277,7 @@ class Parts {
     this.#feed.stop();
     this.#verifier.stop();
     this.#flights.stop();
+    this.#held.stop();
     await this.#arm?.stop();
     await this.#upstreams.stop();
     await this.#admin.stop();
@@ -299,6 +303,7 @@ class Parts {
   #subscribe(): void {
     this.#feed.onTable((table) => {
       this.#flights.adopt(table);
+      this.#held.adopt(table);
       this.#upstreams.adopt(table);
       this.#verifier.adopt(table);
       this.#acker.changed();
@@ -358,7 +363,10 @@ class Parts {
   }
 
   #routes(): ReturnType<typeof viewRoutes> {
-    return viewRoutes(this.#deps.mesh.self.name, this.#feed.table, this.#flights);
+    return viewRoutes(this.#deps.mesh.self.name, this.#feed.table, {
+      flights: this.#flights,
+      held: this.#held,
+    });
   }
 
   #status(): ProxyStatus {
@@ -378,6 +386,7 @@ class Parts {
       armedVms: this.#arm?.vms ?? 0,
       direct: this.#arm?.claimed ?? 0,
       draining: this.#flights.draining().reduce((sum, { requests }) => sum + requests, 0),
+      held: this.#held.counts,
       acksSent: this.#acker.sent,
       refusedRecords: this.#feed.refused + refusedRecords(registers),
       connections: this.#server.connections,

@@ -71,6 +71,8 @@ export interface AppSettings {
   /** More lines of [deploy], as TOML. */
   readonly deploy?: readonly string[];
   readonly gate?: "on" | "off";
+  /** Lines of [hold], as TOML. */
+  readonly hold?: readonly string[];
 }
 
 export class AppFolder {
@@ -107,6 +109,7 @@ export class AppFolder {
       `drain_timeout = "${settings.drainTimeout ?? "10s"}"`,
       `wait_timeout = "${settings.waitTimeout ?? "1m"}"`,
       ...(settings.deploy ?? []),
+      ...(settings.hold === undefined ? [] : ["[hold]", ...settings.hold]),
     ];
     writeFileSync(this.file, `${lines.join("\n")}\n`);
   }

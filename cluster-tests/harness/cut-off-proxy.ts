@@ -12,6 +12,7 @@ import { type Answer, get } from "./get.ts";
 
 export interface CutOffProxy {
   readonly name: string;
+  readonly http: string;
   readonly admin: string;
   /** Steady GETs through it. */
   load(): LoadClient;
@@ -58,6 +59,7 @@ export async function cutOffProxy(stateDir: string): Promise<CutOffProxy> {
   const targets = [proxy.http];
   return {
     name,
+    http: proxy.http,
     admin: proxy.admin,
     load: () => new LoadClient({ targets, host: HOST, path: "/", ratePerSecond: 50, connections: "both" }),
     get: () => get(`${proxy.http}/`, HOST),

@@ -16,7 +16,15 @@ export type BreakName =
   | "gate-disk"
   | "gate-memory"
   | "frozen-ack-set"
-  | "recheck-before-swap";
+  | "recheck-before-swap"
+  | "atomic-hold"
+  | "exclusive-read"
+  | "handoff-order"
+  | "hold-confirmation"
+  | "hold-expiry"
+  | "hold-ignored"
+  | "sticky-catch-up"
+  | "sticky-floor";
 
 export const BREAKS: Readonly<Record<BreakName, Break>> = {
   "gate-confirmation": {
@@ -45,6 +53,48 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
     text: "a swap that lost is made again over what stands, and what it rests on is not looked at again",
     seenIn: "rolling: 1 to 1, healthy, none",
     invariant: /^(one-register|no-early-stop)/,
+  },
+  "atomic-hold": {
+    text: "an atomic cutover holds nothing: each proxy changes over as it learns",
+    seenIn: "atomic: 1 to 1, healthy, none",
+    invariant: /^atomic-cutover/,
+  },
+  "exclusive-read": {
+    text: "a host starts a VM of an app that never runs twice by the record that it has, and asks no majority",
+    seenIn: "handoff: 1 to 1, healthy, host-fenced",
+    invariant: /^exclusive/,
+  },
+  "handoff-order": {
+    text: "a host starts the new VM before the process of the old one has ended",
+    seenIn: "handoff: 1 to 1, healthy, none",
+    invariant: /^exclusive/,
+  },
+  "hold-confirmation": {
+    text: "a hold is lifted for the new side before the gates of the old one said that they closed",
+    seenIn: "atomic: 1 to 1, healthy, proxy-cut",
+    invariant: /^atomic-cutover/,
+  },
+  "hold-expiry": {
+    text: "what a proxy held for too long it sends on by the table that holds it",
+    seenIn: "rolling: 1 to 1, healthy, holds",
+    invariant: /^held-is-held/,
+  },
+  "hold-ignored": {
+    text: "a proxy keeps nothing of what a record holds",
+    seenIn: "atomic: 1 to 1, healthy, none",
+    invariant: /^no-failed-request/,
+  },
+  "sticky-catch-up": {
+    text: "a proxy that is behind what a client shows sends its request all the same",
+    seenIn: "sticky, rolling: 1 to 1, healthy, proxy-behind",
+    invariant: /^no-going-back/,
+    faults: ["old-host-cut", "old-host-cut-long"],
+  },
+  "sticky-floor": {
+    text: "a proxy goes by shares alone, whatever release a client has seen",
+    seenIn: "sticky, rolling: 2 to 2, healthy, none",
+    invariant: /^no-going-back/,
+    faults: ["new-vm-exits", "new-host-crash"],
   },
 };
 

@@ -1,9 +1,16 @@
 // Explore: every fault before every event of a scenario, one run each. Nothing is sampled. With a seed, events come in another order,
 // and faults in twos.
 
+import { isExclusive } from "../../mesh/index.ts";
 import { seededRandom } from "../../mesh/sim/seeded-random.ts";
 import type { BreakName } from "./breaks.ts";
-import { DRIVER_FAULT_NAMES, FAULT_NAMES, type Fault, type FaultName } from "./faults.ts";
+import {
+  DRIVER_FAULT_NAMES,
+  EXCLUSIVE_FAULT_NAMES,
+  type Fault,
+  type FaultName,
+  MEMBER_FAULT_NAMES,
+} from "./faults.ts";
 import { type RunOptions, type RunResult, run } from "./run.ts";
 import { SCENARIOS, type Scenario } from "./scenarios.ts";
 
@@ -15,6 +22,8 @@ export interface ExploreTask {
   readonly broken: BreakName | null;
   /** Ends at the first violation. */
   readonly isFirstEnough?: boolean;
+  /** Before every event each fault, or each of them before every so manyth only, the next fault one event later. Default 1. */
+  readonly stride?: number;
   /** Only these; absent: all that the scenario asks for. */
   readonly faults?: readonly FaultName[] | undefined;
 }
@@ -51,11 +60,14 @@ export function explore({
   seed,
   broken,
   isFirstEnough = false,
+  stride = 1,
   faults: asked,
 }: ExploreTask): Explored {
   const scenario = SCENARIOS[index];
   if (scenario === undefined) throw new Error(`there is no scenario ${index}`);
-  const known = scenario.breadth === "all" || seed !== 0 ? FAULT_NAMES : DRIVER_FAULT_NAMES;
+  const ofAll = [...DRIVER_FAULT_NAMES, ...MEMBER_FAULT_NAMES];
+  const ofExclusive = isExclusive(scenario) ? EXCLUSIVE_FAULT_NAMES : [];
+  const known = scenario.breadth === "all" || seed !== 0 ? [...ofAll, ...ofExclusive] : DRIVER_FAULT_NAMES;
   const kinds = asked ?? known;
   const undisturbed = run({ scenario, faults: [], broken, random: null });
   const points = undisturbed.events;
@@ -64,7 +76,9 @@ export function explore({
   if (seed === 0) {
     for (let atEvent = 0; atEvent < points; atEvent += 1) {
       if (isFirstEnough && tally.hasFound) break;
-      for (const kind of kinds) tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
+      for (const [index, kind] of kinds.entries())
+        if ((atEvent + index) % stride === 0)
+          tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
     }
     return tally.explored;
   }

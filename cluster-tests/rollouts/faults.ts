@@ -62,6 +62,9 @@ type MemberFault =
   | "proxy-cut-long"
   | "proxy-mute";
 
+/** Of apps that never run twice. */
+type ExclusiveFault = "agent-crash" | "old-host-blank";
+
 const DRIVER_FAULTS: Readonly<Record<DriverFault, Strike>> = {
   /** It dies, its proposal is lost with it. */
   "driver-crash": (cluster) => crashDriver(cluster, "lost", BACK_MS),
@@ -112,9 +115,22 @@ const MEMBER_FAULTS: Readonly<Record<MemberFault, Strike>> = {
   "proxy-mute": (cluster) => muteProxy(cluster),
 };
 
-export type FaultName = DriverFault | MemberFault;
-const FAULTS: Readonly<Record<FaultName, Strike>> = { ...DRIVER_FAULTS, ...MEMBER_FAULTS };
+const EXCLUSIVE_FAULTS: Readonly<Record<ExclusiveFault, Strike>> = {
+  /** The agent is killed, and not its VMs. */
+  "agent-crash": (cluster) => crashAgent(cluster),
+  /** As a crash of the machine, and its disk is lost. */
+  "old-host-blank": (cluster) => blankHost(cluster),
+};
+
+export type FaultName = DriverFault | MemberFault | ExclusiveFault;
+const FAULTS: Readonly<Record<FaultName, Strike>> = {
+  ...DRIVER_FAULTS,
+  ...MEMBER_FAULTS,
+  ...EXCLUSIVE_FAULTS,
+};
 export const DRIVER_FAULT_NAMES = Object.keys(DRIVER_FAULTS) as readonly FaultName[];
+export const MEMBER_FAULT_NAMES = Object.keys(MEMBER_FAULTS) as readonly FaultName[];
+export const EXCLUSIVE_FAULT_NAMES = Object.keys(EXCLUSIVE_FAULTS) as readonly FaultName[];
 export const FAULT_NAMES = Object.keys(FAULTS) as readonly FaultName[];
 
 export interface Fault {
@@ -239,6 +255,36 @@ function breakHost(cluster: SimCluster, which: Which, backMs: number): boolean {
   if (found === null || !found.host.isUp) return false;
   crashHost(cluster, found.host, NOTICED_MS);
   cluster.time.after(backMs, () => startHost(cluster, found.host));
+  return true;
+}
+
+function crashAgent(cluster: SimCluster): boolean {
+  const found = hostOf(cluster, "old");
+  if (found === null || !found.host.isUp || found.host.isCut) return false;
+  const { host } = found;
+  cutHost(cluster, host, NOTICED_MS);
+  host.crashAgent();
+  const driver = cluster.drivers.find(({ name }) => name === host.name);
+  driver?.crash();
+  cluster.time.after(BACK_MS, () => {
+    host.isStill = false;
+    mendHost(cluster, host);
+    if (driver !== undefined) restartDriver(cluster, driver);
+  });
+  return true;
+}
+
+function blankHost(cluster: SimCluster): boolean {
+  const found = hostOf(cluster, "old");
+  if (found === null || !found.host.isUp) return false;
+  const { host } = found;
+  crashHost(cluster, host, NOTICED_MS);
+  host.gate.crash("blank");
+  cluster.time.after(LONG_MS, () => {
+    if (host.isUp) return;
+    host.forget();
+    startHost(cluster, host);
+  });
   return true;
 }
 

@@ -14,6 +14,7 @@ import {
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
 import { isReached } from "../../proxy-agent/core/route-fold.ts";
+import { CutoverJudge } from "./cutover-judge.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
@@ -37,9 +38,13 @@ export class Judges {
   readonly #reached = new Set<VmName>();
   readonly #success = new Judge();
   readonly #commands = new Set<VmName>();
+  readonly cutover: CutoverJudge = new CutoverJudge();
 
-  judgeCommit(before: AppRecord | null, { record }: CommittedApp, truth: Truth): void {
+  judgeCommit(before: AppRecord | null, committed: CommittedApp, truth: Truth): void {
+    const { record } = committed;
     judgeOrder(before, record);
+    judgeHold(before, record);
+    this.cutover.noteCommit(committed);
     judgeSuccession(before, record);
     for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
@@ -49,7 +54,8 @@ export class Judges {
         judgeRemoval(vm, truth.hosts.get(host), truth);
     }
     const served = before?.vms.some(({ phase }) => phase === "serving") === true;
-    const serves = record.vms.some(({ phase }) => phase === "serving");
+    // What is held waits, and is answered by what serves next.
+    const serves = record.hold !== undefined || record.vms.some(({ phase }) => phase === "serving");
     assert.ok(!served || serves, "no-failed-request: no VM serves any more");
     judgeProxies(before, record, truth);
   }
@@ -79,7 +85,10 @@ export class Judges {
     };
     const sound = before?.vms.find(isKnownSound);
     assert.ok(
-      sound === undefined || next.rollout?.kind === "destroy" || next.vms.some(isKnownSound),
+      sound === undefined ||
+        next.rollout?.kind === "destroy" ||
+        next.hold !== undefined ||
+        next.vms.some(isKnownSound),
       `no-failed-request: ${sound?.vm} is taken out, and nothing that serves is known to run`,
     );
   }
@@ -94,6 +103,16 @@ export class Judges {
   }
 }
 
+/** A rollout that is over leaves no hold of its own, and lifts nobody else's. */
+function judgeHold(before: AppRecord | null, { hold, rollout }: AppRecord): void {
+  const isLeft = hold?.by === "rollout" && !isUnderWay(rollout);
+  assert.ok(!isLeft, "no-hold-left: the rollout is over, and holds the app's requests");
+  const isPersons = before?.hold?.by === "person" && hold?.by !== "person";
+  // Who lifts it themself changes nothing else.
+  const isTheirs = before?.rollout === rollout;
+  assert.ok(!isPersons || isTheirs || !isUnderWay(rollout), "no-hold-left: a rollout lifted a person's hold");
+}
+
 /** A VM that may have requests leaves the record. */
 function judgeRemoval(vm: VmName, host: SimHost | undefined, truth: Truth): void {
   const running = host?.vms.get(vm);
@@ -102,7 +121,7 @@ function judgeRemoval(vm: VmName, host: SimHost | undefined, truth: Truth): void
   assert.equal(requests.size, 0, `no-early-stop: ${vm} leaves the record with requests in it`);
   if (entry.gated === true)
     assert.ok(
-      host.gate.hasClosed(vm),
+      host.gate.hasClosed(vm) || (host.wasBlank && !host.gate.isOpenFor(vm)),
       `no-early-stop: ${vm} leaves the record, and the gate of ${host.name} has not confirmed that it closed it`,
     );
   else judgeTables(vm, truth);

@@ -1,6 +1,8 @@
 // Person: what somebody asks of a deploy on its way, by hand: to let it take over, to split the requests first, to halt it for a while,
 // to go back once it is over, to give up a canary that was paused. Asked at a majority of the voters, and again while there is none.
 
+import type { AppRecord } from "../../mesh/index.ts";
+import { type HoldChange, heldByPerson, releasedByPerson } from "../../node/deploy/core/person-hold.ts";
 import { type Submission, submitAbort, submitPromote } from "../../node/deploy/core/submit.ts";
 import { submitPause, submitResume } from "../../node/deploy/core/submit-pause.ts";
 import { submitRollback } from "../../node/deploy/core/submit-rollback.ts";
@@ -13,19 +15,27 @@ import { SIM_APP, type SimDriver } from "./sim-driver.ts";
 const LOOKED_MS = 60;
 /** Longer than any wait timeout of a scenario: a deadline that went on would be noticed. */
 const PAUSED_MS = 30_000;
-const HALF = [
-  { release: 1, weight: 50 },
-  { release: 2, weight: 50 },
-];
+/** Longer than a request is kept: it is answered 503, and what comes after it is kept again. */
+const HELD_MS = 32_000;
+/** Shorter than a rollout holds. */
+const HELD_WITHIN_MS = 20;
+/** Percents of the new release, one after the other, before it takes over. */
+const CLIMBS: Partial<Record<Scenario["disturbance"], readonly number[]>> = {
+  splits: [50],
+  climbs: [10, 50, 90],
+};
 
 export class Person {
   readonly #cluster: SimCluster;
   readonly #asks: Scenario["disturbance"];
   #hasAsked = false;
+  /** Splits that are to come. */
+  readonly #left: number[];
 
   constructor(cluster: SimCluster, { disturbance }: Scenario) {
     this.#cluster = cluster;
     this.#asks = disturbance;
+    this.#left = [...(CLIMBS[disturbance] ?? [])];
   }
 
   noteCommit(): void {
@@ -37,6 +47,9 @@ export class Person {
     const isComing =
       isRunning && rollout.from !== null && (step?.kind === "serve" || step?.kind === "standby");
     if (this.#asks === "pauses" && isComing && this.#isFirst()) this.#pause();
+    if (this.#asks === "holds" && isComing && this.#isFirst()) this.#hold(HELD_MS);
+    const isHeld = isRunning && step?.kind === "hold";
+    if (this.#asks === "holds-within" && isHeld && this.#isFirst()) this.#hold(HELD_WITHIN_MS);
     const isOver = rollout.state === "succeeded" && kept !== undefined;
     // A canary that got too little to be judged by: nobody likes the look of it.
     if (this.#asks !== "pauses" && rollout.state === "paused")
@@ -55,14 +68,21 @@ export class Person {
     return isFirst;
   }
 
-  /** Of new VMs that wait: half of the requests first, if that is the scenario; then all. */
+  /** Of new VMs that wait: some of the requests first, if that is the scenario; then all. */
   #look(): void {
-    if (this.#asks !== "splits" || !this.#isFirst()) {
+    const weight = this.#left.shift();
+    if (weight === undefined) {
       this.#later(LOOKED_MS, () => submitPromote(this.#cluster.committed, SIM_APP));
       return;
     }
     this.#later(LOOKED_MS, (driver) => {
-      const request = { app: SIM_APP, weights: HALF };
+      const request = {
+        app: SIM_APP,
+        weights: [
+          { release: 1, weight: 100 - weight },
+          { release: 2, weight },
+        ],
+      };
       const split = submitTraffic(this.#cluster.committed, request, this.#context(driver));
       return split.code === "invalid" ? submitPromote(this.#cluster.committed, SIM_APP) : split;
     });
@@ -71,6 +91,20 @@ export class Person {
   #pause(): void {
     this.#later(0, (driver) => submitPause(this.#cluster.committed, SIM_APP, this.#context(driver)));
     this.#later(PAUSED_MS, () => submitResume(this.#cluster.committed, SIM_APP));
+  }
+
+  /** Somebody has all proxies keep the requests, and lets them go after a while. */
+  #hold(forMs: number): void {
+    this.#later(0, () => this.#changed((record) => heldByPerson(record, this.#cluster.wallMs)));
+    this.#later(forMs, () => this.#changed(releasedByPerson));
+  }
+
+  #changed(changeOf: (record: AppRecord) => HoldChange): Submission {
+    const { record } = this.#cluster;
+    if (record?.rollout == null) throw new Error("nothing is deployed");
+    const change = changeOf(record);
+    if (change.code === "invalid") return change;
+    return { code: "begin", record: change.record, rollout: record.rollout };
   }
 
   #later(ms: number, asked: (driver: SimDriver) => Submission): void {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   type AppRecord,
+  isExclusive,
   isUnderWay,
   type MemberName,
   memberName,
@@ -21,7 +22,7 @@ import { Person } from "./person.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
 import { SIM_APP } from "./sim-driver.ts";
-import { crashHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
+import { crashHost, fenceHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
 import { submitTo } from "./submit-to.ts";
 
 export interface RunOptions {
@@ -86,8 +87,10 @@ const PREPARED = new Map<string, Prepared>();
 
 /** Where the old release serves. The same for all runs of a scenario: it is come to once. */
 function preparedOf(scenario: Scenario): Prepared {
-  const { before, gate } = scenario;
-  const key = `${before} ${gate}`;
+  const { before, gate, deploy } = scenario;
+  // Of an app that never runs twice the release that serves says so too.
+  const first = isExclusive(scenario) ? deploy : ROLLING;
+  const key = `${before} ${gate} ${first.strategy}`;
   const known = PREPARED.get(key);
   if (known !== undefined) return known;
   let turn = 0;
@@ -96,7 +99,7 @@ function preparedOf(scenario: Scenario): Prepared {
     return turn % count;
   };
   const cluster = new SimCluster({ scenario, broken: null, pick, isTold: false, prepared: null });
-  begin(submitTo(cluster, scenario, { count: before, deploy: ROLLING, hash: "old" }));
+  begin(submitTo(cluster, scenario, { count: before, deploy: first, hash: "old" }));
   cluster.runUntilQuiet();
   assert.equal(cluster.record?.rollout?.state, "succeeded");
   PREPARED.set(key, cluster.prepared);
@@ -154,10 +157,20 @@ function heal(cluster: SimCluster): void {
   cluster.tellMembers();
 }
 
+/** Nothing is deployed in these. */
+const OF_HOSTS: readonly Scenario["disturbance"][] = ["host-dies", "host-fenced", "host-drains"];
+
 /** Of what is asked in place of a deploy. */
 const KINDS: Partial<Record<Scenario["disturbance"], Rollout["kind"]>> = {
   scales: "scale",
   restarts: "restart",
+};
+
+/** The step at which it comes. */
+const DISTURBED: Partial<Record<Scenario["disturbance"], readonly string[]>> = {
+  "proxy-cut": ["cordon", "flip", "hold"],
+  "proxy-behind": ["start"],
+  "proxy-joins": ["serve", "standby"],
 };
 
 /** What a scenario asks for, and what must be true at its end. */
@@ -200,6 +213,7 @@ class Course {
     const leaving = [...cluster.hosts.values()].findLast(({ vms }) => vms.size > 0);
     if (leaving === undefined) return;
     if (disturbance === "host-dies") crashHost(cluster, leaving, 0);
+    else if (disturbance === "host-fenced") fenceHost(cluster, leaving);
     else this.#mover = new Mover(cluster, leaving.name);
     this.look();
   }
@@ -224,6 +238,9 @@ class Course {
     assert.ok(serving.length > 0, "no-failed-request: nothing serves");
     assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
     this.#judgeDrained(record);
+    const waiting = [...this.#cluster.proxies.values()].flatMap(({ requests }) => [...requests]);
+    const [lost] = waiting.filter(({ isWaiting }) => isWaiting);
+    assert.ok(lost === undefined, `no-failed-request: request ${lost?.number} is never answered`);
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;
     if (KINDS[disturbance] !== undefined) {
@@ -238,10 +255,9 @@ class Course {
     // Of a deploy back that failed, because the old VM is not well, the new one serves on.
     const isNew = disturbance === "rolls-back" ? record.current === 2 : hasSucceeded;
     const staysNew = disturbance === "rolls-back" && isNew;
-    assert.ok(
-      !staysNew || this.#cluster.isHarmed,
-      "no-false-success: nothing went back, though all were well",
-    );
+    // Also a host that was cut off: what it does not close is not gone back from.
+    const isHarmed = this.#cluster.isHarmed || [...hosts.values()].some(({ wasHarmed }) => wasHarmed);
+    assert.ok(!staysNew || isHarmed, "no-false-success: nothing went back, though all were well");
     this.#cluster.assertServes([isNew ? 2 : 1], isNew ? count : before);
     const canSucceed = fate === "healthy" || fate === "slow" || fate === "breaks-late";
     assert.ok(!isNew || canSucceed, "no-false-success: a release that does not start succeeded");
@@ -249,7 +265,7 @@ class Course {
 
   get #isDeploy(): boolean {
     const { disturbance } = this.#scenario;
-    return disturbance !== "host-dies" && disturbance !== "host-drains" && KINDS[disturbance] === undefined;
+    return !OF_HOSTS.includes(disturbance) && KINDS[disturbance] === undefined;
   }
 
   #judgeDrained({ vms }: AppRecord): void {
@@ -290,10 +306,10 @@ class Course {
   #disturb(): void {
     const { disturbance } = this.#scenario;
     const { rollout } = this.#cluster.record ?? {};
-    const isTime = disturbance === "proxy-cut" ? ["cordon", "flip"] : ["serve", "standby"];
+    const isTime = DISTURBED[disturbance] ?? [];
     if (this.#hasDisturbed || rollout?.from == null || !isTime.includes(rollout.step?.kind ?? "")) return;
     this.#hasDisturbed = true;
-    if (disturbance === "proxy-cut") this.#cutProxy(memberName("proxy-2"));
+    if (disturbance !== "proxy-joins") this.#cutProxy(memberName("proxy-2"));
     if (disturbance === "proxy-joins") this.#join("proxy-3");
   }
 

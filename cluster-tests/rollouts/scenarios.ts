@@ -7,20 +7,27 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
 
 /**
  * What happens on the way, besides the faults. `proxy-cut`: one proxy hears and says nothing, and goes on routing by the table that it
- * has. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-drains`: nor
+ * has. `proxy-behind`: the same, before the new VMs serve. `proxy-joins`: one more is admitted. `host-dies`: nothing is deployed; a host that runs a VM is gone for good. `host-fenced`: it is off, and a
+ * person says so; much later it starts, and nobody hears it for a while. `host-drains`: nor
  * is there, and it is drained. By hand:
- * `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
+ * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `holds-within`: while the rollout itself holds it, and for a
+ * moment. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
  * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
  * `restarts`: new VMs of the same release.
  */
 type Disturbance =
   | "none"
   | "proxy-cut"
+  | "proxy-behind"
   | "proxy-joins"
   | "host-dies"
+  | "host-fenced"
   | "host-drains"
+  | "climbs"
   | "splits"
   | "pauses"
+  | "holds"
+  | "holds-within"
   | "rolls-back"
   | "scales"
   | "restarts";
@@ -38,6 +45,8 @@ export interface Scenario {
   readonly fate: Fate;
   readonly disturbance: Disturbance;
   readonly breadth: Breadth;
+  /** One run in some is enough for every day; `npm run sim:rollouts` makes them all. */
+  readonly isThinned?: true;
 }
 
 type Course = Pick<Scenario, "before" | "count" | "fate" | "disturbance" | "breadth">;
@@ -109,6 +118,48 @@ const LENIENT_TO_SILENCE: DeploySpec = { ...LENIENT, excludeSilentAfterMs: 2_000
 /** It runs before anything that the strategies differ in; that of a release that `exits` fails. */
 const WITH_COMMAND: DeploySpec = { ...ROLLING, releaseCommand: ["migrate"], releaseCommandTimeoutMs: 5_000 };
 
+const HANDOFF: DeploySpec = { ...TIMES, strategy: "handoff" };
+/** No two VMs of it ever run at once. */
+const EXCLUSIVE: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["handoff", HANDOFF, ONE],
+  ["handoff", HANDOFF, { ...ONE, fate: "exits" }],
+  ["handoff", HANDOFF, { ...ONE, fate: "hangs", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "restarts", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "host-drains", breadth: "driver" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "host-fenced" }],
+  ["handoff", HANDOFF, { ...ONE, disturbance: "holds-within", breadth: "driver" }],
+];
+/** One client is never sent back, through whatever proxy it comes. */
+const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["sticky, by hand", { ...BY_HAND, cutover: "sticky" }, { ...ONE, disturbance: "climbs" }],
+  [
+    "sticky, by hand",
+    { ...BY_HAND, cutover: "sticky" },
+    { ...ONE, disturbance: "rolls-back", breadth: "driver" },
+  ],
+  ["sticky, rolling", { ...ROLLING, cutover: "sticky" }, { ...MORE, count: 2 }],
+  ["sticky, rolling", { ...ROLLING, cutover: "sticky" }, { ...ONE, disturbance: "proxy-behind" }],
+  ["sticky, canary", { ...CANARY, cutover: "sticky" }, { ...ONE, breadth: "driver" }],
+];
+
+/** No request is sent to the old side once one was to the new. */
+const HELD: Course = { ...ONE, disturbance: "holds", breadth: "driver" };
+const ATOMIC: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, ONE],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, CUT_OF_DRIVER],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, BROKEN],
+  [
+    "atomic, by hand, kept",
+    { ...BY_HAND, cutover: "atomic" },
+    { ...ONE, disturbance: "splits", breadth: "driver" },
+  ],
+  ["atomic, by hand, kept", { ...BY_HAND, cutover: "atomic" }, { ...ONE, disturbance: "rolls-back" }],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, HELD],
+  ["atomic", { ...IMMEDIATE, cutover: "atomic" }, { ...HELD, disturbance: "holds-within" }],
+  ["rolling", ROLLING, HELD],
+  ["atomic, canary", { ...CANARY, cutover: "atomic" }, { ...ONE, breadth: "driver" }],
+];
+
 function scenarioOf(strategy: string, deploy: DeploySpec, course: Course, gate: Scenario["gate"]): Scenario {
   const { before, count, fate, disturbance } = course;
   const past = gate === "off" ? ", past the gates" : "";
@@ -127,5 +178,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[ONE, { ...ONE, fate: "exits", breadth: "driver" } as const].map((course) =>
     scenarioOf("rolling after a command", WITH_COMMAND, course, "on"),
   ),
+  ...[...ATOMIC, ...EXCLUSIVE, ...STICKY].map(([name, deploy, course]): Scenario => {
+    return { ...scenarioOf(name, deploy, course, "on"), isThinned: true };
+  }),
   scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),
 ];

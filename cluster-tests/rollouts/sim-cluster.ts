@@ -6,6 +6,7 @@ import {
   type AppRecord,
   type CommittedApp,
   encodeRecord,
+  isExclusive,
   type MemberName,
   memberName,
   type VmName,
@@ -19,9 +20,11 @@ import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import type { Action } from "./action.ts";
 import type { BreakName } from "./breaks.ts";
 import { Judges } from "./judges.ts";
+import { Lifetimes } from "./lifetimes.ts";
 import { entryOfHost, hostFactsOf, proxyFactsOf } from "./member-facts.ts";
 import { possibleActions } from "./possible.ts";
 import type { Scenario } from "./scenarios.ts";
+import { SimClients } from "./sim-client.ts";
 import { committedInput, SIM_APP, SIM_WALL_START_MS, SimDriver, type Swap } from "./sim-driver.ts";
 import { SimHost } from "./sim-host.ts";
 import { type Heard, SimProxy } from "./sim-proxy.ts";
@@ -73,6 +76,8 @@ export class SimCluster {
   readonly orphans: Swap[] = [];
   events = 0;
   requests = 0;
+  /** Held requests that were older than they may get. */
+  expired = 0;
   /** A machine, a gate, a proxy or a VM was broken: what it had in its hands may have failed. */
   isHarmed = false;
   /** Proxies that are on their way in, with what every driver must have heard before. */
@@ -81,6 +86,8 @@ export class SimCluster {
   isAnswerLost = false;
   readonly #options: SimOptions;
   readonly #judges = new Judges();
+  readonly #clients: SimClients;
+  readonly #lifetimes: Lifetimes;
   readonly #requestDeps: RequestDeps;
   /** What members that are cut off have to say. */
   readonly #withheld = new Map<VmName, { readonly host: SimHost; readonly observed: ObservedVm | null }>();
@@ -93,6 +100,8 @@ export class SimCluster {
   constructor(options: SimOptions) {
     this.#options = options;
     const { time } = this;
+    this.#clients = new SimClients(options.broken);
+    this.#lifetimes = new Lifetimes(isExclusive(options.scenario));
     this.register = new SimRegister((before, committed) => this.#noteCommit(before, committed));
     this.drivers = HOSTS.slice(0, 2).map((name) => {
       const onSwap = (driver: SimDriver, swap: Swap) => this.#judgeDecision(driver, swap);
@@ -107,7 +116,22 @@ export class SimCluster {
       for (const proxy of this.proxies.values()) proxy.requests.delete(request);
     };
     const { fate } = options.scenario;
-    this.#requestDeps = { time, random, hostOf, newFlight, fate, isHarmed, onEnd };
+    const isAtomic = options.scenario.deploy.cutover === "atomic";
+    this.#requestDeps = {
+      time,
+      broken: options.broken,
+      random,
+      hostOf,
+      newFlight,
+      fate,
+      isHarmed,
+      catchUp: (proxy) => this.#catchUp(proxy),
+      onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
+      onExpired: () => {
+        this.expired += 1;
+      },
+      onEnd,
+    };
     if (options.prepared !== null) this.#restore(options.prepared);
     for (const name of PROXIES) this.admit(name);
     for (const driver of this.drivers) driver.inbox.push(...this.facts());
@@ -148,7 +172,7 @@ export class SimCluster {
 
   /** A proxy registered; it has read what a majority has. */
   admit(name: string): void {
-    const proxy = new SimProxy(name, this.time);
+    const proxy = new SimProxy(name, this.#requestDeps);
     this.proxies.set(proxy.name, proxy);
     proxy.start(this.committed, this.heardOfAll());
   }
@@ -235,6 +259,10 @@ export class SimCluster {
       time,
       broken,
       fate: scenario.fate,
+      lifetimes: this.#lifetimes,
+      exclusive: isExclusive(scenario)
+        ? { read: () => (this.register.isAway ? null : this.committed) }
+        : null,
       newVersion: () => ({ incarnation: 1, startId: 1, counter: this.#next() }),
       recordOf: (epoch) => this.register.recordOf(epoch),
       onCut: (flights) => {
@@ -283,12 +311,23 @@ export class SimCluster {
   /** Of each proxy's client one request after the other; none while nothing else happens. */
   #send(): void {
     for (const proxy of this.proxies.values()) {
-      if (!proxy.isServing || proxy.requests.size > 0) continue;
+      // Who holds has some behind each other.
+      if (!proxy.isServing || proxy.requests.size > (proxy.isHolding ? 1 : 0)) continue;
       this.requests += 1;
-      const request = new SimRequest(this.requests, proxy, this.#requestDeps);
+      const request = new SimRequest(this.requests, proxy, this.#clients.next(), this.#requestDeps);
       proxy.requests.add(request);
       request.start();
     }
+  }
+
+  /** At the gates of the VMs that it reaches, and at the voters: who is cut off still reaches gates. */
+  #catchUp(proxy: SimProxy): void {
+    const asked = new Set([...proxy.endpoints, ...proxy.reached].map(({ host }) => host));
+    for (const host of asked) {
+      const { isUp, gate } = this.hosts.get(host) as SimHost;
+      if (isUp) proxy.learnOf(gate);
+    }
+    if (!proxy.isCut && !this.register.isAway) proxy.hear(this.committed);
   }
 
   #judgeDecision(driver: SimDriver, { next }: Swap): void {
@@ -309,8 +348,9 @@ export class SimCluster {
   #noteCommit(before: AppRecord | null, committed: CommittedApp): void {
     this.say(() => `  ${describeRecord(committed)}`);
     this.#judges.judgeCommit(before, committed, this);
+    this.#clients.noteCommit(before, committed);
     for (const driver of this.drivers) driver.tell(committedInput(committed, driver === this.inCharge));
-    if (this.#options.broken === "gate-confirmation")
+    if (this.#options.broken === "gate-confirmation" || this.#options.broken === "hold-confirmation")
       for (const host of this.hosts.keys())
         this.tellAll({
           kind: "gate",

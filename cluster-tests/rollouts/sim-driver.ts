@@ -6,6 +6,7 @@ import { Rollout, type RolloutEffect, type RolloutInput } from "../../node/deplo
 import type { SimTime, Timer } from "./sim-time.ts";
 
 export const SIM_APP: AppName = appName("hello");
+export const SIM_HOSTNAME = "hello.localhost";
 /** 2026-01-01. */
 export const SIM_WALL_START_MS = 1_767_225_600_000;
 /** Shorter than `wait_timeout`, as the defaults are, and than a host is gone. */

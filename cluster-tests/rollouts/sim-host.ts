@@ -15,11 +15,13 @@ import {
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import type { Action } from "./action.ts";
+import type { Lifetimes } from "./lifetimes.ts";
 import type { Fate } from "./scenarios.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import { SimGate, type SimGateDeps } from "./sim-gate.ts";
 import type { SimRequest } from "./sim-request.ts";
 import type { SimTime } from "./sim-time.ts";
+import { SimTurns, type TurnsDeps } from "./sim-turns.ts";
 
 /** A VM that ended is started again after so long; longer than anybody needs to hear of it. */
 const BACKOFF_MS = 100;
@@ -44,6 +46,9 @@ export interface SimHostDeps extends Omit<SimGateDeps, "host"> {
   readonly time: SimTime;
   /** Of the second release; the first is healthy. */
   readonly fate: Fate;
+  /** Two VMs of the app never run at once; null: they may. */
+  readonly exclusive: Pick<TurnsDeps, "read"> | null;
+  readonly lifetimes: Lifetimes;
   readonly newVersion: () => Version;
   /** It is known in the mesh from now on; null: gone. */
   readonly publish: (host: SimHost, vm: VmName, observed: ObservedVm | null) => void;
@@ -65,14 +70,25 @@ export class SimHost {
   held: CommittedApp | null = null;
   /** Something of it was broken once. */
   wasHarmed = false;
+  /** Its disk was lost once: a gate without one is closed until it has what a majority has, and nobody needs its word. */
+  wasBlank = false;
   /** When something of it last came back. */
   backAtMs = 0;
+  /** Its agent does nothing. */
+  isStill = false;
   readonly #deps: SimHostDeps;
+  readonly #turns: SimTurns | null;
+  /** VMs of which a process runs. */
+  readonly #alive = new Set<VmName>();
 
   constructor(name: MemberName, index: number, deps: SimHostDeps) {
     this.name = name;
     this.index = index;
     this.#deps = deps;
+    const { broken, exclusive } = deps;
+    const read = () => (this.isCut || exclusive === null ? null : exclusive.read());
+    const running = () => [...this.#alive];
+    this.#turns = exclusive === null ? null : new SimTurns({ host: name, broken, read, running });
     this.gate = new SimGate({ ...deps, host: name });
   }
 
@@ -92,12 +108,14 @@ export class SimHost {
 
   addActions(actions: Action[]): void {
     const { held, vms } = this;
-    if (!this.isUp || held === null) return;
+    if (!this.isUp || this.isStill || held === null) return;
     const wanted = placedVms(held.record).filter(({ host }) => host === this.name);
     for (const desired of wanted) actions.push(...this.#actionOf(desired, held));
     for (const vm of vms.values()) {
       if (wanted.some((desired) => desired.vm === vm.entry.vm)) continue;
-      actions.push({ label: () => `${vm.entry.vm} is stopped`, run: () => this.#stop(vm) });
+      if (this.#turns !== null && this.#alive.has(vm.entry.vm) && vm.entry.state !== "stopping")
+        actions.push({ label: () => `${vm.entry.vm} is told to stop`, run: () => this.#tellStop(vm) });
+      else actions.push({ label: () => `${vm.entry.vm} is stopped`, run: () => this.#stop(vm) });
     }
   }
 
@@ -114,7 +132,9 @@ export class SimHost {
         isRested: true,
         requests: new Set<SimRequest>(),
       };
-      if (entry.host === this.name) this.vms.set(entry.vm, vm);
+      if (entry.host !== this.name) continue;
+      this.vms.set(entry.vm, vm);
+      this.#noteAlive(vm);
     }
   }
 
@@ -149,7 +169,22 @@ export class SimHost {
   crash(): void {
     this.isUp = false;
     this.gate.crash("lost");
+    this.#turns?.forget();
     for (const vm of this.vms.values()) this.#end(vm);
+  }
+
+  /** Its agent ends, and its VMs and its gate go on. */
+  crashAgent(): void {
+    this.isStill = true;
+    this.#turns?.forget();
+  }
+
+  /** Its disk is lost: it knows of nothing that ran. */
+  forget(): void {
+    this.held = null;
+    this.wasBlank = true;
+    for (const { entry } of this.vms.values()) this.#deps.publish(this, entry.vm, null);
+    this.vms.clear();
   }
 
   /** Its agent finds its VMs ended. */
@@ -173,11 +208,13 @@ export class SimHost {
       return vm.entry.state === "preparing" ? [say("ends", () => this.#endCommand(vm, fate))] : [];
     const spec = record.releases.find(({ number }) => number === desired.release)?.spec;
     const gated = spec === undefined || isGated(spec) ? { gated: true as const } : {};
-    if (vm.entry.state === "preparing") {
-      if (fate === "exits")
-        return [say("exits", () => this.#say(vm, { state: "exited", exit: { code: 1, signal: null } }))];
-      return [say("runs", () => this.#run(vm, gated))];
-    }
+    const start =
+      fate === "exits" ? say("exits", () => this.#failStart(vm)) : say("runs", () => this.#run(vm, gated));
+    if (this.#turns !== null && vm.entry.state === "preparing")
+      return [say("has all at hand", () => this.#say(vm, { state: "prepared" }))];
+    if (vm.entry.state === "preparing") return [start];
+    if (this.#turns !== null && vm.entry.state === "prepared")
+      return desired.phase === "prepared" ? [] : this.#turns.actionsOf(desired.vm, start);
     // In phase `starting` the rollout decides what becomes of it.
     if (vm.entry.state === "exited" && vm.isRested && desired.phase !== "starting")
       return [say("is started again", () => this.#say(vm, { state: "preparing" }))];
@@ -188,6 +225,18 @@ export class SimHost {
         : [say("is healthy", () => this.#say(vm, { health: "healthy" }))];
     const isDue = fate === "breaks-late" && desired.phase === "serving" && vm.entry.health === "healthy";
     return isDue ? [say("breaks", () => this.#say(vm, { health: "unhealthy" }))] : [];
+  }
+
+  #failStart(vm: SimVm): void {
+    this.#noteAlive(vm);
+    this.#end(vm);
+    this.#say(vm, { state: "exited", exit: { code: 1, signal: null } });
+    this.#rest(vm);
+  }
+
+  #noteAlive({ entry: { vm } }: SimVm): void {
+    this.#alive.add(vm);
+    this.#deps.lifetimes.begin(vm, this.name);
   }
 
   #endCommand(vm: SimVm, fate: Fate): void {
@@ -212,6 +261,7 @@ export class SimHost {
 
   #run(vm: SimVm, gated: Pick<VmEntry, "gated">): void {
     this.backAtMs = this.#deps.time.nowMs;
+    this.#noteAlive(vm);
     const address = { host: `10.0.0.${this.index}`, port: 20_000 + this.vms.size };
     const restarts = vm.entry.startedAtMs === null ? 0 : vm.entry.restarts + 1;
     const { gated: _before, ...entry } = vm.entry;
@@ -243,14 +293,21 @@ export class SimHost {
     this.#deps.publish(this, vm.entry.vm, { entry: vm.entry, version: vm.version });
   }
 
-  #stop(vm: SimVm): void {
+  #tellStop(vm: SimVm): void {
     this.#deps.onStop(this, vm);
+    this.#say(vm, { state: "stopping" });
+  }
+
+  #stop(vm: SimVm): void {
+    if (vm.entry.state !== "stopping") this.#deps.onStop(this, vm);
     this.#end(vm);
     this.vms.delete(vm.entry.vm);
     this.#deps.publish(this, vm.entry.vm, null);
   }
 
   #end(vm: SimVm): void {
+    this.#alive.delete(vm.entry.vm);
+    this.#deps.lifetimes.end(vm.entry.vm);
     for (const request of [...vm.requests]) request.broke();
     vm.requests.clear();
   }

@@ -18,15 +18,25 @@ import {
   EMPTY_TABLE,
   type Endpoint,
   endpointKey,
+  type HoldRoute,
+  NOT_HELD,
   type RouteTable,
   reachedEndpoints,
 } from "../../proxy-agent/core/route-table.ts";
 import { Splits } from "../../proxy-agent/core/split.ts";
-import { CANARY_TELL_MS, VERIFY_PAUSE_FIRST_MS, VERIFY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
+import {
+  CANARY_TELL_MS,
+  HOLD_ASK_FIRST_MS,
+  HOLD_ASK_LAST_MS,
+  VERIFY_PAUSE_FIRST_MS,
+  VERIFY_PAUSE_LAST_MS,
+} from "../../proxy-agent/limits.ts";
+import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
+import { SimHold } from "./sim-hold.ts";
 import type { SimHost } from "./sim-host.ts";
-import type { SimRequest } from "./sim-request.ts";
+import type { RequestDeps, SimRequest } from "./sim-request.ts";
 import type { SimTime } from "./sim-time.ts";
 
 /** An entry on its way to this proxy, with who wrote it. */
@@ -55,8 +65,10 @@ export class SimProxy {
   /** On its way to it. */
   readonly inbox: Heard[] = [];
   readonly requests: Set<SimRequest> = new Set();
+  hold: SimHold;
   readonly splits: Splits = new Splits({ random: () => 0 });
   readonly #time: SimTime;
+  readonly #broken: BreakName | null;
   #fold = new RouteFold();
   #drain = new Drain();
   #counter = new CanaryCounter();
@@ -76,9 +88,17 @@ export class SimProxy {
   #answer: { readonly ack: Ack; readonly text: string } | null = null;
   #flights = new Map<VmName, Set<SimRequest>>();
 
-  constructor(name: string, time: SimTime) {
+  /** Where its requests went last: the gates there know of a hold's end. */
+  reached: readonly Endpoint[] = [];
+  readonly #catchUp: (proxy: SimProxy) => void;
+  #isAsking = false;
+
+  constructor(name: string, { time, broken, catchUp }: Pick<RequestDeps, "time" | "broken" | "catchUp">) {
     this.name = memberName(name);
+    this.#broken = broken;
+    this.#catchUp = catchUp;
     this.#time = time;
+    this.hold = new SimHold(time);
   }
 
   get table(): RouteTable {
@@ -96,9 +116,17 @@ export class SimProxy {
   get weights(): Weights | null {
     return this.#table.apps.get(SIM_APP)?.weights ?? null;
   }
+  /** It keeps what comes, by the table in force. */
+  get isHolding(): boolean {
+    return this.#held.isHeld;
+  }
+  get #held(): HoldRoute {
+    if (this.#broken === "hold-ignored") return NOT_HELD;
+    return this.#table.apps.get(SIM_APP)?.hold ?? NOT_HELD;
+  }
   /** It routes: a client that was answered once is always answered. */
   get isServing(): boolean {
-    return this.isUp && this.registered && this.endpoints.length > 0;
+    return this.isUp && this.registered && (this.endpoints.length > 0 || this.isHolding);
   }
 
   inFlight(vm: VmName): number {
@@ -122,6 +150,29 @@ export class SimProxy {
     if (this.#committed !== null && this.epoch > gate.epoch) gate.take(this.#committed);
     else if (held !== null) this.hear(held);
     return gate.epoch === this.epoch && (this.epoch > epochTried || gate.epoch >= epochTried);
+  }
+
+  /** While it keeps some it asks gates and voters whether the hold is over. */
+  askForEnd(): void {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    this.#askAfter(HOLD_ASK_FIRST_MS);
+  }
+
+  #askAfter(pauseMs: number): void {
+    const { hold } = this;
+    this.#time.after(pauseMs, () => {
+      if (this.hold !== hold) return;
+      this.#isAsking = this.isHolding && hold.size > 0;
+      if (!this.#isAsking) return;
+      this.#askAfter(Math.min(2 * pauseMs, HOLD_ASK_LAST_MS));
+      this.#catchUp(this);
+    });
+  }
+
+  /** What this gate has is asked for; it may be older. */
+  learnOf({ isUp, held }: SimGate): void {
+    if (isUp && held !== null && held.epoch > this.epoch) this.hear(held);
   }
 
   claim(endpoint: Endpoint, request: SimRequest): void {
@@ -211,6 +262,8 @@ export class SimProxy {
     this.isUp = false;
     for (const request of this.requests) request.abandon();
     this.requests.clear();
+    this.hold.stop();
+    this.hold = new SimHold(this.#time);
     this.inbox.length = 0;
   }
 
@@ -223,6 +276,9 @@ export class SimProxy {
     this.#countsTold = "";
     this.#starts += 1;
     this.#acks = new AckState();
+    this.hold = new SimHold(this.#time);
+    this.#isAsking = false;
+    this.reached = [];
     this.#table = EMPTY_TABLE;
     this.#dials = new Map();
     this.#flights = new Map();
@@ -238,11 +294,13 @@ export class SimProxy {
     this.#due = undefined;
     if (table === this.#table) return;
     this.#table = table;
+    if (this.endpoints.length > 0) this.reached = this.endpoints;
     this.#drain.adopt(table, this.#time.nowMs);
     this.#counter.adopt(table);
     if (this.#counter.isIdle) this.#counted = 0;
     for (const { endpoint, deadlineMs } of this.#drain.draining())
       this.#time.at(deadlineMs, () => this.#cutDue(endpoint));
+    this.hold.adopt(this.#held);
     for (const request of this.requests) request.wake();
   }
 

@@ -2,11 +2,12 @@
 // `executed-once` and `no-failed-request` are judged at its end.
 
 import assert from "node:assert/strict";
-import type { VmName } from "../../mesh/index.ts";
+import { HOLD_DEFAULTS, type VmName } from "../../mesh/index.ts";
 import type { FlightId } from "../../proxy-agent/core/gate.ts";
-import { matchRoute } from "../../proxy-agent/core/match-route.ts";
+import { type Match, matchRoute } from "../../proxy-agent/core/match-route.ts";
+import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
 import { decideRetry, type Failure } from "../../proxy-agent/core/retry.ts";
-import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
+import { type AppRoute, type Endpoint, reachedEndpoints } from "../../proxy-agent/core/route-table.ts";
 import type { Turn } from "../../proxy-agent/core/split.ts";
 import {
   GATE_CATCH_UPS_MAX,
@@ -16,13 +17,19 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../../proxy-agent/limits.ts";
+import type { BreakName } from "./breaks.ts";
 import type { Fate } from "./scenarios.ts";
+import type { SimClient } from "./sim-client.ts";
+import { SIM_HOSTNAME } from "./sim-driver.ts";
+import type { Ticket } from "./sim-hold.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
 import type { SimTime, Timer } from "./sim-time.ts";
+import { soundEndpoint } from "./sound.ts";
 
 export interface RequestDeps {
   readonly time: SimTime;
+  readonly broken: BreakName | null;
   readonly random: () => number;
   readonly hostOf: (endpoint: Endpoint) => SimHost;
   readonly newFlight: () => FlightId;
@@ -30,19 +37,25 @@ export interface RequestDeps {
   readonly fate: Fate;
   /** Something of a machine, a gate, a proxy or a VM was broken in this run. */
   readonly isHarmed: () => boolean;
+  /** Of a proxy that is behind what a client shows: it asks gates and voters for what there is. */
+  readonly catchUp: (proxy: SimProxy) => void;
+  /** The gate of its host, or nobody, stands between it and its VM now. */
+  readonly onDispatch: (endpoint: Endpoint, epoch: number) => void;
+  /** A held request was older than it may get. */
+  readonly onExpired: () => void;
   readonly onEnd: (request: SimRequest) => void;
 }
 
 /** On its way, at work. Longer than a step of a rollout takes, so that drains have something to wait for. */
 const LATENCIES_MS = [2, 12, 4];
 const DURATIONS_MS = [30, 65, 12];
-const HOSTNAME = "hello.localhost";
 const NOT_SENT: Failure = { sent: false, responded: false, timedOut: false };
 const BROKEN: Failure = { sent: true, responded: false, timedOut: false };
 
 /** Where it is now: with its proxy; on its way there, by this table; at work there. */
 interface Try {
   readonly endpoint: Endpoint;
+  readonly route: AppRoute;
   readonly epoch: number;
   /** The gate that it went to. */
   readonly gateLives: number;
@@ -54,8 +67,11 @@ interface Try {
 export class SimRequest {
   readonly number: number;
   readonly #proxy: SimProxy;
+  readonly #client: SimClient;
   readonly #deps: RequestDeps;
-  readonly #startedAtMs: number;
+  readonly #arrivedAtMs: number;
+  /** Of its tries: when it came, or was held last. */
+  #startedAtMs: number;
   readonly #tried = new Set<VmName>();
   #turn: Turn | null = null;
   #tries = 0;
@@ -67,19 +83,31 @@ export class SimRequest {
   #executions = 0;
   #isOver = false;
   #isPaused = false;
+  /** It waits for its turn, or was sent on after it did. */
+  #ticket: Ticket | null = null;
+  /** It had its turn, and nobody holds it any more. */
+  #isReleased = false;
   /** It was where something crashed. */
   #isStruck = false;
   #lastReason = "";
 
-  constructor(number: number, proxy: SimProxy, deps: RequestDeps) {
+  constructor(number: number, proxy: SimProxy, client: SimClient, deps: RequestDeps) {
     this.number = number;
     this.#proxy = proxy;
+    this.#client = client;
     this.#deps = deps;
+    this.#arrivedAtMs = deps.time.nowMs;
     this.#startedAtMs = deps.time.nowMs;
+    client.isBusy = true;
   }
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  /** With its proxy, which has not sent it anywhere. */
+  get isWaiting(): boolean {
+    return !this.#isOver && this.#try === null;
   }
 
   /** Every other one must not run twice. */
@@ -131,14 +159,16 @@ export class SimRequest {
     this.#leave();
     this.#isPaused = false;
     this.#isOver = true;
+    this.#client.isBusy = false;
   }
 
   /** Matched, picked and claimed in one breath. */
   #next(): void {
-    const { time, random, hostOf } = this.#deps;
+    const { time, random } = this.#deps;
     time.cancel(this.#timer);
     this.#isPaused = false;
-    const match = matchRoute(this.#proxy.table, HOSTNAME);
+    const match = this.#match();
+    if (match === null) return;
     if (match.kind === "unknown" || (match.kind === "empty" && !match.isComing)) {
       this.#lastReason = `${this.#proxy.name} has no VM to send it to`;
       this.#giveUp(false);
@@ -151,24 +181,94 @@ export class SimRequest {
       random,
     };
     const isEnough = match.kind === "empty" || this.#tried.size >= TRIES_BEFORE_PAUSE_MAX;
-    const split = isEnough ? null : this.#proxy.splits.pick(match.route, this.#turn, choice);
-    const endpoint = split?.endpoint;
-    if (split === null || endpoint === undefined) {
+    const endpoint = isEnough ? undefined : this.#pick(match.route, choice);
+    if (endpoint === undefined) {
       this.#pause();
       return;
     }
-    this.#turn = split.turn;
-    const { gate } = hostOf(endpoint);
+    this.#send(match.route, endpoint);
+  }
+
+  #send(route: AppRoute, endpoint: Endpoint): void {
+    const { time, hostOf } = this.#deps;
     this.#try = {
       endpoint,
-      epoch: match.route.epoch,
-      gateLives: gate.lives,
+      route,
+      epoch: route.epoch,
+      gateLives: hostOf(endpoint).gate.lives,
       sentAtMs: time.nowMs,
       flight: null,
       vm: null,
     };
     this.#proxy.claim(endpoint, this);
     this.#timer = time.after(LATENCIES_MS[this.number % LATENCIES_MS.length] ?? 1, () => this.#arrive());
+  }
+
+  /** By the table in force. Null: it waits for another one. */
+  #match(): Match | null {
+    let match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
+    if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
+      this.#deps.catchUp(this.#proxy);
+      match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
+      if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
+        this.#lastReason = `${this.#proxy.name} cannot catch up with what its client saw`;
+        this.#pause();
+        return null;
+      }
+    }
+    const { hold, isHolding } = this.#proxy;
+    if (!isHolding && (this.#isReleased || !hold.mustWait)) return match;
+    this.#wait();
+    return null;
+  }
+
+  /** In the order in which they came; when its turn comes it looks again. */
+  #wait(): void {
+    const { hold } = this.#proxy;
+    if (this.#ticket !== null) hold.ended(this.#ticket);
+    this.#isReleased = false;
+    this.#ticket = {
+      arrivedAtMs: this.#arrivedAtMs,
+      bytes: 0,
+      onReleased: () => {
+        this.#isReleased = true;
+        this.#startedAtMs = this.#deps.time.nowMs;
+        this.#pauseMs = RETRY_PAUSE_FIRST_MS;
+        this.#next();
+      },
+      onExpired: () => this.#expire(),
+    };
+    assert.ok(hold.wait(this.#ticket), "more requests are held than may be");
+    this.#proxy.askForEnd();
+  }
+
+  /** Held for as long as it may be: a stated bound, answered 503. Nothing is opened by that. */
+  #expire(): void {
+    const ageMs = this.#deps.time.nowMs - this.#arrivedAtMs;
+    assert.ok(
+      ageMs >= HOLD_DEFAULTS.maxAgeMs,
+      `no-failed-request: request ${this.number} is turned away after ${ageMs} ms of a hold`,
+    );
+    if (this.#deps.broken === "hold-expiry" && this.#sendAnywhere()) return;
+    this.#deps.onExpired();
+    this.#end();
+  }
+
+  /** To whatever VM the table that holds it names. */
+  #sendAnywhere(): boolean {
+    const match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
+    const endpoint = match.kind === "unknown" ? undefined : reachedEndpoints(match.route)[0];
+    if (match.kind === "unknown" || endpoint === undefined) return false;
+    this.#send(match.route, endpoint);
+    return true;
+  }
+
+  #pick(route: AppRoute, choice: Choice): Endpoint | undefined {
+    const sticky = this.#client.pick(route, choice);
+    if (sticky !== null) return sticky.endpoint;
+    const { endpoint, turn } = this.#proxy.splits.pick(route, this.#turn, choice);
+    if (endpoint !== undefined) this.#turn = turn;
+    return endpoint;
   }
 
   #pause(): void {
@@ -227,6 +327,7 @@ export class SimRequest {
       this.#failed(NOT_SENT, here);
       return;
     }
+    this.#deps.onDispatch(here.endpoint, here.epoch);
     here.vm = vm;
     vm.requests.add(this);
     this.#executions += 1;
@@ -245,10 +346,11 @@ export class SimRequest {
     }
     this.#leave();
     assert.ok(this.#executions > 0, `executed-once: request ${this.number} is answered, and never ran`);
-    const { endpoint, epoch, sentAtMs } = here;
+    const { endpoint, route, epoch, sentAtMs } = here;
     const isError = this.#deps.fate === "errs" && endpoint.release > 1;
     const waitMs = this.#deps.time.nowMs - sentAtMs;
     this.#proxy.count({ endpoint, epoch, end: isError ? "error" : "good", waitMs });
+    this.#client.answered(route, endpoint);
     this.#end();
   }
 
@@ -280,22 +382,15 @@ export class SimRequest {
     const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
     assert.ok(wasSent ? this.#isStruck : this.#deps.isHarmed(), said);
     if (wasSent || this.#isStruck) return;
-    const sound = this.#proxy.endpoints.find((endpoint) => this.#isSound(endpoint));
+    const sound = soundEndpoint(this.#proxy, this.#client, this.#deps);
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
   }
 
-  /** Since longer than a request pauses between two tries. */
-  #isSound(endpoint: Endpoint): boolean {
-    const host = this.#deps.hostOf(endpoint);
-    const vm = host.vms.get(endpoint.vm);
-    const isGateSound = !endpoint.isGated || host.gate.isOpenFor(endpoint.vm);
-    const isRunning = vm?.entry.state === "running" && !vm.isHung;
-    const isSettled = this.#deps.time.nowMs - host.backAtMs > RETRY_PAUSE_LAST_MS;
-    return host.isUp && isGateSound && isRunning && isSettled;
-  }
-
   #end(): void {
+    assert.ok(!this.#isOver, `executed-once: request ${this.number} is answered twice`);
     this.#isOver = true;
+    this.#client.isBusy = false;
+    if (this.#ticket !== null) this.#proxy.hold.ended(this.#ticket);
     this.#deps.onEnd(this);
   }
 }

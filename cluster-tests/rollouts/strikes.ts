@@ -1,5 +1,7 @@
 // Strikes: how drivers and machines of the simulated cluster break and are mended, with who hears of it.
 
+import { isExclusive } from "../../mesh/index.ts";
+import { withFenced } from "../../node/deploy/core/fences.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import type { SimDriver } from "./sim-driver.ts";
 import type { SimHost } from "./sim-host.ts";
@@ -62,6 +64,8 @@ export function cutHost(cluster: SimCluster, host: SimHost, noticedMs: number): 
     if (!host.isCut) return;
     // Its VMs may be replaced: then it stops them once it is back, and what they have in hand is theirs to finish.
     host.wasHarmed = true;
+    // Of an app that never runs twice nothing takes its place.
+    if (isExclusive(cluster.scenario)) cluster.isHarmed = true;
     noteDead(cluster, host, true);
     if (driver !== undefined) holdDead(cluster, driver, true);
   });
@@ -84,4 +88,35 @@ function noteDead(cluster: SimCluster, { name, isUp }: SimHost, isDead: boolean)
   if (isDead) cluster.dead.set(name, cluster.wallMs);
   else cluster.dead.delete(name);
   cluster.tellMembers();
+}
+
+/** Until a person has looked, and how long the machine is off. */
+const LOOKED_MS = 200;
+const OFF_MS = 12_000;
+/** Then it hears nobody yet. */
+const STILL_CUT_MS = 2_000;
+
+/** It is off, and a person says so. Much later it starts again, with all that it knew, and nobody hears it for a while. */
+export function fenceHost(cluster: SimCluster, host: SimHost): void {
+  crashHost(cluster, host, 0);
+  cluster.time.after(LOOKED_MS, () => sayOff(cluster, host));
+  cluster.time.after(OFF_MS, () => {
+    if (host.isUp) return;
+    host.isCut = true;
+    host.start();
+  });
+  cluster.time.after(OFF_MS + STILL_CUT_MS, () => {
+    mendHost(cluster, host);
+    const driver = cluster.drivers.find(({ name }) => name === host.name);
+    if (driver !== undefined) restartDriver(cluster, driver);
+  });
+}
+
+/** Asked again until there is a majority. */
+function sayOff(cluster: SimCluster, host: SimHost): void {
+  const { record, register, wallMs } = cluster;
+  const fence = { host: host.name, start: { incarnation: 1, startId: 1 }, atMs: wallMs };
+  const next = record === null ? null : withFenced(record, fence);
+  if (next !== null && !host.isUp && register.swap(cluster.committed?.epoch ?? 0, next)) return;
+  if (!host.isUp) cluster.time.after(LOOKED_MS, () => sayOff(cluster, host));
 }

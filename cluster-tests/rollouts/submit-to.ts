@@ -19,7 +19,9 @@ export function submitTo(
   { count, hash, deploy, supersedes = false }: Deployed,
 ): Submission {
   const past = gate === "off" ? { gate } : {};
-  const spec = specOf("hello", { count, deploy, ...past });
+  const { cutover: _cutover, ...fast } = deploy;
+  const asked = cluster.broken === "atomic-hold" ? fast : deploy;
+  const spec = specOf("hello", { count, deploy: asked, ...past });
   return cluster.submit(({ machine }) => {
     const apps = cluster.committed === null ? [] : [cluster.committed];
     const context = machine.context(cluster.time.nowMs);

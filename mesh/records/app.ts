@@ -30,6 +30,7 @@ export function appOfKey(key: string): AppName | null {
 
 /**
  * What the record wants of a VM.
+ * - `prepared`: have all at hand that its start needs, and run nothing of it.
  * - `starting`: run it, route nothing to it yet.
  * - `standby`: run it, and be ready to route to it: proxies dial it, and of requests it gets those for a preview name alone
  *   (`preview.ts`).
@@ -37,7 +38,7 @@ export function appOfKey(key: string): AppName | null {
  * - `cordoned`: leave it running, route nothing new to it, let what runs finish.
  * A VM that is not in the record is stopped by its host.
  */
-const VM_PHASES = ["starting", "standby", "serving", "cordoned"] as const;
+const VM_PHASES = ["prepared", "starting", "standby", "serving", "cordoned"] as const;
 export type VmPhase = (typeof VM_PHASES)[number];
 
 export interface DesiredVm {
@@ -51,6 +52,7 @@ export interface DesiredVm {
 
 const STEP_KINDS = [
   "command",
+  "prepare",
   "start",
   "standby",
   "approve",
@@ -59,6 +61,7 @@ const STEP_KINDS = [
   "bake",
   "flip",
   "hold",
+  "handover",
   "cordon",
   "stop",
 ] as const;
@@ -68,15 +71,16 @@ export interface RolloutStep {
   /** 1, 2, …, over both directions. */
   readonly number: number;
   /**
-   * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
+   * `command`: the release command, in a VM that is only here, ⇢ ended with code 0 · `prepare` ⇢ all that its start needs is at hand · `start` ⇢ healthy · `standby` ⇢ verified · `approve` ⇢ a person's `promote` · `serve` ⇢ verified · `flip`: `serves` serve and
    * `vms` are cordoned, in one commit, ⇢ as a cordon · `hold`: proxies keep the app's requests and
-   * `vms` are cordoned, in one commit, ⇢ closed by their gates and drained · `weigh`: requests are split by `weights`, `serves` come into routing for it and
+   * `vms` are cordoned, in one commit, ⇢ closed by their gates and drained · `handover`:
+   * `vms` leave the record and `serves` are to run, in one commit, on one host, which starts these once nothing of those runs, ⇢ gone, and healthy · `weigh`: requests are split by `weights`, `serves` come into routing for it and
    * `vms` leave it, in one commit, ⇢ verified · `bake` ⇢ what every proxy counted since passes the canary's rule · `cordon` ⇢ applied and drained, of a deploy on its way forward verified
    * too · `stop` ⇢ gone.
    */
   readonly kind: (typeof STEP_KINDS)[number];
   readonly vms: readonly VmName[];
-  /** Of a `flip` and a `weigh`: the VMs that serve from then on. */
+  /** Of a `flip` and a `weigh`: the VMs that serve from then on; of a `handover`: those that run from then on. */
   readonly serves?: readonly VmName[];
   /** The split that comes with it. Of a `weigh` absent: none any more, each serving VM counts alike. */
   readonly weights?: Weights;
@@ -93,7 +97,7 @@ export interface RolloutStepReport extends AnswersReport {
   readonly number: number;
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
-  /** Of a `flip`: the VMs that serve from then on. */
+  /** As the step said. */
   readonly serves?: readonly VmName[];
   /** On the way back. */
   readonly back?: true;
@@ -293,6 +297,8 @@ export interface AppRecord {
   readonly fenced?: readonly Fence[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
   readonly kept?: { readonly release: number; readonly untilMs: number };
+  /** How often a person gave a newer release less than it had: what a sticky client saw before the last time binds nobody. Absent: never. */
+  readonly backs?: number;
   /** The running one, or the last that ended. */
   readonly rollout: Rollout | null;
 }
@@ -415,6 +421,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
+  backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),
 });
 

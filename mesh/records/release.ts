@@ -24,7 +24,7 @@ export interface StopSpec {
   readonly timeoutMs: number;
 }
 
-export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen", "canary"] as const;
+export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen", "canary", "handoff"] as const;
 
 export interface CanarySpec {
   /** Percents of the requests that the new release gets, one after the other, each higher than the one before. */
@@ -79,6 +79,8 @@ export interface DeploySpec {
   readonly releaseCommand?: readonly string[];
   /** Default `fast`: each proxy changes over as it learns. */
   readonly cutover?: Cutover;
+  /** Pinned: for so long after its navigation a page has its release. Default `PIN_MAX_AGE_MS`. */
+  readonly pinMaxAgeMs?: number;
   /** Of `releaseCommand`, always beside it: still running then, it is stopped, and the deploy fails. */
   readonly releaseCommandTimeoutMs?: number;
 }
@@ -116,6 +118,11 @@ export interface AppSpec {
 /** Requests to its VMs go through the gates of their hosts, where those have one. */
 export function isGated({ gate }: AppSpec): boolean {
   return gate !== "off";
+}
+
+/** Two VMs of it never run at once. */
+export function isExclusive({ deploy }: Pick<AppSpec, "deploy">): boolean {
+  return deploy.strategy === "handoff";
 }
 
 /** An `AppSpec` that got its number. */
@@ -198,6 +205,7 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
     releaseCommand: z.exactOptional(commandShape),
     releaseCommandTimeoutMs: z.exactOptional(millisecondsShape),
     cutover: z.exactOptional(z.enum(CUTOVERS)),
+    pinMaxAgeMs: z.exactOptional(millisecondsShape),
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
   hold: z.exactOptional(holdSpecShape),

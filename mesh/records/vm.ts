@@ -12,13 +12,15 @@ export function vmKey(vm: VmName): string {
 
 /**
  * - `preparing`: its bundle is being fetched and unpacked.
+ * - `prepared`: all that its start needs is here, and nothing of it runs: the record wants no more yet, or another VM of its app, which
+ *   never runs twice, has not ended.
  * - `running`: its process runs; `health` says whether its checks pass.
  * - `stopping`: it got its stop signal and has until the stop deadline.
  * - `exited`: its process ended by itself; the host starts it again, with backoff, while the record wants it.
  * - `failed`: it could not be started at all (command not found, bundle not to be had).
  * A VM that was stopped because no record wants it has no entry: its host deletes it once the process is gone.
  */
-const VM_STATES = ["preparing", "running", "stopping", "exited", "failed"] as const;
+const VM_STATES = ["preparing", "prepared", "running", "stopping", "exited", "failed"] as const;
 export type VmState = (typeof VM_STATES)[number];
 
 /** `unknown` until the first verdict: within the grace period failures do not count. */

@@ -22,6 +22,7 @@ import {
   unknownApp,
 } from "./answer.ts";
 import { withHeartbeat } from "./heartbeat.ts";
+import { holder } from "./hold-routes.ts";
 import type { ApiDeps, ApiEnv } from "./ports.ts";
 import { RELAY_BODY_BYTES_MAX, relay } from "./relay.ts";
 import { submitted } from "./submitted.ts";
@@ -63,6 +64,8 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   );
   app.post("/v1/apps/:app/traffic", driven(withApp(setTraffic)));
   app.post("/v1/apps/:app/rollback", driven(withApp(rollback)));
+  for (const verb of ["hold", "release"] as const)
+    app.post(`/v1/apps/:app/${verb}`, driven(withApp(holder(verb))));
   app.post("/v1/apps/:app/scale", driven(withApp(scale)));
   app.post(
     "/v1/apps/:app/restart",

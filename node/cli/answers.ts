@@ -1,8 +1,9 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
-import { isName, type RegistersBackup, ROLLOUT_KINDS, ROLLOUT_STATES } from "../../mesh/index.ts";
+import { HOLDERS, isName, type RegistersBackup, ROLLOUT_KINDS, ROLLOUT_STATES } from "../../mesh/index.ts";
 import type { EntryWriteView } from "../api/entries.ts";
+import type { HoldView } from "../api/hold-routes.ts";
 import type { HostCordonView } from "../api/host-cordon.ts";
 import type { HostFencedView } from "../api/host-fence.ts";
 import type { HostForgottenView } from "../api/hosts.ts";
@@ -109,6 +110,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
   leftovers: z.array(waitingShape),
   excluded: z.array(z.looseObject({ proxy: z.string(), by: z.string() })).optional(),
   fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number(), forMs: z.number() })).optional(),
+  held: z.looseObject({ by: z.enum(HOLDERS), atMs: z.number(), forMs: z.number() }).nullish(),
   kept: z.looseObject({ release: z.string(), vms: z.array(z.string()), forMs: z.number() }).nullish(),
 }) as unknown as ZodType<AppView>;
 
@@ -241,6 +243,14 @@ export const proxyExclusionShape: ZodType<ProxyExclusionView> = z.looseObject({
   excluded: z.boolean(),
   apps: z.array(z.string()),
 }) as unknown as ZodType<ProxyExclusionView>;
+
+export const holdViewShape: ZodType<HoldView> = z.looseObject({
+  app: z.string(),
+  held: z.boolean(),
+  epoch: z.number(),
+  changed: z.boolean(),
+  bounds: z.looseObject({ maxAgeMs: z.number(), maxRequests: z.number(), maxBytes: z.number() }),
+}) as unknown as ZodType<HoldView>;
 
 export const votersShape: ZodType<VotersView> = z.looseObject({
   list: z.number().nullable(),

@@ -299,7 +299,8 @@ function describeReason({ reason }: RolloutView): readonly string[] {
 }
 
 function describeNext(view: AppView, code: ExitCode): readonly string[] {
-  if (view.rollout?.kind === "weigh" && code === EXIT.timedOut)
+  const isHeldInVain = view.rollout?.kind === "weigh" && view.rollout.history.at(-1)?.kind === "hold";
+  if (view.rollout?.kind === "weigh" && !isHeldInVain && code === EXIT.timedOut)
     return [
       `next: the split stands; see who did not answer with \`grapevine status ${view.app}\`, and ask again: that waits for all once more`,
     ];
@@ -311,6 +312,10 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
   const isWithin = view.rollout?.kind === "scale" || view.rollout?.kind === "restart";
   if (isWithin && code !== EXIT.done && code !== EXIT.doneExcept)
     return [`next: ${running}; see why with \`grapevine explain ${view.rollout?.id}\`, then ask again`];
+  if (isHeldInVain && code === EXIT.timedOut)
+    return [
+      `next: ${running}, and what was held went there; see who did not answer with \`grapevine status ${view.app}\`, then ask again`,
+    ];
   switch (code) {
     case EXIT.done:
       return [];

@@ -91,6 +91,7 @@ export function appText(view: AppView): string {
     view.rollout === null ? "no rollout yet\n" : rolloutText(view.rollout),
     leftoversText(view.leftovers),
     keptText(view),
+    heldText(view),
     excludedText(view),
     fencedText(view),
     vmsTable(view.vms),
@@ -143,6 +144,17 @@ function keptText({ kept, previews = [] }: AppView): string {
       : [`${kept.release} is kept for ${formatDuration(kept.forMs)}: ${kept.vms.join(" ")}`]),
   ];
   return lines.map((line) => `${plainText(line)}\n`).join("");
+}
+
+function heldText({ app, held }: AppView): string {
+  if (held == null) return "";
+  const who = {
+    person: `a person; \`grapevine release ${app}\` sends them on`,
+    rollout: "the rollout",
+    launch: "its first deploy",
+    idle: "its sleep: a request wakes it",
+  }[held.by];
+  return `${plainText(`requests are held for ${formatDuration(held.forMs)} by ${who}`)}\n`;
 }
 
 function excludedText({ excluded = [] }: AppView): string {

@@ -9,6 +9,7 @@ import {
   durationShape,
   encodeRecord,
   fail,
+  type HoldSpec,
   isName,
   nameShape,
   ok,
@@ -22,6 +23,7 @@ import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts
 import { canaryShape, withCanary } from "./canary-keys.ts";
 import { commandShape, hasNoNul } from "./command-shape.ts";
 import { deployProblem, deployShape, deployTimes } from "./deploy-keys.ts";
+import { holdProblem, holdShape } from "./hold-keys.ts";
 import { HOUR_MS, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** What a person submits: the env is put aside before it becomes a record's. */
@@ -57,10 +59,11 @@ function isSecret(key: string): boolean {
 const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
 const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
 
-type AppFileKeys = Omit<AppFile, "hostnames" | "gate"> & {
+type AppFileKeys = Omit<AppFile, "hostnames" | "gate" | "hold"> & {
   readonly hostnames?: readonly string[] | undefined;
   readonly gate: "on" | "off";
   readonly canary?: CanarySpec | undefined;
+  readonly hold?: HoldSpec | undefined;
 };
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
@@ -73,7 +76,7 @@ export function specProblem(spec: AppSubmission): string | null {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
     if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
   }
-  return timeProblem(spec) ?? deployProblem(spec)?.message ?? null;
+  return timeProblem(spec) ?? holdProblem(spec)?.message ?? deployProblem(spec)?.message ?? null;
 }
 
 /** A timer that is set for more than 24 days fires at once: a check would be asked without a pause. */
@@ -109,10 +112,16 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const { gate, canary, ...rest } = keys.value;
+  const { gate, canary, hold, ...rest } = keys.value;
   const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
   const deploy = withCanary(rest.deploy, canary);
-  const spec = { ...rest, deploy, hostnames, ...(gate === "off" ? { gate } : {}) };
+  const spec = {
+    ...rest,
+    deploy,
+    hostnames,
+    ...(hold === undefined ? {} : { hold }),
+    ...(gate === "off" ? { gate } : {}),
+  };
   const message = tooManySettings(spec);
   return message === null ? ok(spec) : fail([{ file, line: 1, key: "", message }]);
 }
@@ -250,6 +259,10 @@ const appFileKeys = z.strictObject({
   canary: told(canaryShape.optional(), {
     unset: "its defaults",
     means: 'Of `strategy = "canary"`, see [`[canary]`](#canary).',
+  }),
+  hold: told(holdShape.optional(), {
+    unset: "its defaults",
+    means: "How much is kept of its requests while those are held, see [`[hold]`](#hold).",
   }),
   gate: told(z.enum(["on", "off"], gateText).default("on"), {
     means:

@@ -3,6 +3,7 @@
 import { type ZodType, z } from "zod";
 import {
   type AppSpec,
+  CUTOVERS,
   type DeploySpec,
   describeDuration,
   durationShape,
@@ -13,6 +14,14 @@ import {
 } from "../../mesh/index.ts";
 import { canaryProblem } from "./canary-keys.ts";
 import { commandShape } from "./command-shape.ts";
+import {
+  atomicProblem,
+  clientsProblem,
+  pinMaxAgeRange,
+  pinMaxAgeShape,
+  pinMaxAgeWords,
+} from "./cutover-keys.ts";
+import { handoffProblem } from "./handoff-keys.ts";
 import { HOUR_MS, type KeyProblem, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
@@ -28,6 +37,7 @@ const RELEASE_COMMAND_TIMEOUT_MS = 300_000;
 const releaseCommandShape = commandShape('release_command = ["node", "migrate.js"]');
 
 const strategyText = `must be one of ${STRATEGY_NAMES.join(", ")}, for example strategy = "rolling"`;
+const cutoverText = `must be one of ${CUTOVERS.join(", ")}, for example cutover = "sticky"`;
 const approvalText = 'must be "auto" or "manual", for example approval = "manual"';
 
 function quantityShape(key: string): ZodType<number> {
@@ -95,6 +105,11 @@ const words = {
     raised: "the old VMs need their memory longer",
     lowered: "`grapevine rollback` has to start VMs anew sooner",
   },
+  cutover: {
+    unset: '`"fast"`',
+    means: "how requests change over, see [Cutover](#cutover)",
+  },
+  pin_max_age: pinMaxAgeWords,
   release_command: {
     unset: "none",
     means: "run once, before anything else, see [Release command](#strategies)",
@@ -135,6 +150,8 @@ export const deployShape: ZodType<DeploySpec> = z
         durationShape({ ...keepOldRange, example: 'keep_old = "10m"' }).optional(),
         words.keep_old,
       ),
+      cutover: told(z.enum(CUTOVERS, cutoverText).optional(), words.cutover),
+      pin_max_age: told(pinMaxAgeShape.optional(), words.pin_max_age),
       release_command: told(releaseCommandShape.optional(), words.release_command),
       release_command_timeout: told(
         durationShape({ ...releaseCommandRange, example: 'release_command_timeout = "5m"' }).optional(),
@@ -154,6 +171,8 @@ export const deployShape: ZodType<DeploySpec> = z
     ...given("excludeSilentAfterMs", rest.exclude_silent_after),
     ...given("approval", rest.approval),
     ...given("keepOldMs", rest.keep_old),
+    ...given("cutover", rest.cutover),
+    ...given("pinMaxAgeMs", rest.pin_max_age),
     ...given("releaseCommand", rest.release_command),
     ...given("releaseCommandTimeoutMs", releaseCommandTimeoutMs(rest)),
   }));
@@ -185,6 +204,9 @@ export function deployProblem({
   return (
     strangerProblem(deploy) ??
     canaryProblem(deploy) ??
+    clientsProblem(deploy) ??
+    atomicProblem(deploy, gate) ??
+    handoffProblem({ deploy, count, ...(gate === undefined ? {} : { gate }) }) ??
     releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??
@@ -259,6 +281,7 @@ export function deployTimes(deploy: DeploySpec): readonly (readonly [string, num
     ["deploy.excludeSilentAfterMs", deploy.excludeSilentAfterMs ?? silenceRange.minMs, silenceRange],
     ["deploy.canary.bakeMs", deploy.canary?.bakeMs ?? upToAnHour.minMs, upToAnHour],
     ["deploy.keepOldMs", deploy.keepOldMs ?? 0, keepOldRange],
+    ["deploy.pinMaxAgeMs", deploy.pinMaxAgeMs ?? pinMaxAgeRange.minMs, pinMaxAgeRange],
     [
       "deploy.releaseCommandTimeoutMs",
       deploy.releaseCommandTimeoutMs ?? releaseCommandRange.minMs,

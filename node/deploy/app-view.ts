@@ -3,6 +3,7 @@
 import type {
   AnswersReport,
   AppName,
+  Hold,
   MemberName,
   Rollout,
   RolloutStep,
@@ -122,6 +123,8 @@ export interface AppView {
   readonly leftovers: readonly Waiting[];
   /** Proxies that the app's rollouts do not ask, and who said so. */
   readonly excluded?: readonly { readonly proxy: MemberName; readonly by: "person" | "silence" }[];
+  /** Who has the app's requests held by its proxies, and for how long already; null or absent: nobody. */
+  readonly held?: { readonly by: Hold["by"]; readonly atMs: number; readonly forMs: number } | null;
   /** Hosts that are off, as a person said, since then, milliseconds since 1970: their gates are not asked. */
   readonly fenced?: readonly {
     readonly host: MemberName;

@@ -29,6 +29,7 @@ import { Drains } from "./drains.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { hearTold } from "./hear-told.ts";
+import { type HoldRequest, type HoldResult, holdApp } from "./hold-app.ts";
 import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { readAllRegisters } from "./read-registers.ts";
 import { releaseUnusedNames } from "./release-names.ts";
@@ -71,6 +72,7 @@ export class Coordinator implements Deploys {
       register: deps.register,
       learn: (committed) => this.#learn(committed),
       context: (app) => this.#contextOf(app),
+      history: (app) => deps.history.of(app),
       signal: this.#stopping.signal,
     });
     this.drains = this.#newDrains();
@@ -174,6 +176,10 @@ export class Coordinator implements Deploys {
 
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult> {
     return excludeProxy(this.#recordsDeps, request);
+  }
+
+  hold(request: HoldRequest): Promise<HoldResult> {
+    return holdApp(this.#recordsDeps, request);
   }
 
   fenceHost(request: FenceRequest): Promise<RecordsResult> {

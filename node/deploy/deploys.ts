@@ -9,6 +9,7 @@ import type { TrafficRequest } from "./core/submit-traffic.ts";
 import type { HostDrains } from "./drain-view.ts";
 import type { ExclusionRequest } from "./exclude-proxies.ts";
 import type { FenceRequest } from "./fence-host.ts";
+import type { HoldRequest, HoldResult } from "./hold-app.ts";
 import type { PlanView } from "./plan-view.ts";
 import type { StoriesView } from "./story-view.ts";
 
@@ -85,6 +86,8 @@ export interface Deploys {
   rollback(request: RollbackRequest): Promise<SubmitResult>;
   /** Rollouts do not ask this proxy any more, or do again. */
   excludeProxy(request: ExclusionRequest): Promise<RecordsResult>;
+  /** Proxies keep the app's requests, or send them on again. */
+  hold(request: HoldRequest): Promise<HoldResult>;
   /** This host is off: no step waits for its gate, and its VMs count as stopped, until it is back. */
   fenceHost(request: FenceRequest): Promise<RecordsResult>;
   /** Apps that are not deleted, by name. */

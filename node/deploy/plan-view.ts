@@ -41,6 +41,7 @@ export interface CostView {
   readonly code:
     | "first-launch"
     | "drain-timeout"
+    | "hold"
     | "crash"
     | "no-gate"
     | "excluded"

@@ -14,6 +14,7 @@ it("without a majority everybody who asks at once hears it after one read", asyn
     context: () => {
       throw new Error("nothing is decided");
     },
+    history: async () => [],
     signal: new AbortController().signal,
   });
   const answers = ["one", "two"].map((name) => submissions.submit(specOf(name)));

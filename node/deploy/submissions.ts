@@ -22,8 +22,10 @@ import {
 } from "../../mesh/index.ts";
 import type { CommitContext } from "./core/commits.ts";
 import { planViewOf } from "./core/forecast.ts";
+import type { KeptRollout } from "./core/kept-rollouts.ts";
 import { type MoveRequest, submitMove } from "./core/move.ts";
 import { rolloutId } from "./core/new-rollout.ts";
+import { pastTimesOf } from "./core/past-times.ts";
 import {
   type Submission,
   submitAbort,
@@ -48,6 +50,8 @@ export interface SubmissionsDeps {
   readonly learn: (committed: CommittedApp | null) => void;
   /** What is known of this app, and of the cluster, now. */
   readonly context: (app: AppName) => CommitContext;
+  /** Its rollouts as this voter saw them, oldest first. */
+  readonly history: (app: AppName) => Promise<readonly Pick<KeptRollout, "rollout">[]>;
   /** Aborts when nothing is submitted any more. */
   readonly signal: AbortSignal;
 }
@@ -81,16 +85,18 @@ export class Submissions {
     const context = this.#deps.context(app);
     const submission = submitDeploy({ app, spec, specHash: specHash(spec), apps }, context);
     const found = find(apps, app);
+    const before = (await this.#deps.history(app)).map(({ rollout }) => rollout);
+    const past = pastTimesOf(before, found?.record, context.facts);
     if (submission.code === "begin") {
       const begun = { epoch: (found?.epoch ?? 0) + 1, record: submission.record };
-      return { code: "planned", plan: planViewOf(begun, { joined: false }, context) };
+      return { code: "planned", plan: planViewOf(begun, { joined: false, past }, context) };
     }
     if (submission.code === "joined" && submission.rollout.id !== found?.record.rollout?.id) {
       const message = `${submission.rollout.id} is on its way already, and has not begun: \`grapevine status ${app}\` says for what it waits`;
       return { code: "invalid", message };
     }
     if (submission.code === "joined" && found !== null)
-      return { code: "planned", plan: planViewOf(found, { joined: true }, context) };
+      return { code: "planned", plan: planViewOf(found, { joined: true, past }, context) };
     return answerTo(app, submission);
   }
 

@@ -10,6 +10,9 @@ import { type ProbeAddress, probe } from "./probe.ts";
  * ~0.2 ms; an app that starts in 40 ms should serve at 50 ms, not at the end of its interval.
  */
 const UNPROVEN_INTERVAL_MS = 20;
+/** And in its first second: requests may be held until it is healthy. */
+const FRESH_INTERVAL_MS = 10;
+const FRESH_MS = 1_000;
 /** However short an interval is written, probes are no load. */
 const INTERVAL_MS_MIN = 20;
 
@@ -51,7 +54,9 @@ export async function runChecks(
         if (signal.aborted) return;
         for (const change of machine.step({ index, startedAtMs, outcome })) deps.onChange(change);
         const isFast = !machine.isProven(index) && machine.isInGrace(index, deps.nowMs());
-        await pause(isFast ? Math.min(UNPROVEN_INTERVAL_MS, check.intervalMs) : check.intervalMs, signal);
+        const isFresh = deps.nowMs() - options.vmStartedAtMs < FRESH_MS;
+        const fastMs = isFresh ? FRESH_INTERVAL_MS : UNPROVEN_INTERVAL_MS;
+        await pause(isFast ? fastMs : Math.max(INTERVAL_MS_MIN, check.intervalMs), signal);
       }
     }),
   );
@@ -59,7 +64,7 @@ export async function runChecks(
 
 async function pause(intervalMs: number, signal: AbortSignal): Promise<void> {
   try {
-    await delay(Math.max(INTERVAL_MS_MIN, intervalMs), undefined, { signal });
+    await delay(intervalMs, undefined, { signal });
   } catch {
     // Aborted: the caller's loop ends.
   }

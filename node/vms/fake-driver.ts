@@ -72,11 +72,14 @@ export class FakeDriver implements VmDriver {
     this.#machine = machine;
   }
 
+  check({ command: [program = ""] }: VmSpec): void {
+    if (["run", "exit", "ignore-stop"].includes(program)) return;
+    throw new VmStartError("command-not-found", `command not found: ${program}`);
+  }
+
   async start(spec: VmSpec): Promise<VmHandle> {
+    this.check(spec);
     const [program = "", code, ...lines] = spec.command;
-    if (!["run", "exit", "ignore-stop"].includes(program)) {
-      throw new VmStartError("command-not-found", `command not found: ${program}`);
-    }
     const made = this.#machine.add(spec);
     await mkdir(spec.folder, { recursive: true });
     await appendFile(join(spec.folder, "output.log"), lines.map((line) => `${line}\n`).join(""));

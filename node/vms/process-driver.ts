@@ -68,11 +68,13 @@ export class ProcessDriver implements VmDriver {
     this.#bootId = readBootId();
   }
 
+  check(spec: VmSpec): void {
+    placed(spec);
+  }
+
   async start(spec: VmSpec): Promise<VmHandle> {
-    const env = environmentOf(spec);
     const [command = "", ...args] = spec.command;
-    const cwd = join(spec.folder, "app");
-    const file = resolveCommand(command, { cwd, path: env["PATH"] ?? "" });
+    const { file, cwd, env } = placed(spec);
     const child = spawnDetached({
       file,
       args,
@@ -129,10 +131,23 @@ export class ProcessDriver implements VmDriver {
       if (left === "nobody") break;
       if (left === "others") pollMs = Math.min(STOP_POLL_MS_MAX, pollMs * 1.5);
       const waitMs = isLate ? pollMs : Math.min(pollMs, Math.max(1, deadlineMs - performance.now()));
-      await delay(waitMs, undefined, { signal: options.signal });
+      await this.#untilEnd(handle, waitMs, options.signal);
     }
     const child = this.#children.get(keyOf(handle));
     return child === undefined ? (this.#exitOf(handle) ?? UNKNOWN_EXIT) : await child.exited;
+  }
+
+  /** So long at most; of a child its end is an event. */
+  async #untilEnd(handle: VmHandle, waitMs: number, signal: AbortSignal): Promise<void> {
+    const child = this.#children.get(keyOf(handle));
+    if (child === undefined || child.exit !== null) return await delay(waitMs, undefined, { signal });
+    const ended = new AbortController();
+    const waited = delay(waitMs, undefined, { signal: AbortSignal.any([signal, ended.signal]) });
+    try {
+      await Promise.race([waited, child.exited]);
+    } finally {
+      ended.abort();
+    }
   }
 
   #adoptChild(handle: VmHandle, child: ChildProcess): void {
@@ -250,6 +265,14 @@ function identityOf(handle: VmHandle): Identity {
 function keyOf(handle: VmHandle): string {
   const { pid, startTime, bootId } = identityOf(handle);
   return `${pid} ${startTime} ${bootId}`;
+}
+
+/** Where it runs, and what. Throws for what cannot be run. */
+function placed(spec: VmSpec): Pick<Spawn, "file" | "cwd" | "env"> {
+  const env = environmentOf(spec);
+  const cwd = join(spec.folder, "app");
+  const [command = ""] = spec.command;
+  return { file: resolveCommand(command, { cwd, path: env["PATH"] ?? "" }), cwd, env };
 }
 
 /** Little of our own environment passes: a VM must not depend on which shell its agent was started from. */

@@ -108,7 +108,7 @@ describe("a release command", () => {
   });
 
   it("that the records do not want any more, as a majority has them, is not started", async () => {
-    harness.isCommandWanted = false;
+    harness.isWanted = false;
     const host = await harness.startAgent();
     host.reconcile([command("")]);
     const entry = await harness.entry({ state: "failed" }, vm);

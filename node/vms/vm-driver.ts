@@ -45,6 +45,8 @@ export class VmStartError extends Error {
 
 export interface VmDriver {
   readonly kind: string;
+  /** Throws a `VmStartError` for what `start` would reject without having started anything. */
+  check(spec: VmSpec): void;
   /** Starts it. Output is appended to `output.log`. The VM outlives this process. Rejects with `VmStartError`. */
   start(spec: VmSpec): Promise<VmHandle>;
   /** Is it still the same VM, and does it run? A zombie has exited; another process under its pid is not it. */

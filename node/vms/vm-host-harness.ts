@@ -69,8 +69,8 @@ export class HostHarness {
   #watchers: (() => void)[] = [];
   #hosts: VmHost[] = [];
   ports: { from: number; to: number } = { from: 21_000, to: 21_999 };
-  /** What the records say when they are read before a release command is started. */
-  isCommandWanted = true;
+  /** What the records say when they are read before a release command is started, or a VM that runs alone. */
+  isWanted = true;
   /** Envs that can be had. */
   readonly envs: Map<EnvHash, Readonly<Record<string, string>>> = new Map();
   /** What unpacking does when it shall not copy the app's files. */
@@ -111,7 +111,7 @@ export class HostHarness {
         driver,
         runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
-        isCommandWanted: async () => this.isCommandWanted,
+        isWanted: async () => this.isWanted,
         envs: {
           fetch: async (ref) =>
             this.envs.has(ref.hash) ? ok(null) : fail(`nobody gives it: ${ref.host} is away`),

@@ -4,7 +4,8 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase, VmPlace } from "../../mesh/index.ts";
-import { isGated, newVmEntry } from "../../mesh/index.ts";
+import { isExclusive, isGated, newVmEntry } from "../../mesh/index.ts";
+import { Alone } from "./alone.ts";
 import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
 import { PortPool } from "./port-pool.ts";
 import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
@@ -38,7 +39,7 @@ export interface VmHostDeps {
   readonly runChecks: VmRunDeps["runChecks"];
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
-  readonly isCommandWanted: VmRunDeps["isCommandWanted"];
+  readonly isWanted: VmRunDeps["isWanted"];
   /** Null: it is gone. */
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -67,6 +68,7 @@ export class VmHost {
   readonly #deps: VmHostDeps;
   readonly #logsFolder: string;
   readonly #ports: PortPool;
+  readonly #alone: Alone;
   readonly #runs = new Map<VmName, VmRun>();
   readonly #leaving = new AbortController();
   #wanted: readonly WantedVm[] = [];
@@ -79,6 +81,8 @@ export class VmHost {
     this.#deps = deps;
     this.#logsFolder = join(dirname(options.folder), "logs");
     this.#ports = new PortPool({ ...options.vmPorts, random: Math.random() });
+    const lives = () => [...this.#runs.values()].map(({ life }) => life);
+    this.#alone = new Alone({ isWanted: deps.isWanted, lives });
   }
 
   /**
@@ -91,7 +95,10 @@ export class VmHost {
     for (const { vm, reason } of broken)
       this.#deps.logger.warn({ vm, reason }, "vm without a record removed");
     const found = await findVms(folder, this.#deps.driver);
-    for (const one of found) this.#adopt(one);
+    const alone = new Set(
+      found.filter(({ record }) => isExclusive(record.release.spec)).map(({ entry }) => entry.app),
+    );
+    for (const one of found) this.#adopt(one, alone.has(one.entry.app));
     this.#outputTimer = setInterval(() => this.#checkOutput(), OUTPUT_CHECK_INTERVAL_MS);
     this.#outputTimer.unref();
   }
@@ -154,16 +161,27 @@ export class VmHost {
     const { host } = this.#options;
     const entry = newVmEntry({ vm, app, release: release.number, host });
     const bind = this.#bindOf(release);
-    return this.#run(new VmLife({ release, ...bind, isCommand, entry, state: { state: "idle" } }));
+    const isAlone = !isCommand && (isExclusive(release.spec) || this.#hasExclusive(app));
+    return this.#run(new VmLife({ release, ...bind, isCommand, isAlone, entry, state: { state: "idle" } }));
   }
 
-  #adopt(found: FoundVm): void {
+  /** Of another release perhaps than the one that comes: it is alone as long as it runs. */
+  #hasExclusive(app: AppName): boolean {
+    return [...this.#runs.values()].some(
+      ({ life }) => life.entry.app === app && isExclusive(life.release.spec),
+    );
+  }
+
+  #adopt(found: FoundVm, isOfExclusive: boolean): void {
     const { vm, record, state } = found;
     const { host } = this.#options;
     const entry = { ...found.entry, host };
     if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
     const { release, isCommand = false } = record;
-    const run = this.#run(new VmLife({ release, ...this.#bindOf(release), isCommand, entry, state }));
+    const isAlone = !isCommand && isOfExclusive;
+    const run = this.#run(
+      new VmLife({ release, ...this.#bindOf(release), isCommand, isAlone, entry, state }),
+    );
     this.#runs.set(vm, run);
     this.#deps.logger.info({ vm, to: state.state, health: entry.health }, "vm found again");
     run.resume();
@@ -180,7 +198,7 @@ export class VmHost {
     const { vm } = life.entry;
     const own = { host, folder: join(folder, vm), logsFolder: this.#logsFolder };
     const onGone = () => this.#onGone(vm);
-    return new VmRun(life, own, { ...this.#deps, ports: this.#ports, onGone });
+    return new VmRun(life, own, { ...this.#deps, ports: this.#ports, alone: this.#alone, onGone });
   }
 
   /** It may be wanted again meanwhile: then it begins anew. */

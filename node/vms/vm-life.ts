@@ -1,8 +1,10 @@
 // VM life: one VM of this host from the first wish for it to its last trace. Pure: `step` says what to do, vm-run does it.
 //
 //   idle ─► preparing ─► placing ─► starting ─► running ─► stopping ─► removing ─► gone
+//                               ╰► prepared ─► waiting ─╯
 //
-// From preparing, placing and starting it may become `failed`, from running `exited`; from both it comes back with
+// `prepared` while the record wants no more than that; `waiting`, of an app that never runs twice, until it is its turn.
+// From preparing to starting it may become `failed`, from running `exited`; from both it comes back with
 // backoff while the record has it serving or cordoned, and is removed when nobody wants it.
 //
 // Whoever is asked to do something gets the token of that moment; an answer with an older token comes too late and is
@@ -24,6 +26,7 @@ type Starting = NonNullable<VmRecord["starting"]>;
 /**
  * - `idle`: known from disk, nothing of it runs; waits for word of the records.
  * - `preparing`: its files are being fetched and unpacked. `placing`: it is given a port.
+ * - `prepared`: all that its start needs is here. `waiting`: it is to start, and another VM of its app may run still.
  * - `starting`: the start is on disk, the process is being made; it cannot be called back any more.
  * - `running`: its process runs; its end and its checks are watched.
  * - `exited`, `failed`: as in its entry. `isRetrying`: it comes back when its backoff is over.
@@ -31,6 +34,7 @@ type Starting = NonNullable<VmRecord["starting"]>;
  */
 export type LifeState =
   | { readonly state: "idle" | "preparing" | "placing" | "removing" | "gone" }
+  | { readonly state: "prepared" | "waiting"; readonly port: number }
   | { readonly state: "starting"; readonly start: Starting }
   | { readonly state: "running" | "stopping"; readonly handle: VmHandle }
   | { readonly state: "exited" | "failed"; readonly isRetrying: boolean };
@@ -45,6 +49,8 @@ export type LifeInput =
   | { readonly type: "end" }
   | { readonly type: "prepared"; readonly token: number }
   | { readonly type: "placed"; readonly token: number; readonly port: number }
+  /** Nothing of its app runs here but it, and a majority wants it to. */
+  | { readonly type: "turn"; readonly token: number }
   | { readonly type: "started"; readonly token: number; readonly handle: VmHandle }
   | {
       readonly type: "start-failed";
@@ -86,6 +92,7 @@ export type LifeEffect =
   | { readonly type: "prepare"; readonly token: number }
   /** `preferred`: the port it had, so that its address stays. */
   | { readonly type: "place"; readonly token: number; readonly preferred: number | null }
+  | { readonly type: "await-turn"; readonly token: number }
   | { readonly type: "start"; readonly token: number; readonly address: VmEntry["address"] }
   /** Waits for its end and runs its checks, from the health that its entry has. */
   | { readonly type: "watch"; readonly token: number; readonly handle: VmHandle }
@@ -101,6 +108,8 @@ export interface VmLifeOptions {
   readonly isGated: boolean;
   /** It runs the release command, once: no port, no checks, and never a second start. Default: false. */
   readonly isCommand?: boolean;
+  /** No other VM of its app may run beside it. Default: false. */
+  readonly isAlone?: boolean;
   readonly entry: VmEntry;
   readonly state: LifeState;
 }
@@ -110,6 +119,7 @@ export class VmLife {
   readonly #bindHost: string;
   readonly #isGated: boolean;
   readonly isCommand: boolean;
+  readonly #isAlone: boolean;
   #entry: VmEntry;
   #state: LifeState;
   /** What is wished of it: to run in this phase, to be removed, or to rest until a later agent. null: no word yet. */
@@ -124,6 +134,7 @@ export class VmLife {
     this.#bindHost = options.bindHost;
     this.#isGated = options.isGated;
     this.isCommand = options.isCommand ?? false;
+    this.#isAlone = options.isAlone ?? false;
     this.#entry = options.entry;
     this.#state = options.state;
   }
@@ -158,7 +169,7 @@ export class VmLife {
     if ("token" in input && input.token !== this.#token) return [];
     switch (input.type) {
       case "want":
-        return this.#want(input.phase);
+        return this.#want(input.phase, nowMs);
       case "unwant":
         return this.#leave("removed");
       case "end":
@@ -167,7 +178,9 @@ export class VmLife {
         this.#isPrepared = true;
         return this.#place(nowMs);
       case "placed":
-        return this.#start({ address: { host: this.#bindHost, port: input.port }, startedAtMs: nowMs });
+        return this.#placed(input.port, nowMs);
+      case "turn":
+        return this.#state.state === "waiting" ? this.#startAt(this.#state.port, nowMs) : [];
       case "started":
         return this.#run(input.handle);
       case "start-failed":
@@ -189,14 +202,16 @@ export class VmLife {
     return `${this.#entry.vm} ${this.#state.state}, wished ${this.#wish ?? "nothing yet"}`;
   }
 
-  #want(phase: VmPhase): readonly LifeEffect[] {
+  #want(phase: VmPhase, nowMs: number): readonly LifeEffect[] {
     // A VM that is on its way out goes: its host starts it anew once it is gone.
     if (this.#wish === "removed" || this.#wish === "at-rest") return [];
     this.#wish = phase;
     const { state } = this.#state;
     if (state === "idle") return this.#prepare();
+    if (this.#state.state === "prepared") return this.#placed(this.#state.port, nowMs);
     const isDown = (state === "exited" || state === "failed") && this.isAtRest;
-    return isDown && phase !== "starting" ? this.#retry(state) : [];
+    const isKeptUp = phase !== "prepared" && phase !== "starting";
+    return isDown && isKeptUp ? this.#retry(state) : [];
   }
 
   #leave(wish: "removed" | "at-rest"): readonly LifeEffect[] {
@@ -211,11 +226,7 @@ export class VmLife {
       case "removing":
       case "gone":
         return [];
-      case "idle":
-      case "preparing":
-      case "placing":
-      case "exited":
-      case "failed":
+      default:
         return this.#settle();
     }
   }
@@ -243,6 +254,28 @@ export class VmLife {
     const entered = this.#enter({ state: "placing" });
     const preferred = this.#entry.address?.port ?? null;
     return [...entered, { type: "place", token: this.#token, preferred }];
+  }
+
+  /** It runs nothing before the record wants that, nor beside another VM of an app that never runs twice. */
+  #placed(port: number, nowMs: number): readonly LifeEffect[] {
+    if (this.#wish === "prepared") {
+      if (this.#state.state === "prepared") return [];
+      return [...this.#enter({ state: "prepared", port }), ...this.#tellPrepared()];
+    }
+    if (!this.#isAlone) return this.#startAt(port, nowMs);
+    const entered = this.#enter({ state: "waiting", port });
+    return [...entered, ...this.#tellPrepared(), { type: "await-turn", token: this.#token }];
+  }
+
+  /** Of one that ran before, how it ended is told until it runs again. */
+  #tellPrepared(): readonly LifeEffect[] {
+    if (this.#entry.state !== "preparing") return [];
+    this.#entry = { ...this.#entry, state: "prepared" };
+    return [this.#save(), this.#publish()];
+  }
+
+  #startAt(port: number, nowMs: number): readonly LifeEffect[] {
+    return this.#start({ address: { host: this.#bindHost, port }, startedAtMs: nowMs });
   }
 
   #start(start: Starting): readonly LifeEffect[] {
@@ -299,7 +332,7 @@ export class VmLife {
   }
 
   #fail(input: LifeInput & { type: "start-failed" }): readonly LifeEffect[] {
-    if (!["preparing", "placing", "starting"].includes(this.#state.state)) return [];
+    if (!["preparing", "placing", "waiting", "starting"].includes(this.#state.state)) return [];
     const { reason, lastLines } = input;
     this.#starts += 1;
     this.#entry = { ...this.#entry, state: "failed", health: "unknown", reason, lastLines };

@@ -10,10 +10,11 @@ import { messageOf } from "../../mesh/index.ts";
 import type { HealthChanged } from "../health/check-machine.ts";
 import type { ProbeAddress } from "../health/probe.ts";
 import type { runChecks } from "../health/prober.ts";
+import type { Alone } from "./alone.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
-import type { VmDriver, VmHandle } from "./vm-driver.ts";
+import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
 import type { LifeEffect, LifeInput, VmLife } from "./vm-life.ts";
 import { type VmRecord, writeVmRecord } from "./vm-record.ts";
 
@@ -47,8 +48,9 @@ export interface VmRunDeps {
   readonly runChecks: typeof runChecks;
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
-  /** Whether the records, as a majority has them now, want this release command run here. Waits for a majority; rejects on abort. */
-  readonly isCommandWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
+  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  readonly alone: Pick<Alone, "turn" | "changed">;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -101,6 +103,7 @@ export class VmRun {
     } finally {
       this.#isStepping = false;
     }
+    this.#deps.alone.changed();
     if (this.life.isAtRest) for (const wake of this.#restWaiters.splice(0)) wake();
     if (this.life.state === "gone") this.#deps.onGone(this.life.entry.vm);
   }
@@ -147,6 +150,11 @@ export class VmRun {
         break;
       case "place":
         this.#do(() => this.#place(token, effect.preferred));
+        break;
+      case "await-turn":
+        this.#do((signal) =>
+          this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token })),
+        );
         break;
       case "start":
         this.#do(() => this.#start(token, effect.address));
@@ -209,8 +217,10 @@ export class VmRun {
       await rm(app, { recursive: true, force: true });
       await this.#deps.bundles.unpack(bundle.hash, app, signal);
       // What a partition kept from us may have ended its deploy long ago.
-      const isLate = this.life.isCommand && !(await this.#deps.isCommandWanted(this.life.entry.vm, signal));
+      const isLate = this.life.isCommand && !(await this.#deps.isWanted(this.life.entry.vm, signal));
       if (isLate) throw new Error("no record wants its release command run any more");
+      // What would fail its start fails before another one makes way for it.
+      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec(null));
       this.step({ type: "prepared", token });
     });
   }
@@ -234,18 +244,21 @@ export class VmRun {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
       await boundOutput(this.outputFile, BOUND_AT_START);
-      const { vm } = this.life.entry;
-      const { env } = this.life.release.spec;
-      const own = env === undefined ? null : await this.#deps.envs.read(env);
-      if (own?.ok === false) throw new Error(`${NO_ENV}${own.error}`);
-      const handle = await this.#deps.driver.start({
-        vm,
-        command: this.#command,
-        env: { ...own?.value, ...this.#environment(address) },
-        folder: this.folder,
-      });
+      const handle = await this.#deps.driver.start(await this.#spec(address));
       this.step({ type: "started", token, handle });
     });
+  }
+
+  async #spec(address: ProbeAddress | null): Promise<VmSpec> {
+    const { env } = this.life.release.spec;
+    const own = env === undefined ? null : await this.#deps.envs.read(env);
+    if (own?.ok === false) throw new Error(`${NO_ENV}${own.error}`);
+    return {
+      vm: this.life.entry.vm,
+      command: this.#command,
+      env: { ...own?.value, ...this.#environment(address) },
+      folder: this.folder,
+    };
   }
 
   /** Over its own: where a VM listens and who it is are no matter of its spec. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { appName, memberName, vmName } from "../../mesh/index.ts";
 import { AckState, isUnsettled, type Reached } from "./ack-state.ts";
-import type { AppRoute, Endpoint } from "./route-table.ts";
+import { type AppRoute, type Endpoint, NOT_HELD } from "./route-table.ts";
 
 const app = appName("hello");
 const [vm, host] = [vmName("hello-v1-1"), memberName("host-1")];
@@ -25,9 +25,11 @@ function route(epoch: number, over: Partial<AppRoute> = {}): AppRoute {
     epoch,
     hostnames: [],
     endpoints: [endpoint],
+    clients: null,
     standby: [],
     weights: null,
     bake: null,
+    hold: NOT_HELD,
     preview: null,
     unaddressed: [],
     missing: [],

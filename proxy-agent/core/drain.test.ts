@@ -2,7 +2,14 @@ import { describe, expect, test } from "vitest";
 import { APP_VMS_MAX, appName, memberName, vmName } from "../../mesh/index.ts";
 import { LEFT_VMS_PER_APP_MAX } from "../limits.ts";
 import { Drain } from "./drain.ts";
-import { type AppRoute, EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "./route-table.ts";
+import {
+  type AppRoute,
+  EMPTY_TABLE,
+  type Endpoint,
+  NOT_HELD,
+  nextTable,
+  type RouteTable,
+} from "./route-table.ts";
 
 const app = appName("hello");
 
@@ -29,9 +36,11 @@ function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTabl
     epoch,
     hostnames: [],
     endpoints,
+    clients: null,
     standby: [],
     weights: null,
     bake: null,
+    hold: NOT_HELD,
     preview: null,
     unaddressed: [],
     missing: [],

@@ -4,6 +4,7 @@ import {
   type AppName,
   type CommittedApp,
   type DesiredVm,
+  isPinned,
   type MemberName,
   type VmEntry,
   type VmName,
@@ -47,10 +48,14 @@ function whyNot({ vm, wanted, said }: KnownVm, { app, epoch }: Pick<VmRouting, "
       : `the record of ${app} that is here (epoch ${epoch}) does not name it`;
   const { committed, desired } = wanted;
   const record = `the record (epoch ${committed.epoch})`;
+  if (desired.phase === "prepared")
+    return `${record} has it prepared: it is started once nothing else of ${committed.record.app} runs`;
   if (desired.phase === "starting")
     return `${record} wants it to start: nothing is routed to it before it serves`;
   if (desired.phase === "standby")
     return `${record} has it on standby: nothing but its preview name leads there`;
+  if (isPinned(desired, committed.record))
+    return `${record} keeps it for pages that v${desired.release} served: nothing but what those load is sent there`;
   if (desired.phase === "cordoned") return `${record} has cordoned it: nothing new is sent there`;
   const { host } = desired;
   const heard = said.find((one) => one.host === host);

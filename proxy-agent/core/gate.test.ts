@@ -37,6 +37,22 @@ function openGate(record: CommittedApp): Gate {
   return gate;
 }
 
+describe("a gate of VMs that are kept for pages", () => {
+  test("has them open until a record keeps them no more, and confirms that only once what runs there is over", () => {
+    const vms = [desiredVm(OLD, "cordoned"), desiredVm(NEW)];
+    const of = (keeps?: number) =>
+      appRecord({ vms, cutover: "pinned", ...(keeps === undefined ? {} : { keeps }) });
+    const gate = openGate({ epoch: 2, record: of(1) });
+    expect(request(gate, 1, OLD, 2)).toBe("admit");
+    gate.step({ type: "record", committed: { epoch: 3, record: of() } }, 0);
+    gate.step({ type: "persisted", app: HELLO, epoch: 3 }, 0);
+    expect(request(gate, 2, OLD, 3)).toBe("closed");
+    expect(gate.standing(HELLO)).toMatchObject({ epoch: 3, inFlight: [{ vm: OLD, requests: 1 }] });
+    ended(gate, 1);
+    expect(gate.standing(HELLO)).toMatchObject({ epoch: 3, inFlight: [] });
+  });
+});
+
 describe("a gate that starts", () => {
   test("refuses all without a disk until it has the records of a majority, whatever records come before", () => {
     const gate = new Gate({ host: HOST_1 });

@@ -13,7 +13,7 @@ import {
 } from "../../mesh/index.ts";
 import { GATE_CUT_MARGIN_MS } from "../limits.ts";
 import { type ArmId, Arms, type InFlight } from "./arms.ts";
-import { drainTimeoutOf, isReached } from "./route-fold.ts";
+import { drainTimeoutOf, isReachedBy } from "./route-fold.ts";
 
 /** One request, from its admission to its end. Never used twice by a running gate. */
 export type FlightId = number & { readonly brand: "flight" };
@@ -384,6 +384,6 @@ export class Gate {
 
 function openAt(host: MemberName, record: AppRecord): ReadonlyMap<VmName, number> {
   if (record.deleted) return new Map();
-  const here = record.vms.filter((vm) => vm.host === host && isReached(vm));
+  const here = record.vms.filter((vm) => vm.host === host).filter(isReachedBy(record));
   return new Map(here.map(({ vm, release }) => [vm, drainTimeoutOf(record, release)]));
 }

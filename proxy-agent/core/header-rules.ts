@@ -1,6 +1,7 @@
 // Header rules: what passes the proxy and what it adds. Headers are flat lists (name, value, name, value, …) as they were on
 // the wire: case, order and repeats stay.
 
+import { withoutClientCookies } from "./client-cookies.ts";
 import { GATE_HEADER } from "./gate-headers.ts";
 
 /**
@@ -43,8 +44,10 @@ export function requestHeaders(raw: readonly string[], client: ClientFacts): str
       continue;
     }
     if (HOP_BY_HOP.has(lower) || isTaken(lower, named)) continue;
+    const own = lower === "cookie" ? withoutClientCookies(value) : value;
+    if (own === null) continue;
     // Of an absolute-form target the host counts that it names (RFC 9112 section 3.2.2).
-    passed.push(name, lower === "host" ? client.host : value);
+    passed.push(name, lower === "host" ? client.host : own);
     seen.add(lower);
   }
   if (!seen.has("host")) passed.push("Host", client.host);

@@ -14,6 +14,7 @@ import {
   hostEntryShape,
   hostKey,
   isGated,
+  isPinned,
   isPreviewed,
   isUnderWay,
   type MemberName,
@@ -32,10 +33,13 @@ import {
   type AppRoute,
   EMPTY_TABLE,
   type Endpoint,
+  holdRouteOf,
+  NOT_HELD,
   nextTable,
   type RouteTable,
   reachedEndpoints,
 } from "./route-table.ts";
+import { clientsRouteOf } from "./sticky.ts";
 
 /** `changed`: a table built now may differ. `ignored`: known, older, or not its writer's to say. `refused`: cannot be read. */
 export type Verdict =
@@ -237,9 +241,12 @@ export class RouteFold {
     this.#reached.set(record, reached);
     const all = reached.flatMap((desired) => this.#endpoint(record, desired) ?? []);
     const addressed = new Set(all.map(({ vm }) => vm));
-    const awaited = reached.filter(isAwaitedBy(record));
-    const waiting = new Set(reached.flatMap(({ vm, phase }) => (phase === "standby" ? [vm] : [])));
-    const endpoints = waiting.size === 0 ? all : all.filter(({ vm }) => !waiting.has(vm));
+    const awaited = reached.filter(isReached).filter(isAwaitedBy(record));
+    const namesIn = (wanted: DesiredVm["phase"]) =>
+      new Set(reached.flatMap(({ vm, phase }) => (phase === wanted ? [vm] : [])));
+    const [waiting, pinned] = [namesIn("standby"), namesIn("cordoned")];
+    const isOpen = ({ vm }: Endpoint) => !waiting.has(vm) && !pinned.has(vm);
+    const endpoints = waiting.size + pinned.size === 0 ? all : all.filter(isOpen);
     const route: AppRoute = {
       app: record.app,
       epoch,
@@ -247,6 +254,11 @@ export class RouteFold {
       endpoints,
       weights: record.weights ?? null,
       bake: bakeOf(record),
+      clients: clientsRouteOf(
+        record,
+        all.filter(({ vm }) => pinned.has(vm)),
+      ),
+      hold: holdRouteOf(record),
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
       unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),
@@ -328,8 +340,13 @@ export function isReached({ phase }: DesiredVm): boolean {
   return phase === "serving" || phase === "standby";
 }
 
-function reachedVms({ vms }: AppRecord): readonly DesiredVm[] {
-  return vms.filter(isReached).sort(byName);
+/** The same, or by a pin alone. */
+export function isReachedBy(record: AppRecord): (vm: DesiredVm) => boolean {
+  return (vm) => isReached(vm) || isPinned(vm, record);
+}
+
+function reachedVms(record: AppRecord): readonly DesiredVm[] {
+  return record.vms.filter(isReachedBy(record)).sort(byName);
 }
 
 function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
@@ -337,7 +354,7 @@ function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
   if (hostnames.length === 0) return null;
   const previewed = new Set(record.vms.flatMap((vm) => (isPreviewed(vm, record) ? [vm.vm] : [])));
   const endpoints = reachedEndpoints(route).filter(({ vm }) => previewed.has(vm));
-  return { ...route, hostnames, endpoints, weights: null, standby: [] };
+  return { ...route, hostnames, endpoints, weights: null, standby: [], clients: null, hold: NOT_HELD };
 }
 
 function byName(left: DesiredVm, right: DesiredVm): number {

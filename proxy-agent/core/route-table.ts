@@ -1,6 +1,16 @@
 // Route table: what requests are matched against. Immutable; the next one replaces it whole, one serial higher.
 
-import type { AppName, MemberName, VmName, Weights } from "../../mesh/index.ts";
+import {
+  type AppName,
+  type AppRecord,
+  HOLD_DEFAULTS,
+  type Hold,
+  type HoldSpec,
+  type MemberName,
+  type VmName,
+  type Weights,
+} from "../../mesh/index.ts";
+import type { ClientsRoute } from "./sticky.ts";
 
 /** A VM that the record in force routes to, where its host last said it is. */
 export interface Endpoint {
@@ -20,6 +30,23 @@ export interface Endpoint {
   readonly drainTimeoutMs: number;
 }
 
+/** Whether the app's requests are kept, and how many of them. */
+export interface HoldRoute {
+  readonly isHeld: boolean;
+  /** Null: nobody holds them. */
+  readonly by: Hold["by"] | null;
+  readonly bounds: HoldSpec;
+}
+
+export const NOT_HELD: HoldRoute = { isHeld: false, by: null, bounds: HOLD_DEFAULTS };
+
+/** The newest release says how much is kept: who deploys it knows what its requests are. */
+export function holdRouteOf({ hold, releases }: Pick<AppRecord, "hold" | "releases">): HoldRoute {
+  const bounds = releases.at(-1)?.spec.hold;
+  if (hold === undefined && bounds === undefined) return NOT_HELD;
+  return { isHeld: hold !== undefined, by: hold?.by ?? null, bounds: bounds ?? HOLD_DEFAULTS };
+}
+
 export interface AppRoute {
   readonly app: AppName;
   readonly epoch: number;
@@ -31,6 +58,10 @@ export interface AppRoute {
   readonly weights: Weights | null;
   /** The step of a canary that bakes now: requests are counted by release; null: none does. */
   readonly bake: { readonly rollout: string; readonly step: number } | null;
+  /** What each client is promised while releases change over; null: nothing. */
+  readonly clients: ClientsRoute | null;
+  /** Of the preview names never. */
+  readonly hold: HoldRoute;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
   /**
@@ -67,9 +98,16 @@ export function nextTable(before: RouteTable, changed: readonly AppRoute[]): Rou
   return { serial: before.serial + 1, apps, byHostname: indexHostnames(apps) };
 }
 
-/** Every VM that this proxy sends something to, by whatever name. */
-export function reachedEndpoints({ endpoints, standby }: AppRoute): readonly Endpoint[] {
-  return standby.length === 0 ? endpoints : [...endpoints, ...standby];
+/** Every VM that this proxy sends something to, by whatever name, or for whatever page. */
+export function reachedEndpoints(route: AppRoute): readonly Endpoint[] {
+  const { endpoints, standby } = route;
+  const kept = keptEndpoints(route);
+  return standby.length + kept.length === 0 ? endpoints : [...endpoints, ...standby, ...kept];
+}
+
+/** Old VMs that only pages of theirs reach. */
+function keptEndpoints({ clients }: AppRoute): readonly Endpoint[] {
+  return clients?.mode === "pinned" ? clients.kept : [];
 }
 
 /** `route` is in force: of its app, or of its app's preview names. */
@@ -99,6 +137,7 @@ const LISTS = ["endpoints", "standby", "hostnames", "unaddressed", "missing", "a
 function isSameRoute(left: AppRoute | undefined, right: AppRoute): boolean {
   if (left?.epoch !== right.epoch || !LISTS.every((name) => isSameList(left[name], right[name])))
     return false;
+  if (!isSameList(keptEndpoints(left), keptEndpoints(right))) return false;
   return isSameList(left.preview?.hostnames ?? [], right.preview?.hostnames ?? []);
 }
 

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { appName, memberName, type VmName, vmName, type Weights } from "../../mesh/index.ts";
 import type { Choice } from "./pick-endpoint.ts";
-import type { AppRoute, Endpoint } from "./route-table.ts";
+import { type AppRoute, type Endpoint, NOT_HELD } from "./route-table.ts";
 import { Splits, type Turn, Turns } from "./split.ts";
 
 const APP = appName("hello");
@@ -34,6 +34,8 @@ function route(weights: Weights | null, endpoints: readonly Endpoint[]): AppRout
     endpoints,
     weights,
     bake: null,
+    hold: NOT_HELD,
+    clients: null,
     standby: [],
     preview: null,
     unaddressed: [],

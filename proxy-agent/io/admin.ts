@@ -7,9 +7,10 @@ import {
   type ServerResponse,
 } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Ack, AppName, MemberName, Mesh, OwnerId, Version, VmName } from "../../mesh/index.ts";
+import type { Ack, AppName, Hold, MemberName, Mesh, OwnerId, Version, VmName } from "../../mesh/index.ts";
 import { type AppRoute, describeAddress, type RouteTable } from "../core/route-table.ts";
 import type { Flights } from "./flights.ts";
+import type { HeldRequests } from "./held-requests.ts";
 
 export interface ProxyStatus {
   readonly proxy: MemberName;
@@ -25,6 +26,8 @@ interface RouteView {
   readonly hostname: string;
   readonly app: AppName;
   readonly epoch: number;
+  /** Requests of the app that wait here, and who has them held; null: nobody has. */
+  readonly held: { readonly by: Hold["by"] | null; readonly requests: number } | null;
   readonly endpoints: readonly {
     readonly vm: VmName;
     readonly release: number;
@@ -67,8 +70,17 @@ export interface AdminDeps {
   readonly metrics: () => string;
 }
 
-export function viewRoutes(proxy: MemberName, table: RouteTable, flights: Flights): RoutesView {
-  const routes = [...table.byHostname].map(([hostname, route]) => viewRoute(hostname, route, flights));
+/** What runs and what waits now. */
+export interface Load {
+  readonly flights: Flights;
+  readonly held: Pick<HeldRequests, "waiting">;
+}
+
+export function viewRoutes(proxy: MemberName, table: RouteTable, { flights, held }: Load): RoutesView {
+  const routes = [...table.byHostname].map(([hostname, route]) => {
+    const requests = route.hold.isHeld ? held.waiting(route.app) : 0;
+    return { ...viewRoute(hostname, route, flights), held: heldView(route, requests) };
+  });
   const draining = flights.draining().map(({ endpoint, requests }) => {
     const { vm, app, release } = endpoint;
     return { vm, app, release, requests };
@@ -76,7 +88,15 @@ export function viewRoutes(proxy: MemberName, table: RouteTable, flights: Flight
   return { proxy, serial: table.serial, routes, draining };
 }
 
-function viewRoute(hostname: string, { app, epoch, endpoints }: AppRoute, flights: Flights): RouteView {
+function heldView({ hold }: AppRoute, requests: number): RouteView["held"] {
+  return hold.isHeld ? { by: hold.by, requests } : null;
+}
+
+function viewRoute(
+  hostname: string,
+  { app, epoch, endpoints }: AppRoute,
+  flights: Flights,
+): Omit<RouteView, "held"> {
   const shown = endpoints.map((endpoint) => {
     const { vm, release, host, healthy, hostAway } = endpoint;
     const address = describeAddress(endpoint);

@@ -61,6 +61,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
   #dispatchedAtMs = 0;
   /** When the head of the VM's answer came; null: it has not. */
   #headAtMs: number | null = null;
+  /** The answer is a stream of events, which has no end of itself. */
+  #isEvents = false;
+  #isRestarting = false;
   /** The answer is the gate's own. */
   #ofGate: GateWord | null = null;
   /** What came of the body in the same read goes out with the head; what may come later must not keep the head waiting. */
@@ -76,6 +79,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#deps = deps;
     flight.onCut = () => this.#abort({ kind: "cut" });
     flight.onRecall = () => this.#abort({ kind: "stale" });
+    flight.onRestart = () => {
+      this.#isRestarting = true;
+      this.#endEvents();
+    };
     exchange.response.once("close", this.#leave);
     if (exchange.isGone) this.#leave();
   }
@@ -146,9 +153,11 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#headAtMs = monotonicUnixMs();
     const { response } = this.#exchange;
     try {
-      const headers = this.#deps.responseHeaders(rawText(controller.rawHeaders));
-      response.writeHead(status, isStatusText(message) ? message : undefined, headers);
+      const passed = this.#deps.responseHeaders(rawText(controller.rawHeaders));
+      response.writeHead(status, isStatusText(message) ? message : undefined, passed);
+      this.#isEvents = /^text\/event-stream\b/i.test(String(headers["content-type"] ?? ""));
       process.nextTick(this.#flush);
+      this.#endEvents();
     } catch (error) {
       this.#fail(`its answer has a header that cannot be passed on: ${dialMessageOf(error)}`);
       controller.abort(new Error("bad header"));
@@ -187,6 +196,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
       this.#end({ kind: "unsendable", reason: error.message });
     else if (error instanceof errors.HeadersTimeoutError) this.#fail("it did not answer in time", 504);
     else this.#fail(dialMessageOf(error), 502, this.#deps.isGated ? gateLossOf(error) : null);
+  }
+
+  /** Its client connects again, as it would after any end, and skips an event that is not whole (HTML, section 9.2.6). */
+  #endEvents(): void {
+    if (!this.#isRestarting || !this.#isEvents || this.#isOver) return;
+    this.#abort({ kind: "answered", status: this.#status });
+    this.#exchange.response.end();
   }
 
   #markSent(): void {

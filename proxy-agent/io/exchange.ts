@@ -66,6 +66,25 @@ export class Exchange {
     return this.#gone.signal;
   }
 
+  /**
+   * Of a connection that asks for an upgrade nobody reads before it has one, and of one that is not read nobody learns that it ended: it is
+   * read, as far as its buffer goes, until the returned function is called.
+   */
+  watchUpgrade(): () => void {
+    // Node's own mark of what its parser handed out, which its types do not have.
+    if (Reflect.get(this.request, "upgrade") !== true) return () => undefined;
+    const { socket } = this.request;
+    // With nothing to read this asks for the end, which is told then.
+    const look = () => {
+      if (socket.readableLength === 0) socket.read();
+    };
+    const leave = () => socket.destroy();
+    socket.on("readable", look).once("end", leave);
+    return () => {
+      socket.removeListener("readable", look).removeListener("end", leave);
+    };
+  }
+
   /** An endpoint is ready for the body. */
   continue(): void {
     const waitsFor = this.#waitsFor;

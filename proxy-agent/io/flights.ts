@@ -2,7 +2,7 @@
 
 import type { AppName, VmName } from "../../mesh/index.ts";
 import { Drain, type Draining, type DrainReport } from "../core/drain.ts";
-import type { Endpoint, RouteTable } from "../core/route-table.ts";
+import { type AppRoute, EMPTY_TABLE, type Endpoint, type RouteTable } from "../core/route-table.ts";
 import { SUSPECT_MS } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
 
@@ -13,6 +13,8 @@ export interface Flight {
   onCut: () => void;
   /** Its endpoint left the table and nothing was sent there: it leads to `release` and to another try. Set by who flies it. */
   onRecall: () => void;
+  /** Its endpoint left while the app's requests are held: what would run on without end is told to come back. Told again by each table. */
+  onRestart: () => void;
   readonly isDispatched: boolean;
   /** Its bytes go out now. */
   dispatched(): void;
@@ -29,6 +31,9 @@ export interface FlightsDeps {
 export class Flights {
   readonly #drain = new Drain();
   readonly #byVm = new Map<VmName, Set<Flight>>();
+  /** Of requests by preview names, which no hold keeps. */
+  readonly #previews = new WeakSet<Flight>();
+  #table: RouteTable = EMPTY_TABLE;
   readonly #suspectUntil = new Map<VmName, number>();
   readonly #deps: FlightsDeps;
   #timer: NodeJS.Timeout | undefined;
@@ -38,13 +43,14 @@ export class Flights {
   }
 
   adopt(table: RouteTable): void {
+    this.#table = table;
     this.#drain.adopt(table, monotonicUnixMs());
     this.#recall();
     this.#schedule();
   }
 
-  /** Counts a request in the breath that picked `endpoint`. */
-  claim(endpoint: Endpoint): Flight {
+  /** Counts a request in the breath that picked `endpoint` by `route`. */
+  claim(endpoint: Endpoint, route: AppRoute): Flight {
     this.#drain.claim(endpoint);
     let isOver = false;
     let isDispatched = false;
@@ -52,6 +58,7 @@ export class Flights {
       endpoint,
       onCut: () => flight.release(),
       onRecall: () => undefined,
+      onRestart: () => undefined,
       get isDispatched() {
         return isDispatched;
       },
@@ -67,12 +74,17 @@ export class Flights {
     };
     const flights = this.#byVm.get(endpoint.vm) ?? new Set();
     this.#byVm.set(endpoint.vm, flights.add(flight));
+    if (this.#table.apps.get(route.app)?.preview === route) this.#previews.add(flight);
     return flight;
   }
 
-  /** The table in force sends requests there: false for one that was picked from an older table. */
-  isRouted(endpoint: Endpoint): boolean {
-    return this.#drain.isRouted(endpoint);
+  /** The table in force sends it there: false for one that was picked from an older table, and once its app is held. */
+  isRouted(flight: Flight): boolean {
+    return this.#drain.isRouted(flight.endpoint) && (!this.#isHeld(flight) || this.#previews.has(flight));
+  }
+
+  #isHeld({ endpoint }: Flight): boolean {
+    return this.#table.apps.get(endpoint.app)?.hold.isHeld === true;
   }
 
   /** Requests in flight, to all. */
@@ -110,11 +122,16 @@ export class Flights {
     for (const flights of this.#byVm.values()) for (const flight of [...flights]) flight.onCut();
   }
 
-  /** Who waits for a connection to a VM that left would wait for nothing: a VM that hangs gives none. */
+  /**
+   * Who waits for a connection to a VM that left would wait for nothing: a VM that hangs gives none; of an app that is held, it waits with
+   * the others from now on. What runs on a VM that left holds up whoever is held.
+   */
   #recall(): void {
     for (const flights of this.#byVm.values()) {
       for (const flight of [...flights]) {
-        if (!flight.isDispatched && !this.isRouted(flight.endpoint)) flight.onRecall();
+        if (this.isRouted(flight)) continue;
+        if (!flight.isDispatched) flight.onRecall();
+        else if (this.#isHeld(flight) && !this.#drain.isRouted(flight.endpoint)) flight.onRestart();
       }
     }
   }

@@ -10,15 +10,18 @@ import {
   type AppRoute,
   EMPTY_TABLE,
   type Endpoint,
+  NOT_HELD,
   nextTable,
   type RouteTable,
 } from "../core/route-table.ts";
 import { ask } from "../testing/client.ts";
 import { answering, desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
+import { FakeController } from "../testing/fake-controller.ts";
 import { AwayGates } from "./away-gates.ts";
 import { Exchange } from "./exchange.ts";
 import { Flights } from "./flights.ts";
 import { Forwarder } from "./forward.ts";
+import { HeldRequests } from "./held-requests.ts";
 import { targetOf } from "./target.ts";
 import type { Upstreams } from "./upstreams.ts";
 
@@ -163,9 +166,11 @@ describe("a request that waits for its connection", () => {
       epoch,
       hostnames: ["hello"],
       endpoints,
+      clients: null,
       standby: [],
       weights: null,
       bake: null,
+      hold: NOT_HELD,
       preview: null,
       unaddressed: [],
       missing: [],
@@ -173,19 +178,6 @@ describe("a request that waits for its connection", () => {
       lost: [],
     };
     return nextTable(before, [route]);
-  }
-
-  class FakeController implements Dispatcher.DispatchController {
-    aborted = false;
-    paused = false;
-    reason: Error | null = null;
-    readonly rawHeaders: Buffer[] = [];
-    pause(): void {}
-    resume(): void {}
-    abort(reason: Error): void {
-      this.aborted = true;
-      this.reason = reason;
-    }
   }
 
   /** One request by a real client through a forwarder whose connections are opened by hand. */
@@ -229,7 +221,13 @@ describe("a request that waits for its connection", () => {
     };
     const forwarder = new Forwarder(
       { namesItself: true, retryTimeMs, gateAwayMs: 5_000 },
-      { ...deps, away: new AwayGates(), arm: null },
+      {
+        ...deps,
+        away: new AwayGates(),
+        arm: null,
+        held: new HeldRequests({ catchUp: { reach: async () => "unknown" } }),
+        catchUp: { reach: async () => "reached" },
+      },
     );
     const server = createServer((request, response) => {
       const exchange = new Exchange({ request, response, waitsFor: null, marks: () => ({}) });

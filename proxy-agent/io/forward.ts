@@ -1,15 +1,13 @@
 // Forward: a request's way to a VM: match, pick and claim in one breath, send; when that fails and nothing can have run,
 // again elsewhere, by the newest table. Gives up after a bounded number of tries and a bounded time.
 
-import type { VmName } from "../../mesh/index.ts";
 import type { EndedTry } from "../core/canary-counts.ts";
 import type { Refusal as GateRefusal } from "../core/gate.ts";
 import { GATE_HEADER, type GateRequest, gateRequestHeader } from "../core/gate-headers.ts";
-import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { requestHeaders } from "../core/header-rules.ts";
 import { matchRoute } from "../core/match-route.ts";
 import { decideRetry, isRepeatable } from "../core/retry.ts";
 import { type AppRoute, describeAddress, type Endpoint, isInForce } from "../core/route-table.ts";
-import { Splits, type Turn } from "../core/split.ts";
 import {
   GATE_BREAKS_MAX,
   GATE_CATCH_UPS_MAX,
@@ -17,17 +15,20 @@ import {
   RETRY_PAUSE_FIRST_MS,
   RETRY_PAUSE_LAST_MS,
   RETRY_WAITERS_MAX,
-  SHOWN_HOST_CHARS_MAX,
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../limits.ts";
 import type { Arm } from "./arm.ts";
 import { Attempt, type Outcome } from "./attempt.ts";
 import type { AwayGates } from "./away-gates.ts";
+import { Clients, type ClientsDeps } from "./clients.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
+import type { HeldRequests } from "./held-requests.ts";
+import { type Journey, newJourney } from "./journey.ts";
+import { refusalOfEmpty, refusalOfFailed, refusalOfUnknown } from "./refusals.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import { endOf } from "./tried.ts";
@@ -42,16 +43,15 @@ export interface ForwardOptions {
   readonly gateAwayMs: number;
 }
 
-export interface ForwardDeps {
+export interface ForwardDeps extends ClientsDeps {
   readonly feed: Pick<RouteFeed, "table" | "nextTable">;
   readonly flights: Flights;
   readonly upstreams: Upstreams;
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
   readonly away: Pick<AwayGates, "untilAny">;
+  readonly held: Pick<HeldRequests, "mustWait" | "wait">;
   /** Null: every gate is reached as those of other hosts. */
   readonly arm: Pick<Arm, "claim"> | null;
-  /** From 0 to below 1. */
-  readonly random: () => number;
   /** The routes are those of before a crash. */
   readonly isStale: () => boolean;
   readonly onRetry: () => void;
@@ -75,32 +75,6 @@ export interface Tried {
 /** One try at the flight's endpoint. Resolves when it is over; `flight` was released by then. */
 type Try = (tried: Tried) => Promise<Outcome>;
 
-/** What one request went through so far. */
-interface Journey {
-  readonly arrivedAtMs: number;
-  /** From when on its time for tries counts: its arrival, or later the end of its last wait for a gate. */
-  startedAtMs: number;
-  /** Since the last pause. */
-  readonly tried: Set<VmName>;
-  /** Of an app whose requests are split: which release it fell to. Its next tries are none of another request's share. */
-  turn: Turn | null;
-  tries: number;
-  /** Times that it broke after it may have been sent. */
-  broken: number;
-  /** The same, with the connection to a gate. */
-  brokenAtGate: number;
-  /** Times that a gate refused it, and one of both went by a newer record then. */
-  catchUps: number;
-  /** The next try needs no pause: the last one broke, which says nothing of the endpoint. */
-  isAtOnce: boolean;
-  pauseMs: number;
-  /** Gates that were away when they were dialled since the last pause. */
-  readonly away: Set<Endpoint>;
-  /** Why the last try failed, for people. */
-  lastReason: string | null;
-  lastStatus: 502 | 503 | 504;
-}
-
 type Next =
   | { readonly flight: Flight; readonly epoch: number }
   | { readonly refusal: Refusal; readonly route: AppRoute | null };
@@ -108,13 +82,13 @@ type Next =
 export class Forwarder {
   readonly #options: ForwardOptions;
   readonly #deps: ForwardDeps;
-  readonly #splits: Splits;
+  readonly #clients: Clients;
   #waiters = 0;
 
   constructor(options: ForwardOptions, deps: ForwardDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#splits = new Splits(deps);
+    this.#clients = new Clients(deps);
   }
 
   /** An ordinary request. Resolves once it is over; the answer was given by then, if its client was there. */
@@ -161,8 +135,8 @@ export class Forwarder {
     const armed = arm?.claim(flight, epoch) ?? null;
     const endpoint = armed?.endpoint ?? flight.endpoint;
     const attempt = new Attempt(exchange, flight, {
-      isRouted: () => flights.isRouted(flight.endpoint) && (armed === null || armed.isGranted()),
-      responseHeaders: (raw) => responseHeaders(raw, this.signature(endpoint)),
+      isRouted: () => flights.isRouted(flight) && (armed === null || armed.isGranted()),
+      responseHeaders: this.headersOf(exchange, endpoint),
       isGated: endpoint.isGated,
       onOutcome: (outcome) => {
         armed?.end();
@@ -188,8 +162,12 @@ export class Forwarder {
     return promise;
   }
 
-  /** Headers that an answer of `endpoint` gets. */
-  signature(endpoint: Endpoint): Readonly<Record<string, string>> {
+  /** From the headers of an answer of `endpoint` to those that the client gets. */
+  headersOf(exchange: Exchange, endpoint: Endpoint): (raw: readonly string[]) => string[] {
+    return this.#clients.headersOf(exchange, endpoint, () => this.#signature(endpoint));
+  }
+
+  #signature(endpoint: Endpoint): Readonly<Record<string, string>> {
     if (!this.#options.namesItself) return {};
     return { "grapevine-release": `v${endpoint.release}`, "grapevine-vm": endpoint.vm, ...this.marks() };
   }
@@ -259,11 +237,21 @@ export class Forwarder {
       const { table } = this.#deps.feed;
       const match = matchRoute(table, target.hostname);
       if (match.kind === "unknown") return { route: null, refusal: refusalOfUnknown(match.hostname) };
+      if (this.#clients.isBehind(exchange, match.route)) {
+        const refusal = await this.#clients.caughtUp(exchange, match.route);
+        if (refusal !== null) return { route: match.route, refusal };
+        continue;
+      }
+      if (this.#deps.held.mustWait(exchange, match.route)) {
+        const refusal = await this.#hold(exchange, match.route, journey);
+        if (refusal !== null) return { route: match.route, refusal };
+        continue;
+      }
       if (match.kind === "empty" && !match.isComing)
         return { route: match.route, refusal: refusalOfEmpty(match.route) };
-      const endpoint = match.kind === "route" ? this.#pick(match.route, journey) : undefined;
+      const endpoint = match.kind === "route" ? this.#pick(exchange, match.route, journey) : undefined;
       if (endpoint !== undefined)
-        return { flight: this.#deps.flights.claim(endpoint), epoch: match.route.epoch };
+        return { flight: this.#deps.flights.claim(endpoint, match.route), epoch: match.route.epoch };
       if (journey.isAtOnce) journey.isAtOnce = false;
       else if (!(await this.#pause(exchange, journey, match)))
         return { route: match.route, refusal: refusalOfFailed(match.route, journey) };
@@ -272,16 +260,30 @@ export class Forwarder {
     }
   }
 
+  /** Null: it is its turn, by whatever table is in force now. */
+  async #hold(exchange: Exchange, route: AppRoute, journey: Journey): Promise<Refusal | null> {
+    const sinceMs = monotonicUnixMs();
+    const refusal = await this.#deps.held.wait(exchange, route, journey.arrivedAtMs);
+    const nowMs = monotonicUnixMs();
+    journey.heldMs += nowMs - sinceMs;
+    journey.startedAtMs = nowMs;
+    journey.pauseMs = RETRY_PAUSE_FIRST_MS;
+    return refusal;
+  }
+
   /** Undefined: all were tried, or enough of them for now. */
-  #pick(route: AppRoute, journey: Journey): Endpoint | undefined {
+  #pick(exchange: Exchange, route: AppRoute, journey: Journey): Endpoint | undefined {
     if (journey.tried.size >= TRIES_BEFORE_PAUSE_MAX) return undefined;
     const { flights, random } = this.#deps;
-    const { endpoint, turn } = this.#splits.pick(route, journey.turn, {
-      tried: journey.tried,
-      inFlight: (vm) => flights.inFlight(vm),
-      isSuspect: (vm) => flights.isSuspect(vm),
-      random,
-    });
+    const { endpoint, turn } = this.#clients.pick(
+      { exchange, route, turn: journey.turn },
+      {
+        tried: journey.tried,
+        inFlight: (vm) => flights.inFlight(vm),
+        isSuspect: (vm) => flights.isSuspect(vm),
+        random,
+      },
+    );
     journey.turn = turn;
     return endpoint;
   }
@@ -296,7 +298,9 @@ export class Forwarder {
     // The first pause is always there: of a first try that took all the time nobody knows what stood still meanwhile.
     const isFirst = journey.pauseMs === RETRY_PAUSE_FIRST_MS;
     const triesEndMs = isFirst ? Number.POSITIVE_INFINITY : journey.startedAtMs + retryTimeMs;
-    const lastMs = isAway ? journey.arrivedAtMs + Math.max(retryTimeMs, gateAwayMs) : triesEndMs;
+    const lastMs = isAway
+      ? journey.arrivedAtMs + journey.heldMs + Math.max(retryTimeMs, gateAwayMs)
+      : triesEndMs;
     const endAtMs = isForGates ? lastMs : Math.min(nowMs + journey.pauseMs, lastMs);
     if (endAtMs <= nowMs || exchange.isGone || journey.tries >= TRIES_MAX) return false;
     if (this.#waiters >= RETRY_WAITERS_MAX) return false;
@@ -351,44 +355,8 @@ export function gateHeader(
   return [GATE_HEADER, gateRequestHeader({ errand, app, vm, epoch })];
 }
 
-function newJourney(): Journey {
-  const nowMs = monotonicUnixMs();
-  return {
-    arrivedAtMs: nowMs,
-    startedAtMs: nowMs,
-    tried: new Set(),
-    turn: null,
-    tries: 0,
-    broken: 0,
-    brokenAtGate: 0,
-    catchUps: 0,
-    isAtOnce: false,
-    pauseMs: RETRY_PAUSE_FIRST_MS,
-    away: new Set(),
-    lastReason: null,
-    lastStatus: 502,
-  };
-}
-
 function refuse(exchange: Exchange, route: AppRoute | null, refusal: Refusal): ExchangeEnd {
   const isGone = exchange.isGone;
   exchange.refuse(refusal);
   return { app: route?.app ?? null, release: null, status: isGone ? 499 : refusal.status };
-}
-
-function refusalOfUnknown(hostname: string): Refusal {
-  const shown = hostname.replace(/[^\x21-\x7e]/g, "?").slice(0, SHOWN_HOST_CHARS_MAX);
-  return { status: 404, reason: `no app has the hostname "${shown}"` };
-}
-
-function refusalOfEmpty({ app }: AppRoute): Refusal {
-  return { status: 503, reason: `${app} has no VM that serves`, retryAfterSeconds: 1 };
-}
-
-function refusalOfFailed({ app }: AppRoute, { lastReason, lastStatus, tries }: Journey): Refusal {
-  if (lastReason === null) {
-    return { status: 503, reason: `the address of ${app} is not known yet`, retryAfterSeconds: 1 };
-  }
-  const count = tries === 1 ? "1 try" : `${tries} tries`;
-  return { status: lastStatus, reason: `no endpoint of ${app} could be reached in ${count}: ${lastReason}` };
 }

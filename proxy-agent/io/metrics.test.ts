@@ -8,6 +8,7 @@ const gauges: Gauges = {
   draining: 0,
   armedVms: 0,
   direct: 0,
+  held: { waiting: 0, bytes: 0, released: 0, expired: 0, refused: 0, longestMs: 0 },
   acksSent: 0,
   refusedRecords: 0,
   connections: 0,

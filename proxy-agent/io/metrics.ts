@@ -2,6 +2,7 @@
 
 import type { Refusal as GateRefusal } from "../core/gate.ts";
 import type { ExchangeEnd } from "./exchange.ts";
+import type { HeldCounts } from "./held-requests.ts";
 
 /** Series of one metric. Each deploy brings new ones: above this, those make room that were counted longest ago. */
 const SERIES_MAX = 5_000;
@@ -13,6 +14,7 @@ export interface Gauges {
   /** VMs of this host that are dialled without their gate, and tries that went there. */
   readonly armedVms: number;
   readonly direct: number;
+  readonly held: HeldCounts;
   readonly acksSent: number;
   readonly refusedRecords: number;
   readonly connections: number;
@@ -85,6 +87,13 @@ export class Metrics {
       ...metric("grapevine_proxy_armed_vms", "gauge", gauges.armedVms),
       ...metric("grapevine_proxy_armed_tries_total", "counter", gauges.direct),
       ...metric("grapevine_proxy_draining_requests", "gauge", gauges.draining),
+      ...metric("grapevine_proxy_held_requests", "gauge", gauges.held.waiting),
+      ...metric("grapevine_proxy_held_bytes", "gauge", gauges.held.bytes),
+      ...metric("grapevine_proxy_held_longest_seconds", "gauge", gauges.held.longestMs / 1000),
+      "# TYPE grapevine_proxy_held_requests_total counter",
+      ...(["released", "expired", "refused"] as const).map(
+        (end) => `grapevine_proxy_held_requests_total{end="${end}"} ${gauges.held[end]}`,
+      ),
       ...metric("grapevine_proxy_client_connections", "gauge", gauges.connections),
       ...metric("grapevine_proxy_table_serial", "gauge", gauges.serial),
       ...metric("grapevine_proxy_serving", "gauge", Number(gauges.isServing)),

@@ -4,7 +4,7 @@
 import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
-import { requestHeaders, responseHeaders } from "../core/header-rules.ts";
+import { requestHeaders } from "../core/header-rules.ts";
 import { CLIENT_CONNECTIONS_MAX, CLIENT_HEAD_MS, CLIENT_IDLE_MS, CLIENT_PIPELINED_MAX } from "../limits.ts";
 import { Exchange, type ExchangeEnd, type Refusal } from "./exchange.ts";
 import type { Flights } from "./flights.ts";
@@ -136,8 +136,8 @@ export class Server {
           : headers,
         isGated: flight.endpoint.isGated,
         head,
-        isRouted: () => flights.isRouted(flight.endpoint),
-        responseHeaders: (raw) => responseHeaders(raw, forwarder.signature(flight.endpoint)),
+        isRouted: () => flights.isRouted(flight),
+        responseHeaders: forwarder.headersOf(exchange, flight.endpoint),
       }),
     );
     this.#run(

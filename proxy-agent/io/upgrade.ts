@@ -5,7 +5,8 @@ import { request as httpRequest, type IncomingMessage, type RequestOptions } fro
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
-import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LINGER_MS } from "../limits.ts";
+import { RESTART_FRAME, WebSocketFrames } from "../core/websocket-frames.ts";
+import { ANSWER_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LINGER_MS, RESTART_CLOSE_MS } from "../limits.ts";
 import { type GateLoss, gateLossOf, type Outcome } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
@@ -42,6 +43,12 @@ class UpgradeAttempt {
   #connectTimer: NodeJS.Timeout | undefined;
   /** The pipe stands: what ends it now is its end, not a failure. */
   #joined: Duplex | null = null;
+  readonly #frames = new WebSocketFrames();
+  /** `asked`: to be told once the VM's frame is whole. */
+  #restarting: "asked" | "told" | null = null;
+  /** Its VM left by a hold before it had answered. */
+  #isLate = false;
+  #restartTimer: NodeJS.Timeout | undefined;
   readonly #client: Socket;
   readonly #leave = () => this.#end({ kind: "gone" });
 
@@ -51,6 +58,7 @@ class UpgradeAttempt {
     this.#flight = options.flight;
     this.#flight.onCut = () => this.#end({ kind: "cut" });
     this.#flight.onRecall = () => this.#end({ kind: "stale" });
+    this.#flight.onRestart = () => this.#restart();
     this.#client = options.exchange.request.socket;
     this.#upstream = httpRequest(requestOptions(options));
   }
@@ -128,17 +136,45 @@ class UpgradeAttempt {
     exchange.response.detachSocket(client);
     client.write(switchingHead(answer, this.#options.responseHeaders(answer.rawHeaders)), "latin1");
     if (upstreamHead.length > 0) client.write(upstreamHead);
+    this.#frames.take(upstreamHead);
     if (head.length > 0) upstream.write(head);
+    upstream.on("data", (chunk: Buffer) => this.#follow(chunk));
     upstream.pipe(client);
     client.pipe(upstream);
     upstream.once("close", () => this.#end({ kind: "answered", status: 101 }));
+    if (this.#isLate) this.#restart();
+  }
+
+  /** The client is told that the service restarts; its own answer to that goes to the VM, which ends the pipe then. */
+  #restart(): void {
+    const upstream = this.#joined;
+    this.#isLate = upstream === null;
+    if (upstream === null || this.#restarting !== null) return;
+    this.#restarting = "asked";
+    upstream.unpipe(this.#client);
+    if (this.#frames.isBetween) this.#tellRestart();
+    this.#restartTimer = setTimeout(() => this.#end({ kind: "answered", status: 101 }), RESTART_CLOSE_MS);
+    upstream.resume();
+  }
+
+  #follow(chunk: Buffer): void {
+    const end = this.#frames.take(chunk);
+    if (this.#restarting !== "asked") return;
+    this.#client.write(end === null ? chunk : chunk.subarray(0, end));
+    if (end !== null) this.#tellRestart();
+  }
+
+  #tellRestart(): void {
+    this.#restarting = "told";
+    this.#client.write(RESTART_FRAME);
   }
 
   /** What the VM said last still reaches the client; one that does not close its side then is closed. */
   #part(upstream: Duplex): void {
     const isComplete = upstream.readableEnded;
     upstream.destroy();
-    if (!isComplete) this.#client.destroy();
+    if (this.#restarting !== null) this.#client.end();
+    if (!isComplete && this.#restarting === null) this.#client.destroy();
     else this.#client.setTimeout(LINGER_MS, () => this.#client.destroy());
   }
 
@@ -159,6 +195,7 @@ class UpgradeAttempt {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#connectTimer);
+    clearTimeout(this.#restartTimer);
     this.#client.removeListener("close", this.#leave);
     if (this.#joined !== null) this.#part(this.#joined);
     else if (outcome.kind !== "answered") this.#upstream.destroy();

@@ -38,11 +38,12 @@ import { STAND_IN_CLUSTER, StandInVoter } from "../../mesh/sim/stand-in-voter.ts
 import type { ServingMark } from "../io/serving-mark.ts";
 import { PROXY_TIMING, type ProxyOptions, type RunningProxy, startProxy } from "../proxy.ts";
 import { bakingRollout } from "./baking-rollout.ts";
+import { type ClientsOptions, withClients } from "./clients-record.ts";
 
 export const silent: Logger = pino({ level: "silent" });
 export const HOST_1: MemberName = memberName("host-1");
 
-export interface RecordOptions {
+export interface RecordOptions extends ClientsOptions {
   readonly app?: string;
   readonly hostnames?: readonly string[];
   readonly vms: readonly DesiredVm[];
@@ -69,7 +70,7 @@ function releaseOf(vm: string): number {
 
 export function appRecord({ app = "hello", ...options }: RecordOptions): AppRecord {
   const numbers = [...new Set(options.vms.map(({ release }) => release))].sort();
-  return {
+  const record: AppRecord = {
     format: 1,
     app: appName(app),
     deleted: options.deleted ?? false,
@@ -81,6 +82,7 @@ export function appRecord({ app = "hello", ...options }: RecordOptions): AppReco
     ...(options.weights === undefined ? {} : { weights: options.weights }),
     rollout: options.bakes === undefined ? null : bakingRollout(app, options.bakes),
   };
+  return withClients(record, options);
 }
 
 function release(

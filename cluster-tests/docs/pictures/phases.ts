@@ -23,7 +23,7 @@ export function tookMs({ startedAtMs, endedAtMs }: RolloutStory): number {
 
 /** From before the rollout to `untilMs`. */
 export function phasesOfVm(story: RolloutStory, vm: string, untilMs: number): readonly Phase[] {
-  const isOld = !story.steps.some(({ kind, vms }) => kind === "start" && named(vms, vm));
+  const isOld = !story.steps.some((step) => isBringing(step, vm));
   const first: Change = { kind: "serving", words: "serving", fromMs: Number.NEGATIVE_INFINITY };
   const changes = story.steps.flatMap((step, index) => changesOf(step, vm, story.steps.slice(index + 1)));
   return spread(isOld ? [first, ...changes] : changes, untilMs);
@@ -45,13 +45,17 @@ export function phasesOfGate(story: RolloutStory, vm: string, untilMs: number): 
 function changesOf(step: StepStory, vm: string, later: readonly StepStory[]): readonly Change[] {
   const fromMs = beganMs(step);
   if (isLeaving(step, vm)) {
-    const isKept = !later.some(({ kind, vms }) => kind === "stop" && named(vms, vm));
+    const isKept = !later.some(({ kind, vms }) => (kind === "stop" || kind === "handover") && named(vms, vm));
     const closed: Change = { kind: "closed", words: isKept ? "kept" : "closed", fromMs: drainedMs(step) };
     return [{ kind: "draining", words: "draining", fromMs }, closed];
   }
   if (step.kind === "weigh") return [{ kind: "serving", words: served(step, vm), fromMs }];
   if (!named(step.vms, vm) && !named(step.serves, vm)) return [];
   switch (step.kind) {
+    case "prepare":
+      return [{ kind: "standby", words: "prepared", fromMs }];
+    case "handover":
+      return handedOver(step, vm);
     case "start":
       return [
         { kind: "starting", words: "starting", fromMs },
@@ -72,6 +76,25 @@ function changesOf(step: StepStory, vm: string, later: readonly StepStory[]): re
   }
 }
 
+/** The old one ends, and in the same breath the new one is started: when that was the story does not say, but when either was over. */
+function handedOver({ asked, waitedMs, ...step }: StepStory, vm: string): readonly Change[] {
+  const fromMs = beganMs({ asked, waitedMs, ...step });
+  const doneMs = fromMs + (asked?.find(({ who }) => who === vm)?.ms ?? waitedMs);
+  if (named(step.vms, vm))
+    return [
+      { kind: "stopping", words: "stopping", fromMs },
+      { kind: "gone", fromMs: doneMs },
+    ];
+  return [
+    { kind: "starting", words: "starting", fromMs },
+    { kind: "healthy", words: "healthy", fromMs: doneMs },
+  ];
+}
+
+function isBringing({ kind, vms, serves }: StepStory, vm: string): boolean {
+  return kind === "start" || kind === "prepare" ? named(vms, vm) : kind === "handover" && named(serves, vm);
+}
+
 /** What its release gets of the requests from this step on. */
 function served({ weights }: StepStory, vm: string): string {
   const own = weights?.find(({ release }) => vm.includes(`-v${release}-`))?.weight;
@@ -80,7 +103,7 @@ function served({ weights }: StepStory, vm: string): string {
 }
 
 function isLeaving({ kind, vms }: StepStory, vm: string): boolean {
-  return (kind === "cordon" || kind === "flip") && named(vms, vm);
+  return (kind === "cordon" || kind === "flip" || kind === "hold") && named(vms, vm);
 }
 
 function named(vms: readonly string[], vm: string): boolean {

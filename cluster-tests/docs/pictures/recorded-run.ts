@@ -47,6 +47,7 @@ export const DEPLOYS: Readonly<Record<StrategyName, readonly string[]>> = {
   immediate: ['strategy = "immediate"'],
   bluegreen: ['strategy = "bluegreen"', 'approval = "manual"', 'keep_old = "10m"'],
   canary: ['strategy = "canary"', "[canary]", "weights = [10, 50]", 'bake = "2s"', "min_requests = 30"],
+  handoff: ['strategy = "handoff"'],
 };
 
 export const STRATEGY_NAMES: readonly StrategyName[] = Object.keys(DEPLOYS) as StrategyName[];

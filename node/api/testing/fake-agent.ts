@@ -36,6 +36,7 @@ import type { TrafficRequest } from "../../deploy/core/submit-traffic.ts";
 import type { Deploys, PlanResult, SubmitHow, SubmitResult } from "../../deploy/deploys.ts";
 import type { ExclusionRequest } from "../../deploy/exclude-proxies.ts";
 import type { FenceRequest } from "../../deploy/fence-host.ts";
+import type { HoldRequest, HoldResult } from "../../deploy/hold-app.ts";
 import type { StoriesView } from "../../deploy/story-view.ts";
 import type { HostUse } from "../../host-cordon.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "../../query/query-engine.ts";
@@ -138,6 +139,12 @@ export class FakeDeploys implements Deploys {
 
   async excludeProxy(_request: ExclusionRequest): Promise<RecordsResult> {
     return { code: "done", apps: [HELLO] };
+  }
+
+  holdAnswer: HoldResult = { code: "unknown" };
+
+  async hold(_request: HoldRequest): Promise<HoldResult> {
+    return this.holdAnswer;
   }
 
   readonly fenced: FenceRequest[] = [];

@@ -6,10 +6,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeConfigErrors, nearestWord, parseDuration, STRATEGY_NAMES } from "../../../mesh/index.ts";
+import { describeConfigErrors, nearestWord, STRATEGY_NAMES } from "../../../mesh/index.ts";
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { withCanary } from "../../config/canary-keys.ts";
-import { deployProblem, waitTimeoutRange } from "../../config/deploy-keys.ts";
+import { deployProblem } from "../../config/deploy-keys.ts";
 import type { RolloutView } from "../../deploy/app-view.ts";
 import { releaseName } from "../../deploy/core/describe.ts";
 import { packFolder } from "../../releases/pack.ts";
@@ -24,6 +24,7 @@ import { type ClientOptions, print, printJson, type Session, UsageError, withAge
 import { planViewShape } from "../story-answers.ts";
 import { plainText } from "../table.ts";
 import { type Teller, tellerOf } from "../teller.ts";
+import { waitTimeoutOf } from "../wait-timeout.ts";
 import { onConflictOf, submitDespite } from "./conflict.ts";
 
 export interface FollowedOptions extends ClientOptions {
@@ -142,15 +143,6 @@ function knownStrategy(name: string): AppFile["deploy"]["strategy"] {
   const nearest = nearestWord(name, STRATEGY_NAMES);
   const hint = nearest === undefined ? "" : `; did you mean ${nearest}?`;
   throw new UsageError(`--strategy must be one of ${STRATEGY_NAMES.join(", ")}; found ${name}${hint}`);
-}
-
-function waitTimeoutOf(text: string): number {
-  const durationMs = parseDuration(text);
-  const { minMs, maxMs } = waitTimeoutRange;
-  if (durationMs !== undefined && durationMs >= minMs && durationMs <= maxMs) return durationMs;
-  throw new UsageError(
-    `--wait-timeout must be a duration from 1s to 24h with its unit, for example 5m; found ${text}`,
-  );
 }
 
 function submitterOf(

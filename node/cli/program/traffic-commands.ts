@@ -1,12 +1,24 @@
-// traffic, rollback, pause, resume: where requests go, and whether a deploy goes on.
+// traffic, rollback, hold, release, pause, resume: where requests go, and whether a deploy goes on.
 
 import type { Command } from "commander";
 import type { FollowedOptions } from "../commands/deploy.ts";
+import type { HoldOptions } from "../commands/hold.ts";
 import type { RollbackOptions } from "../commands/traffic.ts";
 import type { ClientOptions } from "../session.ts";
 import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
 
 const DETACH = "return once it is submitted (exit code 3: the end is not known)";
+
+const HOLD_WORDS = {
+  hold: {
+    what: "Has every proxy keep the app's requests, and send none to a VM, until `release`. Returns once each does.\nWhat is above `[hold] max_age`, `max_requests` or `max_bytes` gets 503. No VM is stopped, and a deploy that runs goes on.",
+    example: "grapevine hold hello",
+  },
+  release: {
+    what: "Has the requests that `hold` kept sent on, in the order in which they came. Returns once no proxy keeps any for that.",
+    example: "grapevine release hello",
+  },
+} as const;
 
 export function addTrafficCommands(program: Command, setExitCode: SetExitCode): void {
   const traffic = program
@@ -43,6 +55,15 @@ export function addTrafficCommands(program: Command, setExitCode: SetExitCode): 
     .action(async (app: string, options: RollbackOptions) => {
       setExitCode(await (await import("../commands/traffic.ts")).rollback(app, options));
     });
+  for (const verb of ["hold", "release"] as const) {
+    const { what, example } = HOLD_WORDS[verb];
+    asking(program, `${verb} <app>`, what, example)
+      .option("--wait-timeout <duration>", "give up waiting for proxies after it; 30s if not said")
+      .addHelpText("after", EXIT_CODES)
+      .action(async (app: string, options: HoldOptions) => {
+        setExitCode(await (await import("../commands/hold.ts")).changeHold(verb, app, options));
+      });
+  }
   asking(
     program,
     "pause <app>",

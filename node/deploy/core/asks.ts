@@ -26,7 +26,8 @@ export function describeAsk(ask: Ask, step: AskedStep): string {
       return `to close ${ask.vm} at its gate, and to drain it`;
     case "vm":
       if (step.kind === "command") return `to end with code 0${on}`;
-      return step.kind === "stop" ? `to be gone${on}` : `to become healthy${on}`;
+      if (step.kind === "prepare") return `to have at hand all that its start needs${on}`;
+      return isEnding(ask, step) ? `to be gone${on}` : `to become healthy${on}`;
     case "approval":
       return `to be promoted by a person: \`grapevine promote ${ask.who}\``;
     case "counts":
@@ -40,13 +41,16 @@ export function describeAsk(ask: Ask, step: AskedStep): string {
   }
 }
 
+function isEnding({ who }: Ask, { kind, vms }: AskedStep): boolean {
+  return kind === "stop" || (kind === "handover" && vms.some((vm) => vm === who));
+}
+
 function describeProxyAsk({ kind, vms, serves = [], isReplacing }: AskedStep): string {
   switch (kind) {
     case "standby":
     case "serve":
       return `to have it in force, and to have reached ${vms.join(", ")}`;
     case "flip":
-    case "hold":
       return `to have it in force, to have reached ${serves.join(", ")}, and to have drained ${vms.join(", ")}`;
     // What leaves by weight runs on: nobody waits for its requests.
     case "weigh":

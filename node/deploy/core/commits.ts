@@ -8,6 +8,7 @@ import {
   encodeAppRecord,
   type Hold,
   type MemberName,
+  pinMaxAgeMs,
   RELEASES_MAX,
   type Release,
   ROLLOUT_HISTORY_MAX,
@@ -22,10 +23,10 @@ import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { isSound } from "./last-sound.ts";
-import { type Placing, place } from "./place.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
+import { type Applied, placeOn, releaseOf, withHandedOver, withStarted } from "./starts.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 export interface CommitContext {
@@ -42,10 +43,6 @@ export interface StepEnd extends AnswersReport {
   /** As in `RolloutStepReport`. */
   readonly fenced?: NonNullable<RolloutStepReport["fenced"]>;
 }
-
-export type Applied =
-  | { readonly code: "applied"; readonly record: AppRecord }
-  | { readonly code: "no-host"; readonly message: string };
 
 /** Name of the `index`th VM that is started next of `release`, from 0. */
 export function nextVmName(record: AppRecord, release: number | null, index: number): VmName {
@@ -67,7 +64,8 @@ export function withStep(
   const rollout = rolloutOf(record);
   const changed = changeVms(record, planned, context);
   if (changed.code === "no-host") return changed;
-  const ofStep = planned.kind === "stop" ? record.vms : changed.record.vms;
+  const isGone = planned.kind === "stop" || planned.kind === "handover";
+  const ofStep = isGone ? record.vms : changed.record.vms;
   const isAcked = (isAckStep(planned.kind) || planned.kind === "bake") && needsAcks(record);
   const step: RolloutStep = {
     number: (rollout.history.at(-1)?.number ?? 0) + 1,
@@ -101,7 +99,9 @@ function changeVms(
     if (placing.code === "no-host") return placing;
     return { code: "applied", record, hosts: placing.placements.map(({ host }) => host) };
   }
-  if (planned.kind === "start") return withStarted(record, planned, facts);
+  if (planned.kind === "prepare") return withStarted(record, planned, { facts, phase: "prepared" });
+  if (planned.kind === "start") return withStarted(record, planned, { facts, phase: "starting" });
+  if (planned.kind === "handover") return withHandedOver(record, planned, facts);
   if (planned.kind === "approve" || planned.kind === "bake") return { code: "applied", record };
   const named = new Set(planned.vms);
   const entering = new Set(planned.serves);
@@ -144,43 +144,6 @@ export function asCordoned(vm: DesiredVm): DesiredVm {
 
 export function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {
   return { ...vm, phase, requires: observed(facts, vm)?.version ?? vm.requires };
-}
-
-function placeOn(
-  { vms, rollout }: AppRecord,
-  wanted: { readonly release: number; readonly count: number },
-  facts: Facts,
-): Placing {
-  // What leaves counts for no release: the new VMs would gather where the first of them left, or in another region.
-  const isExchanged = rollout?.kind === "restart" || rollout?.kind === "move";
-  const isLeavingSoon = ({ vm }: DesiredVm) => isExchanged && rollout.targets.includes(vm);
-  const staying = vms.map((vm) => (isLeavingSoon(vm) ? { ...vm, release: -1 } : vm));
-  return place({ ...wanted, vms: staying, hosts: facts.hosts.values() });
-}
-
-function releaseOf({ app }: AppRecord, { release }: { readonly release: number | null }): number {
-  if (release === null) throw new Error(`${app}: a VM of no release cannot be started`);
-  return release;
-}
-
-function withStarted(
-  record: AppRecord,
-  planned: PlannedStep & { readonly release: number | null },
-  facts: Facts,
-): Applied {
-  const { vms } = planned;
-  const release = releaseOf(record, planned);
-  const placing = placeOn(record, { release, count: vms.length }, facts);
-  if (placing.code === "no-host") return placing;
-  const started = vms.flatMap((vm, index): readonly DesiredVm[] => {
-    const host = placing.placements[index]?.host;
-    if (host === undefined) return [];
-    return [{ vm, release, host, phase: "starting", requires: null }];
-  });
-  const releases = record.releases.map((known) =>
-    known.number === release ? { ...known, vmsNamed: known.vmsNamed + vms.length } : known,
-  );
-  return { code: "applied", record: { ...record, releases, vms: [...record.vms, ...started] } };
 }
 
 /** The step in force is over: it goes into the history. */
@@ -254,7 +217,9 @@ export function withRolloutEnded(
   const kept = keptAtEnd(record, release, end.state, context.wallMs);
   const hostnames = release === undefined ? record.hostnames : hostnamesOf(record, release);
   const releases = release === undefined ? record.releases : servedOf(record.releases, release);
-  const whole = withoutSilence({ ...record, ...kept, releases, hostnames, current, rollout: ended });
+  const all = { ...record, ...kept, releases, hostnames, current, rollout: ended };
+  // What it closed serves again before, where it came to nothing: see `withReopened`.
+  const whole = withoutSilence(withoutHoldBy("rollout", all));
   return fitted(withNamesFreed(whole));
 }
 
@@ -282,7 +247,8 @@ function keptAtEnd(
 
 /** How long a release keeps the one before it. */
 export function keepOldMs({ spec: { deploy } }: Release): number {
-  return deploy.strategy === "bluegreen" ? (deploy.keepOldMs ?? 0) : 0;
+  const byKey = deploy.strategy === "bluegreen" ? (deploy.keepOldMs ?? 0) : 0;
+  return Math.max(byKey, pinMaxAgeMs(deploy) ?? 0);
 }
 
 /** Nothing of an earlier release is kept any more: its VMs are left over. */
@@ -309,8 +275,9 @@ export function withNamesFreed(record: AppRecord): AppRecord {
 
 /** Nothing is left of the app but its epoch and its release numbers; its names are free. */
 export function withDeleted(record: AppRecord): AppRecord {
+  const { hold: _hold, ...free } = record;
   return {
-    ...withEachAlike(withNothingKept(record)),
+    ...withEachAlike(withNothingKept(free)),
     vms: [],
     deleted: true,
     hostnames: [],

@@ -3,29 +3,37 @@
 import {
   type AppRecord,
   describeDuration,
+  HOLD_DEFAULTS,
   isGated,
   type MemberName,
   type RolloutStep,
   type VmName,
   weightOf,
 } from "../../../mesh/index.ts";
+import { describeBytes } from "../../releases/bundle-limits.ts";
 import type { CostView } from "../plan-view.ts";
 import { rolloutOf } from "./commits.ts";
+import { holdTimeoutMsOf } from "./cutover.ts";
+import { releaseName } from "./describe.ts";
 import type { Facts } from "./facts.ts";
 import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
 import { areAllGated } from "./gates.ts";
+import { describePast, type PastTimes, stopWarning } from "./past-times.ts";
 import { needsAcks } from "./standing.ts";
 
 export function costsOf(
   record: AppRecord,
   foreseen: readonly ForeseenStep[],
   facts: Facts,
+  past: PastTimes,
 ): readonly CostView[] {
   if (!needsAcks(record)) return [];
   return [
     ...firstLaunchCost(record, foreseen),
     ...drainCost(record, foreseen),
+    ...holdCost(record, foreseen),
+    ...handoverCost(record, foreseen, past),
     ...gateCosts(record, foreseen, facts),
     ...fenceCost(record, foreseen, facts),
     ...unhealthyCost(record, foreseen),
@@ -49,7 +57,11 @@ function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): 
 }
 
 function takingAway(foreseen: readonly ForeseenStep[]): readonly ForeseenStep[] {
-  return foreseen.filter(({ step }) => step.kind === "cordon" || step.kind === "flip");
+  // By the flip after a hold nothing leaves that had not left.
+  return foreseen.filter(
+    ({ step: { kind } }, index) =>
+      kind === "cordon" || kind === "hold" || (kind === "flip" && foreseen[index - 1]?.step.kind !== "hold"),
+  );
 }
 
 /** What is in force is what the VM that leaves was deployed with; the record has it while the VM is there. */
@@ -59,6 +71,44 @@ function drainCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readon
   const vms = leaving.flatMap(({ step }) => step.vms);
   const what = `requests, streams and WebSockets that still run on ${listed(vms)} after ${drainText(record, vms)} are cut`;
   return [{ code: "drain-timeout", steps: leaving.map(({ step }) => step.number), what }];
+}
+
+/** How long requests are kept, and what of them is not: the bounds of `[hold]`. */
+function holdCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  const { to } = rolloutOf(record);
+  const spec = record.releases.find(({ number }) => number === to)?.spec;
+  const { maxAgeMs, maxRequests, maxBytes } = spec?.hold ?? HOLD_DEFAULTS;
+  return foreseen.flatMap(({ step, committed }): readonly CostView[] => {
+    const timeoutMs = holdTimeoutMsOf(committed.record);
+    if (timeoutMs === null) return [];
+    const most = describeDuration(timeoutMs);
+    const bounds = `of them ${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold]): what is more is answered 503`;
+    const what = `requests are kept until ${listed(step.vms)} are closed by their gates and drained, one commit and one answer of each gate if nothing is slow, at most ${most}: then ${releaseName(rolloutOf(record).from)} serves on; ${bounds}`;
+    return [{ code: "hold", steps: [step.number], what }];
+  });
+}
+
+/** What ends after the hold, and what is started before it is lifted. */
+function handoverCost(
+  record: AppRecord,
+  foreseen: readonly ForeseenStep[],
+  past: PastTimes,
+): readonly CostView[] {
+  const from = foreseen.findIndex(({ step }) => step.kind === "hold");
+  const to = foreseen.findIndex(({ step }, index) => index > from && step.kind === "serve");
+  const between = from < 0 ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
+  const [first] = between;
+  if (first === undefined) return [];
+  const spec = record.releases.find(({ number }) => number === rolloutOf(record).to)?.spec;
+  const { maxAgeMs } = spec?.hold ?? HOLD_DEFAULTS;
+  const next = between.flatMap(({ kind, vms, serves = [] }) => (kind === "start" ? vms : serves));
+  const steps = between.map(({ number }) => number);
+  const what = `and on until ${listed(first.vms)} has ended and ${listed(next)} is healthy: ${describePast(past, maxAgeMs)}; if that fails, ${releaseName(rolloutOf(record).from)} is started again, and gets them`;
+  const warning = stopWarning(record);
+  return [
+    { code: "hold", steps, what },
+    ...(warning === null ? [] : [{ code: "hold", steps, what: warning } as const]),
+  ];
 }
 
 /** "30s (drain_timeout)", of each release that leaves. */
@@ -110,7 +160,9 @@ function unhealthyCost(record: AppRecord, foreseen: readonly ForeseenStep[]): re
   const steps = entering.map(({ step }) => step.number);
   const [first] = steps;
   if (first === undefined) return [];
-  const what = `what v${to} itself answers with an error, from step ${first} on, until it is taken back`;
+  const isSticky = record.releases.find(({ number }) => number === to)?.spec.deploy.cutover === "sticky";
+  const held = `; who has seen v${to} is told 502 or 503 while no VM of it, or nobody who knows of it, can be reached: no older release answers them`;
+  const what = `what v${to} itself answers with an error, from step ${first} on, until it is taken back${isSticky ? held : ""}`;
   return [{ code: "unhealthy-release", steps, what }];
 }
 

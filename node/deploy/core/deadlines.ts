@@ -8,6 +8,7 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { bakeMsOf, minHealthyMsOf } from "./asks.ts";
+import { holdTimeoutMsOf } from "./cutover.ts";
 import type { Facts } from "./facts.ts";
 import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
@@ -94,8 +95,16 @@ function commandTimeoutMs({ rollout, releases }: AppRecord, { score }: Standing)
 /** As the app file's default; of a record without a release nothing else is known. */
 const DEFAULT_WAIT_TIMEOUT_MS = 300_000;
 
+/** When the step in force gives up. A hold's time runs from its begin: who waits does not wait shorter because something comes nearer. */
+export function deadlineMsOf(committed: CommittedApp, standing: Standing, clock: StepClock): number {
+  const holdMs = holdTimeoutMsOf(committed.record);
+  return holdMs === null
+    ? clock.progressAtMs + timeoutMsOf(committed, standing, clock)
+    : clock.sinceMs + holdMs;
+}
+
 /** How long the step in force may take without progress. What it must stay healthy for comes on top, once it was. */
-export function timeoutMsOf({ record }: CommittedApp, standing: Standing, { hasSettled }: StepClock): number {
+function timeoutMsOf({ record }: CommittedApp, standing: Standing, { hasSettled }: StepClock): number {
   const healthyMs = hasSettled ? minHealthyMsOf(record) : 0;
   return waitTimeoutMs(record) + commandTimeoutMs(record, standing) + healthyMs;
 }

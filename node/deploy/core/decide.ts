@@ -8,10 +8,8 @@ import type {
   MemberName,
   Rollout,
   RolloutState,
-  VmName,
 } from "../../../mesh/index.ts";
 import {
-  type Applied,
   asCordoned,
   asReached,
   type CommitContext,
@@ -27,14 +25,26 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
+import { complaintsOf, isExcused, leftOf, wantHost, wantSound } from "./complaints.ts";
+import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
 import { withExcluded } from "./exclusions.ts";
-import { isElsewhere } from "./facts.ts";
 import { faultOfDeploy, faultOfFresh, faultOfMove, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
+import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
+import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
-import { isKept, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
+import {
+  isDone,
+  isKept,
+  keptRelease,
+  type Planned,
+  planBack,
+  planNext,
+  retiringOf,
+  targetOf,
+} from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
   leftOfCommand,
@@ -43,8 +53,9 @@ import {
   type Standing,
   standingOf,
   type Want,
+  wantGone,
 } from "./standing.ts";
-import type { PlannedStep } from "./strategies/strategy.ts";
+import type { Applied } from "./starts.ts";
 import { withNextBegun } from "./supersede.ts";
 import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
 
@@ -85,7 +96,7 @@ export function decide(input: DecideInput): Decision {
   if (input.standing.wants.length > 0) {
     return input.toExclude.length > 0 ? exclude(input) : waitOr(input, input.standing.wants);
   }
-  const planned = planNext(record, retiringOf(rollout.step));
+  const planned = planNext(record, retiringOf(rollout.step), input.facts);
   if (planned !== null) return advance(input, planned);
   const missing = missingAtEnd(input);
   if (missing.length > 0) return waitOr(input, missing);
@@ -123,7 +134,7 @@ function decideRepair(input: DecideInput): Decision {
   if (wants.length > 0 && !input.isOverdue) return { code: "wait", wants };
   const unexcused = wants.filter((want) => !isExcused(want, input));
   if (unexcused.length > 0) return overdue(unexcused);
-  const planned = planNext(record, wants.length > 0 ? [] : retiringOf(rolloutOf(record).step));
+  const planned = planNext(record, wants.length > 0 ? [] : retiringOf(rolloutOf(record).step), input.facts);
   if (planned !== null && !isDone(record, planned)) {
     const decision = advance(input, planned);
     return decision.code === "wait" && input.isOverdue ? overdue(decision.wants) : decision;
@@ -139,23 +150,41 @@ function decideRepair(input: DecideInput): Decision {
  */
 function decideWeigh(input: DecideInput): Decision {
   const { record } = input.committed;
+  if (isHeldByStep(record)) return decideHeldWeigh(input);
   const { wants } = input.standing;
   if (wants.length === 0) return endWith(input, record, "succeeded");
-  if (!input.isOverdue) return { code: "wait", wants };
+  return input.isOverdue ? failWeigh(input, record, wants) : { code: "wait", wants };
+}
+
+/** Nothing was sent to what takes over yet: at the deadline all is as it was. */
+function decideHeldWeigh(input: DecideInput): Decision {
+  const { record, planned, missing } = flipAfterHold(input.committed.record, input);
+  const wants = input.standing.wants.length > 0 ? input.standing.wants : missing;
+  if (wants.length > 0 && !input.isOverdue) return { code: "wait", wants };
+  if (wants.length > 0) return failWeigh(input, withReopened(input.committed.record, input.facts), wants);
+  const ended = input.end();
+  const applied = withStep(withStepEnded(record, ended), { ...planned, release: null }, input);
+  if (applied.code === "no-host") throw new Error(`${record.app}: ${applied.message}`);
+  return { code: "swap", next: applied.record, why: ended.outcome };
+}
+
+function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]): Decision {
   const reason: RolloutReason = { code: "wait-timeout", message: complaintsOf(wants), lastLines: [] };
   return endWith(input, withReason(record, reason), "failed");
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
-  const vms = record.vms.filter(({ phase }) => phase !== "starting");
-  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
+  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
+  const at = { release: rolloutOf(record).to, facts: input.facts };
+  return endWith(input, withLastOne(ended, record, at), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
 export function applyFirst(record: AppRecord, context: CommitContext): Applied {
-  const planned = planNext(record, []);
-  return planned === null ? { code: "applied", record } : withStep(record, planned, context);
+  const planned = planNext(record, [], context.facts);
+  const isEarly = planned === null || runningBeside(record, planned, context.facts).length > 0;
+  return isEarly ? { code: "applied", record } : withStep(record, planned, context);
 }
 
 function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
@@ -177,23 +206,25 @@ function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
   return turnBack(input, reason);
 }
 
+function waitOrStay(input: DecideInput, wants: readonly Want[]): Decision {
+  return canReturn(input.committed.record) ? waitOr(input, wants) : { code: "wait", wants };
+}
+
 function isPastReturn({ kind, step }: Rollout): boolean {
   if (kind === "deploy" || kind === "restart" || kind === "move") return false;
   return kind === "scale" ? step?.kind === "stop" : step?.kind !== "cordon";
 }
 
-/** "proxy-2 has not acknowledged epoch 7; hello-v1-1 is not gone on host-2", the first few. */
-function complaintsOf(wants: readonly Want[]): string {
-  const named = wants.slice(0, 8).map((want) => want.complaint);
-  const more = wants.length > named.length ? `; and ${wants.length - named.length} more` : "";
-  return `${named.join("; ")}${more}`;
-}
-
 function advance(input: DecideInput, planned: Planned): Decision {
   const { record } = input.committed;
+  const beside = runningBeside(record, planned, input.facts);
+  if (beside.length > 0)
+    return waitOrStay(
+      input,
+      beside.map(({ vm, host }) => wantGone(vm, host, input.facts)),
+    );
   const missing = missingBefore(record, planned, input.facts);
-  if (missing.length > 0)
-    return canReturn(record) ? waitOr(input, missing) : { code: "wait", wants: missing };
+  if (missing.length > 0) return waitOrStay(input, missing);
   const ended = input.end();
   const applied = applyPlan(withStepEnded(record, ended), planned, input);
   if (applied.code === "applied") {
@@ -205,18 +236,16 @@ function advance(input: DecideInput, planned: Planned): Decision {
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
 }
 
-function wantHost(planned: Planned, message: string): Want {
-  const who = planned.vms[0] as NonNullable<Want["who"]>;
-  return { kind: "vm", who, what: `to be placed: ${message}`, complaint: `${who} has no host: ${message}` };
-}
-
 /** The last check before a VM leaves the record: it was never routed, or the cordon step in force was about it. */
 function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): Applied {
-  if (planned.kind === "stop") {
+  if (planned.kind === "stop" || planned.kind === "handover") {
     const retiring =
       input.standing.wants.length > 0 ? [] : retiringOf(rolloutOf(input.committed.record).step);
     for (const vm of record.vms.filter((candidate) => planned.vms.includes(candidate.vm))) {
-      const isFree = vm.phase === "starting" || (vm.phase === "cordoned" && retiring.includes(vm.vm));
+      const isFree =
+        vm.phase === "prepared" ||
+        vm.phase === "starting" ||
+        (vm.phase === "cordoned" && retiring.includes(vm.vm));
       if (!isFree) throw new Error(`${vm.vm} is ${vm.phase}: it cannot be stopped yet`);
     }
   }
@@ -224,8 +253,9 @@ function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): App
 }
 
 function turnBack(input: DecideInput, reason: RolloutReason): Decision {
-  if (rolloutOf(input.committed.record).kind === "move") return endMove(input, reason);
-  const stopped = withStepEnded(input.committed.record, {
+  const { record } = input.committed;
+  if (rolloutOf(record).kind === "move" && !isAlone(record)) return endMove(input, reason);
+  const stopped = withStepEnded(record, {
     ...input.end(),
     outcome: `failed: ${reason.message}`,
   });
@@ -234,8 +264,11 @@ function turnBack(input: DecideInput, reason: RolloutReason): Decision {
   const planned = planBack(turned, [], input);
   if (planned === null && leftOfCommand(turned, input.facts) === null)
     return endWith(input, turned, stateWhenBack(turned));
-  if (planned === null || missingBefore(turned, planned, input.facts).length > 0)
-    return { code: "swap", next: turned, why };
+  const isEarly =
+    planned === null ||
+    missingBefore(turned, planned, input.facts).length > 0 ||
+    runningBeside(turned, planned, input.facts).length > 0;
+  if (planned === null || isEarly) return { code: "swap", next: turned, why };
   const applied = applyPlan(turned, planned, input);
   return { code: "swap", next: applied.code === "applied" ? applied.record : turned, why };
 }
@@ -254,8 +287,7 @@ function endMove(input: DecideInput, reason: RolloutReason): Decision {
     ((step?.kind === "start" || step?.kind === "serve") &&
       missingBefore(record, { kind: "cordon", vms: brought }, input.facts).length === 0);
   const leaving = isUndone ? [...brought, ...out] : [];
-  const vms = record.vms
-    .filter(({ phase }) => phase !== "starting")
+  const vms = withoutUnrouted(record)
     .map((vm) => (back.includes(vm.vm) ? asReached(vm, "serving", input.facts) : vm))
     .map((vm) => (leaving.includes(vm.vm) ? asCordoned(vm) : vm));
   const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
@@ -266,6 +298,8 @@ function endMove(input: DecideInput, reason: RolloutReason): Decision {
 function decideBack(input: DecideInput): Decision {
   const { record } = input.committed;
   const { wants } = input.standing;
+  const fault = isAlone(record) ? faultOfStarted(record, input.facts) : null;
+  if (fault !== null) return giveUp(input, [wantSound(fault.message, rolloutOf(record).step)]);
   const unexcused = wants.filter((want) => !isExcused(want, input));
   if (unexcused.length > 0) return input.isOverdue ? giveUp(input, unexcused) : { code: "wait", wants };
   const retiring = wants.length > 0 ? [] : retiringOf(rolloutOf(record).step);
@@ -279,39 +313,26 @@ function decideBack(input: DecideInput): Decision {
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
 }
 
-/** Nothing would change: what it cordons is cordoned, and someone silent keeps it. */
-function isDone(record: AppRecord, planned: PlannedStep): boolean {
-  const left = record.vms.filter((vm) => planned.vms.includes(vm.vm) && vm.phase !== "cordoned");
-  return planned.kind === "cordon" && left.length === 0;
-}
-
-function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
-  if (want.kind === "no-proxy") return true;
-  const proxy = want.who as MemberName;
-  return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);
-}
-
 /** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
 function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
-  const { record } = input.committed;
+  const record = withReopened(input.committed.record, input.facts);
   const rollout = rolloutOf(record);
   const target = targetOf(record, rollout);
   const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release === target.release;
   const isAnySound = record.vms.some((vm) => vm.phase === "serving" && isSound(vm, input.facts));
   // Where nothing is sound what was there before is as good as anything.
   const oldServes = record.vms.some((vm) => isOld(vm) && (!isAnySound || isSound(vm, input.facts)));
-  const vms = record.vms
-    .filter((vm) => vm.phase !== "starting")
-    .map((vm) => {
-      const leaves = rollout.kind === "deploy" && vm.release !== target.release && oldServes;
-      return leaves || vm.phase === "standby" ? asCordoned(vm) : vm;
-    });
+  const vms = withoutUnrouted(record).map((vm) => {
+    const leaves = rollout.kind === "deploy" && vm.release !== target.release && oldServes;
+    return leaves || vm.phase === "standby" ? asCordoned(vm) : vm;
+  });
   const message = `${rollout.reason?.message ?? ""}; on the way back: ${complaintsOf(wants)}`;
   const reason = rollout.reason ?? { code: "wait-timeout" as const, lastLines: [], message };
   // Both are left: whoever is well gets the requests, also what had no share any more.
   const left = oldServes ? record : withEachAlike(record);
   const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
-  return endWith(input, given, stateWhenBack(given));
+  const last = withLastOne(given, record, { release: target.release, facts: input.facts });
+  return endWith(input, last, last === given ? stateWhenBack(given) : "failed");
 }
 
 /** `failed`: there was nothing to go back to, or it does not serve again. `aborted`: as asked, all is as it was before. */
@@ -323,6 +344,7 @@ function stateWhenBack(record: AppRecord): "rolled-back" | "failed" | "aborted" 
     if (!isAsBefore(record)) return "failed";
     return isAborted ? "aborted" : "rolled-back";
   }
+  if (rollout.kind === "move" && isAlone(record)) return serving.length > 0 ? "rolled-back" : "failed";
   if (rollout.kind !== "deploy") {
     const isUntouched = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
     const back = rollout.targets.every((vm) =>
@@ -352,11 +374,6 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
   return leftOf(vms, facts);
 }
 
-function leftOf(vms: readonly VmName[], facts: CommitContext["facts"]): readonly Want[] {
-  const left = vms.filter((vm) => isElsewhere(facts, vm));
-  return left.map((vm) => ({ kind: "vm", who: vm, what: "to be gone", complaint: `${vm} is not gone` }));
-}
-
 function end(input: DecideInput, state: "succeeded"): Decision {
   const { record } = input.committed;
   if (rolloutOf(record).kind !== "destroy") return endWith(input, record, state);
@@ -367,6 +384,7 @@ function end(input: DecideInput, state: "succeeded"): Decision {
 /** The release that is the whole app now; null: as before. */
 function wholeAfter(record: AppRecord, state: RolloutState): number | null {
   const { kind, from, to } = rolloutOf(record);
+  if (kind === "weigh" && isHeldByStep(record)) return null;
   // However it ended, all requests go there.
   if (kind === "weigh") return record.weights === undefined ? to : null;
   if (kind !== "deploy") return null;

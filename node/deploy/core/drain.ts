@@ -4,6 +4,7 @@
 import {
   type AppName,
   type CommittedApp,
+  isPinned,
   isUnderWay,
   type MemberName,
   placedVms,
@@ -136,9 +137,12 @@ function kept({ record }: CommittedApp, host: MemberName, { wallMs }: CommitCont
     vm.host === host && vm.phase === "cordoned" && vm.release === kept?.release;
   const names = vms.filter(isKept).map(({ vm }) => vm);
   if (kept === undefined || names.length === 0 || wallMs >= kept.untilMs) return null;
+  const forWhat = vms.some((vm) => isPinned(vm, record))
+    ? "its pages, and for a rollback (pin_max_age"
+    : "a rollback (keep_old";
   return {
     state: "waits",
-    why: `keeps v${kept.release} there for a rollback (keep_old of ${app})`,
+    why: `keeps v${kept.release} there for ${forWhat} of ${app})`,
     advice: `to give it up now: ${names.map((vm) => `\`grapevine vm stop ${vm}\``).join(", ")}`,
     dueAtMs: kept.untilMs,
   };

@@ -83,8 +83,10 @@ export function faultOfMove(record: AppRecord, facts: Facts): RolloutReason | nu
 /** The first fault of a VM that the step in force started, or, of a move, lets serve; or null. */
 export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason | null {
   const { step, kind } = record.rollout ?? {};
-  if (step?.kind !== "start" && !(kind === "move" && step?.kind === "serve")) return null;
-  const ofStep = record.vms.filter(({ vm }) => step.vms.includes(vm));
+  const isStarting = step?.kind === "prepare" || step?.kind === "start" || step?.kind === "handover";
+  if (step == null || !(isStarting || (kind === "move" && step.kind === "serve"))) return null;
+  const names = step.kind === "handover" ? (step.serves ?? []) : step.vms;
+  const ofStep = record.vms.filter(({ vm }) => names.includes(vm));
   for (const vm of ofStep) {
     const entry = observed(facts, vm)?.entry;
     const reason = entry === undefined ? null : faultOfVm(vm, entry);

@@ -14,6 +14,7 @@ import { type CommitContext, keepOldMs, rolloutOf, withStep, withStepEnded } fro
 import { costsOf } from "./costs.ts";
 import { counted, releaseName } from "./describe.ts";
 import type { Facts, HostFact } from "./facts.ts";
+import type { PastTimes } from "./past-times.ts";
 import { planNext, retiringOf } from "./plan-next.ts";
 import { isReplacing } from "./replacing.ts";
 import { sparedOf, standingOf } from "./standing.ts";
@@ -30,7 +31,7 @@ const STEPS_MAX = 1_000;
 /** Of a deploy's record as it would be committed, or is: its step in force comes first. */
 export function planViewOf(
   begun: CommittedApp,
-  { joined }: Pick<PlanView, "joined">,
+  { joined, past }: Pick<PlanView, "joined"> & { readonly past: PastTimes },
   context: CommitContext,
 ): PlanView {
   const { record } = begun;
@@ -51,7 +52,7 @@ export function planViewOf(
     steps,
     end: describeEnd(record, release),
     waitTimeoutMs: deploy.waitTimeoutMs,
-    costs: costsOf(record, foreseen, context.facts),
+    costs: costsOf(record, foreseen, context.facts, past),
     stuck,
   };
 }
@@ -76,7 +77,7 @@ function foresee(
   while (foreseen.length < STEPS_MAX) {
     const { step } = rolloutOf(now.record);
     if (step !== null) foreseen.push({ step, committed: now });
-    const planned = planNext(approved(now.record), retiringOf(step));
+    const planned = planNext(approved(now.record), retiringOf(step), context.facts);
     if (planned === null) return { foreseen, stuck: null };
     const ended = withStepEnded(approved(now.record), { waitedMs: 0, outcome: "" });
     const facts = { ...context.facts, hosts: loaded(context.facts, begun.record, now.record) };

@@ -1,6 +1,12 @@
 // Housekeeping: between rollouts, what outlived the last one is retired as soon as those who kept it have answered.
 
-import { type AppRecord, type CommittedApp, isUnderWay, type RolloutStep } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  type CommittedApp,
+  isPinned,
+  isUnderWay,
+  type RolloutStep,
+} from "../../../mesh/index.ts";
 import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
 import { withoutEndedFences, withoutFenced } from "./fences.ts";
@@ -18,7 +24,9 @@ export function leftoversOf(committed: CommittedApp, facts: Facts, wallMs: numbe
   const { record } = committed;
   if (isUnderWay(record.rollout)) return [];
   const isKept = (release: number) => record.kept?.release === release && wallMs < record.kept.untilMs;
-  const cordoned = record.vms.filter((vm) => vm.phase === "cordoned" && !isKept(vm.release));
+  const cordoned = record.vms.filter(
+    (vm) => vm.phase === "cordoned" && !isKept(vm.release) && !isPinned(vm, record),
+  );
   return cordoned.map((vm) => ({ vm, wants: keepersOf(vm, committed, facts) }));
 }
 
@@ -47,15 +55,25 @@ export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: 
   const record = withoutEndedFences(committed.record, facts);
   // Before anything else: whom the word was about is asked again.
   if (record !== committed.record) return fitted(record);
+  // Their pages have had their time: closed first, by this commit, and retired once that is so.
+  if (isPinOver(record, wallMs)) return fitted(withNothingKept(record));
   const free = new Set(
     leftoversOf(committed, facts, wallMs)
       .filter((leftover) => leftover.wants.length === 0)
       .map((leftover) => leftover.vm.vm),
   );
-  const vms = record.vms.filter((vm) => vm.phase !== "starting" && !free.has(vm.vm));
+  const vms = record.vms.filter(
+    ({ vm, phase }) => phase !== "starting" && phase !== "prepared" && !free.has(vm),
+  );
   if (vms.length === record.vms.length || record.rollout === null) return null;
   const rollout = { ...record.rollout, proxies: registeredProxies(facts) };
   const left = withNamesFreed({ ...record, vms, rollout });
   const isAnyKept = vms.some((vm) => vm.phase === "cordoned" && vm.release === record.kept?.release);
   return fitted(isAnyKept ? left : withNothingKept(left));
+}
+
+function isPinOver(record: AppRecord, wallMs: number): boolean {
+  const { kept, rollout, vms } = record;
+  if (kept === undefined || wallMs < kept.untilMs || isUnderWay(rollout)) return false;
+  return vms.some((vm) => isPinned(vm, record));
 }

@@ -25,8 +25,13 @@ export function missingBefore(
   if (!isLeaving(step.kind)) return [];
   const serving = record.vms.filter(({ phase }) => phase === "serving");
   const isTaken = ({ vm }: DesiredVm) => step.vms.includes(vm);
+  // What takes over after a hold serves by the step after it.
+  const isNext = (vm: DesiredVm) =>
+    step.kind === "hold" && vm.phase !== "starting" && vm.phase !== "prepared" && !isOfTaken(vm);
+  const isOfTaken = ({ release }: DesiredVm) =>
+    record.vms.some((vm) => vm.release === release && isTaken(vm));
   const left = record.vms.filter(
-    (vm) => (vm.phase === "serving" && !isTaken(vm)) || step.serves?.includes(vm.vm) === true,
+    (vm) => (vm.phase === "serving" && !isTaken(vm)) || step.serves?.includes(vm.vm) === true || isNext(vm),
   );
   const isAnyTaken = serving.some((vm) => isTaken(vm) && isSound(vm, facts));
   if (!isAnyTaken || left.length === 0 || left.some((vm) => isSound(vm, facts))) return [];

@@ -16,7 +16,7 @@ export function laterRolloutId(app: AppName, release: number, epoch: number): st
 
 /** `surplus`: of what serves, VMs that do not serve again if it goes back. */
 export function deployOf(record: AppRecord, to: number, context: CommitContext, surplus = 0): Rollout {
-  const targets = record.vms.filter((vm) => vm.phase !== "cordoned");
+  const targets = record.vms.filter(({ phase }) => phase !== "cordoned" && phase !== "prepared");
   const releases = targets.map((vm) => vm.release);
   const isMixed = targets.length > 0 && !releases.includes(record.current ?? 0);
   const from = isMixed ? Math.max(...releases) : record.current;

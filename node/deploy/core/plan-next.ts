@@ -3,9 +3,13 @@
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { whyNoCanary } from "./canary/skip.ts";
 import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import { atomicOf, planReopening } from "./cutover.ts";
 import { exchangeOf } from "./exchange.ts";
+import type { Facts } from "./facts.ts";
+import { handoffOf, isAlone } from "./handoff.ts";
 import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
+import { nextAtomicStepBack } from "./strategies/atomic.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { nextRetireStep } from "./strategies/retire.ts";
@@ -21,11 +25,11 @@ export function retiringOf(step: RolloutStep | null): RolloutStep["vms"] {
 export type Planned = PlannedStep & { readonly release: number | null };
 
 /** The next step towards where the rollout goes, or null: it is there. */
-export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Planned | null {
+export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts: Facts): Planned | null {
   const rollout = rolloutOf(record);
   const { vms } = record;
   if (rollout.kind === "repair" || rollout.kind === "move" || isScaleOrRestart(rollout)) {
-    const step = planWithin(record, rollout, retiring);
+    const step = planWithin(record, rollout, retiring, facts);
     return step === null ? null : { ...step, release: rollout.to };
   }
   const command = planCommand(record, rollout);
@@ -42,10 +46,9 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
   const target = targetOf(record, rollout);
   const nameOf = (index: number) => nextVmName(record, target.release, index);
   const { deploy } = specOf(record, rollout.to);
-  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
   const needsApproval = deploy.approval === "manual" && rollout.approved !== true;
   const kept = keptRelease(record, rollout);
-  const step = strategy.plan({
+  const input: PlanInput = {
     vms,
     retiring,
     target,
@@ -54,8 +57,20 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"]): Plann
     needsApproval,
     kept,
     ...canaryOf(record, rollout),
-  })[0];
-  return step === undefined ? null : { ...step, release: target.release };
+    ...atomicOf(record),
+    ...handoffOf(record, facts),
+  };
+  if (input.handoff !== undefined) return plannedHandoff(input);
+  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
+  const isAtomicBack = rollout.direction === "back" && input.atomic !== undefined;
+  const step = isAtomicBack ? nextAtomicStepBack(input) : strategy.plan(input)[0];
+  return step == null ? null : { ...step, release: target.release };
+}
+
+/** Forward and back, whatever the strategy of a release that comes after one that never runs twice. */
+function plannedHandoff(input: PlanInput): Planned | null {
+  const [step] = STRATEGIES.handoff.plan(input);
+  return step === undefined ? null : { ...step, release: input.target.release };
 }
 
 /** It was cordoned before anybody asked to stop it, and never serves again of itself. */
@@ -99,9 +114,11 @@ export function planBack(
     // What serves again in their place comes first; after it they are too many.
     const { out } = exchangeOf(record, context.facts);
     const vms = soundFirst(record, context.facts).filter(({ vm }) => !out.includes(vm));
-    return planNext({ ...record, vms }, retiring);
+    return planNext({ ...record, vms }, retiring, context.facts);
   }
-  if (kind !== "deploy") return planNext(record, retiring);
+  if (kind !== "deploy" || isAlone(record)) return planNext(record, retiring, context.facts);
+  const reopening = planReopening(record);
+  if (reopening !== null) return { ...reopening, release: from };
   const { hosts, lost } = context.facts;
   // A move that it took the place of may have left one too many.
   const all = rollout.before === undefined ? record.vms : soundFirst(record, context.facts);
@@ -110,9 +127,9 @@ export function planBack(
     .map((vm) =>
       vm.release === from && vm.phase === "serving" && lost.has(vm.host) ? { ...vm, release: -1 } : vm,
     );
-  const planned = planNext({ ...record, vms }, retiring);
+  const planned = planNext({ ...record, vms }, retiring, context.facts);
   const isNowhere = planned?.kind === "start" && withStep(record, planned, context).code === "no-host";
-  return isNowhere ? planNext(record, retiring) : planned;
+  return isNowhere ? planNext(record, retiring, context.facts) : planned;
 }
 
 /** The old release, if the new one keeps it for a while. */
@@ -140,4 +157,10 @@ function specOf(record: AppRecord, number: number | null): AppSpec {
   // `keptReleases` never drops it: without its count every VM would seem one too many.
   if (release === undefined) throw new Error(`${record.app}: the record lost release v${number}`);
   return release.spec;
+}
+
+/** Nothing would change: what it cordons is cordoned, and someone silent keeps it. */
+export function isDone(record: AppRecord, planned: PlannedStep): boolean {
+  const left = record.vms.filter((vm) => planned.vms.includes(vm.vm) && vm.phase !== "cordoned");
+  return planned.kind === "cordon" && left.length === 0;
 }

@@ -3,6 +3,8 @@
 
 import type { AppRecord, DeploySpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { nextVmName } from "./commits.ts";
+import type { Facts } from "./facts.ts";
+import { handoffOf } from "./handoff.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { rolling } from "./strategies/rolling.ts";
@@ -15,6 +17,7 @@ export function planWithin(
   record: AppRecord,
   rollout: Rollout,
   retiring: RolloutStep["vms"],
+  facts: Facts,
 ): PlannedStep | null {
   const { to, direction, count = 0, before = 0 } = rollout;
   const common = {
@@ -23,7 +26,15 @@ export function planWithin(
     // What is new is of the release that a person let take over before.
     needsApproval: false,
     kept: null,
+    ...handoffOf(record, facts),
   };
+  if (common.handoff !== undefined) {
+    const isForward = direction === "forward";
+    const vms = isForward ? forwardOf(record.vms, rollout) : backOf(record.vms, rollout);
+    // A move was to leave as many as it found.
+    const target = { release: to, count: isForward ? count : (rollout.before ?? count) };
+    return STRATEGIES.handoff.plan({ ...common, vms, target, surge: 0, unavailable: 0 })[0] ?? null;
+  }
   if (rollout.kind !== "restart" || direction === "back") {
     const isForward = direction === "forward";
     const vms = isForward ? forwardVms(record, rollout, retiring) : backVms(record, rollout, retiring);
@@ -64,14 +75,21 @@ function ownVms(
 }
 
 function forwardVms(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): PlannedVms {
-  const isTarget = ({ vm }: DesiredVm) => rollout.targets.includes(vm);
-  return ownVms(record, rollout, retiring).map((vm) => (isTarget(vm) ? { ...vm, release: NO_RELEASE } : vm));
+  return forwardOf(ownVms(record, rollout, retiring), rollout);
 }
 
 /** What has come to serve serves on, as far as it is needed; what has not is dropped, but what was started on the way back. */
 function backVms(record: AppRecord, rollout: Rollout, retiring: RolloutStep["vms"]): PlannedVms {
-  const { step } = rollout;
-  const isAnew = ({ vm }: DesiredVm) => step?.kind === "start" && step.vms.includes(vm);
-  const isDropped = (vm: DesiredVm) => vm.phase === "standby" || (vm.phase === "starting" && !isAnew(vm));
-  return ownVms(record, rollout, retiring).map((vm) => (isDropped(vm) ? { ...vm, release: NO_RELEASE } : vm));
+  return backOf(ownVms(record, rollout, retiring), rollout);
+}
+
+function forwardOf(vms: readonly DesiredVm[], { targets }: Rollout): PlannedVms {
+  return vms.map((vm) => (targets.includes(vm.vm) ? { ...vm, release: NO_RELEASE } : vm));
+}
+
+function backOf(vms: readonly DesiredVm[], { step }: Rollout): PlannedVms {
+  const anew = step?.kind === "start" ? step.vms : step?.kind === "handover" ? (step.serves ?? []) : [];
+  const isDropped = ({ vm, phase }: DesiredVm) =>
+    phase === "standby" || phase === "prepared" || (phase === "starting" && !anew.includes(vm));
+  return vms.map((vm) => (isDropped(vm) ? { ...vm, release: NO_RELEASE } : vm));
 }

@@ -6,6 +6,7 @@ import type { AppRecord, CommittedApp, MemberName, Rollout } from "../../../mesh
 import { type CommitContext, fitted } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import type { Facts } from "./facts.ts";
+import { isAlone, isGivenUp } from "./handoff.ts";
 import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 
 /** `begin`: commit this. `none`: nothing now; look again at `dueAtMs`, milliseconds since 1970, unless it is null. */
@@ -19,7 +20,8 @@ const PAUSE_MS = 60_000;
 export function repairOf({ epoch, record }: CommittedApp, context: CommitContext, afterMs: number): Repair {
   const dueByHost = dueOf(context.facts, afterMs);
   const serving = record.vms.filter(({ phase }) => phase === "serving");
-  const threatened = serving.filter(({ host }) => dueByHost.has(host));
+  const isOff = (host: MemberName) => !isAlone(record) || isGivenUp(record, context.facts, host);
+  const threatened = serving.filter(({ host }) => dueByHost.has(host) && isOff(host));
   if (record.deleted || threatened.length === 0) return { code: "none", dueAtMs: null };
   const pausedUntilMs = pauseOf(record.rollout);
   const dueAtMs = Math.max(

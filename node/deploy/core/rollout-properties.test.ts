@@ -3,7 +3,6 @@ import { describe, expect, it } from "vitest";
 import {
   appName,
   commandVmOf,
-  type DeploySpec,
   isUnderWay,
   type MemberName,
   memberName,
@@ -11,8 +10,10 @@ import {
   type VmName,
   type Weights,
 } from "../../../mesh/index.ts";
+import { countOf, deployed, deployOf } from "../testing/any-deploy.ts";
+import { isBehindAnother, isPrepared } from "../testing/handed-over.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED, World } from "../testing/world.ts";
 import { submitMove } from "./move.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
@@ -131,13 +132,14 @@ describe("Rollout, whatever happens in whatever order", () => {
           for (const happening of all) happen(world, happening);
           ensureProxy(world);
           world.cooperate();
-          const spec = specOf("hello", { count, deploy: deployOf(pick) });
+          const deploy = deployOf(pick);
+          const spec = specOf("hello", { count: countOf(deploy, count), deploy });
           endSplit(world);
           expect(world.submit(spec, "last").code).toBe("begin");
           world.cooperate();
           expect(world.committed?.record.rollout?.state).toBe("succeeded");
           const vms = world.committed?.record.vms ?? [];
-          expect(vms.filter(({ phase }) => phase === "serving").length).toBe(count);
+          expect(vms.filter(({ phase }) => phase === "serving").length).toBe(countOf(deploy, count));
         }),
         RUNS,
       );
@@ -145,27 +147,6 @@ describe("Rollout, whatever happens in whatever order", () => {
     TIMEOUT_MS,
   );
 });
-
-/** Every strategy, with each of its keys. */
-function deployOf(pick: number): DeploySpec {
-  const command = { releaseCommand: ["migrate"], releaseCommandTimeoutMs: 60_000 };
-  const common = {
-    drainTimeoutMs: 30_000,
-    waitTimeoutMs: 60_000,
-    minHealthyMs: pick % 2 === 0 ? 0 : 500,
-    ...(pick % 5 === 0 ? command : {}),
-  };
-  const all: readonly DeploySpec[] = [
-    { ...common, strategy: "rolling" },
-    { ...common, strategy: "rolling", maxSurge: 2, maxUnavailable: 0.5 },
-    { ...common, strategy: "rolling", maxSurge: 0, maxUnavailable: 1 },
-    { ...common, strategy: "immediate" },
-    { ...common, strategy: "bluegreen" },
-    { ...common, strategy: "canary", canary: { weights: [10, 60], bakeMs: 5_000, minRequests: 50 } },
-    { ...common, strategy: "bluegreen", approval: "manual", keepOldMs: 60_000 },
-  ];
-  return all[pick % all.length] as DeploySpec;
-}
 
 /** Without any proxy nothing may be taken out of routing: an empty set is never a quorum. */
 function ensureProxy(world: World): void {
@@ -180,7 +161,7 @@ function happen(world: World, { kind, pick }: Happening): void {
   const truth = world.proxies.get(proxy);
   switch (kind) {
     case "deploy":
-      world.submit(specOf("hello", { count: 1 + (pick % 3), deploy: deployOf(pick) }), `hash-${pick}`);
+      world.submit(deployed(pick), `hash-${pick}`);
       return;
     case "count":
       // Some of them prove that the new release is worse, some are too few.
@@ -213,11 +194,7 @@ function happen(world: World, { kind, pick }: Happening): void {
       if (pick % 3 === 0) world.rollback(pick % 2 === 0 ? null : 1 + (pick % 4));
       return;
     case "supersede":
-      world.submit(
-        specOf("hello", { count: 1 + (pick % 3), deploy: deployOf(pick) }),
-        `hash-${pick % 20}`,
-        true,
-      );
+      world.submit(deployed(pick), `hash-${pick % 20}`, true);
       return;
     case "scale":
       world.ask((at, context) => submitScale(at, { app: HELLO, count: 1 + (pick % 4) }, context));
@@ -239,13 +216,16 @@ function happen(world: World, { kind, pick }: Happening): void {
       if (pick % 4 === 0) world.destroy();
       return;
     case "healthy":
-      if (vm !== null) world.say(vm, HEALTHY);
+      if (vm !== null && isPrepared(world, vm)) world.say(vm, PREPARED);
+      else if (vm !== null && !isBehindAnother(world, vm)) world.say(vm, HEALTHY);
       return;
     case "unhealthy":
-      if (vm !== null && pick % 2 === 0) world.say(vm, { state: "running", health: "unhealthy" });
+      if (vm !== null && !isPrepared(world, vm) && !isBehindAnother(world, vm) && pick % 2 === 0)
+        world.say(vm, { state: "running", health: "unhealthy" });
       return;
     case "exited":
-      if (vm !== null && pick % 2 === 0) world.say(vm, { state: "exited", health: "unknown", restarts: 1 });
+      if (vm !== null && !isPrepared(world, vm) && pick % 2 === 0)
+        world.say(vm, { state: "exited", health: "unknown", restarts: 1 });
       return;
     case "command-ends": {
       const command = world.committed === null ? null : commandVmOf(world.committed.record);

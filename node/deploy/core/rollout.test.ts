@@ -11,7 +11,7 @@ import {
   type Weights,
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED, World } from "../testing/world.ts";
 import { describeSubject } from "./describe.ts";
 import { stayOf } from "./drain.ts";
 import { submitMove } from "./move.ts";
@@ -195,6 +195,9 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
     case "healthy":
       for (const name of [subject, ...rest]) world.say(vmName(name), { ...HEALTHY, address: ADDRESS });
       return waits(world);
+    case "prepared":
+      world.say(vm, PREPARED);
+      return waits(world);
     case "exited":
       world.say(vm, {
         state: "exited",
@@ -300,7 +303,7 @@ function weightsOf(words: readonly string[]): Weights {
   });
 }
 
-/** "bluegreen", and of `keys` "approval", "keep", "surge", "unavailable", "healthy", "command" (its timeout). */
+/** "bluegreen", and of `keys` "cutover", "approval", "keep", "surge", "unavailable", "healthy", "command" (its timeout). */
 function deployOf(strategy: string, keys: Readonly<Record<string, string>>): DeploySpec {
   const numbers = {
     keepOldMs: keys["keep"],
@@ -319,6 +322,7 @@ function deployOf(strategy: string, keys: Readonly<Record<string, string>>): Dep
     drainTimeoutMs: 30_000,
     waitTimeoutMs: 60_000,
     ...(strategy === "canary" ? { canary: canaryOf(keys) } : {}),
+    ...(keys["cutover"] === "atomic" ? { cutover: "atomic" } : {}),
     ...(keys["approval"] === "manual" ? { approval: "manual" } : {}),
     ...(keys["command"] === undefined ? {} : { releaseCommand: ["node", "migrate.js"] }),
     ...Object.fromEntries(given),

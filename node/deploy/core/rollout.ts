@@ -15,7 +15,7 @@ import type { AppView } from "../app-view.ts";
 import { isOfStep } from "./canary/evidence.ts";
 import { HeardCounts } from "./canary/heard-counts.ts";
 import type { CommitContext } from "./commits.ts";
-import { holdOf, isForPerson, silenceOf, timeoutMsOf, wantResumed } from "./deadlines.ts";
+import { deadlineMsOf, holdOf, isForPerson, silenceOf, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
@@ -293,8 +293,7 @@ export class Rollout {
     const hold = holdOf(committed, standing, this.#clock, nowMs);
     // What a clock or a person holds up is nobody's silence.
     const isHeld = hold !== null || isForPerson(rollout);
-    const timeoutMs = timeoutMsOf(committed, standing, this.#clock);
-    const deadlineMs = hold?.untilMs ?? this.#clock.progressAtMs + timeoutMs;
+    const deadlineMs = hold?.untilMs ?? deadlineMsOf(committed, standing, this.#clock);
     const isOverdue = !isHeld && nowMs >= deadlineMs;
     if (isOverdue) this.#noteSilent(standing);
     // From the last that did answer on: while nobody does, it is not the proxies that are silent.

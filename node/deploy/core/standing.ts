@@ -5,6 +5,7 @@ import type {
   AppName,
   AppRecord,
   CommittedApp,
+  DesiredVm,
   MemberName,
   RolloutStep,
   Spared,
@@ -17,6 +18,7 @@ import { counted } from "./describe.ts";
 import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } from "./facts.ts";
 import { withoutFenced } from "./fences.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
+import { isGivenUp } from "./handoff.ts";
 import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
 import { isReplacing } from "./replacing.ts";
 
@@ -71,7 +73,11 @@ export function standingOf(step: RolloutStep, committed: CommittedApp, facts: Fa
     case "cordon":
       return needsAcks(committed.record) ? ackStanding(step, committed, facts) : NOTHING_WANTED;
     case "stop":
-      return stopStanding(step, facts);
+      return stopStanding(step, committed.record, facts);
+    case "prepare":
+      return preparedStanding(step, committed.record, facts);
+    case "handover":
+      return handoverStanding(step, committed, facts);
   }
 }
 
@@ -178,11 +184,11 @@ function awayText(host: MemberName, facts: Facts): string {
 }
 
 /** `hosts` are those of `step.vms`. */
-function stopStanding(step: RolloutStep, facts: Facts): Standing {
+function stopStanding(step: RolloutStep, record: AppRecord, facts: Facts): Standing {
   // Nobody can say of a dead host's VM that it is gone. It is out of routing, and its host stops it when it is back.
   const asked = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
-    .filter(({ host }) => host === undefined || !facts.lost.has(host));
+    .filter(({ host }) => host === undefined || !isGivenUp(record, facts, host));
   const left = asked.filter(({ vm, host }) => !isGone(facts, vm, host));
   const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
   const asks = asked.map(({ vm, host }): StandingAsk => {
@@ -190,6 +196,38 @@ function stopStanding(step: RolloutStep, facts: Facts): Standing {
     return { kind: "vm", who: vm, ...(host === undefined ? {} : { host }), isAnswered };
   });
   return { wants, acks: null, asks, score: step.vms.length - wants.length };
+}
+
+function preparedStanding(step: RolloutStep, record: AppRecord, facts: Facts): Standing {
+  const vms = record.vms.filter(({ vm }) => step.vms.includes(vm));
+  const isReady = (vm: DesiredVm) => observed(facts, vm)?.entry.state === "prepared";
+  const asks = vms.map((vm): StandingAsk => {
+    return { kind: "vm", who: vm.vm, host: vm.host, isAnswered: isReady(vm) };
+  });
+  const wants = vms
+    .filter((vm) => !isReady(vm))
+    .map(({ vm, host }): Want => {
+      const away = awayText(host, facts);
+      return {
+        kind: "vm",
+        who: vm,
+        what: `to be prepared on ${host}${away}`,
+        complaint: `${vm} was not prepared on ${host}${away}`,
+      };
+    });
+  return { wants, acks: null, asks, score: vms.length - wants.length };
+}
+
+/** Both at once: the host keeps the order. */
+function handoverStanding(step: RolloutStep, committed: CommittedApp, facts: Facts): Standing {
+  const old = stopStanding(step, committed.record, facts);
+  const next = startStanding({ ...step, vms: step.serves ?? [] }, committed, facts);
+  return {
+    wants: [...old.wants, ...next.wants],
+    acks: null,
+    asks: [...old.asks, ...next.asks],
+    score: old.score + next.score,
+  };
 }
 
 export function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
@@ -247,18 +285,22 @@ export function askedOf(
 ): { readonly need: readonly MemberName[]; readonly isByGates: boolean } {
   const ackers = ackersOf(step, committed.record, facts);
   const isByGates = isLeaving(step.kind) && areAllGated(step.vms, committed, facts);
-  return { need: isByGates ? ackers.filter((proxy) => isHeard(facts, proxy)) : ackers, isByGates };
+  // Of a hold nobody waits for a proxy that has requests to keep: once the gates are closed and drained, none of them sends any there.
+  const asked = step.kind === "hold" ? [] : ackers.filter((proxy) => isHeard(facts, proxy));
+  return { need: isByGates ? asked : ackers, isByGates };
 }
 
-/** Proxies that are registered, and that a step which asks proxies does not ask. */
+/** Proxies that are registered, and that a step which asks proxies does not ask. A hold asks none. */
 export function sparedOf(
-  { ackSet }: Pick<RolloutStep, "ackSet">,
+  { kind, ackSet }: Pick<RolloutStep, "kind" | "ackSet">,
   { excluded = [] }: AppRecord,
   need: readonly MemberName[],
   facts: Facts,
 ): readonly Spared[] {
   const asked = new Set(need);
-  const left = ackSet.filter((proxy) => !asked.has(proxy) && isRegistered(facts, proxy));
+  const left = (kind === "hold" ? [] : ackSet).filter(
+    (proxy) => !asked.has(proxy) && isRegistered(facts, proxy),
+  );
   const whyOf = (proxy: MemberName) => excluded.find((held) => held.proxy === proxy)?.by ?? "unheard";
   return left.map((proxy) => ({ proxy, why: whyOf(proxy) }));
 }

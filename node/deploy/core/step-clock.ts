@@ -139,7 +139,7 @@ export class StepClock {
     const step = record.rollout?.step;
     if (step == null) return { waitedMs, outcome: "" };
     const evidence = step.kind === "bake" ? evidenceOf(record, facts) : null;
-    const outcome = this.#outcome(step, { standing, facts, waitedMs, evidence });
+    const outcome = this.#outcome(step, { record, standing, facts, waitedMs, evidence });
     const answers = {
       epoch,
       ...this.#answers(standing, nowMs),
@@ -162,11 +162,13 @@ export class StepClock {
   #outcome(
     step: RolloutStep,
     {
+      record,
       standing,
       facts,
       waitedMs,
       evidence,
     }: {
+      readonly record: AppRecord;
       readonly standing: Standing;
       readonly facts: Facts;
       readonly waitedMs: number;
@@ -175,14 +177,41 @@ export class StepClock {
   ): string {
     if (step.kind === "command") return `ended well after ${Math.round(waitedMs)} ms`;
     if (step.kind === "start") return `healthy after ${Math.round(waitedMs)} ms`;
+    if (step.kind === "prepare") return `prepared after ${Math.round(waitedMs)} ms`;
+    if (step.kind === "handover") return this.#handedOver(step, standing) + leftList(step, facts);
     if (step.kind === "stop") return `gone after ${Math.round(waitedMs)} ms${leftList(step, facts)}`;
     if (step.kind === "approve") return "promoted";
     if (step.kind === "bake") return evidence === null ? "" : describeEvidence(evidence);
+    if (step.kind === "hold")
+      return `held for ${Math.round(waitedMs)} ms${this.#lastGate(standing)}${cutList(step, facts)}`;
     const { acks } = standing;
-    if (acks === null) return "no hostname: no proxy to ask";
+    const lifted = liftedText(step, record);
+    if (acks === null) return `no hostname: no proxy to ask${lifted}`;
     const slowest = this.slowest(standing);
     const named = slowest === null ? "" : `, slowest ${slowest.proxy} ${Math.round(slowest.ms)} ms`;
-    return `acks ${acks.have.length}/${acks.need.length}${named}${cutList(step, facts)}`;
+    return `acks ${acks.have.length}/${acks.need.length}${named}${lifted}${cutList(step, facts)}`;
+  }
+
+  #handedOver({ vms, serves = [] }: RolloutStep, { asks }: Standing): string {
+    const after = (names: readonly VmName[]) =>
+      Math.round(
+        Math.max(
+          0,
+          ...asks
+            .filter(({ who }) => names.some((vm) => vm === who))
+            .map((ask) => this.#answeredMs.get(keyOf(ask)) ?? 0),
+        ),
+      );
+    return `old gone after ${after(vms)} ms, new healthy after ${after(serves)} ms`;
+  }
+
+  /** The last to close, of those that were asked. */
+  #lastGate({ asks }: Standing): string {
+    const closed = asks.filter(({ kind }) => kind === "gate");
+    const of = (ask: Ask) => this.#answeredMs.get(keyOf(ask)) ?? 0;
+    const last =
+      closed.length === 0 ? null : closed.reduce((one, other) => (of(other) > of(one) ? other : one));
+    return last === null ? "" : `, last to close ${last.who} ${Math.round(of(last))} ms`;
   }
 }
 
@@ -223,6 +252,18 @@ function fencedOfStep(step: RolloutStep, record: AppRecord, facts: Facts): Pick<
   const takesAway = isLeaving(step.kind) || step.kind === "stop";
   const fenced = takesAway ? fencedOf(record, facts, step.hosts ?? []) : [];
   return fenced.length === 0 ? {} : { fenced };
+}
+
+/** How long requests were held, of a step that lifts what another than the one before it placed. */
+function liftedText({ kind, startedAtMs }: RolloutStep, { rollout }: AppRecord): string {
+  const history = rollout?.history ?? [];
+  if (kind !== "serve") return "";
+  const held = history.slice(history.findLastIndex((report) => report.kind === "serve") + 1);
+  const hold = held.find((report) => report.kind === "hold");
+  const fromMs = hold === held.at(-1) ? undefined : hold?.startedAtMs;
+  return fromMs === undefined
+    ? ""
+    : `, requests were held for ${Math.max(0, Math.round(startedAtMs - fromMs))} ms`;
 }
 
 /** The first few. */

@@ -12,11 +12,13 @@ import {
 } from "../../../mesh/index.ts";
 import { surplusOfMove } from "./asked-count.ts";
 import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
+import { isHeldByStep } from "./cutover.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { deployOf, laterRolloutId } from "./new-rollout.ts";
+import { readyVms } from "./ready.ts";
 import { splitFault } from "./shares.ts";
 import { begin, countFault, noted, type Submission, unknownApp, withoutRepair } from "./submit.ts";
-import { readyVms, submitTraffic } from "./submit-traffic.ts";
+import { submitTraffic } from "./submit-traffic.ts";
 
 export interface RollbackRequest {
   readonly app: AppName;
@@ -34,7 +36,7 @@ export function submitRollback(
   const target = targetOf(record, to);
   const { rollout } = record;
   // Before anything that is wrong with the target: who is in a bad deploy and says so shall hear of "abort".
-  const isInTheWay = rollout?.kind !== "weigh" || rollout.next !== undefined;
+  const isInTheWay = rollout?.kind !== "weigh" || rollout.next !== undefined || isHeldByStep(record);
   if (isUnderWay(rollout) && isInTheWay) return lockedOrJoined(rollout as Rollout, target);
   if (typeof target === "string") return { code: "invalid", message: target };
   const { number } = target;
@@ -100,8 +102,12 @@ function isReady(record: AppRecord, release: number, { facts }: CommitContext): 
 function flipped(committed: CommittedApp, { number }: Release, context: CommitContext): Submission {
   const { app } = committed.record;
   const weights = [{ release: number, weight: WEIGHTS_SUM }];
-  const note = `the VMs of v${number} are up: one step sends all requests to them`;
-  return noted(submitTraffic(committed, { app, weights }, context), note);
+  const submission = submitTraffic(committed, { app, weights }, context);
+  const isAtomic = submission.code === "begin" && isHeldByStep(submission.record);
+  const how = isAtomic
+    ? "requests are held until all others are closed, then go"
+    : "one step sends all requests";
+  return noted(submission, `the VMs of v${number} are up: ${how} to them`);
 }
 
 /** Its command ran when it was deployed first, and a person asked for it: neither is asked for again. */

@@ -7,6 +7,7 @@ import {
   type AppRecord,
   type CommittedApp,
   type DesiredVm,
+  isExclusive,
   isUnderWay,
   type Rollout,
 } from "../../../mesh/index.ts";
@@ -40,6 +41,9 @@ export function submitScale(
     return { code: "unchanged", message: `v${release} serves with ${counted(count, "VM")} already` };
   // What it has let serve no proxy may have reached yet, and nothing here would wait for that.
   if (replaced !== null && serving.length !== asked) return { code: "locked", rollout: replaced };
+  const spec = record.releases.find(({ number }) => number === release)?.spec;
+  if (spec !== undefined && isExclusive(spec) && count !== 1)
+    return { code: "invalid", message: aloneText(app) };
   const more = count - serving.length;
   if (record.vms.length + more > APP_VMS_MAX) return { code: "invalid", message: roomText(record, more) };
   const targets = more > 0 ? [] : leastNeeded(serving, -more, context);
@@ -69,6 +73,10 @@ export function submitRestart(
   const rollout = { ...rolloutOf(found, context), kind: "restart", targets, count, before: count } as const;
   const note = `each VM of v${release} makes way for a new one (${deploy.strategy}): ${counted(count, "VM")}`;
   return noted(begin(record, rollout, context), note);
+}
+
+function aloneText(app: AppName): string {
+  return `${app} never runs twice (strategy = "handoff"): it has one VM; for more deploy it with another strategy`;
 }
 
 function countFault(app: AppName, count: number): string | null {

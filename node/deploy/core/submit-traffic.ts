@@ -16,10 +16,13 @@ import {
   weightOf,
   weightsFault,
 } from "../../../mesh/index.ts";
-import { type CommitContext, keepOldMs, withNothingKept, withStep } from "./commits.ts";
+import { type CommitContext, withStep } from "./commits.ts";
+import { isAtomicTo, isHeldByStep } from "./cutover.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { withBackCounted } from "./going-back.ts";
 import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
+import { readyVms, withKept } from "./ready.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 import { type Submission, unknownApp, withoutRepair } from "./submit.ts";
 
@@ -56,20 +59,13 @@ function wayOf({ releases }: AppRecord, rollout: Rollout): "within" | "instead" 
   const { kind, state, direction, step, approved, to, next } = rollout;
   // What is to follow it was committed: nothing else takes its place.
   if (state !== "running" || next !== undefined) return "locked";
-  if (kind === "weigh") return "instead";
+  // What is held is sent on before anything else: the hold is over, or taken back, within half of max_age.
+  if (kind === "weigh") return isHeldByStep({ rollout }) ? "locked" : "instead";
   // A canary weighs too, by its own plan.
   const isByHand = releases.find(({ number }) => number === to)?.spec.deploy.strategy === "bluegreen";
   const isWaiting = step?.kind === "approve" || (step?.kind === "weigh" && isByHand);
   const isUndecided = kind === "deploy" && direction === "forward" && approved !== true;
   return isUndecided && isWaiting ? "within" : "locked";
-}
-
-/** VMs that are up and may get requests: they serve, wait on standby, or are kept. */
-export function readyVms(record: AppRecord, release: number): readonly DesiredVm[] {
-  const isKept = record.kept?.release === release;
-  const isReady = ({ phase }: DesiredVm) =>
-    phase === "serving" || phase === "standby" || (phase === "cordoned" && isKept);
-  return record.vms.filter((vm) => vm.release === release && isReady(vm));
 }
 
 function readyReleases(record: AppRecord): readonly number[] {
@@ -133,7 +129,7 @@ function weighedWithin(committed: CommittedApp, weights: Weights, context: Commi
   const outcome = `a person asked for ${describeWeights(weights)}`;
   const free = withStepEndedByPerson(committed, outcome, context);
   const planned = stepOf(record, weights, (release) => release !== rollout.to);
-  return begun(free, planned, context);
+  return begun(free, planned, context, record);
 }
 
 function weighedAlone({ epoch, record }: CommittedApp, weights: Weights, context: CommitContext): Submission {
@@ -148,34 +144,43 @@ function weighedAlone({ epoch, record }: CommittedApp, weights: Weights, context
     targets: [],
   };
   const planned = stepOf(record, weights, () => false);
+  const isAtomic =
+    whole !== null && planned.vms.length > 0 && isAtomicTo(record, [whole, ...leaves(record, planned)]);
+  if (isAtomic)
+    return heldFirst({ ...record, hostnames: hostnamesOf(record, weights), rollout }, planned, context);
   const kept = withKept(record, { planned, whole, wallMs: context.wallMs });
-  return begun({ ...kept, hostnames: hostnamesOf(record, weights), rollout }, planned, context);
+  return begun({ ...kept, hostnames: hostnamesOf(record, weights), rollout }, planned, context, record);
 }
 
-function begun(record: AppRecord, planned: PlannedStep, context: CommitContext): Submission {
+function leaves({ vms }: AppRecord, { vms: names }: PlannedStep): readonly number[] {
+  return vms.filter(({ vm }) => names.includes(vm)).map(({ release }) => release);
+}
+
+/** Two steps, and it is over with the second: what leaves is closed while requests are held, then what takes over serves (`decideHeldWeigh`). */
+function heldFirst(record: AppRecord, planned: PlannedStep, context: CommitContext): Submission {
+  const { vms } = planned;
+  // To be as it was, if it comes to nothing.
+  const before = record.weights === undefined ? {} : { weights: record.weights };
+  const submission = begun(record, { kind: "hold", vms, hold: "placed", ...before }, context, record);
+  const after = begun(record, planned, context, record);
+  if (submission.code !== "begin" || after.code !== "begin") return submission;
+  const { step: _step, ...rest } = submission;
+  const { backs: _backs, ...held } = submission.record;
+  const backs = after.record.backs === undefined ? {} : { backs: after.record.backs };
+  return { ...rest, record: { ...held, ...backs } };
+}
+
+function begun(
+  record: AppRecord,
+  planned: PlannedStep,
+  context: CommitContext,
+  before: AppRecord,
+): Submission {
   const applied = withStep(record, { ...planned, release: null }, context);
   if (applied.code === "no-host") return { code: "invalid", message: applied.message };
   const rollout = applied.record.rollout as Rollout;
-  return { code: "begin", record: applied.record, rollout, step: rollout.step?.number ?? 0 };
-}
-
-/** While two serve nothing is kept; what leaves then is kept as long as the newer of the two keeps the one before it. */
-function withKept(
-  record: AppRecord,
-  {
-    planned,
-    whole,
-    wallMs,
-  }: { readonly planned: PlannedStep; readonly whole: number | null; readonly wallMs: number },
-): AppRecord {
-  if (whole === null) return withNothingKept(record);
-  const leaving = record.vms.filter(({ vm }) => planned.vms.includes(vm)).map(({ release }) => release);
-  if (leaving.length === 0) return planned.serves?.length === 0 ? record : withNothingKept(record);
-  const left = Math.max(...leaving);
-  const newer = record.releases.find(({ number }) => number === Math.max(left, whole));
-  const keepMs = newer === undefined ? 0 : keepOldMs(newer);
-  const bare = withNothingKept(record);
-  return keepMs === 0 ? bare : { ...bare, kept: { release: left, untilMs: wallMs + keepMs } };
+  const next = withBackCounted(before, applied.record);
+  return { code: "begin", record: next, rollout, step: rollout.step?.number ?? 0 };
 }
 
 /** Those of all that get requests, and those in force: what goes is for the end. */

@@ -21,7 +21,9 @@ import { type CommitContext, fitted, RECORD_BYTES_MAX, withNothingKept } from ".
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
+import { isAlone } from "./handoff.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
+import { stopWarning } from "./past-times.ts";
 import { splitFault } from "./shares.ts";
 import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./supersede.ts";
 import { isScaleOrRestart } from "./within.ts";
@@ -84,7 +86,9 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   if (reason !== null) return { code: "invalid", message: reason };
   if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
   const rollout = deployOf(record, number, context, request.surplus);
-  return begin(withRelease(record, request, context), rollout, context);
+  const begun = begin(withRelease(record, request, context), rollout, context);
+  const warning = begun.code === "begin" ? stopWarning(begun.record) : null;
+  return warning === null ? begun : noted(begun, `WARNING: ${warning}`);
 }
 
 /** The rollout that this request would begin, if it runs or is to follow. */
@@ -135,7 +139,8 @@ function isOfItself({ kind }: Rollout): boolean {
 export function withoutRepair(record: AppRecord): AppRecord {
   const running = runningOf(record);
   if (running === null || !isOfItself(running)) return record;
-  const vms = record.vms.filter(({ phase }) => phase !== "starting");
+  // What may run already is ended before another one of it is started.
+  const vms = isAlone(record) ? record.vms : record.vms.filter(({ phase }) => phase !== "starting");
   return { ...record, vms, rollout: null };
 }
 

@@ -2,14 +2,25 @@
 // commit that ends it begins the deploy. So nobody else's comes between, whoever drives, and what is taken back is what an abort takes back.
 
 import type { AppRecord, CommittedApp, Release, Rollout } from "../../../mesh/index.ts";
-import { type CommitContext, fitted, rolloutOf, withDirectionBack, withNothingKept } from "./commits.ts";
+import {
+  type CommitContext,
+  fitted,
+  rolloutOf,
+  withDirectionBack,
+  withNothingKept,
+  withStep,
+} from "./commits.ts";
+import { isHeldByStep } from "./cutover.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { deployOf, rolloutId } from "./new-rollout.ts";
+import { planBack } from "./plan-next.ts";
 import { hasTakenOver, isScaleOrRestart } from "./within.ts";
 
 /** All that served before is out of service: going back would be as far as going on. */
 export function onlyGoesForward(record: AppRecord, rollout: Rollout): boolean {
   if (isScaleOrRestart(rollout)) return hasTakenOver(record);
+  // Nobody got the new release alone yet.
+  if (isHeldByStep(record)) return rollout.kind !== "deploy";
   const isOld = (vm: AppRecord["vms"][number]) => vm.phase === "serving" && vm.release !== rollout.to;
   const hasFlipped = record.vms.some((vm) => vm.phase === "serving") && !record.vms.some(isOld);
   return rollout.from !== null && hasFlipped;
@@ -22,7 +33,11 @@ export function withTakenBack(
   context: CommitContext,
 ): AppRecord {
   const stopped = withStepEndedByPerson(committed, outcome, context);
-  return withDirectionBack(stopped, { code: "aborted", message, lastLines: [] }, context.facts);
+  const turned = withDirectionBack(stopped, { code: "aborted", message, lastLines: [] }, context.facts);
+  // What is held is sent on by this very commit.
+  const planned = isHeldByStep(turned) ? planBack(turned, [], context) : null;
+  const applied = planned === null ? null : withStep(turned, planned, context);
+  return applied?.code === "applied" ? applied.record : turned;
 }
 
 /** The record with `next` as what follows the rollout that runs, and what becomes of that, for people. */

@@ -56,6 +56,7 @@ export function viewOf(input: ViewInput): AppView {
     })),
     leftovers: leftoverViews(input),
     kept: keptView(input),
+    held: heldView(input),
   };
 }
 
@@ -149,6 +150,11 @@ function proxyViews({ epoch }: CommittedApp, facts: Facts): readonly ProxyAckVie
       current: applied >= epoch,
     };
   });
+}
+
+function heldView({ committed: { record }, wallMs }: ViewInput): NonNullable<AppView["held"]> | null {
+  const { hold } = record;
+  return hold === undefined ? null : { ...hold, forMs: Math.max(0, Math.round(wallMs - hold.atMs)) };
 }
 
 function keptView({ committed: { record }, wallMs }: ViewInput): NonNullable<AppView["kept"]> | null {

@@ -1,15 +1,19 @@
 // Judge: the invariants of a rollout, asked of each commit from what is true, not from what any driver was told.
 
 import assert from "node:assert/strict";
-import type {
-  AppRecord,
-  CommittedApp,
-  DesiredVm,
-  MemberName,
-  Rollout,
-  VmEntry,
-  VmName,
+import {
+  type AppRecord,
+  type CommittedApp,
+  type DesiredVm,
+  isExclusive,
+  isPinned,
+  type MemberName,
+  type Rollout,
+  type RolloutStep,
+  type VmEntry,
+  type VmName,
 } from "../../../mesh/index.ts";
+import { isAlone } from "../core/handoff.ts";
 
 /** A proxy as it really is. */
 interface JudgedProxy {
@@ -33,10 +37,11 @@ export interface Truth {
   readonly counted?: ReadonlyMap<MemberName, ReadonlyMap<string, number>>;
 }
 
-/** By the names that the app has, or by a preview name. */
+/** By the names that the app has, by a preview name, or for a page. */
 export function routesTo(table: CommittedApp | null, vm: VmName): boolean {
   const routed = table?.record.vms.find((candidate) => candidate.vm === vm);
-  return routed?.phase === "serving" || routed?.phase === "standby";
+  if (routed === undefined || table === null) return false;
+  return routed.phase === "serving" || routed.phase === "standby" || isPinned(routed, table.record);
 }
 
 /** One step of a rollout at most is its release command, and it is the first. */
@@ -72,6 +77,84 @@ function judgeWeights({ weights, vms }: AppRecord): void {
   assert.ok(serving.size > 1, "weights, and no two releases serve");
   for (const { release } of weights)
     assert.ok(serving.has(release), `v${release} has a weight, and no VM serves`);
+}
+
+/** The rollout that placed a hold lifts it. */
+function judgeHold(before: AppRecord | null, record: AppRecord, truth: Truth): void {
+  const { rollout, hold } = record;
+  if (hold?.by === "rollout") {
+    assert.equal(rollout?.state, "running", `a rollout's hold, and ${rollout?.id} is ${rollout?.state}`);
+    const serving = record.vms.filter(({ phase, release }) => phase === "serving" && isOld(record, release));
+    assert.deepEqual(serving, [], "requests are held, and what the hold is to close serves");
+  }
+  if (before?.hold?.by === "rollout" && hold === undefined) judgeLifted(before, record, truth);
+  judgeSides(record);
+}
+
+function isOld({ rollout, vms }: AppRecord, release: number): boolean {
+  const closed = rollout?.step?.vms ?? [];
+  return vms.some((vm) => closed.includes(vm.vm) && vm.release === release);
+}
+
+/** `atomic-cutover`: whatever is sent on after a hold, no gate has open what served before it, unless that serves on. */
+function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies }: Truth): void {
+  const hold = lastHoldOf(before);
+  // Of an app that never runs twice what was closed ends before another one is started, and all of that is held.
+  if (isAlone(before) && hold === undefined) return;
+  assert.ok(hold !== undefined, "a rollout's hold is lifted, and no step of it was one");
+  if (!record.vms.some(({ phase }) => phase === "serving")) return;
+  const closed = record.vms.filter(({ vm, phase }) => hold.vms.includes(vm) && phase !== "serving");
+  const isOpen = (table: CommittedApp | null | undefined, vm: VmName) =>
+    table?.record.hold === undefined &&
+    table?.record.vms.some((one) => one.vm === vm && one.phase === "serving") === true;
+  for (const { vm, host } of closed) {
+    if (off?.has(host) === true) continue;
+    if (gates != null) {
+      assert.ok(!isOpen(gates.get(host), vm), `${vm} is open at the gate of ${host}, and another serves`);
+      continue;
+    }
+    for (const [name, proxy] of proxies)
+      assert.ok(!proxy.registered || !isOpen(proxy.table, vm), `${name} sends to ${vm}, and another serves`);
+  }
+}
+
+function lastHoldOf({ rollout }: AppRecord): Pick<RolloutStep, "kind" | "vms"> | undefined {
+  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
+  return steps.findLast(({ kind }) => kind === "hold");
+}
+
+/** `exclusive`: no record wants two VMs to run of which one must run alone, and one that is to run begins when no other one may, save its host keeps the order. */
+function judgeAlone(before: AppRecord | null, record: AppRecord, { entries, off }: Truth): void {
+  const specOf = (number: number) => record.releases.find((release) => release.number === number)?.spec;
+  const running = record.vms.filter(({ phase }) => phase !== "prepared");
+  const alone = running.filter(({ release }) => {
+    const spec = specOf(release);
+    return spec !== undefined && isExclusive(spec);
+  });
+  const isSame = (vm: DesiredVm) => before?.vms.some((old) => old.vm === vm.vm && old.phase !== "prepared");
+  for (const vm of running) {
+    const beside = running.filter(
+      (other) => other.vm !== vm.vm && (alone.includes(other) || alone.includes(vm)),
+    );
+    assert.deepEqual(beside, [], `${vm.vm} is to run, and another one that must not run beside it`);
+    if (alone.length === 0 || isSame(vm)) continue;
+    for (const [name, { entry }] of entries) {
+      const runs = entry.state === "running" || entry.state === "stopping";
+      const isOrdered = entry.host === vm.host || off?.has(entry.host) === true;
+      assert.ok(name === vm.vm || !runs || isOrdered, `${vm.vm} is to run, and ${name} does`);
+    }
+  }
+}
+
+/** `atomic-cutover`: of an atomic deploy that splits nothing no record has old and new serve. */
+function judgeSides({ rollout, releases, vms }: AppRecord): void {
+  const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
+  if (rollout?.kind !== "deploy" || spec?.deploy.cutover !== "atomic") return;
+  const steps = [...rollout.history, ...(rollout.step === null ? [] : [rollout.step])];
+  if (steps.some(({ weights }) => weights !== undefined)) return;
+  const serving = vms.filter(({ phase }) => phase === "serving");
+  const isNew = serving.filter(({ release }) => release === rollout.to).length;
+  assert.ok(isNew === 0 || isNew === serving.length, "old and new serve at once in an atomic cutover");
 }
 
 function keepsServing({ rollout }: AppRecord): boolean {
@@ -130,7 +213,9 @@ export class Judge {
     for (const vm of removed) if (this.#reached.has(vm.vm)) judgeRemoval(vm, truth, record);
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     judgeWeights(record);
-    if (served && keepsServing(record)) {
+    judgeHold(before, record, truth);
+    judgeAlone(before, record, truth);
+    if (served && keepsServing(record) && record.hold === undefined) {
       const serving = record.vms.filter((vm) => vm.phase === "serving");
       assert.ok(serving.length > 0, "no VM serves any more");
     }

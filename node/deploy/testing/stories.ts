@@ -9,9 +9,10 @@ import {
   type VmName,
   vmName,
 } from "../../../mesh/index.ts";
+import { isPrepared } from "./handed-over.ts";
 import { type SpecOverrides, specOf } from "./specs.ts";
 import { GOOD_COUNTS } from "./told-counts.ts";
-import { HEALTHY, World } from "./world.ts";
+import { HEALTHY, PREPARED, World } from "./world.ts";
 
 export interface Story {
   readonly name: string;
@@ -65,6 +66,18 @@ export const STORIES: readonly Story[] = [
     isGated: true,
     before: { count: 2 },
     next: { count: 2, deploy: deployOf({ strategy: "canary", canary: canaryOf([5, 50]) }) },
+  },
+  {
+    name: "atomic",
+    isGated: true,
+    before: { count: 2 },
+    next: { count: 2, deploy: deployOf({ strategy: "immediate", cutover: "atomic" }) },
+  },
+  {
+    name: "handoff",
+    isGated: true,
+    before: { deploy: deployOf({ strategy: "handoff" }) },
+    next: { deploy: deployOf({ strategy: "handoff" }), stop: { signal: "SIGTERM", timeoutMs: 60_000 } },
   },
   { name: "bluegreen", isGated: true, before: { count: 2 }, next: { count: 2, deploy: deployOf(bluegreen) } },
 ];
@@ -121,10 +134,16 @@ function vmAnswers(world: World): readonly Answer[] {
   const command = record === undefined ? null : commandVmOf(record);
   const wanted = new Set<VmName>(record?.vms.map(({ vm }) => vm));
   const ended = { state: "exited", exit: { code: 0, signal: null } } as const;
+  const gone = [...world.entries.keys()].filter((vm) => !wanted.has(vm)).map((vm) => () => world.gone(vm));
+  // The host keeps the order.
+  const isHandedOver = record?.rollout?.step?.kind === "handover";
   return [
     ...(command === null ? [] : [() => world.say(vmName(command.vm), ended)]),
-    ...[...wanted].filter((vm) => !world.entries.has(vm)).map((vm) => () => world.say(vm, HEALTHY)),
-    ...[...world.entries.keys()].filter((vm) => !wanted.has(vm)).map((vm) => () => world.gone(vm)),
+    ...(isHandedOver ? gone : []),
+    ...[...wanted]
+      .filter((vm) => world.entries.get(vm)?.entry.state !== (isPrepared(world, vm) ? "prepared" : "running"))
+      .map((vm) => () => world.say(vm, isPrepared(world, vm) ? PREPARED : HEALTHY)),
+    ...(isHandedOver ? [] : gone),
   ];
 }
 

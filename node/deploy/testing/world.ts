@@ -22,6 +22,7 @@ import { withExcluded, withIncluded } from "../core/exclusions.ts";
 import type { HostFact, ObservedVm } from "../core/facts.ts";
 import { withFenced } from "../core/fences.ts";
 import { planViewOf } from "../core/forecast.ts";
+import { pastTimesOf } from "../core/past-times.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
 import {
   type Submission,
@@ -37,6 +38,7 @@ import { submitTraffic } from "../core/submit-traffic.ts";
 import type { PlanView } from "../plan-view.ts";
 import { decoded } from "./decoded.ts";
 import { entryOf } from "./fake-host.ts";
+import { isPrepared } from "./handed-over.ts";
 import { Judge, routesTo } from "./judge.ts";
 import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
 
@@ -152,7 +154,9 @@ export class World {
     const submission = submitDeploy({ app: APP, spec, specHash, apps }, context);
     assert.ok(submission.code === "begin", submission.code);
     const begun = { epoch: (this.committed?.epoch ?? 0) + 1, record: submission.record };
-    return planViewOf(begun, { joined: false }, context);
+    const { record } = this.committed ?? {};
+    const past = pastTimesOf(record?.rollout == null ? [] : [record.rollout], record, context.facts);
+    return planViewOf(begun, { joined: false, past }, context);
   }
 
   stopVm(vm: VmName): Submission {
@@ -354,7 +358,7 @@ export class World {
     if (this.held !== null) this.carryOut(this.held);
     for (let round = 0; round < 200; round += 1) {
       const epoch = this.committed?.epoch;
-      this.#healRound();
+      this.heal();
       this.resume();
       this.promote();
       if (this.committed?.record.rollout?.state === "paused") this.abort();
@@ -364,7 +368,8 @@ export class World {
     throw new Error(`no end in sight: ${this.machine.describe()}`);
   }
 
-  #healRound(): void {
+  /** Everyone does their part once. */
+  heal(): void {
     for (const host of [...this.dead.keys()]) this.hostBack(host, { isNew: false });
     for (const host of this.hosts) this.closeGate(host);
     for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
@@ -382,12 +387,14 @@ export class World {
       this.say(command.vm, ENDED_WELL);
       return;
     }
-    for (const vm of wanted) {
-      if (this.entries.get(vm)?.entry.health !== "healthy") this.say(vm, HEALTHY);
-    }
     for (const vm of [...this.entries.keys()]) if (!wanted.has(vm)) this.gone(vm);
+    for (const vm of wanted) {
+      if (isPrepared(this, vm)) this.say(vm, PREPARED);
+      else if (this.entries.get(vm)?.entry.health !== "healthy") this.say(vm, HEALTHY);
+    }
   }
 }
 
 const ENDED_WELL: Partial<VmEntry> = { state: "exited", exit: { code: 0, signal: null } };
+export const PREPARED: Partial<VmEntry> = { state: "prepared" };
 export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };

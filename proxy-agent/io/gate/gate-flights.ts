@@ -31,6 +31,7 @@ export class GateFlights {
       endpoint: endpointAt(app, place),
       onCut: () => flight.release(),
       onRecall: () => undefined,
+      onRestart: () => undefined,
       get isDispatched() {
         return isDispatched;
       },

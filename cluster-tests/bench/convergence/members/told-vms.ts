@@ -60,6 +60,8 @@ export class ToldVms implements VmDriver {
   };
 
   /** Listens as the release is told to: proxies dial what they route to. */
+  check(): void {}
+
   async start({ vm, env }: VmSpec): Promise<VmHandle> {
     const server = createServer((socket) => socket.on("error", () => undefined).end());
     server.listen({ host: env["HOST"], port: Number(env["PORT"]) });

@@ -34,9 +34,11 @@ describe("immediate.plan()", () => {
   it("launches an app without a detour", () => {
     expect(told(immediate.plan(input([], 2)))).toEqual(["start new-1 new-2", "serve new-1 new-2"]);
   });
-  it("waits for no person and keeps nothing", () => {
-    const steps = immediate.plan(input([vm("a", 1)], 1, { needsApproval: true, kept: 1 }));
-    expect(steps.map(({ kind }) => kind)).toEqual(["start", "standby", "flip", "stop"]);
+  it("waits for no person, and keeps the old only where pages are pinned", () => {
+    const kinds = (kept: number | null) =>
+      immediate.plan(input([vm("a", 1)], 1, { needsApproval: true, kept })).map(({ kind }) => kind);
+    expect(kinds(null)).toEqual(["start", "standby", "flip", "stop"]);
+    expect(kinds(1)).toEqual(["start", "standby", "flip"]);
   });
 });
 

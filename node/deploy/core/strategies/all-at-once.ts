@@ -2,6 +2,7 @@
 // one. Immediate goes straight on; bluegreen is reached by its preview name meanwhile, may wait for a person, and may keep the old.
 // The way back is rolling's.
 
+import { nextAtomicStep } from "./atomic.ts";
 import {
   byPhase,
   type PlanInput,
@@ -13,12 +14,16 @@ import {
 } from "./strategy.ts";
 
 export const immediate: Strategy = {
-  plan: (input) => unrolled({ ...input, needsApproval: false, kept: null }, (now) => nextStep(now, "quick")),
+  plan: (input) => unrolled({ ...input, needsApproval: false }, (now) => nextAtOnceStep(now, "quick")),
 };
 
 export const bluegreen: Strategy = {
-  plan: (input) => unrolled(input, (now) => nextStep(now, "previewed")),
+  plan: (input) => unrolled(input, (now) => nextAtOnceStep(now, "previewed")),
 };
+
+export function nextAtOnceStep(input: PlanInput, way: "quick" | "previewed"): PlannedStep | null {
+  return nextAtomicStep(input, (now) => nextStep(now, way));
+}
 
 function nextStep(input: PlanInput, way: "quick" | "previewed"): PlannedStep | null {
   const { release, count } = input.target;

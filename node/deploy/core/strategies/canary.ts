@@ -2,6 +2,7 @@
 // worse; then the rest follows as in a rolling deploy. As many new VMs carry a weight as would carry it in the end, one at least.
 
 import type { Weights } from "../../../../mesh/index.ts";
+import { nextAtOnceStep } from "./all-at-once.ts";
 import { nextRollingStep } from "./rolling.ts";
 import {
   byPhase,
@@ -25,6 +26,8 @@ function nextStep(input: PlanInput): PlannedStep | null {
   const [weight] = plan?.left ?? [];
   // Nothing is left to be compared, or nothing to compare it with.
   if (weight === undefined || others.serving.length === 0) {
+    // The split stands until all of the rest is up: then requests change over at once.
+    if (input.atomic !== undefined) return nextAtOnceStep(input, "quick");
     return present === null ? nextRollingStep(input) : { kind: "weigh", vms: [], weights: null };
   }
   if (others.starting.length > 0) return stepOf("stop", others.starting);

@@ -3,6 +3,7 @@
 import type { DeploySpec } from "../../../../mesh/index.ts";
 import { bluegreen, immediate } from "./all-at-once.ts";
 import { canary } from "./canary.ts";
+import { handoff } from "./handoff.ts";
 import { rolling } from "./rolling.ts";
 import type { Strategy } from "./strategy.ts";
 
@@ -13,4 +14,5 @@ export const STRATEGIES: Readonly<Record<StrategyName, Strategy>> = {
   immediate,
   bluegreen,
   canary,
+  handoff,
 } satisfies Record<StrategyName, Strategy>;

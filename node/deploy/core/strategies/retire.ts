@@ -15,7 +15,7 @@ export function nextRetireStep(input: RetireInput): PlannedStep | null {
   const named = input.vms.filter((vm) => input.targets.includes(vm.vm));
   const cordoned = named.filter((vm) => vm.phase === "cordoned");
   if (input.direction === "back") return step("serve", cordoned);
-  const starting = named.filter((vm) => vm.phase === "starting");
+  const starting = named.filter((vm) => vm.phase === "prepared" || vm.phase === "starting");
   const retired = cordoned.filter((vm) => input.retiring.includes(vm.vm));
   return step("stop", starting) ?? step("stop", retired) ?? step("cordon", named);
 }

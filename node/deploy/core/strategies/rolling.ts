@@ -24,7 +24,8 @@ export function nextRollingStep(input: PlanInput): PlannedStep | null {
   const putBack = wanted.cordoned.slice(0, Math.max(0, count - wanted.serving.length));
   const room = Math.max(0, count - wanted.serving.length - putBack.length);
   // Never routed: nobody has to be asked.
-  const dropped = [...others.starting, ...wanted.starting.slice(room)];
+  const unused = [...others.prepared, ...wanted.prepared];
+  const dropped = [...unused, ...others.starting, ...wanted.starting.slice(room)];
   if (dropped.length > 0) return stepOf("stop", dropped);
   if (putBack.length > 0) return stepOf("serve", putBack);
   const entering = [...wanted.starting, ...wanted.standby];

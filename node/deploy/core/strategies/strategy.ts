@@ -3,7 +3,7 @@
 import type { RolloutStep, VmName, VmPhase, Weights } from "../../../../mesh/index.ts";
 import { isLeaving } from "../quorum.ts";
 
-/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s and a `weigh`'s, `weights` of a step that splits the requests anew. */
+/** One step to come. Of a `start` the names are those that the next VMs get; `serves` is a `flip`'s, a `weigh`'s and a `handover`'s, `weights` of a step that splits the requests anew. */
 export interface PlannedStep {
   readonly kind: RolloutStep["kind"];
   readonly vms: readonly VmName[];
@@ -38,6 +38,10 @@ export interface PlanInput {
   readonly kept: number | null;
   /** Absent: the new release takes over without one. */
   readonly canary?: CanaryPlan;
+  /** Requests change over at once, and are held for that. `isHeld`: they are now, by the last step. Absent: each proxy changes over as it learns. */
+  readonly atomic?: { readonly isHeld: boolean };
+  /** Of an app that never runs twice. `together`: one host has all of its VMs and gets the next. Absent: VMs may run side by side. */
+  readonly handoff?: { readonly together: boolean };
 }
 
 /** Of a canary, as far as it is. */
@@ -70,12 +74,23 @@ export function unrolled(
     if (step === null) return steps;
     steps.push(step);
     if (steps.length > stepsMax) throw new Error(`strategy: no end after ${stepsMax} steps`);
-    if (step.kind === "start") started += step.vms.length;
+    started += startedBy(now.vms, step).length;
     const vms = applyPlanned(now.vms, step, input.target.release);
     const isCordon = isLeaving(step.kind);
     const needsApproval = now.needsApproval && step.kind !== "approve";
-    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [], ...canaryAfter(now, step) };
+    const after = { ...canaryAfter(now, step), ...atomicAfter(now, step) };
+    now = { ...now, vms, needsApproval, retiring: isCordon ? step.vms : [], ...after };
   }
+}
+
+/** VMs that come with the step. */
+function startedBy(
+  vms: readonly PlannedVm[],
+  { kind, vms: names, serves = [] }: PlannedStep,
+): readonly VmName[] {
+  const known = new Set(vms.map(({ vm }) => vm));
+  if (kind === "handover") return serves.filter((vm) => !known.has(vm));
+  return kind === "start" || kind === "prepare" ? names.filter((vm) => !known.has(vm)) : [];
 }
 
 function canaryAfter(
@@ -89,12 +104,17 @@ function canaryAfter(
   return { canary: { ...canary, present: weights === null ? null : (own?.weight ?? 0) } };
 }
 
+function atomicAfter({ atomic }: PlanInput, { kind }: PlannedStep): Pick<PlanInput, "atomic"> {
+  return atomic === undefined ? {} : { atomic: { isHeld: kind === "hold" } };
+}
+
 /** VMs sorted by what the record wants of them. */
 export type Phases = Readonly<Record<VmPhase, readonly PlannedVm[]>>;
 
 export function byPhase(vms: readonly PlannedVm[]): Phases {
   const of = (phase: VmPhase) => vms.filter((vm) => vm.phase === phase);
   return {
+    prepared: of("prepared"),
     starting: of("starting"),
     standby: of("standby"),
     serving: of("serving"),
@@ -114,10 +134,18 @@ export function applyPlanned(
 ): readonly PlannedVm[] {
   const named = new Set(step.vms);
   const entering = new Set(step.serves);
+  const fresh = (phase: VmPhase) =>
+    startedBy(vms, step).map((vm): PlannedVm => ({ vm, release: release ?? 0, phase }));
   const move = (phase: VmPhase) => vms.map((vm) => (named.has(vm.vm) ? { ...vm, phase } : vm));
   switch (step.kind) {
+    case "prepare":
+      return [...vms, ...fresh("prepared")];
     case "start":
-      return [...vms, ...step.vms.map((vm): PlannedVm => ({ vm, release: release ?? 0, phase: "starting" }))];
+      return [...move("starting"), ...fresh("starting")];
+    case "handover":
+      return [...vms.filter((vm) => !named.has(vm.vm)), ...fresh("starting")].map((vm) =>
+        entering.has(vm.vm) ? { ...vm, phase: "starting" } : vm,
+      );
     case "standby":
       return move("standby");
     case "approve":

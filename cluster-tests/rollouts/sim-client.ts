@@ -1,0 +1,137 @@
+// Sim client: somebody who asks one thing after the other, through whatever proxy, and shows what it was told to keep, as browsers do.
+// `no-going-back` is judged at each answer.
+
+import assert from "node:assert/strict";
+import { type AppRecord, type CommittedApp, clientsRelease, isUnderWay } from "../../mesh/index.ts";
+import {
+  type ClientCookie,
+  readClientCookies,
+  setClientCookie,
+  stickyClient,
+} from "../../proxy-agent/core/client-cookies.ts";
+import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
+import type { AppRoute, Endpoint } from "../../proxy-agent/core/route-table.ts";
+import { PLACES, pickSticky, rankIn } from "../../proxy-agent/core/sticky.ts";
+import type { BreakName } from "./breaks.ts";
+
+/** Odd and more than there are proxies: each client comes by each of them. */
+const CLIENTS = 7;
+
+/** What a client saw, and by which record. */
+interface Seen {
+  readonly release: number;
+  readonly epoch: number;
+}
+
+export class SimClient {
+  readonly #number: number;
+  readonly #clients: SimClients;
+  /** Values by name. */
+  readonly #jar = new Map<string, string>();
+  #seen: Seen | null = null;
+  isBusy = false;
+
+  constructor(number: number, clients: SimClients) {
+    this.#number = number;
+    this.#clients = clients;
+  }
+
+  /** It shows that a newer record is in force than this route is of. */
+  isBehind({ app, epoch }: AppRoute): boolean {
+    if (this.#jar.size === 0 || this.#clients.broken === "sticky-catch-up") return false;
+    return this.#shown(app).some((cookie) => cookie.epoch > epoch);
+  }
+
+  /** Null: nobody promised it anything. */
+  pick(
+    { app, clients, endpoints }: AppRoute,
+    choice: Choice,
+  ): { readonly endpoint: Endpoint | undefined } | null {
+    if (clients?.mode !== "sticky") return null;
+    const own = Math.floor((PLACES * (this.#number + 0.5)) / CLIENTS);
+    const client = stickyClient(this.#shown(app), clients, own);
+    const isForgetful = this.#clients.broken === "sticky-floor";
+    return {
+      endpoint: pickSticky({ clients, endpoints }, isForgetful ? { ...client, floor: null } : client, choice),
+    };
+  }
+
+  /** What it saw keeps it from no VM of this release. */
+  mayGoTo({ app, clients }: AppRoute, release: number): boolean {
+    if (clients?.mode !== "sticky") return true;
+    const { floor } = stickyClient(this.#shown(app), clients, 0);
+    return floor === null || rankIn(clients, release) >= rankIn(clients, floor);
+  }
+
+  answered({ app, epoch, clients }: AppRoute, { release, vm }: Pick<Endpoint, "release" | "vm">): void {
+    this.#clients.judge(this.#seen, { release, epoch }, `client ${this.#number} is answered by ${vm}`);
+    this.#seen = { release, epoch };
+    if (clients?.mode !== "sticky") return;
+    const before = this.#shown(app);
+    const { place } = stickyClient(before, clients, Math.floor((PLACES * (this.#number + 0.5)) / CLIENTS));
+    this.#take(setClientCookie({ app, epoch, release, sticky: { backs: clients.backs, place } }, before, 0));
+  }
+
+  #take(lines: readonly string[]): void {
+    for (const line of lines) {
+      const [pair = "", ...attributes] = line.split("; ");
+      const [name = "", value = ""] = pair.split("=");
+      if (attributes.includes("Max-Age=0")) this.#jar.delete(name);
+      else this.#jar.set(name, value);
+    }
+  }
+
+  #shown(app: AppRoute["app"]): readonly ClientCookie[] {
+    if (this.#jar.size === 0) return [];
+    const pairs = [...this.#jar].map(([name, value]) => `${name}=${value}`);
+    return readClientCookies(["Cookie", pairs.join("; ")], app);
+  }
+}
+
+/** All of them, and what their app went back from. */
+export class SimClients {
+  readonly broken: BreakName | null;
+  readonly #all = Array.from({ length: CLIENTS }, (_, number) => new SimClient(number, this));
+  /** Epochs from which on somebody may be sent back. */
+  readonly #backs: number[] = [];
+  /** Of epochs at which a rollout was on its way back: which. */
+  readonly #goingBack = new Map<number, string>();
+  #isSticky = false;
+  #turn = 0;
+
+  constructor(broken: BreakName | null) {
+    this.broken = broken;
+  }
+
+  /** The next who waits for nothing. */
+  next(): SimClient {
+    const waiting = this.#all.filter(({ isBusy }) => !isBusy);
+    this.#turn += 1;
+    const client = waiting[this.#turn % waiting.length];
+    assert.ok(client !== undefined, "there are fewer clients than requests at once");
+    return client;
+  }
+
+  noteCommit(before: AppRecord | null, { epoch, record }: CommittedApp): void {
+    this.#isSticky = clientsRelease(record)?.spec.deploy.cutover === "sticky";
+    const { rollout } = record;
+    const isOlder = rollout?.to != null && rollout.from !== null && rollout.to < rollout.from;
+    // A way back that is itself gone back from leads to the newer one.
+    const isBack = rollout?.kind === "deploy" && (rollout.direction === "back") !== isOlder;
+    if (isBack && isUnderWay(rollout)) this.#goingBack.set(epoch, rollout.id);
+    if ((record.backs ?? 0) > (before?.backs ?? 0)) this.#backs.push(epoch);
+  }
+
+  /** Whoever got the older one while a rollout goes back to it stays there, too. */
+  judge(seen: Seen | null, now: Seen, who: string): void {
+    if (!this.#isSticky || seen === null || now.release === seen.release) return;
+    const [wayThen, way] = [this.#goingBack.get(seen.epoch), this.#goingBack.get(now.epoch)];
+    const isBetween = (epoch: number) => seen.epoch < epoch && epoch <= now.epoch;
+    const isBack = [...this.#backs, ...this.#goingBack.keys()].some(isBetween) || way !== undefined;
+    const isMeant = now.release > seen.release ? way === undefined || way !== wayThen : isBack;
+    assert.ok(
+      isMeant,
+      `no-going-back: ${who}, of v${now.release} at epoch ${now.epoch}, after v${seen.release} at epoch ${seen.epoch}`,
+    );
+  }
+}

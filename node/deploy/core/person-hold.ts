@@ -1,0 +1,45 @@
+// Person's hold: an app's requests are kept by every proxy because somebody said so, until somebody says that they go on. It touches no VM
+// and no rollout: one that is under way goes on beside it.
+
+import { type AppRecord, HOLD_DEFAULTS, type HoldSpec, isUnderWay } from "../../../mesh/index.ts";
+import { withoutHoldBy } from "./commits.ts";
+import { isHeldByStep } from "./cutover.ts";
+import { needsAcks } from "./standing.ts";
+
+/** `record` itself: it is so already. `invalid`: `message` says what to do. */
+export type HoldChange =
+  | { readonly code: "changed"; readonly record: AppRecord }
+  | { readonly code: "invalid"; readonly message: string };
+
+/** What another one placed becomes the person's: who placed it leaves it alone from then on. */
+export function heldByPerson(record: AppRecord, atMs: number): HoldChange {
+  const { app, hold } = record;
+  if (!needsAcks(record)) {
+    const message = `${app} has no hostname, so no proxy gets requests of it: there is nothing to hold`;
+    return { code: "invalid", message };
+  }
+  if (hold?.by === "person") return { code: "changed", record };
+  return { code: "changed", record: { ...record, hold: { by: "person", atMs } } };
+}
+
+export function releasedByPerson(record: AppRecord): HoldChange {
+  const { app, hold, rollout } = record;
+  // What was the rollout's, or would be, is the rollout's again: it has closed what served, and nothing new serves yet.
+  if (hold?.by === "person" && isHeldByRollout(record))
+    return { code: "changed", record: { ...record, hold: { ...hold, by: "rollout" } } };
+  if (hold === undefined || hold.by === "person")
+    return { code: "changed", record: hold === undefined ? record : withoutHoldBy("person", record) };
+  const message = `${rollout?.id ?? app} holds the requests of ${app}, and sends them on as soon as it can: \`grapevine status ${app}\` says for whom it waits, \`grapevine abort ${app}\` takes it back`;
+  return { code: "invalid", message };
+}
+
+function isHeldByRollout(record: AppRecord): boolean {
+  const { rollout, vms } = record;
+  if (!isUnderWay(rollout)) return false;
+  return isHeldByStep(record) || !vms.some(({ phase }) => phase === "serving");
+}
+
+/** How much each proxy keeps: the newest release says it. */
+export function holdBoundsOf({ releases }: Pick<AppRecord, "releases">): HoldSpec {
+  return releases.at(-1)?.spec.hold ?? HOLD_DEFAULTS;
+}

@@ -1,0 +1,83 @@
+// Alone: VMs of an app that never runs twice take turns on this host. The next is started when nothing of another one runs here any more, as its
+// driver confirmed, in the very call that says so. What is on disk keeps the order over a restart of the agent: a process is written down
+// before there is one, and forgotten only when there is none.
+
+import type { AppName, VmName } from "../../mesh/index.ts";
+import type { VmLife } from "./vm-life.ts";
+
+type Life = Pick<VmLife, "entry" | "state">;
+
+interface Waiter {
+  readonly vm: VmName;
+  readonly app: AppName;
+  readonly signal: AbortSignal;
+  readonly grant: () => void;
+}
+
+export interface AloneDeps {
+  /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
+  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  /** All VMs of this host. */
+  readonly lives: () => readonly Life[];
+}
+
+export class Alone {
+  readonly #deps: AloneDeps;
+  readonly #waiting = new Set<Waiter>();
+
+  constructor(deps: AloneDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Calls `grant` once, when it is the VM's turn. The records are read meanwhile: what a partition kept from us may have given the app to
+   * another host. Never, if they do not want it: its host hears of that record then, and has it go. Rejects on abort.
+   */
+  async turn(
+    { entry: { vm, app } }: Pick<Life, "entry">,
+    signal: AbortSignal,
+    grant: () => void,
+  ): Promise<void> {
+    if (!(await this.#deps.isWanted(vm, signal))) return;
+    signal.throwIfAborted();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const waiter: Waiter = {
+      vm,
+      app,
+      signal,
+      grant: () => {
+        resolve();
+        grant();
+      },
+    };
+    this.#waiting.add(waiter);
+    const leave = () => {
+      this.#waiting.delete(waiter);
+      resolve();
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    this.changed();
+    await promise;
+    signal.removeEventListener("abort", leave);
+  }
+
+  /** Some VM of this host is in another state. One after the other: who is granted its turn runs for those behind it. */
+  changed(): void {
+    for (const waiter of [...this.#waiting]) {
+      if (!this.#waiting.has(waiter) || this.#runsBeside(waiter)) continue;
+      this.#waiting.delete(waiter);
+      waiter.grant();
+    }
+  }
+
+  #runsBeside({ vm, app }: Waiter): boolean {
+    return this.#deps
+      .lives()
+      .some(({ entry, state }) => entry.app === app && entry.vm !== vm && mayRun(state));
+  }
+}
+
+/** A process of it may be there. */
+function mayRun(state: Life["state"]): boolean {
+  return state === "starting" || state === "running" || state === "stopping";
+}
