@@ -1,172 +1,147 @@
-import fc from "fast-check";
-import { beforeEach, describe, expect, it } from "vitest";
-import { type AppName, appName, memberName, newVmEntry, type VmName, vmName } from "../../mesh/index.ts";
-import { Alone } from "./alone.ts";
-import type { LifeState } from "./vm-life.ts";
+import { readFileSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { appName, type Release, vmName } from "../../mesh/index.ts";
+import { FakeDriver, FakeMachine } from "./fake-driver.ts";
+import { ProcessDriver } from "./process-driver.ts";
+import type { VmDriver } from "./vm-driver.ts";
+import type { WantedVm } from "./vm-host.ts";
+import { HostHarness, release } from "./vm-host-harness.ts";
 
-type State = LifeState["state"];
+const OLD = vmName("hello-v1-1");
+const NEW = vmName("hello-v2-1");
 
-const web = appName("web");
-const MAY_RUN: readonly State[] = ["starting", "running", "stopping"];
-const RUNS_NOT: readonly State[] = [
-  "idle",
-  "preparing",
-  "placing",
-  "prepared",
-  "waiting",
-  "removing",
-  "gone",
-  "exited",
-  "failed",
-];
-
-/** The VMs of a host. Who is granted its turn starts in that call, as vm-run does. */
-class Host {
-  readonly alone: Alone;
-  readonly granted: VmName[] = [];
-  readonly #lives = new Map<VmName, { readonly app: AppName; readonly state: State }>();
-  isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean> = async () => true;
-
-  constructor() {
-    this.alone = new Alone({
-      isWanted: (vm, signal) => this.isWanted(vm, signal),
-      lives: () => [...this.#lives].map(([vm, { app, state }]) => ({ entry: entryOf(vm, app), state })),
-    });
-  }
-
-  put(vm: VmName, state: State, app = web): void {
-    this.#lives.set(vm, { app, state });
-    this.alone.changed();
-  }
-
-  ask(vm: VmName, signal: AbortSignal = new AbortController().signal, app = web): Promise<void> {
-    this.put(vm, "waiting", app);
-    return this.alone.turn({ entry: entryOf(vm, app) }, signal, () => {
-      this.granted.push(vm);
-      this.put(vm, "starting", app);
-    });
-  }
-
-  /** Of the VMs of the app. */
-  mayRun(): readonly VmName[] {
-    return [...this.#lives].flatMap(([vm, { state }]) => (MAY_RUN.includes(state) ? [vm] : []));
-  }
+/** Of an app that never runs twice. */
+function handed(number: number, phase: WantedVm["phase"], command: readonly string[] = ["run"]): WantedVm {
+  const made = release({ command });
+  const deploy = { ...made.spec.deploy, strategy: "handoff" } as const;
+  const alone: Release = { ...made, number, spec: { ...made.spec, deploy } };
+  return { vm: number === 1 ? OLD : NEW, app: appName("hello"), release: alone, phase };
 }
 
-function entryOf(vm: VmName, app: AppName) {
-  return newVmEntry({ vm, app, release: 1, host: memberName("host-1") });
-}
+describe("VMs of an app that never runs twice, on one host", () => {
+  const machine = new FakeMachine();
+  let harness: HostHarness;
+  beforeEach(async () => {
+    harness = await HostHarness.create(() => new FakeDriver(machine));
+  });
+  afterEach(() => harness.close());
 
-/** What was asked of the records is answered, and what follows from it is done. */
-async function answered(): Promise<void> {
-  for (let turn = 0; turn < 10; turn += 1) await Promise.resolve();
-}
+  const startsOf = (name: string) => machine.started.filter(({ vm }) => vm === name).length;
 
-const old = vmName("old");
-const next = vmName("next");
+  it("a prepared VM has all at hand and runs nothing, and one that could not be started says so", async () => {
+    const host = await harness.startAgent();
+    host.reconcile([handed(2, "prepared")]);
+    await harness.entry({ state: "prepared", address: null }, NEW);
+    expect(startsOf(NEW)).toBe(0);
+    host.reconcile([]);
+    await harness.gone(NEW);
+    host.reconcile([handed(2, "prepared", ["no-such"])]);
+    const { reason } = await harness.entry({ state: "failed" }, NEW);
+    expect(reason).toContain("command not found");
+    expect(startsOf(NEW)).toBe(0);
+  });
 
-let host: Host;
-beforeEach(() => {
-  host = new Host();
+  it("starts the new VM in the moment in which nothing of the old one runs any more, without asking a majority", async () => {
+    const stopping = Promise.withResolvers<void>();
+    const slow = new SlowStop(machine, stopping.promise);
+    const host = await harness.startAgent(slow);
+    host.reconcile([handed(1, "serving"), handed(2, "prepared")]);
+    await harness.entry({ state: "running" }, OLD);
+    await harness.entry({ state: "prepared" }, NEW);
+    harness.isWanted = false;
+    const before = startsOf(NEW);
+    host.reconcile([handed(2, "starting")]);
+    await harness.entry({ state: "stopping" }, OLD);
+    expect(startsOf(NEW)).toBe(before);
+    expect(harness.published.get(NEW)?.state).toBe("prepared");
+    stopping.resolve();
+    await harness.entry({ state: "running" }, NEW);
+    expect(machine.running).toEqual([NEW]);
+    harness.isWanted = true;
+  });
+
+  it("starts nothing where nothing of the app runs, and a majority does not want it to", async () => {
+    harness.isWanted = false;
+    const before = startsOf(NEW);
+    const host = await harness.startAgent();
+    host.reconcile([handed(2, "starting")]);
+    await harness.entry({ state: "prepared" }, NEW);
+    expect(startsOf(NEW)).toBe(before);
+    host.reconcile([]);
+    await harness.gone(NEW);
+  });
+
+  it("an agent that starts again between the two keeps the order", async () => {
+    const stuck = new SlowStop(machine, new Promise<void>(() => undefined));
+    const first = await harness.startAgent(stuck);
+    first.reconcile([handed(1, "serving"), handed(2, "prepared")]);
+    await harness.entry({ state: "running" }, OLD);
+    await harness.entry({ state: "prepared" }, NEW);
+    first.reconcile([handed(2, "starting")]);
+    await harness.entry({ state: "stopping" }, OLD);
+    harness.forget(first);
+    const stopping = Promise.withResolvers<void>();
+    const before = startsOf(NEW);
+    const second = await harness.startAgent(new SlowStop(machine, stopping.promise));
+    second.reconcile([handed(2, "starting")]);
+    await harness.entry({ state: "prepared" }, NEW);
+    expect(machine.running).toEqual([OLD]);
+    expect(startsOf(NEW)).toBe(before);
+    stopping.resolve();
+    await harness.entry({ state: "running" }, NEW);
+    expect(machine.running).toEqual([NEW]);
+  });
 });
 
-describe("Alone", () => {
-  it.each(MAY_RUN)("keeps a VM waiting while another of its app is %s", async (state) => {
-    host.put(old, state);
-    const turn = host.ask(next);
-    await answered();
-    expect(host.granted).toEqual([]);
-    host.put(old, "exited");
-    await turn;
-    expect(host.granted).toEqual([next]);
+/** Its VMs end when the test says so. */
+class SlowStop extends FakeDriver implements VmDriver {
+  readonly #until: Promise<void>;
+
+  constructor(machine: FakeMachine, until: Promise<void>) {
+    super(machine);
+    this.#until = until;
+  }
+
+  override async stop(...args: Parameters<FakeDriver["stop"]>): ReturnType<FakeDriver["stop"]> {
+    await this.#until;
+    return await super.stop(...args);
+  }
+}
+
+describe("with real processes", () => {
+  let harness: HostHarness;
+  beforeEach(async () => {
+    harness = await HostHarness.create(() => new ProcessDriver());
   });
+  afterEach(() => harness.close());
 
-  it.each(RUNS_NOT)("lets it start beside one that is %s", async (state) => {
-    host.put(old, state);
-    await host.ask(next);
-    expect(host.granted).toEqual([next]);
-  });
-
-  it("starts it in the very call that says that the other one is gone", async () => {
-    host.put(old, "stopping");
-    const turn = host.ask(next);
-    await answered();
-    host.put(old, "removing");
-    expect(host.granted).toEqual([next]);
-    await turn;
-  });
-
-  it("does not wait for VMs of other apps", async () => {
-    host.put(old, "running", appName("other"));
-    await host.ask(next);
-    expect(host.granted).toEqual([next]);
-  });
-
-  it("starts nothing that the records, as a majority has them, do not want here", async () => {
-    host.isWanted = async () => false;
-    await host.ask(next);
-    host.put(old, "running");
-    host.put(old, "exited");
-    expect(host.granted).toEqual([]);
-  });
-
-  it("starts nothing that was called back, while it waits or while the records are read", async () => {
-    const waiting = new AbortController();
-    host.put(old, "running");
-    const turn = host.ask(next, waiting.signal);
-    await answered();
-    waiting.abort();
-    await turn;
-    host.put(old, "exited");
-
-    const asking = new AbortController();
-    const asked = host.ask(vmName("asked"), asking.signal);
-    asking.abort();
-    await expect(asked).rejects.toThrow();
-    expect(host.granted).toEqual([]);
-  });
-
-  it("has two that wait take turns, in the order in which they asked", async () => {
-    const third = vmName("third");
-    host.put(old, "running");
-    const turns = [host.ask(next), host.ask(third)];
-    await answered();
-    host.put(old, "exited");
-    expect(host.granted).toEqual([next]);
-    host.put(next, "exited");
-    expect(host.granted).toEqual([next, third]);
-    await Promise.all(turns);
-  });
-
-  it("never has two VMs of an app run at once, in whatever order they ask, end and are called back", async () => {
-    const names = ["a", "b", "c", "d"].map((name) => vmName(name));
-    const action = fc.record({
-      vm: fc.constantFrom(...names),
-      what: fc.constantFrom("ask", "run", "stop", "end", "call back"),
-    });
-    const run = fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
-      const any = new Host();
-      const asking = new Map<VmName, AbortController>();
-      for (const { vm, what } of actions) {
-        const runs = any.mayRun().includes(vm);
-        if (what === "ask" && !runs && !asking.has(vm)) {
-          const controller = new AbortController();
-          asking.set(vm, controller);
-          const ended = any.ask(vm, controller.signal).finally(() => asking.delete(vm));
-          ended.catch(() => undefined);
-        }
-        if (what === "call back") asking.get(vm)?.abort();
-        if (runs && what === "run") any.put(vm, "running");
-        if (runs && what === "stop") any.put(vm, "stopping");
-        if (runs && what === "end") any.put(vm, "exited");
-        await answered();
-        expect(any.mayRun().length).toBeLessThanOrEqual(1);
-      }
-      // Nobody is forgotten: once each that runs ends, each that asked was granted.
-      for (const _ of names) for (const vm of any.mayRun()) any.put(vm, "exited");
-      await answered();
-      expect(asking.size).toBe(0);
-    });
-    await fc.assert(run);
+  it("starts the new VM when the old one and the child that it left behind have ended", async () => {
+    const log = `${harness.root}/log`;
+    // The child outlives its parent by a while, and says when it ends.
+    const child = `sh -c 'trap "" TERM; echo here >> ${log}; sleep 0.3; echo old >> ${log}' & exec sleep 100`;
+    const host = await harness.startAgent();
+    host.reconcile([
+      handed(1, "serving", ["sh", "-c", child]),
+      handed(2, "prepared", ["sh", "-c", `echo new >> ${log}; exec sleep 100`]),
+    ]);
+    await harness.entry({ state: "prepared" }, NEW);
+    await lineIn(log, "here");
+    host.reconcile([handed(2, "starting", ["sh", "-c", `echo new >> ${log}; exec sleep 100`])]);
+    await harness.entry({ state: "running" }, NEW);
+    await lineIn(log, "new");
+    expect(readLines(log)).toEqual(["here", "old", "new"]);
   });
 });
+
+/** A file of a process has no event. */
+async function lineIn(file: string, line: string): Promise<void> {
+  while (!readLines(file).includes(line)) await new Promise((resolve) => setImmediate(resolve));
+}
+
+function readLines(file: string): readonly string[] {
+  try {
+    return readFileSync(file, "utf8").trimEnd().split("\n");
+  } catch {
+    return [];
+  }
+}
