@@ -7,6 +7,8 @@ export interface Answer {
   readonly status: number | null;
   /** From the `grapevine-vm` header. */
   readonly vm: string | null;
+  /** Seconds, of the header. */
+  readonly retryAfter: string | null;
   readonly text: string;
 }
 
@@ -22,11 +24,14 @@ export function get(url: string, host: string): Promise<Answer> {
         resolve({
           status: response.complete ? (response.statusCode ?? null) : null,
           vm: response.headers["grapevine-vm"]?.toString() ?? null,
+          retryAfter: response.headers["retry-after"] ?? null,
           text,
         });
       response.once("end", answer).once("error", answer);
     });
-    outgoing.once("error", (error) => resolve({ status: null, vm: null, text: error.message }));
+    outgoing.once("error", (error) =>
+      resolve({ status: null, vm: null, retryAfter: null, text: error.message }),
+    );
     outgoing.end();
   });
 }

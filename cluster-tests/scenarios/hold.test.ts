@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { RoutesView } from "../../proxy-agent/io/admin.ts";
-import { get } from "../harness/get.ts";
+import { type Answer, get } from "../harness/get.ts";
 import { getJson, until } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 
@@ -43,11 +43,14 @@ async function said(verb: "hold" | "release", text: string): Promise<void> {
   expect(result.stdout).toContain("in force on proxy-1, proxy-2");
 }
 
-test("hold keeps each request, in order, and release sends it on: none fails, and no VM sees one meanwhile", async () => {
+test("hold keeps each request, and release sends it on: none fails, and no VM sees one meanwhile", async () => {
   const app = scenario.app({ greeting: "one", arrivals });
   expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
   const client = scenario.load({ path: "/?through=load" });
-  await said("hold", "requests are held; each proxy keeps one for 30s and 10000 at a time");
+  await said(
+    "hold",
+    "requests are held; each proxy keeps one for 30s, and 10000 with 64.0 MiB of bodies at a time",
+  );
   await said("hold", "requests are held already");
   const before = arrived();
   expect(before).toBeGreaterThan(0);
@@ -68,20 +71,57 @@ test("hold keeps each request, in order, and release sends it on: none fails, an
   await said("release", "requests are not held");
 });
 
+/** What a proxy sends on at once, and after how long twice as many: what docs/app-file.md says. */
+const FIRST = 64;
+const STEP_MS = 100;
+
+test("what was kept goes on at a pace, those who came first before those who came after", async () => {
+  // No answer comes while they are sent on: each that does makes room for one more.
+  const app = scenario.app({ greeting: "slow", arrivals, delayMs: 5 * STEP_MS });
+  expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
+  await said("hold", "requests are held");
+  const before = arrived();
+  const answers: Promise<Answer>[] = [];
+  // They come in three heaps, each once the one before waits.
+  for (const heap of [0, 1, 2]) {
+    for (let nth = 0; nth < FIRST * 2 ** Math.max(0, heap - 1); nth += 1)
+      answers.push(get(`${scenario.proxy("proxy-1").http}/?through=${heap}`, HOST));
+    await untilHeld("proxy-1", answers.length);
+  }
+  const sinceMs = Date.now();
+  const released = await fetch(`${scenario.api()}/v1/apps/web/release`, { method: "POST" });
+  expect(await released.json()).toMatchObject({ app: "web", held: false, by: null, changed: true });
+  const all = await Promise.all(answers);
+  expect(all.filter(({ status }) => status !== 200)).toEqual([]);
+  const lines = readFileSync(arrivals, "utf8").split("\n").slice(before, -1);
+  expect(lines).toHaveLength(4 * FIRST);
+  const early = lines.filter((line) => {
+    const [atMs, , heap] = line.split(" ");
+    // A heap goes once the window is as wide as all that came before it: no clock of this machine makes that sooner.
+    return Number(atMs) + 1 < sinceMs + Number(heap) * STEP_MS;
+  });
+  expect(early).toEqual([]);
+});
+
 test("what is above a bound, and what waits for too long, gets 503, and nothing goes on by that", async () => {
   const app = scenario.app({ greeting: "two", hold: ['max_age = "1s"', "max_requests = 1"] });
   expect(await scenario.run(["deploy", app.file])).toMatchObject({ code: 0 });
-  await said("hold", "keeps one for 1s and 1 at a time");
+  await said("hold", "keeps one for 1s, and 1 with 64.0 MiB of bodies at a time");
   const url = scenario.proxy("proxy-1").http;
   const first = get(url, HOST);
   await untilHeld("proxy-1", 1);
   const second = await get(url, HOST);
-  expect([second.status, second.text]).toEqual([
+  expect([second.status, second.retryAfter, second.text]).toEqual([
     503,
+    "1",
     expect.stringContaining("1 requests wait here already"),
   ]);
   const old = await first;
-  expect([old.status, old.text]).toEqual([503, expect.stringContaining("has waited for 1s")]);
+  expect([old.status, old.retryAfter, old.text]).toEqual([
+    503,
+    "1",
+    expect.stringContaining("has waited for 1s"),
+  ]);
   expect((await get(url, HOST)).status).toBe(503);
   // A client that leaves makes room.
   const leaving = request(url, { headers: { host: HOST }, agent: false }).on("error", () => undefined);

@@ -247,6 +247,7 @@ export const proxyExclusionShape: ZodType<ProxyExclusionView> = z.looseObject({
 export const holdViewShape: ZodType<HoldView> = z.looseObject({
   app: z.string(),
   held: z.boolean(),
+  by: z.enum(HOLDERS).nullable(),
   epoch: z.number(),
   changed: z.boolean(),
   bounds: z.looseObject({ maxAgeMs: z.number(), maxRequests: z.number(), maxBytes: z.number() }),

@@ -1,6 +1,13 @@
 // Hold app: a person's word that an app's requests are kept by its proxies, or go on, put into its record.
 
-import { type AppName, type AppRecord, type HoldSpec, messageOf, NoMajorityError } from "../../mesh/index.ts";
+import {
+  type AppName,
+  type AppRecord,
+  type Hold,
+  type HoldSpec,
+  messageOf,
+  NoMajorityError,
+} from "../../mesh/index.ts";
 import type { RecordsDeps } from "./change-records.ts";
 import { type HoldChange, heldByPerson, holdBoundsOf, releasedByPerson } from "./core/person-hold.ts";
 
@@ -9,9 +16,18 @@ export interface HoldRequest {
   readonly verb: "hold" | "release";
 }
 
-/** `done`: from `epoch` on the record says so, whether it was changed for that or not. `unknown`: there is no such app. */
+/**
+ * `done`: from `epoch` on the record says so, whether it was changed for that or not; `by`: who has requests held from then on, also after a
+ * release, null: nobody. `unknown`: there is no such app.
+ */
 export type HoldResult =
-  | { readonly code: "done"; readonly epoch: number; readonly changed: boolean; readonly bounds: HoldSpec }
+  | {
+      readonly code: "done";
+      readonly epoch: number;
+      readonly changed: boolean;
+      readonly by: Hold["by"] | null;
+      readonly bounds: HoldSpec;
+    }
   | { readonly code: "unknown" }
   | { readonly code: "invalid"; readonly message: string }
   | { readonly code: "unavailable"; readonly message: string };
@@ -43,12 +59,12 @@ async function tryOnce(
   if (committed === null || committed.record.deleted) return { code: "unknown" };
   const wanted = change(committed.record);
   if (wanted.code === "invalid") return wanted;
-  const bounds = holdBoundsOf(committed.record);
+  const facts = { by: wanted.record.hold?.by ?? null, bounds: holdBoundsOf(committed.record) };
   if (wanted.record === committed.record)
-    return { code: "done", epoch: committed.epoch, changed: false, bounds };
+    return { code: "done", epoch: committed.epoch, changed: false, ...facts };
   const result = await register.swap(app, committed.epoch, wanted.record);
   if (result.code === "unavailable") throw new NoMajorityError(result.missing);
   if (result.code !== "committed") return null;
   learn(result.committed);
-  return { code: "done", epoch: result.committed.epoch, changed: true, bounds };
+  return { code: "done", epoch: result.committed.epoch, changed: true, ...facts };
 }

@@ -3,6 +3,7 @@
 import { describeDuration } from "../../../mesh/index.ts";
 import type { HoldView } from "../../api/hold-routes.ts";
 import type { AppView } from "../../deploy/app-view.ts";
+import { describeBytes } from "../../releases/bundle-limits.ts";
 import { appViewShape, holdViewShape } from "../answers.ts";
 import { postToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
@@ -23,7 +24,7 @@ export function changeHold(verb: "hold" | "release", app: string, options: HoldO
     const { waitTimeout } = options;
     const waitMs = waitTimeout === undefined ? WAIT_TIMEOUT_MS : waitTimeoutOf(waitTimeout);
     const view = holdViewShape.parse(await postToApp(session, app, verb));
-    if (options.json !== true) print(plainText(describeChange(view)));
+    if (options.json !== true) print(plainText(describeChange(verb, view)));
     const force = await untilInForce(session, view, waitMs);
     const exitCode = exitCodeOf(force);
     if (options.json === true) printJson({ ...view, ...force, exitCode });
@@ -50,7 +51,7 @@ async function untilInForce(
   const request = () => ({ method: "GET", path: `/v1/apps/${encodeURIComponent(app)}/watch` }) as const;
   const hear = (line: unknown) => {
     force = inForce(appViewShape.parse(line), epoch);
-    if (force.behind.length === 0 && force.have.length > 0) done.abort();
+    if (isEverywhere(force)) done.abort();
   };
   const ended = AbortSignal.any([signal, done.signal, AbortSignal.timeout(waitMs)]);
   await followLines(client, { request, hear, refused: () => false }, ended);
@@ -68,23 +69,36 @@ function inForce({ proxies, excluded = [] }: AppView, epoch: number): InForce {
   };
 }
 
-function exitCodeOf({ have, behind, excluded }: InForce): ExitCode {
-  if (behind.length > 0 || have.length === 0) return EXIT.timedOut;
-  return excluded.length === 0 ? EXIT.done : EXIT.doneExcept;
+/** Where nobody at all is known, the asked agent may not have heard of them yet. */
+function isEverywhere({ have, behind, excluded }: InForce): boolean {
+  return behind.length === 0 && have.length + excluded.length > 0;
 }
 
-function describeChange({ app, held, changed, bounds }: HoldView): string {
-  const already = changed ? "" : " already";
-  if (!held) return `${app}: requests are not held${changed ? " any more" : ""}`;
-  const { maxAgeMs, maxRequests } = bounds;
-  return `${app}: requests are held${already}; each proxy keeps one for ${describeDuration(maxAgeMs)} and ${maxRequests} at a time, what is above that gets 503; \`grapevine release ${app}\` sends them on`;
+function exitCodeOf(force: InForce): ExitCode {
+  if (!isEverywhere(force)) return EXIT.timedOut;
+  return force.excluded.length === 0 ? EXIT.done : EXIT.doneExcept;
+}
+
+function describeChange(verb: "hold" | "release", { app, by, changed, bounds }: HoldView): string {
+  if (verb === "release") return describeRelease(app, by, changed);
+  const { maxAgeMs, maxRequests, maxBytes } = bounds;
+  const kept = `each proxy keeps one for ${describeDuration(maxAgeMs)}, and ${maxRequests} with ${describeBytes(maxBytes)} of bodies at a time`;
+  return `${app}: requests are held${changed ? "" : " already"}; ${kept}; what is above that gets 503; \`grapevine release ${app}\` sends them on`;
+}
+
+/** `by`: who holds them from then on. */
+function describeRelease(app: string, by: HoldView["by"], changed: boolean): string {
+  if (by === null) return `${app}: requests are not held${changed ? " any more" : ""}`;
+  const who =
+    by === "idle" ? "it sleeps, and a request wakes it" : "its rollout holds them, until a VM serves";
+  return `${app}: requests are not held by a person any more; ${who}`;
 }
 
 function describeForce({ epoch }: HoldView, { have, behind, excluded }: InForce): string {
-  if (behind.length === 0 && have.length === 0)
+  if (behind.length === 0 && have.length + excluded.length === 0)
     return `no proxy is registered, or none has told of epoch ${epoch} (exit code 3)`;
   if (behind.length > 0)
     return `not in force on ${behind.join(", ")}: no word of epoch ${epoch} from there; \`grapevine proxy exclude NAME\` if it is gone for good (exit code 3)`;
-  const names = `in force on ${have.join(", ")}`;
+  const names = `in force on ${have.join(", ") || "no proxy"}`;
   return excluded.length === 0 ? names : `${names}; nobody asked ${excluded.join(", ")} (exit code 6)`;
 }
