@@ -132,6 +132,19 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
         `${world.submit(specOf("hello", { count: Number(rest[0]), deploy: deployOf(subject, keys) }), `hash-${world.lines.length}`).code}`,
       ];
     }
+    // "deploy-idle 1 5000": one VM, asleep after 5 s.
+    case "deploy-idle": {
+      const spec = specOf("hello", { count: Number(subject), idle: { afterMs: Number(rest[0]) } });
+      return [...submitted(world, world.submit(spec, `hash-${world.lines.length}`)), ...holder(world)];
+    }
+    case "quiet":
+      for (const proxy of proxies) world.demand(proxy, { wanted: 0, quietMs: Number(rest[0]) });
+      return [...holder(world), ...waits(world)];
+    case "wanted":
+      for (const proxy of proxies) world.demand(proxy, { wanted: Number(rest[0]), quietMs: null });
+      return [...holder(world), ...waits(world)];
+    case "holder":
+      return holder(world);
     case "host-dies":
       world.hostDies(memberName(subject));
       return waits(world);
@@ -346,6 +359,10 @@ function waits(world: World): readonly string[] {
   const waiting = [...(view?.rollout?.step?.waitingFor ?? []), ...(view?.leftovers ?? [])];
   const stalled = view?.rollout?.stalled == null ? [] : [`  stalled: ${view.rollout.stalled}`];
   return [...stalled, ...waiting.map(({ who, what }) => `  waits: ${who} ${what}`)];
+}
+
+function holder(world: World): readonly string[] {
+  return [`  held by ${world.committed?.record.hold?.by ?? "nobody"}`];
 }
 
 function reason(world: World): readonly string[] {
