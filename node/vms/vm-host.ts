@@ -4,8 +4,9 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
 import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase, VmPlace } from "../../mesh/index.ts";
-import { isExclusive, isGated, newVmEntry } from "../../mesh/index.ts";
+import { isExclusive, isGated, newVmEntry, uptimeMs } from "../../mesh/index.ts";
 import { Alone } from "./alone.ts";
+import { Leases, type LeasesDeps } from "./leases.ts";
 import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
 import { PortPool } from "./port-pool.ts";
 import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
@@ -40,6 +41,10 @@ export interface VmHostDeps {
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
   readonly isWanted: VmRunDeps["isWanted"];
+  /** Whether a VM that has a lease runs here by the record as a majority has it. */
+  readonly askLease: LeasesDeps["ask"];
+  /** Until when some VM may get requests is another time. */
+  readonly onLease: () => void;
   /** Null: it is gone. */
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -69,6 +74,7 @@ export class VmHost {
   readonly #logsFolder: string;
   readonly #ports: PortPool;
   readonly #alone: Alone;
+  readonly #leases: Leases;
   readonly #runs = new Map<VmName, VmRun>();
   readonly #leaving = new AbortController();
   #wanted: readonly WantedVm[] = [];
@@ -83,6 +89,8 @@ export class VmHost {
     this.#ports = new PortPool({ ...options.vmPorts, random: Math.random() });
     const lives = () => [...this.#runs.values()].map(({ life }) => life);
     this.#alone = new Alone({ isWanted: deps.isWanted, lives });
+    const { askLease: ask, onLease: onChange, logger } = deps;
+    this.#leases = new Leases({ ask, onChange, logger, nowMs: uptimeMs });
   }
 
   /**
@@ -130,8 +138,18 @@ export class VmHost {
   /** Where each VM listens that has an address. */
   places(): readonly VmPlace[] {
     return this.status().flatMap(({ entry: { vm, app, address } }) =>
-      address === null ? [] : [{ vm, app, ...address }],
+      address === null ? [] : [{ vm, app, ...address, ...this.#untilOf(vm) }],
     );
+  }
+
+  #untilOf(vm: VmName): Pick<VmPlace, "untilMs"> {
+    const untilMs = this.#leases.untilMs(vm);
+    return untilMs === undefined ? {} : { untilMs };
+  }
+
+  /** Of that app, whatever is wanted: a process of each runs here, or may. */
+  namesOf(app: AppName): readonly VmName[] {
+    return this.status().flatMap(({ entry }) => (entry.app === app ? [entry.vm] : []));
   }
 
   /** Where a VM's output is, also of one that is gone, for a while; null: there is none here. */
@@ -153,6 +171,7 @@ export class VmHost {
     this.#leaving.abort();
     clearInterval(this.#outputTimer);
     await Promise.all([...this.#runs.values()].map((run) => run.leave()));
+    await this.#leases.leave();
     await this.#checkingOutput;
   }
 
@@ -198,7 +217,8 @@ export class VmHost {
     const { vm } = life.entry;
     const own = { host, folder: join(folder, vm), logsFolder: this.#logsFolder };
     const onGone = () => this.#onGone(vm);
-    return new VmRun(life, own, { ...this.#deps, ports: this.#ports, alone: this.#alone, onGone });
+    const parts = { ports: this.#ports, alone: this.#alone, leases: this.#leases };
+    return new VmRun(life, own, { ...this.#deps, ...parts, onGone });
   }
 
   /** It may be wanted again meanwhile: then it begins anew. */

@@ -21,6 +21,8 @@ const BACKOFF_LAST_MS = 10_000;
 /** A VM that was well for so long did not fail to start: its next backoff is the first again. */
 const BACKOFF_RESET_MS = 30_000;
 
+const LEASE_OVER = "its lease was over: no majority of the voters could be asked in time: ";
+
 type Starting = NonNullable<VmRecord["starting"]>;
 
 /**
@@ -49,6 +51,8 @@ export type LifeInput =
   | { readonly type: "end" }
   | { readonly type: "prepared"; readonly token: number }
   | { readonly type: "placed"; readonly token: number; readonly port: number }
+  /** Its turn has not come for a while. `reason`: what it waits for. */
+  | { readonly type: "waits"; readonly token: number; readonly reason: string }
   /** Nothing of its app runs here but it, and a majority wants it to. */
   | { readonly type: "turn"; readonly token: number }
   | { readonly type: "started"; readonly token: number; readonly handle: VmHandle }
@@ -65,6 +69,8 @@ export type LifeInput =
       readonly lastLines: readonly string[];
       /** It was stopped: its time was over. */
       readonly isOverdue?: boolean;
+      /** Its watchdog ended it. */
+      readonly isLeaseOver?: boolean;
     }
   | {
       readonly type: "health";
@@ -179,6 +185,9 @@ export class VmLife {
         return this.#place(nowMs);
       case "placed":
         return this.#placed(input.port, nowMs);
+      case "waits":
+        this.#entry = { ...this.#entry, reason: input.reason };
+        return this.#state.state === "waiting" ? [this.#save(), this.#publish()] : [];
       case "turn":
         return this.#state.state === "waiting" ? this.#startAt(this.#state.port, nowMs) : [];
       case "started":
@@ -325,7 +334,8 @@ export class VmLife {
     const wasWell = health === "healthy" && nowMs - (healthyAtMs ?? nowMs) >= BACKOFF_RESET_MS;
     if (wasWell) this.#starts = 1;
     const ended = describeExit(exit, this.#ranForMs(nowMs));
-    const reason = input.isOverdue === true ? `ran into release_command_timeout: ${ended}` : ended;
+    const why = input.isOverdue ? "ran into release_command_timeout: " : input.isLeaseOver ? LEASE_OVER : "";
+    const reason = `${why}${ended}`;
     const seen = input.isOverdue === true ? this.#cutShort(exit) : exit;
     this.#entry = { ...this.#entry, state: "exited", health: "unknown", exit: seen, reason, lastLines };
     return this.#retry("exited");

@@ -11,6 +11,7 @@ import type { HealthChanged } from "../health/check-machine.ts";
 import type { ProbeAddress } from "../health/probe.ts";
 import type { runChecks } from "../health/prober.ts";
 import type { Alone } from "./alone.ts";
+import type { Leased, Leases } from "./leases.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
@@ -20,6 +21,12 @@ import { type VmRecord, writeVmRecord } from "./vm-record.ts";
 
 /** As the entry's shape has it. */
 const REASON_CHARS_MAX = 1_000;
+/** A start that waits for longer says for what. */
+const WAIT_SAID_MS = 1_000;
+const WAIT_TEXT =
+  "waits to be started: until a majority of the voters says that it is to run here, and nothing else of its app does";
+/** Those in which a process of it may be there, and the one before. */
+const LEASED_STATES: ReadonlySet<string> = new Set(["waiting", "starting", "running", "stopping"]);
 const NO_ENV = "cannot get the release's env: ";
 
 export interface VmRunOptions {
@@ -51,6 +58,7 @@ export interface VmRunDeps {
   /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
   readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
   readonly alone: Pick<Alone, "turn" | "changed">;
+  readonly leases: Pick<Leases, "hold" | "guard" | "adopt" | "drop" | "isOver">;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -103,6 +111,7 @@ export class VmRun {
     } finally {
       this.#isStepping = false;
     }
+    if (!LEASED_STATES.has(this.life.state)) this.#deps.leases.drop(this.life.entry.vm);
     this.#deps.alone.changed();
     if (this.life.isAtRest) for (const wake of this.#restWaiters.splice(0)) wake();
     if (this.life.state === "gone") this.#deps.onGone(this.life.entry.vm);
@@ -152,14 +161,13 @@ export class VmRun {
         this.#do(() => this.#place(token, effect.preferred));
         break;
       case "await-turn":
-        this.#do((signal) =>
-          this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token })),
-        );
+        this.#do((signal) => this.#awaitTurn(token, signal));
         break;
       case "start":
         this.#do(() => this.#start(token, effect.address));
         break;
       case "watch":
+        if (this.#leased !== null) this.#deps.leases.adopt(this.#leased);
         this.#do((signal) => this.#watchExit(token, effect.handle, signal));
         if (this.life.isCommand) this.#do((signal) => this.#stopOverdue(effect.handle, signal));
         this.#do((signal) => this.#watchHealth(token, signal));
@@ -239,12 +247,32 @@ export class VmRun {
     });
   }
 
+  async #awaitTurn(token: number, signal: AbortSignal): Promise<void> {
+    const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
+    try {
+      if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
+      await this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token }));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Null: it runs without a lease. */
+  get #leased(): Leased | null {
+    const { vm, app } = this.life.entry;
+    const { fence } = this.life.release.spec;
+    if (fence === undefined || this.life.isCommand) return null;
+    return { vm, app, folder: this.folder, leaseMs: fence.leaseMs };
+  }
+
   async #start(token: number, address: ProbeAddress | null): Promise<void> {
     await this.#orFail(token, "", async () => {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
       await boundOutput(this.outputFile, BOUND_AT_START);
-      const handle = await this.#deps.driver.start(await this.#spec(address));
+      const spec = await this.#spec(address);
+      if (this.#leased !== null) await this.#deps.leases.guard(this.#leased);
+      const handle = await this.#deps.driver.start(spec);
       this.step({ type: "started", token, handle });
     });
   }
@@ -296,7 +324,8 @@ export class VmRun {
     // What it left behind would hold its port, and run beside its successor.
     await this.#deps.driver.stop(handle, { stopSignal: "SIGKILL", timeoutMs: 0, signal });
     const lastLines = await readEntryLines(this.outputFile);
-    this.step({ type: "exited", token, exit, lastLines, isOverdue: this.#isOverdue });
+    const isLeaseOver = this.#deps.leases.isOver(this.life.entry.vm);
+    this.step({ type: "exited", token, exit, lastLines, isOverdue: this.#isOverdue, isLeaseOver });
   }
 
   /** Its time counts from its start, over restarts of the agent. */

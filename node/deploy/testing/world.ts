@@ -69,6 +69,10 @@ export class World {
   /** Of those, the ones that really are off and of which a person said so. */
   readonly off: Set<MemberName> = new Set();
   readonly draining: Set<MemberName> = new Set();
+  /** Hosts confirm what they do not run any more. `silentHosts`: those that have not yet. */
+  confirms = false;
+  readonly silentHosts: Set<MemberName> = new Set();
+  readonly ended: Set<VmName> = new Set();
   /** What the gate of each host has on its disk; null: hosts have no gates. */
   readonly gates: Map<MemberName, CommittedApp> | null;
   readonly #starts = new Map<MemberName, number>();
@@ -137,9 +141,16 @@ export class World {
       start: { incarnation: this.#starts.get(host) ?? 1, startId: 1 },
       ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
       ...(this.gates === null ? {} : { hasGate: true }),
+      ...(this.confirms ? { alone: this.#aloneOf(host) } : {}),
       ...(this.draining.has(host) ? { cordoned: true, draining: true } : {}),
       vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
     };
+  }
+
+  #aloneOf(host: MemberName): NonNullable<HostFact["alone"]> {
+    if (this.silentHosts.has(host) || this.committed === null) return [];
+    const here = [...this.entries.values()].filter(({ entry }) => entry.host === host);
+    return [{ app: APP, epoch: this.committed.epoch, vms: here.map(({ entry }) => entry.vm) }];
   }
 
   submit(spec: AppSpec, specHash: string, supersedes = false): Submission {
@@ -267,8 +278,8 @@ export class World {
 
   #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
-    const { proxies, entries, gates, counted } = this;
-    const truth = { proxies, entries, gates, off, dead, counted };
+    const { proxies, entries, gates, counted, ended } = this;
+    const truth = { proxies, entries, gates, off, dead, counted, ended };
     this.#judge.judgeCommit(this.committed?.record ?? null, committed, truth);
     const stepOf = (at: CommittedApp | null) => at?.record.rollout?.step?.number;
     if (stepOf(this.committed) !== stepOf(committed)) this.counted.clear();
@@ -295,6 +306,7 @@ export class World {
     const entry = this.entries.get(vm)?.entry;
     this.entries.delete(vm);
     if (entry !== undefined) this.feed({ kind: "vm", vm, host: entry.host, observed: null });
+    if (this.confirms) this.#feedMembers();
   }
 
   #feedVm(vm: VmName): void {
