@@ -10,13 +10,11 @@ import {
   type HostPort,
   HostRegisters,
   parseHostPort,
-  placedVms,
   type Register,
   Registers,
   type RunningMesh,
   startMesh,
   toMultiaddr,
-  type VmName,
 } from "../mesh/index.ts";
 import { createApi } from "./api/api.ts";
 import { convergenceMetrics } from "./api/convergence-metrics.ts";
@@ -38,14 +36,13 @@ import { runChecks } from "./health/prober.ts";
 import { HostCordon, type HostUse } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
-import { readRecords } from "./read-records.ts";
 import { Reconciler } from "./reconciler.ts";
 import { ContentStore } from "./releases/content-store.ts";
 import { Envs } from "./releases/envs.ts";
 import { BUNDLE_SERVICE, ContentFetcher, FETCH_LAN } from "./releases/fetch.ts";
 import { unpackBundle } from "./releases/unpack.ts";
 import { lockState, type StateLock } from "./state-lock.ts";
-import { askAnyVoter } from "./vms/ask-leases.ts";
+import { recordAsks } from "./vms/ask-records.ts";
 import { ProcessDriver } from "./vms/process-driver.ts";
 import type { VmDriver } from "./vms/vm-driver.ts";
 import { VmHost } from "./vms/vm-host.ts";
@@ -285,9 +282,7 @@ export class Agent {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
         envs: this.#envs,
-        isWanted: (vm, signal) => this.#isWanted(vm, signal),
-        askLease: (question, signal) =>
-          askAnyVoter({ mesh: this.#mesh, registers: this.#registers }, question, signal),
+        ...recordAsks({ mesh: this.#mesh, registers: this.#registers, logger: this.#logger }),
         onLease: () => this.#gateHost.vmsChanged(),
         publish: (vm, entry) => {
           this.#publisher.publishVm(vm, entry);
@@ -318,13 +313,6 @@ export class Agent {
     const fetched = await this.#fetcher.fetch(hash, signal);
     if (!fetched.ok) throw new Error(fetched.error);
     await unpackBundle(this.#bundles.fileOf(hash), folder);
-  }
-
-  async #isWanted(vm: VmName, signal: AbortSignal): Promise<boolean> {
-    const [mesh, registers, logger] = [this.#mesh, this.#registers, this.#logger];
-    await readRecords({ mesh, registers, logger }, signal);
-    const placed = registers.apps.all().flatMap(({ record }) => placedVms(record));
-    return placed.some((one) => one.vm === vm && one.host === mesh.self.name && one.phase !== "prepared");
   }
 
   #createCoordinator(register: Register): Coordinator {

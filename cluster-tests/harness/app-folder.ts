@@ -71,6 +71,8 @@ export interface AppSettings {
   /** More lines of [deploy], as TOML. */
   readonly deploy?: readonly string[];
   readonly gate?: "on" | "off";
+  /** More lines at the top, as TOML. */
+  readonly top?: readonly string[];
   /** Lines of [hold], as TOML. */
   readonly hold?: readonly string[];
 }
@@ -92,6 +94,7 @@ export class AppFolder {
       `count = ${count}`,
       `gate = "${settings.gate ?? "on"}"`,
       `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
+      ...(settings.top ?? []),
       "[env]",
       `GREETING = "${greeting}"`,
       `BEHAVIOUR = "${behaviour}"`,

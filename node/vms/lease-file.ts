@@ -1,7 +1,7 @@
 // Lease file: until when a VM may run, on disk beside it: written by the agent, read by the VM's watchdog, and by an agent that starts anew.
 // Used by the watchdog: imports nothing that is large.
 
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { readBootId } from "./process-table.ts";
 
@@ -27,6 +27,10 @@ export function readLease(folder: string): number {
 
 export function writeWatchdog(folder: string, { pid, startTime }: NamedProcess): void {
   write(join(folder, WATCHDOG_FILE), { format: 1, bootId: readBootId(), pid, startTime });
+}
+
+export function forgetWatchdog(folder: string): void {
+  rmSync(join(folder, WATCHDOG_FILE), { force: true });
 }
 
 /** Null: none was started here since the machine was. */

@@ -5,10 +5,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { uptimeMs } from "../../mesh/index.ts";
 import { FakeDriver, FakeMachine } from "./fake-driver.ts";
 import { readLease, readWatchdog, writeLease } from "./lease-file.ts";
-import { ProcessDriver } from "./process-driver.ts";
+import { hasEnvironmentLine, listProcesses, uptimeMs } from "./process-table.ts";
 import { endWatchdog, isWatched, startWatchdog } from "./start-watchdog.ts";
 import { HostHarness, vm, wanted } from "./vm-host-harness.ts";
 
@@ -116,11 +115,24 @@ describe("the watchdog", () => {
     await startWatchdog(folder);
     const vmProcess = process();
     const untilMs = readLease(folder);
+    const watchdog = readWatchdog(folder)?.pid;
     const [, signal] = await once(vmProcess, "exit");
     expect(signal).toBe("SIGKILL");
     expect(uptimeMs()).toBeGreaterThanOrEqual(untilMs - 10);
-    await until(() => !isWatched(folder));
-    expect(await new ProcessDriver().find(vm, folder)).toBeNull();
+    await until(
+      () => !listProcesses().some(({ pid }) => hasEnvironmentLine(pid, `GRAPEVINE_VM_FOLDER=${folder}`)),
+    );
+    // Its agent, which is there still, might have been about to start it.
+    expect(isWatched(folder)).toBe(true);
+    rmSync(folder, { recursive: true });
+    await until(() => !listProcesses().some(({ pid, ended }) => pid === watchdog && !ended));
+  });
+
+  it("kills what is started after the lease was over: its agent stood still in between", async () => {
+    writeLease(folder, uptimeMs());
+    await startWatchdog(folder);
+    const [, signal] = await once(process(), "exit");
+    expect(signal).toBe("SIGKILL");
   });
 
   it("kills it at once after a pause that was longer than the lease", async () => {

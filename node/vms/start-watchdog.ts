@@ -2,14 +2,15 @@
 
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { type NamedProcess, readWatchdog } from "./lease-file.ts";
+import { forgetWatchdog, type NamedProcess, readWatchdog } from "./lease-file.ts";
 import { readProcess } from "./process-table.ts";
 
 const PROGRAM = fileURLToPath(new URL("watchdog.ts", import.meta.url));
 
 /** In a session of its own, so that what ends the agent does not end it. Resolves once it watches; rejects if it does not come to that. */
 export async function startWatchdog(folder: string): Promise<void> {
-  const child = spawn(process.execPath, [PROGRAM, folder], {
+  const own = readProcess(process.pid);
+  const child = spawn(process.execPath, [PROGRAM, folder, `${process.pid}`, `${own?.startTime}`], {
     detached: true,
     env: {},
     stdio: ["ignore", "pipe", "ignore"],
@@ -35,6 +36,8 @@ export function isWatched(folder: string): boolean {
 /** Nothing of the VM runs any more. */
 export function endWatchdog(folder: string): void {
   const running = runningOf(folder);
+  // Who asks from now on whether one watches is told no, though this one has not quite ended.
+  forgetWatchdog(folder);
   if (running === null) return;
   try {
     process.kill(running.pid, "SIGKILL");

@@ -16,7 +16,8 @@ import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
-import type { LifeEffect, LifeInput, VmLife } from "./vm-life.ts";
+import type { LifeInput, VmLife } from "./vm-life.ts";
+import type { LifeEffect } from "./vm-life-effect.ts";
 import { type VmRecord, writeVmRecord } from "./vm-record.ts";
 
 /** As the entry's shape has it. */

@@ -14,7 +14,7 @@ const leased = { ...exclusive, fence: { leaseMs: LEASE_MS } } as const;
 let world: World;
 beforeEach(() => {
   world = new World({ hosts: 3, proxies: 1, isGated: true });
-  world.confirms = true;
+  world.confirming.confirm = true;
 });
 
 function begun(spec: Partial<AppSpec>): void {
@@ -71,7 +71,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     world.pass(takeoverAfterMs(LEASE_MS) - 1);
     expect(vms()).toEqual(["hello-v1-2 prepared"]);
     // Its watchdog has, though nobody hears of that.
-    world.ended.add(OLD);
+    world.confirming.ended.add(OLD);
     world.pass(1);
     expect(vms()).toEqual(["hello-v1-2 starting"]);
     world.say(vmName("hello-v1-2"), HEALTHY);
@@ -90,7 +90,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     world.pass(takeoverAfterMs(LEASE_MS) - 1);
     expect(vms()).toEqual(["hello-v1-2 prepared"]);
     // Its watchdog has, though nobody hears of that.
-    world.ended.add(OLD);
+    world.confirming.ended.add(OLD);
     world.pass(1);
     expect(vms()).toEqual(["hello-v1-2 starting"]);
   });
@@ -98,7 +98,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
   it("is believed that nothing runs there only by a word that is of the commit by which the VM left, or later", () => {
     begun(exclusive);
     const host = hostOf(OLD);
-    world.silentHosts.add(host);
+    world.confirming.silent.add(host);
     world.draining.add(host);
     world.membersChanged();
     world.destroy();
@@ -109,7 +109,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     expect(record()?.mayRun).toMatchObject([{ host, vms: [OLD] }]);
     expect(record()?.rollout?.state).toBe("running");
     expect(waits()).toMatch(/hello-v1-1 to be gone on host-\d/);
-    world.silentHosts.delete(host);
+    world.confirming.silent.delete(host);
     world.membersChanged();
     expect(record()?.rollout?.state).toBe("succeeded");
     expect(record()?.mayRun).toBeUndefined();
