@@ -31,7 +31,7 @@ function stepLines(step: PlannedStepView): readonly string[] {
 /** "start hello-v2-1 on host-2": where what is to come is placed. */
 function describePlanned(step: PlannedStepView): string {
   const { kind, vms, hosts } = step;
-  if (kind !== "start" && kind !== "command") return describeStep(step);
+  if (kind !== "prepare" && kind !== "start" && kind !== "command") return describeStep(step);
   const named = vms.map((vm, index) => (hosts[index] === undefined ? vm : `${vm} on ${hosts[index]}`));
   return `${kind} ${named.join(", ")}`;
 }

@@ -10,7 +10,6 @@ type Life = Pick<VmLife, "entry" | "state">;
 interface Waiter {
   readonly vm: VmName;
   readonly app: AppName;
-  readonly signal: AbortSignal;
   readonly grant: () => void;
 }
 
@@ -44,7 +43,6 @@ export class Alone {
     const waiter: Waiter = {
       vm,
       app,
-      signal,
       grant: () => {
         resolve();
         grant();

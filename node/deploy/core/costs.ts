@@ -19,6 +19,7 @@ import type { Facts } from "./facts.ts";
 import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
 import { areAllGated } from "./gates.ts";
+import { isAlone } from "./handoff.ts";
 import { describePast, type PastTimes, stopWarning } from "./past-times.ts";
 import { needsAcks } from "./standing.ts";
 
@@ -96,7 +97,8 @@ function handoverCost(
 ): readonly CostView[] {
   const from = foreseen.findIndex(({ step }) => step.kind === "hold");
   const to = foreseen.findIndex(({ step }, index) => index > from && step.kind === "serve");
-  const between = from < 0 ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
+  const between =
+    from < 0 || to < 0 || !isAlone(record) ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
   const [first] = between;
   if (first === undefined) return [];
   const spec = record.releases.find(({ number }) => number === rolloutOf(record).to)?.spec;

@@ -57,6 +57,7 @@ import {
 } from "./standing.ts";
 import type { Applied } from "./starts.ts";
 import { withNextBegun } from "./supersede.ts";
+import { wholeAfter } from "./whole-after.ts";
 import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
@@ -379,16 +380,6 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   if (rolloutOf(record).kind !== "destroy") return endWith(input, record, state);
   const { next, why } = endWith(input, record, state);
   return { code: "swap", next: withDeleted(next), why };
-}
-
-/** The release that is the whole app now; null: as before. */
-function wholeAfter(record: AppRecord, state: RolloutState): number | null {
-  const { kind, from, to } = rolloutOf(record);
-  if (kind === "weigh" && isHeldByStep(record)) return null;
-  // However it ended, all requests go there.
-  if (kind === "weigh") return record.weights === undefined ? to : null;
-  if (kind !== "deploy") return null;
-  return state === "succeeded" ? to : from;
 }
 
 function endWith(

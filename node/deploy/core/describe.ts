@@ -27,9 +27,10 @@ interface DescribedStep extends Pick<RolloutStep, "kind" | "vms" | "serves"> {
   readonly weights?: Weights | null;
 }
 
-/** "start hello-v2-1", "flip to hello-v2-1, from hello-v1-1", "weigh v1=95 v2=5". */
+/** "start hello-v2-1", "flip to hello-v2-1, from hello-v1-1", "handover to hello-v2-1, from hello-v1-1", "weigh v1=95 v2=5". */
 export function describeStep(step: DescribedStep): string {
-  const into = step.kind === "flip" ? `to ${(step.serves ?? []).join(" ")}, from ` : "";
+  const isBoth = step.kind === "flip" || step.kind === "handover";
+  const into = isBoth ? `to ${(step.serves ?? []).join(" ")}, from ` : "";
   return `${step.kind} ${into}${describeSubject(step)}`;
 }
 
