@@ -8,8 +8,9 @@ import {
   type RolloutStep,
   type RolloutStepReport,
 } from "../../../mesh/index.ts";
-import { asReached, type CommitContext, fitted, rolloutOf, withoutHoldBy } from "./commits.ts";
+import { asReached, type CommitContext, fitted, rolloutOf } from "./commits.ts";
 import type { Facts } from "./facts.ts";
+import { withoutHoldBy } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { readyVms, withKept } from "./ready.ts";
 import { needsAcks, type Want, wantHealthy } from "./standing.ts";
