@@ -28,6 +28,7 @@ import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
+import { waitText } from "./may-run.ts";
 import { isDone, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
@@ -222,7 +223,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   if (beside.length > 0)
     return waitOrStay(
       input,
-      beside.map(({ vm, host }) => wantGone(vm, host, input.facts)),
+      beside.map(({ vm, host }) => wantGone(vm, host, input.facts, waitText(record, input.facts, host))),
     );
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0) return waitOrStay(input, missing);
