@@ -44,6 +44,7 @@ export class Judges {
     const { record } = committed;
     judgeOrder(before, record);
     judgeHold(before, record);
+    judgeSleep(record);
     this.cutover.noteCommit(committed);
     judgeSuccession(before, record);
     for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
@@ -101,6 +102,13 @@ export class Judges {
       throw new Error(`no-false-success: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+/** Whoever asks how often: an app is woken once. */
+function judgeSleep({ rollout, vms }: AppRecord): void {
+  if (rollout?.kind !== "sleep" && rollout?.kind !== "wake") return;
+  const most = rollout.count ?? rollout.before ?? 0;
+  assert.ok(vms.length <= most, `woken-once: ${vms.length} VMs of an app that is to have ${most}`);
 }
 
 /** A rollout that is over leaves no hold of its own, and lifts nobody else's. */

@@ -120,3 +120,11 @@ function sayOff(cluster: SimCluster, host: SimHost): void {
   if (next !== null && !host.isUp && register.swap(cluster.committed?.epoch ?? 0, next)) return;
   if (!host.isUp) cluster.time.after(LOOKED_MS, () => sayOff(cluster, host));
 }
+
+/** For longer than a lease lasts, and than hosts are waited for. */
+const PARTED_MS = 30_000;
+
+export function partHostLong(cluster: SimCluster, host: SimHost): void {
+  cutHost(cluster, host, 0);
+  cluster.time.after(PARTED_MS, () => mendHost(cluster, host));
+}
