@@ -78,6 +78,8 @@ export class SimHost {
   wasBlank = false;
   /** When something of it last came back. */
   backAtMs = 0;
+  /** Of one that is cut off: voters answer it, and nobody else does. */
+  isUnheard = false;
   /** Its agent does nothing. */
   isStill = false;
   readonly #deps: SimHostDeps;
@@ -187,7 +189,8 @@ export class SimHost {
   /** Its leases are renewed as long as `current`, what a majority has, names what runs here; null: it does not answer. */
   noteLeases(current: CommittedApp | null): void {
     if (this.#lease === null) return;
-    const isReached = this.isUp && !this.isStill && !this.isCut && current !== null;
+    const isAnswered = !this.isCut || this.isUnheard;
+    const isReached = this.isUp && !this.isStill && isAnswered && current !== null;
     const named = isReached ? placedVms(current.record) : [];
     for (const vm of this.#alive)
       this.#lease.note(

@@ -49,6 +49,8 @@ export function startHost(cluster: SimCluster, host: SimHost): void {
   if (host.isUp) return;
   cluster.say(() => `${host.name} is back`);
   host.start();
+  // Nobody hears of that yet.
+  if (host.isCut) return;
   cluster.mendLinks(host);
   noteDead(cluster, host, false);
   const driver = cluster.drivers.find(({ name }) => name === host.name);
@@ -75,10 +77,12 @@ export function mendHost(cluster: SimCluster, host: SimHost): void {
   if (!host.isCut) return;
   cluster.say(() => `${host.name} is connected again`);
   host.isCut = false;
+  host.isUnheard = false;
   cluster.mendLinks(host);
   noteDead(cluster, host, false);
   const driver = cluster.drivers.find(({ name }) => name === host.name);
   if (driver === undefined) return;
+  restartDriver(cluster, driver);
   if (driver.condition === "cut") resumeDriver(cluster, driver);
   holdDead(cluster, driver, false);
 }
@@ -105,11 +109,7 @@ export function fenceHost(cluster: SimCluster, host: SimHost): void {
     host.isCut = true;
     host.start();
   });
-  cluster.time.after(OFF_MS + STILL_CUT_MS, () => {
-    mendHost(cluster, host);
-    const driver = cluster.drivers.find(({ name }) => name === host.name);
-    if (driver !== undefined) restartDriver(cluster, driver);
-  });
+  cluster.time.after(OFF_MS + STILL_CUT_MS, () => mendHost(cluster, host));
 }
 
 /** Asked again until there is a majority. */
@@ -125,6 +125,8 @@ function sayOff(cluster: SimCluster, host: SimHost): void {
 const PARTED_MS = 30_000;
 
 export function partHostLong(cluster: SimCluster, host: SimHost): void {
+  // Up to the very commit that takes its VMs away it is told that it may run them.
+  host.isUnheard = true;
   cutHost(cluster, host, 0);
   cluster.time.after(PARTED_MS, () => mendHost(cluster, host));
 }
