@@ -5,11 +5,12 @@ import {
   type AppRecord,
   type Hold,
   type HoldSpec,
+  holdBoundsOf,
   messageOf,
   NoMajorityError,
 } from "../../mesh/index.ts";
 import type { RecordsDeps } from "./change-records.ts";
-import { type HoldChange, heldByPerson, holdBoundsOf, releasedByPerson } from "./core/person-hold.ts";
+import { type HoldChange, heldByPerson, releasedByPerson } from "./core/person-hold.ts";
 
 export interface HoldRequest {
   readonly app: AppName;

@@ -34,7 +34,7 @@ describe("a request that was picked for a VM which stays", () => {
       standby: [],
       weights: null,
       bake: null,
-      hold: { ...NOT_HELD, isHeld },
+      hold: isHeld ? { ...NOT_HELD, by: "person" } : NOT_HELD,
       preview: null,
       unaddressed: [],
       missing: [],

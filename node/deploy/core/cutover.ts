@@ -4,6 +4,7 @@
 import {
   type AppRecord,
   HOLD_DEFAULTS,
+  holdSpecOf,
   type Rollout,
   type RolloutStep,
   type RolloutStepReport,
@@ -74,8 +75,8 @@ export function holdTimeoutMsOf({ rollout, releases, vms }: AppRecord): number |
   const running = new Set(vms.map(({ release }) => release));
   const ages = releases
     .filter(({ number }) => running.has(number))
-    .map(({ spec }) => (spec.hold ?? HOLD_DEFAULTS).maxAgeMs);
-  return Math.min(...ages, ...(ages.length === 0 ? [HOLD_DEFAULTS.maxAgeMs] : [])) / 2;
+    .map(({ spec }) => holdSpecOf(spec).maxAgeMs);
+  return (ages.length === 0 ? HOLD_DEFAULTS.maxAgeMs : Math.min(...ages)) / 2;
 }
 
 /**
