@@ -3,7 +3,7 @@
 
 import { type AppRecord, isUnderWay } from "../../../mesh/index.ts";
 import { withoutHoldBy } from "./commits.ts";
-import { isHeldByStep } from "./cutover.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { needsAcks } from "./standing.ts";
 
 /** `record` itself: it is so already. `invalid`: `message` says what to do. */
