@@ -2,6 +2,7 @@
 
 import { request } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import { CookieJar } from "./cookie-jar.ts";
 
 /** One request of one client. Times are of this process's `performance.now()`. */
 export interface Seen {
@@ -25,21 +26,20 @@ export interface Asking {
 /** A client at an address of its own. */
 export class CookieClient {
   readonly address: string;
-  readonly #cookies = new Map<string, string>();
+  readonly #jar: CookieJar;
 
-  constructor(address: string) {
+  constructor(address: string, jar: CookieJar = new CookieJar()) {
     this.address = address;
+    this.#jar = jar;
   }
 
   get cookies(): string {
-    return [...this.#cookies].map(([name, value]) => `${name}=${value}`).join("; ");
+    return this.#jar.header;
   }
 
   /** The same client, on another way at the same time: it shows what this one shows now. */
   twin(keepsCookies: boolean): CookieClient {
-    const twin = new CookieClient(this.address);
-    if (keepsCookies) for (const [name, value] of this.#cookies) twin.#cookies.set(name, value);
-    return twin;
+    return new CookieClient(this.address, keepsCookies ? this.#jar.copy() : new CookieJar());
   }
 
   /** One request, on a connection of its own. It resolves whatever becomes of it. */
@@ -56,7 +56,7 @@ export class CookieClient {
       const seen = (status: number | null, release: number | null): void =>
         resolve({ client: this.address, proxy, startedMs, endedMs: performance.now(), status, release });
       const outgoing = request(url, { headers: told, agent: false }, (response) => {
-        this.#keep(response.headers["set-cookie"] ?? []);
+        this.#jar.take(response.headers["set-cookie"] ?? []);
         const name = /^v(\d+)$/.exec(response.headers["grapevine-release"]?.toString() ?? "");
         const end = (): void =>
           seen(
@@ -68,15 +68,6 @@ export class CookieClient {
       outgoing.once("error", () => seen(null, null));
       outgoing.end();
     });
-  }
-
-  #keep(lines: readonly string[]): void {
-    for (const line of lines) {
-      const [pair = "", ...attributes] = line.split("; ");
-      const at = pair.indexOf("=");
-      if (attributes.includes("Max-Age=0")) this.#cookies.delete(pair.slice(0, at));
-      else this.#cookies.set(pair.slice(0, at), pair.slice(at + 1));
-    }
   }
 }
 

@@ -7,8 +7,8 @@ export interface Answer {
   readonly status: number | null;
   /** From the `grapevine-vm` header. */
   readonly vm: string | null;
-  /** Seconds, of the header. */
-  readonly retryAfter: string | null;
+  /** Seconds, of the header; absent: it has none. */
+  readonly retryAfter?: string;
   readonly text: string;
 }
 
@@ -20,18 +20,17 @@ export function get(url: string, host: string): Promise<Answer> {
       response.on("data", (chunk: Buffer) => {
         text += chunk.toString();
       });
+      const { "retry-after": retryAfter, "grapevine-vm": vm } = response.headers;
       const answer = (): void =>
         resolve({
           status: response.complete ? (response.statusCode ?? null) : null,
-          vm: response.headers["grapevine-vm"]?.toString() ?? null,
-          retryAfter: response.headers["retry-after"] ?? null,
+          vm: vm?.toString() ?? null,
+          ...(retryAfter === undefined ? {} : { retryAfter }),
           text,
         });
       response.once("end", answer).once("error", answer);
     });
-    outgoing.once("error", (error) =>
-      resolve({ status: null, vm: null, retryAfter: null, text: error.message }),
-    );
+    outgoing.once("error", (error) => resolve({ status: null, vm: null, text: error.message }));
     outgoing.end();
   });
 }

@@ -8,17 +8,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createClusterRoot } from "../../mesh/index.ts";
-import type { LoadOptions, Sample } from "../../node/cli/demo/load-client.ts";
+import type { LoadOptions } from "../../node/cli/demo/load-client.ts";
 import { ProcessDriver } from "../../node/vms/process-driver.ts";
 import { stopLeftoverVms } from "../../node/vms/vm-host.ts";
 import { type CliResult, type RunningCli, startCli } from "./cli.ts";
 import { getOverSocket } from "./get-over-socket.ts";
+import { type LoadBeside, loadCommand, loadOf } from "./load-beside.ts";
 import { NetLab } from "./net-lab.ts";
 import { until } from "./observe.ts";
 import { processesOf, runningVms } from "./running-vms.ts";
 
 const MAIN = fileURLToPath(new URL("../../node/cli/main.ts", import.meta.url));
-const LOAD = fileURLToPath(new URL("load-process.ts", import.meta.url));
 const AGENT_PORT = 7946;
 const PROXY_PORT = 7947;
 const GATE_PORT = 7901;
@@ -28,11 +28,6 @@ export interface LabHost {
   readonly name: string;
   /** The proxy that runs beside it. */
   readonly proxy?: string;
-}
-
-export interface LabClient {
-  /** Sends nothing more; what became of all. */
-  stop(): Promise<readonly Sample[]>;
 }
 
 export class LabCluster {
@@ -139,22 +134,10 @@ export class LabCluster {
   }
 
   /** Clients on that host, through the proxy of it. */
-  load(host: string, options: Pick<LoadOptions, "host" | "ratePerSecond">): LabClient {
+  load(host: string, options: Pick<LoadOptions, "host" | "ratePerSecond">): Pick<LoadBeside, "stop"> {
     const targets = [`http://${this.lab.address(host)}:${HTTP_PORT}`];
     const all: LoadOptions = { ...options, targets, path: "/", connections: "both" };
-    const child = this.#spawn(host, [LOAD, JSON.stringify(all)], "pipe");
-    let text = "";
-    child.stdout?.on("data", (bytes: Buffer) => {
-      text += bytes.toString();
-    });
-    return {
-      stop: async () => {
-        const closed = once(child, "close");
-        child.stdin?.end();
-        await closed;
-        return JSON.parse(text) as readonly Sample[];
-      },
-    };
+    return loadOf(this.#spawn(host, loadCommand(all), "pipe"));
   }
 
   /** What the gate of `of` says to a request of whoever is on `from`, of that header: "421 1 ahead …". */

@@ -1,6 +1,6 @@
 // Load beside: a load client in a process of its own, so that a proxy which runs in its tester's process has that for itself.
 
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import type { LoadOptions, Sample } from "../../node/cli/demo/load-client.ts";
@@ -16,15 +16,23 @@ export interface LoadBeside {
 
 /** Sends from now on. */
 export function loadBeside(options: LoadOptions): LoadBeside {
-  const child = spawn(process.execPath, [LOAD, JSON.stringify(options)], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const command = loadCommand(options);
+  return loadOf(spawn(process.execPath, command, { stdio: ["pipe", "pipe", "inherit"] }));
+}
+
+/** Arguments of the Node that runs it. */
+export function loadCommand(options: LoadOptions): string[] {
+  return [LOAD, JSON.stringify(options)];
+}
+
+/** Of a process that runs `loadCommand`, wherever it does. */
+export function loadOf(child: ChildProcess): LoadBeside {
   const closed = once(child, "close");
   const parts: Buffer[] = [];
-  child.stdout.on("data", (bytes: Buffer) => parts.push(bytes));
+  child.stdout?.on("data", (bytes: Buffer) => parts.push(bytes));
   return {
     stop: async () => {
-      child.stdin.end();
+      child.stdin?.end();
       const [code] = await closed;
       if (code !== 0) throw new Error(`the load client ended with ${code}`);
       return JSON.parse(Buffer.concat(parts).toString()) as readonly Sample[];

@@ -12,6 +12,7 @@ import {
 import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
 import type { AppRoute, Endpoint } from "../../proxy-agent/core/route-table.ts";
 import { PLACES, pickSticky, rankIn } from "../../proxy-agent/core/sticky.ts";
+import { CookieJar } from "../harness/cookie-jar.ts";
 import type { BreakName } from "./breaks.ts";
 
 /** Odd and more than there are proxies: each client comes by each of them. */
@@ -26,8 +27,7 @@ interface Seen {
 export class SimClient {
   readonly #number: number;
   readonly #clients: SimClients;
-  /** Values by name. */
-  readonly #jar = new Map<string, string>();
+  readonly #jar = new CookieJar();
   #seen: Seen | null = null;
   isBusy = false;
 
@@ -36,9 +36,14 @@ export class SimClient {
     this.#clients = clients;
   }
 
+  /** While it shows none: all of them are spread over the places. */
+  get #ownPlace(): number {
+    return Math.floor((PLACES * (this.#number + 0.5)) / CLIENTS);
+  }
+
   /** It shows that a newer record is in force than this route is of. */
   isBehind({ app, epoch }: AppRoute): boolean {
-    if (this.#jar.size === 0 || this.#clients.broken === "sticky-catch-up") return false;
+    if (this.#jar.isEmpty || this.#clients.broken === "sticky-catch-up") return false;
     return this.#shown(app).some((cookie) => cookie.epoch > epoch);
   }
 
@@ -48,8 +53,7 @@ export class SimClient {
     choice: Choice,
   ): { readonly endpoint: Endpoint | undefined } | null {
     if (clients?.mode !== "sticky") return null;
-    const own = Math.floor((PLACES * (this.#number + 0.5)) / CLIENTS);
-    const client = stickyClient(this.#shown(app), clients, own);
+    const client = stickyClient(this.#shown(app), clients, this.#ownPlace);
     const isForgetful = this.#clients.broken === "sticky-floor";
     return {
       endpoint: pickSticky({ clients, endpoints }, isForgetful ? { ...client, floor: null } : client, choice),
@@ -68,23 +72,15 @@ export class SimClient {
     this.#seen = { release, epoch };
     if (clients?.mode !== "sticky") return;
     const before = this.#shown(app);
-    const { place } = stickyClient(before, clients, Math.floor((PLACES * (this.#number + 0.5)) / CLIENTS));
-    this.#take(setClientCookie({ app, epoch, release, sticky: { backs: clients.backs, place } }, before, 0));
-  }
-
-  #take(lines: readonly string[]): void {
-    for (const line of lines) {
-      const [pair = "", ...attributes] = line.split("; ");
-      const [name = "", value = ""] = pair.split("=");
-      if (attributes.includes("Max-Age=0")) this.#jar.delete(name);
-      else this.#jar.set(name, value);
-    }
+    const { place } = stickyClient(before, clients, this.#ownPlace);
+    this.#jar.take(
+      setClientCookie({ app, epoch, release, sticky: { backs: clients.backs, place } }, before, 0),
+    );
   }
 
   #shown(app: AppRoute["app"]): readonly ClientCookie[] {
-    if (this.#jar.size === 0) return [];
-    const pairs = [...this.#jar].map(([name, value]) => `${name}=${value}`);
-    return readClientCookies(["Cookie", pairs.join("; ")], app);
+    if (this.#jar.isEmpty) return [];
+    return readClientCookies(["Cookie", this.#jar.header], app);
   }
 }
 

@@ -31,8 +31,8 @@ export class SimHold {
     return this.#queue.isHeld || !this.#queue.isEmpty;
   }
 
-  adopt({ isHeld, bounds }: HoldRoute): void {
-    this.#queue.set(isHeld, bounds, this.#time.nowMs);
+  adopt({ by, bounds }: HoldRoute): void {
+    this.#queue.set(by !== null, bounds, this.#time.nowMs);
     this.#move();
   }
 

@@ -118,7 +118,7 @@ export class SimProxy {
   }
   /** It keeps what comes, by the table in force. */
   get isHolding(): boolean {
-    return this.#held.isHeld;
+    return this.#held.by !== null;
   }
   get #held(): HoldRoute {
     if (this.#broken === "hold-ignored") return NOT_HELD;

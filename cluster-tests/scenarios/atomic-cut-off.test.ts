@@ -4,9 +4,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AppView } from "../../node/deploy/app-view.ts";
 import { AppFolder, type AppSettings } from "../harness/app-folder.ts";
-import { LabCluster } from "../harness/lab-cluster.ts";
+import type { LabCluster } from "../harness/lab-cluster.ts";
 import { NetLab } from "../harness/net-lab.ts";
-import { until } from "../harness/observe.ts";
+import { startPartedLab, untilConnected } from "../harness/parted-lab.ts";
 import { failures, NO_FAILURES } from "../harness/scenario.ts";
 
 const WEB = "web.localhost";
@@ -20,11 +20,7 @@ let cluster: LabCluster;
 let app: AppFolder;
 beforeAll(async () => {
   if (missing !== undefined) return;
-  cluster = await LabCluster.start([
-    { name: "host-1", proxy: "proxy-1" },
-    { name: "host-2" },
-    { name: "host-3", proxy: "proxy-3" },
-  ]);
+  cluster = await startPartedLab();
   app = new AppFolder(SETTINGS);
 });
 afterAll(async () => {
@@ -39,20 +35,12 @@ async function deployed(greeting: string, code: number): Promise<string> {
   return result.stdout + result.stderr;
 }
 
-function untilConnected(expected: boolean): Promise<true> {
-  return until(`the host and its proxy ${expected ? "back" : "away"}`, async () => {
-    const rows = await cluster.get<{ name: string; connected: boolean }[]>("/v1/members", "host-1");
-    const meant = rows.filter(({ name }) => name === "host-3" || name === "proxy-3");
-    return meant.every(({ connected }) => connected === expected) ? true : null;
-  });
-}
-
 test.skipIf(missing !== undefined)(
   `an old gate that cannot be reached is waited for by name, and the cutover goes back at its deadline, without a request to the new release${missing === undefined ? "" : ` (${missing})`}`,
   async () => {
     await deployed("one", 0);
     cluster.lab.part(["host-3"], ["host-1", "host-2"]);
-    await untilConnected(false);
+    await untilConnected(cluster, false);
     const sides = ["host-1", "host-3"].map((host) => cluster.load(host, { host: WEB, ratePerSecond: 50 }));
 
     const said = await deployed("two", 3);
@@ -62,7 +50,7 @@ test.skipIf(missing !== undefined)(
     expect(vms.flatMap(({ release, phase }) => (phase === "serving" ? [release] : []))).toEqual([1, 1, 1]);
 
     cluster.lab.heal();
-    await untilConnected(true);
+    await untilConnected(cluster, true);
     const [own = [], other = []] = await Promise.all(sides.map((side) => side.stop()));
     expect(failures(own)).toEqual(NO_FAILURES);
     expect(new Set([...own, ...other].flatMap(({ release }) => release ?? []))).toEqual(new Set(["v1"]));

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { AppView } from "../../node/deploy/app-view.ts";
 import { AppFolder, type AppSettings } from "../harness/app-folder.ts";
 import type { RunningCli } from "../harness/cli.ts";
-import { LabCluster } from "../harness/lab-cluster.ts";
+import type { LabCluster } from "../harness/lab-cluster.ts";
 import { NetLab } from "../harness/net-lab.ts";
 import { until } from "../harness/observe.ts";
+import { startPartedLab, untilConnected } from "../harness/parted-lab.ts";
 import { failures, NO_FAILURES } from "../harness/scenario.ts";
 
 const WEB = "web.localhost";
@@ -21,11 +22,7 @@ let cluster: LabCluster;
 let app: AppFolder;
 beforeAll(async () => {
   if (missing !== undefined) return;
-  cluster = await LabCluster.start([
-    { name: "host-1", proxy: "proxy-1" },
-    { name: "host-2" },
-    { name: "host-3", proxy: "proxy-3" },
-  ]);
+  cluster = await startPartedLab();
   app = new AppFolder(SETTINGS);
 });
 afterAll(async () => {
@@ -44,14 +41,6 @@ async function endOf(deploy: RunningCli, code: number): Promise<string> {
   const result = await deploy.result;
   expect(result, result.stdout + result.stderr).toMatchObject({ code });
   return result.stdout + result.stderr;
-}
-
-function untilConnected(expected: boolean): Promise<true> {
-  return until(`the host and its proxy ${expected ? "back" : "away"}`, async () => {
-    const rows = await cluster.get<{ name: string; connected: boolean }[]>("/v1/members", "host-1");
-    const meant = rows.filter(({ name }) => name === "host-3" || name === "proxy-3");
-    return meant.every(({ connected }) => connected === expected) ? true : null;
-  });
 }
 
 test.skipIf(missing !== undefined)(
@@ -73,7 +62,7 @@ test.skipIf(missing !== undefined)(
 
     cluster.lab.part(["host-3"], ["host-1", "host-2"]);
     const cutOff = cluster.load("host-3", { host: WEB, ratePerSecond: 20 });
-    await untilConnected(false);
+    await untilConnected(cluster, false);
     const clients = cluster.load("host-1", { host: WEB, ratePerSecond: 100 });
 
     const said = await endOf(startDeploy("two", "4s"), 3);
@@ -99,7 +88,7 @@ test.skipIf(missing !== undefined)(
     expect(left.length).toBeGreaterThan(0);
 
     cluster.lab.heal();
-    await untilConnected(true);
+    await untilConnected(cluster, true);
     await until("only what the record names", () =>
       cluster.runningVms().join() === names.join() ? true : null,
     );

@@ -5,7 +5,7 @@ import type { AppName, MemberName, VmName } from "../core/ids.ts";
 import type { Start, Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
-import { type Release, releaseShape } from "./release.ts";
+import { type HoldSpec, holdSpecOf, type Release, releaseShape } from "./release.ts";
 import {
   appNameShape,
   countShape,
@@ -301,6 +301,11 @@ export interface AppRecord {
   readonly backs?: number;
   /** The running one, or the last that ended. */
   readonly rollout: Rollout | null;
+}
+
+/** How much of the app's requests each proxy keeps. The newest release says it: who deploys it knows what its requests are. */
+export function holdBoundsOf({ releases }: Pick<AppRecord, "releases">): HoldSpec {
+  return holdSpecOf(releases.at(-1)?.spec);
 }
 
 /** A record as the register committed it. */

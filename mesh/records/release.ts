@@ -120,6 +120,11 @@ export function isGated({ gate }: AppSpec): boolean {
   return gate !== "off";
 }
 
+/** What a proxy keeps of an app while its requests are held: as its file says, or the defaults. */
+export function holdSpecOf(spec: Pick<AppSpec, "hold"> | undefined): HoldSpec {
+  return spec?.hold ?? HOLD_DEFAULTS;
+}
+
 /** Two VMs of it never run at once. */
 export function isExclusive({ deploy }: Pick<AppSpec, "deploy">): boolean {
   return deploy.strategy === "handoff";

@@ -23,7 +23,7 @@ import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts
 import { canaryShape, withCanary } from "./canary-keys.ts";
 import { commandShape, hasNoNul } from "./command-shape.ts";
 import { deployProblem, deployShape, deployTimes } from "./deploy-keys.ts";
-import { holdProblem, holdShape } from "./hold-keys.ts";
+import { holdProblem, holdShape, holdTimes } from "./hold-keys.ts";
 import { HOUR_MS, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** What a person submits: the env is put aside before it becomes a record's. */
@@ -80,7 +80,7 @@ export function specProblem(spec: AppSubmission): string | null {
 }
 
 /** A timer that is set for more than 24 days fires at once: a check would be asked without a pause. */
-function timeProblem({ checks, stop, deploy }: AppSubmission): string | null {
+function timeProblem({ checks, stop, deploy, ...rest }: AppSubmission): string | null {
   const times: readonly (readonly [string, number, TimeRange])[] = [
     ...checks.flatMap((check): (readonly [string, number, TimeRange])[] => [
       ["checks.intervalMs", check.intervalMs, intervalRange],
@@ -89,6 +89,7 @@ function timeProblem({ checks, stop, deploy }: AppSubmission): string | null {
     ]),
     ["stop.timeoutMs", stop.timeoutMs, upToAnHour],
     ...deployTimes(deploy),
+    ...holdTimes(rest),
   ];
   const wrong = times.find(([, ms, { minMs, maxMs }]) => ms < minMs || ms > maxMs);
   if (wrong === undefined) return null;

@@ -67,16 +67,17 @@ export const holdShape: ZodType<HoldSpec> = z
     maxBytes: max_bytes,
   }));
 
-/** Of a spec that came another way than through a file; null: nothing is wrong. */
+/** Times in the spec by name, with what each may be. */
+export function holdTimes({
+  hold,
+}: Pick<AppSpec, "hold">): readonly (readonly [string, number, TimeRange])[] {
+  return hold === undefined ? [] : [["hold.maxAgeMs", hold.maxAgeMs, holdAgeRange]];
+}
+
+/** Of a spec that came another way than through a file, but for its times; null: nothing is wrong. */
 export function holdProblem({ hold }: Pick<AppSpec, "hold">): KeyProblem | null {
   if (hold === undefined) return null;
-  const { maxAgeMs, maxRequests, maxBytes } = hold;
-  if (maxAgeMs < holdAgeRange.minMs || maxAgeMs > holdAgeRange.maxMs) {
-    return {
-      key: "hold.maxAgeMs",
-      message: `hold.maxAgeMs must be from ${holdAgeRange.minMs} to ${holdAgeRange.maxMs}; found ${maxAgeMs}`,
-    };
-  }
+  const { maxRequests, maxBytes } = hold;
   if (maxRequests < 1 || maxRequests > REQUESTS_MAX) {
     return {
       key: "hold.maxRequests",

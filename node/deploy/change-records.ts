@@ -1,4 +1,4 @@
-// Change records: a person's word put into the records of several apps, one swap each, against the machines that swap them too.
+// Change records: a person's word put into the records of one app or several, one swap each, against the machines that swap them too.
 
 import {
   type AppName,
@@ -40,7 +40,7 @@ export async function changeRecords(
     await deps.register.readAll();
     const known = deps.register.known().filter(({ record }) => !record.deleted && isMeant(record));
     for (const { record } of known) {
-      await changeOne(deps, record.app, changed);
+      await changeRecord(deps, record.app, changed);
       apps.push(record.app);
     }
     return { code: "done", apps };
@@ -49,21 +49,28 @@ export async function changeRecords(
   }
 }
 
-/** Idempotent: what stands so already is not committed again. */
-async function changeOne(
+export interface ChangedRecord {
+  /** What stands. */
+  readonly committed: CommittedApp;
+  /** False: it stood so already, and was not committed again. */
+  readonly isChanged: boolean;
+}
+
+/** Null: there is no such app. Throws what `changed` does, `NoMajorityError`, and when others are always faster. */
+export async function changeRecord(
   { register, learn }: RecordsDeps,
   app: AppName,
   changed: RecordsChange["changed"],
-): Promise<void> {
+): Promise<ChangedRecord | null> {
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const committed = await register.read(app);
-    if (committed === null || committed.record.deleted) return;
+    if (committed === null || committed.record.deleted) return null;
     const next = changed(committed.record);
-    if (next === committed.record) return;
+    if (next === committed.record) return { committed, isChanged: false };
     const result = await register.swap(app, committed.epoch, next);
     if (result.code === "committed") {
       learn(result.committed);
-      return;
+      return { committed: result.committed, isChanged: true };
     }
     if (result.code === "unavailable") throw new NoMajorityError(result.missing);
   }

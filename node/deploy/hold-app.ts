@@ -5,11 +5,11 @@ import {
   type AppRecord,
   type Hold,
   type HoldSpec,
+  holdBoundsOf,
   messageOf,
-  NoMajorityError,
 } from "../../mesh/index.ts";
-import type { RecordsDeps } from "./change-records.ts";
-import { type HoldChange, heldByPerson, holdBoundsOf, releasedByPerson } from "./core/person-hold.ts";
+import { changeRecord, type RecordsDeps } from "./change-records.ts";
+import { type HoldChange, heldByPerson, releasedByPerson } from "./core/person-hold.ts";
 
 export interface HoldRequest {
   readonly app: AppName;
@@ -32,39 +32,20 @@ export type HoldResult =
   | { readonly code: "invalid"; readonly message: string }
   | { readonly code: "unavailable"; readonly message: string };
 
-/** Swaps that may lose against the machine of the app's rollout before it is given up. */
-const TRIES_MAX = 10;
-
 export async function holdApp(deps: RecordsDeps, { app, verb }: HoldRequest): Promise<HoldResult> {
-  const change = (record: AppRecord): HoldChange =>
-    verb === "hold" ? heldByPerson(record, deps.wallMs()) : releasedByPerson(record);
+  let refusal: Extract<HoldChange, { code: "invalid" }> | null = null;
+  const changed = (record: AppRecord): AppRecord => {
+    const change = verb === "hold" ? heldByPerson(record, deps.wallMs()) : releasedByPerson(record);
+    refusal = change.code === "invalid" ? change : null;
+    return change.code === "invalid" ? record : change.record;
+  };
   try {
-    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
-      const result = await tryOnce(deps, app, change);
-      if (result !== null) return result;
-    }
+    const result = await changeRecord(deps, app, changed);
+    if (result === null) return { code: "unknown" };
+    const { epoch, record } = result.committed;
+    const by = record.hold?.by ?? null;
+    return refusal ?? { code: "done", epoch, changed: result.isChanged, by, bounds: holdBoundsOf(record) };
   } catch (error) {
     return { code: "unavailable", message: messageOf(error) };
   }
-  return { code: "unavailable", message: `the record of ${app} could not be changed: try again` };
-}
-
-/** Null: somebody else changed the record first. */
-async function tryOnce(
-  { register, learn }: RecordsDeps,
-  app: AppName,
-  change: (record: AppRecord) => HoldChange,
-): Promise<HoldResult | null> {
-  const committed = await register.read(app);
-  if (committed === null || committed.record.deleted) return { code: "unknown" };
-  const wanted = change(committed.record);
-  if (wanted.code === "invalid") return wanted;
-  const facts = { by: wanted.record.hold?.by ?? null, bounds: holdBoundsOf(committed.record) };
-  if (wanted.record === committed.record)
-    return { code: "done", epoch: committed.epoch, changed: false, ...facts };
-  const result = await register.swap(app, committed.epoch, wanted.record);
-  if (result.code === "unavailable") throw new NoMajorityError(result.missing);
-  if (result.code !== "committed") return null;
-  learn(result.committed);
-  return { code: "done", epoch: result.committed.epoch, changed: true, ...facts };
 }

@@ -6,6 +6,7 @@ import {
   HOLD_DEFAULTS,
   type Hold,
   type HoldSpec,
+  holdBoundsOf,
   type MemberName,
   type VmName,
   type Weights,
@@ -32,19 +33,19 @@ export interface Endpoint {
 
 /** Whether the app's requests are kept, and how many of them. */
 export interface HoldRoute {
-  readonly isHeld: boolean;
   /** Null: nobody holds them. */
   readonly by: Hold["by"] | null;
   readonly bounds: HoldSpec;
 }
 
-export const NOT_HELD: HoldRoute = { isHeld: false, by: null, bounds: HOLD_DEFAULTS };
+export const NOT_HELD: HoldRoute = { by: null, bounds: HOLD_DEFAULTS };
 
-/** The newest release says how much is kept: who deploys it knows what its requests are. */
-export function holdRouteOf({ hold, releases }: Pick<AppRecord, "hold" | "releases">): HoldRoute {
-  const bounds = releases.at(-1)?.spec.hold;
-  if (hold === undefined && bounds === undefined) return NOT_HELD;
-  return { isHeld: hold !== undefined, by: hold?.by ?? null, bounds: bounds ?? HOLD_DEFAULTS };
+export function holdRouteOf(record: Pick<AppRecord, "hold" | "releases">): HoldRoute {
+  return { by: record.hold?.by ?? null, bounds: holdBoundsOf(record) };
+}
+
+export function isHeld({ hold }: Pick<AppRoute, "hold">): boolean {
+  return hold.by !== null;
 }
 
 export interface AppRoute {

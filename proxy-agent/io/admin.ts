@@ -27,7 +27,7 @@ interface RouteView {
   readonly app: AppName;
   readonly epoch: number;
   /** Requests of the app that wait here, and who has them held; null: nobody has. */
-  readonly held: { readonly by: Hold["by"] | null; readonly requests: number } | null;
+  readonly held: { readonly by: Hold["by"]; readonly requests: number } | null;
   readonly endpoints: readonly {
     readonly vm: VmName;
     readonly release: number;
@@ -78,8 +78,7 @@ export interface Load {
 
 export function viewRoutes(proxy: MemberName, table: RouteTable, { flights, held }: Load): RoutesView {
   const routes = [...table.byHostname].map(([hostname, route]) => {
-    const requests = route.hold.isHeld ? held.waiting(route.app) : 0;
-    return { ...viewRoute(hostname, route, flights), held: heldView(route, requests) };
+    return { ...viewRoute(hostname, route, flights), held: heldView(route, held) };
   });
   const draining = flights.draining().map(({ endpoint, requests }) => {
     const { vm, app, release } = endpoint;
@@ -88,8 +87,8 @@ export function viewRoutes(proxy: MemberName, table: RouteTable, { flights, held
   return { proxy, serial: table.serial, routes, draining };
 }
 
-function heldView({ hold }: AppRoute, requests: number): RouteView["held"] {
-  return hold.isHeld ? { by: hold.by, requests } : null;
+function heldView({ app, hold: { by } }: AppRoute, held: Load["held"]): RouteView["held"] {
+  return by === null ? null : { by, requests: held.waiting(app) };
 }
 
 function viewRoute(

@@ -2,7 +2,7 @@
 
 import type { AppName, VmName } from "../../mesh/index.ts";
 import { Drain, type Draining, type DrainReport } from "../core/drain.ts";
-import { type AppRoute, EMPTY_TABLE, type Endpoint, type RouteTable } from "../core/route-table.ts";
+import { type AppRoute, EMPTY_TABLE, type Endpoint, isHeld, type RouteTable } from "../core/route-table.ts";
 import { SUSPECT_MS } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
 
@@ -84,7 +84,8 @@ export class Flights {
   }
 
   #isHeld({ endpoint }: Flight): boolean {
-    return this.#table.apps.get(endpoint.app)?.hold.isHeld === true;
+    const route = this.#table.apps.get(endpoint.app);
+    return route !== undefined && isHeld(route);
   }
 
   /** Requests in flight, to all. */

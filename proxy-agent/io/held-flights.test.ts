@@ -8,6 +8,7 @@ import { type AppRecord, appName, HOLD_DEFAULTS, memberName, vmName } from "../.
 import { type AppRoute, EMPTY_TABLE, type Endpoint, NOT_HELD, nextTable } from "../core/route-table.ts";
 import { ask } from "../testing/client.ts";
 import { appRecord, desiredVm, type RecordOptions, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import { applied, CLOSED, HELD, SERVING, V1, waiting } from "../testing/holding.ts";
 import { Flights } from "./flights.ts";
 
 describe("a request that was picked for a VM which stays", () => {
@@ -34,7 +35,7 @@ describe("a request that was picked for a VM which stays", () => {
       standby: [],
       weights: null,
       bake: null,
-      hold: { ...NOT_HELD, isHeld },
+      hold: isHeld ? { ...NOT_HELD, by: "person" } : NOT_HELD,
       preview: null,
       unaddressed: [],
       missing: [],
@@ -84,22 +85,8 @@ describe("through a real proxy", () => {
     await cluster.close();
   });
 
-  const V1 = "hello-v1-1";
-  const serving: RecordOptions = { vms: [desiredVm(V1)] };
-  const HELD = { ...serving, heldBy: "person" } as const;
+  const commit = (options: RecordOptions) => applied(cluster, options);
   const upgrade = { host: "hello.localhost", connection: "Upgrade", upgrade: "websocket" };
-
-  async function commit(options: RecordOptions): Promise<void> {
-    const epoch = cluster.commit(options);
-    await cluster.waitForAck((ack) => ack.applied === epoch);
-  }
-
-  async function waiting(proxy: TestProxy, count: number): Promise<void> {
-    for (;;) {
-      const text = await (await fetch(`${proxy.admin}/metrics`)).text();
-      if (text.includes(`\ngrapevine_proxy_held_requests ${count}\n`)) return;
-    }
-  }
 
   test("a preview name answers while requests by the app's own names wait", async () => {
     const [old, next] = await Promise.all(
@@ -118,7 +105,7 @@ describe("through a real proxy", () => {
     const held = ask({ port: proxy.port });
     await waiting(proxy, 1);
     expect((await ask({ port: proxy.port, host: "preview.hello.localhost" })).body).toBe("new");
-    await commit(serving);
+    await commit(SERVING);
     expect((await held).body).toBe("old");
   });
 
@@ -130,15 +117,21 @@ describe("through a real proxy", () => {
     return { ...record, releases };
   }
 
-  test("a client that leaves while its upgrade is held makes room", async () => {
-    const vm = await cluster.upstream(() => undefined);
-    const proxy = await cluster.serve({ [V1]: vm.port });
-    await commit(HELD);
+  /** A client whose handshake the proxy keeps. */
+  async function heldUpgrade(proxy: TestProxy): Promise<Socket> {
     const client = connect(proxy.port, "127.0.0.1");
     client.write(
       "GET / HTTP/1.1\r\nHost: hello.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     );
     await waiting(proxy, 1);
+    return client;
+  }
+
+  test("a client that leaves while its upgrade is held makes room", async () => {
+    const vm = await cluster.upstream(() => undefined);
+    const proxy = await cluster.serve({ [V1]: vm.port });
+    await commit(HELD);
+    const client = await heldUpgrade(proxy);
     client.destroy();
     await waiting(proxy, 0);
   });
@@ -152,13 +145,9 @@ describe("through a real proxy", () => {
     });
     const proxy = await cluster.serve({ [V1]: vm.port });
     await commit(HELD);
-    const client = connect(proxy.port, "127.0.0.1");
-    client.write(
-      "GET / HTTP/1.1\r\nHost: hello.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-    );
-    await waiting(proxy, 1);
+    const client = await heldUpgrade(proxy);
     client.write("early");
-    await commit(serving);
+    await commit(SERVING);
     expect(await got.promise).toBe("early");
     client.destroy();
   });
@@ -170,7 +159,7 @@ describe("through a real proxy", () => {
     const proxy = await cluster.serve({ [V1]: vm.port });
     const request = httpRequest({ port: proxy.port, host: "127.0.0.1", headers: upgrade }).end();
     const socket = await asked.promise;
-    await commit({ vms: [desiredVm(V1, "cordoned")], heldBy: "rollout" });
+    await commit(CLOSED);
     socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     const [, client, head] = (await once(request, "upgrade")) as [IncomingMessage, Socket, Buffer];
     const frame = head.length > 0 ? head : ((await once(client, "data")) as [Buffer])[0];

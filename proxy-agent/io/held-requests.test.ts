@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { HOLD_DEFAULTS, type HoldSpec } from "../../mesh/index.ts";
 import { type Answer, ask } from "../testing/client.ts";
 import { desiredVm, type RecordOptions, TestCluster, type TestProxy } from "../testing/cluster.ts";
+import { applied, CLOSED, HELD, metric, SERVING, V1, waiting } from "../testing/holding.ts";
 
 let cluster: TestCluster;
 beforeEach(() => {
@@ -16,16 +17,7 @@ afterEach(async () => {
   await cluster.close();
 });
 
-const V1 = "hello-v1-1";
-const serving: RecordOptions = { vms: [desiredVm(V1)] };
-const HELD = { ...serving, heldBy: "person" } as const;
-/** The only VM leaves by a hold, and the next one is up. */
-const CLOSED: RecordOptions = { vms: [desiredVm(V1, "cordoned")], heldBy: "rollout" };
-
-async function commit(options: RecordOptions): Promise<void> {
-  const epoch = cluster.commit(options);
-  await cluster.waitForAck((ack) => ack.applied === epoch);
-}
+const commit = (options: RecordOptions) => applied(cluster, options);
 
 /** A proxy in front of one VM that remembers the paths that it got, in order. */
 async function held(hold: HoldSpec = HOLD_DEFAULTS): Promise<{ proxy: TestProxy; paths: string[] }> {
@@ -39,19 +31,6 @@ async function held(hold: HoldSpec = HOLD_DEFAULTS): Promise<{ proxy: TestProxy;
   return { proxy, paths };
 }
 
-/** Of the proxy's own count, once it is `value`: metrics change in the breath in which a request does. */
-async function metric(proxy: TestProxy, name: string, isDone: (value: number) => boolean): Promise<void> {
-  for (;;) {
-    const text = await (await fetch(`${proxy.admin}/metrics`)).text();
-    const line = text.split("\n").find((candidate) => candidate.startsWith(`${name} `));
-    if (isDone(Number(line?.split(" ")[1]))) return;
-  }
-}
-
-function waiting(proxy: TestProxy, count: number): Promise<void> {
-  return metric(proxy, "grapevine_proxy_held_requests", (value) => value === count);
-}
-
 describe("while an app is held its requests", () => {
   test("wait, reach no VM, and go in the order in which they came once it is not", async () => {
     const { proxy, paths } = await held();
@@ -61,7 +40,7 @@ describe("while an app is held its requests", () => {
       await waiting(proxy, answers.length);
     }
     expect(paths).toEqual([]);
-    await commit(serving);
+    await commit(SERVING);
     expect((await Promise.all(answers)).map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(paths).toEqual(["/a", "/b", "/c"]);
   });
@@ -71,7 +50,7 @@ describe("while an app is held its requests", () => {
     await commit({ vms: [], heldBy: "launch" });
     const answer = ask({ port: proxy.port });
     await waiting(proxy, 1);
-    await commit(serving);
+    await commit(SERVING);
     expect((await answer).status).toBe(200);
   });
 
@@ -79,7 +58,7 @@ describe("while an app is held its requests", () => {
     const { proxy, paths } = await held();
     const answer = ask({ port: proxy.port, method: "POST", body: "x".repeat(300_000) });
     await waiting(proxy, 1);
-    await commit(serving);
+    await commit(SERVING);
     expect([(await answer).status, paths.length]).toEqual([200, 1]);
   });
 
@@ -95,7 +74,7 @@ describe("while an app is held its requests", () => {
     await waiting(proxy, 0);
     const third = ask({ port: proxy.port });
     await waiting(proxy, 1);
-    await commit(serving);
+    await commit(SERVING);
     expect([(await third).status, paths.length]).toEqual([200, 1]);
   });
 
@@ -110,7 +89,7 @@ describe("while an app is held its requests", () => {
 
   test("that wait for a connection to a VM which leaves by it go to the next one", async () => {
     const { proxy } = await held();
-    await commit(serving);
+    await commit(SERVING);
     await commit(CLOSED);
     const answer = ask({ port: proxy.port, method: "POST", body: "once" });
     await waiting(proxy, 1);

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AppName } from "../../mesh/index.ts";
 import { type HeldRequest, HoldQueue } from "../core/hold.ts";
-import type { AppRoute, Endpoint, RouteTable } from "../core/route-table.ts";
+import { type AppRoute, EMPTY_TABLE, type Endpoint, isHeld, type RouteTable } from "../core/route-table.ts";
 import { HOLD_ASK_FIRST_MS, HOLD_ASK_LAST_MS, HOLD_BODY_BYTES_MAX } from "../limits.ts";
 import type { CatchUp } from "./catch-up.ts";
 import { monotonicUnixMs } from "./clock.ts";
@@ -46,6 +46,7 @@ export class HeldRequests {
   readonly #released = new WeakSet<Exchange>();
   /** Where each app's requests went last: the gates there know of a hold's end, also for who hears nothing else. */
   readonly #reached = new Map<AppName, readonly Endpoint[]>();
+  #table: RouteTable = EMPTY_TABLE;
   readonly #stopped = new AbortController();
   readonly #deps: HeldDeps;
   readonly #counts = { released: 0, expired: 0, refused: 0, longestMs: 0 };
@@ -65,16 +66,19 @@ export class HeldRequests {
   }
 
   adopt(table: RouteTable): void {
+    const before = this.#table;
+    this.#table = table;
     for (const route of table.apps.values()) {
+      if (before.apps.get(route.app) === route) continue;
       if (route.hostnames.length === 0) this.#reached.delete(route.app);
       else if (route.endpoints.length > 0) this.#reached.set(route.app, route.endpoints);
-      if (route.hold.isHeld || this.#apps.has(route.app)) this.#adoptApp(route);
+      if (isHeld(route) || this.#apps.has(route.app)) this.#adoptApp(route);
     }
   }
 
   /** It must wait for its turn, by `route`, which is in force. */
   mustWait(exchange: Exchange, route: AppRoute): boolean {
-    if (route.hold.isHeld) return true;
+    if (isHeld(route)) return true;
     const held = this.#apps.get(route.app);
     // By a preview name nobody is held, so nobody has to wait behind those who are.
     if (held === undefined || held.route.preview === route) return false;
@@ -117,7 +121,7 @@ export class HeldRequests {
   #adoptApp(route: AppRoute): void {
     const held = this.#heldOf(route);
     held.route = route;
-    held.queue.set(route.hold.isHeld, route.hold.bounds, monotonicUnixMs());
+    held.queue.set(isHeld(route), route.hold.bounds, monotonicUnixMs());
     this.#move(route.app);
   }
 
@@ -125,7 +129,7 @@ export class HeldRequests {
     const known = this.#apps.get(route.app);
     if (known !== undefined) return known;
     const held: Held = { queue: new HoldQueue(), route, timer: undefined, isAsking: false };
-    held.queue.set(route.hold.isHeld, route.hold.bounds, monotonicUnixMs());
+    held.queue.set(isHeld(route), route.hold.bounds, monotonicUnixMs());
     this.#apps.set(route.app, held);
     return held;
   }

@@ -3,7 +3,7 @@
 import {
   type AppRecord,
   describeDuration,
-  HOLD_DEFAULTS,
+  holdSpecOf,
   isGated,
   type MemberName,
   type RolloutStep,
@@ -78,7 +78,7 @@ function drainCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readon
 function holdCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
   const { to } = rolloutOf(record);
   const spec = record.releases.find(({ number }) => number === to)?.spec;
-  const { maxAgeMs, maxRequests, maxBytes } = spec?.hold ?? HOLD_DEFAULTS;
+  const { maxAgeMs, maxRequests, maxBytes } = holdSpecOf(spec);
   return foreseen.flatMap(({ step, committed }): readonly CostView[] => {
     const timeoutMs = holdTimeoutMsOf(committed.record);
     if (timeoutMs === null) return [];
@@ -102,7 +102,7 @@ function handoverCost(
   const [first] = between;
   if (first === undefined) return [];
   const spec = record.releases.find(({ number }) => number === rolloutOf(record).to)?.spec;
-  const { maxAgeMs } = spec?.hold ?? HOLD_DEFAULTS;
+  const { maxAgeMs } = holdSpecOf(spec);
   const next = between.flatMap(({ kind, vms, serves = [] }) => (kind === "start" ? vms : serves));
   const steps = between.map(({ number }) => number);
   const what = `and on until ${listed(first.vms)} has ended and ${listed(next)} is healthy: ${describePast(past, maxAgeMs)}; if that fails, ${releaseName(rolloutOf(record).from)} is started again, and gets them`;

@@ -1,35 +1,15 @@
 // Cutover: an atomic one, as far as the record tells of it: whether requests are held by the last step, for how long they may be, and how
 // it is undone. The steps themselves are in strategies/atomic.ts.
 
-import {
-  type AppRecord,
-  HOLD_DEFAULTS,
-  type Rollout,
-  type RolloutStep,
-  type RolloutStepReport,
-} from "../../../mesh/index.ts";
+import { type AppRecord, HOLD_DEFAULTS, holdSpecOf } from "../../../mesh/index.ts";
 import { asReached, type CommitContext, fitted, rolloutOf, withoutHoldBy } from "./commits.ts";
 import type { Facts } from "./facts.ts";
+import { isHeldByStep, lastHold } from "./held-step.ts";
 import { isSound } from "./last-sound.ts";
 import { readyVms, withKept } from "./ready.ts";
 import { needsAcks, type Want, wantHealthy } from "./standing.ts";
 import { lifted } from "./strategies/atomic.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
-
-/** The last step of the rollout, if it is a hold: nothing lifted it yet. */
-function lastHold({
-  rollout,
-}: {
-  readonly rollout: Pick<Rollout, "step" | "history"> | null;
-}): RolloutStep | RolloutStepReport | null {
-  const last = rollout?.step ?? rollout?.history.at(-1);
-  return last?.kind === "hold" ? last : null;
-}
-
-/** The rollout's last step holds the app's requests, whoever else does. */
-export function isHeldByStep(record: Parameters<typeof lastHold>[0]): boolean {
-  return lastHold(record) !== null;
-}
 
 /** Of several that requests change between, the newest says how. An app without a hostname gets none. */
 export function isAtomicTo(record: AppRecord, releases: readonly number[]): boolean {
@@ -74,8 +54,8 @@ export function holdTimeoutMsOf({ rollout, releases, vms }: AppRecord): number |
   const running = new Set(vms.map(({ release }) => release));
   const ages = releases
     .filter(({ number }) => running.has(number))
-    .map(({ spec }) => (spec.hold ?? HOLD_DEFAULTS).maxAgeMs);
-  return Math.min(...ages, ...(ages.length === 0 ? [HOLD_DEFAULTS.maxAgeMs] : [])) / 2;
+    .map(({ spec }) => holdSpecOf(spec).maxAgeMs);
+  return (ages.length === 0 ? HOLD_DEFAULTS.maxAgeMs : Math.min(...ages)) / 2;
 }
 
 /**

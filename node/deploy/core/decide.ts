@@ -26,13 +26,14 @@ import {
   withStepEnded,
 } from "./commits.ts";
 import { complaintsOf, isExcused, leftOf, wantHost, wantSound } from "./complaints.ts";
-import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
+import { flipAfterHold, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
 import { withExcluded } from "./exclusions.ts";
 import { faultOfDeploy, faultOfFresh, faultOfMove, faultOfStarted, type RolloutReason } from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import {

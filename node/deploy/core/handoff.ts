@@ -10,13 +10,13 @@ import {
 } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 import { isFenced } from "./fences.ts";
+import { isHeldByStep } from "./held-step.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
 /** A release that runs, or is on its way, or would be gone back to, says that two VMs never run at once. */
 export function isAlone({ rollout, vms, releases, hold }: AppRecord): boolean {
-  const last = rollout?.step ?? rollout?.history.at(-1);
   // Requests wait for the next one, and of the one before nothing may be named any more. An atomic cutover lifts its hold by its next step.
-  if (hold?.by === "rollout" && last?.kind !== "hold") return true;
+  if (hold?.by === "rollout" && !isHeldByStep({ rollout })) return true;
   const meant = new Set([rollout?.to, rollout?.from, ...vms.map(({ release }) => release)]);
   return releases.some(({ number, spec }) => meant.has(number) && isExclusive(spec));
 }

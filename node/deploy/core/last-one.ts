@@ -2,10 +2,11 @@
 // record: of what it took out nobody could say that it ended. Its host can, which starts nothing beside it: so one more VM of the release that
 // the rollout goes back to is to serve there. Else nothing would ever run again of itself.
 
-import type { AppRecord, DesiredVm } from "../../../mesh/index.ts";
+import type { AppRecord } from "../../../mesh/index.ts";
 import { nextVmName } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { isAlone, runningBeside } from "./handoff.ts";
+import { withStarted } from "./starts.ts";
 
 /** `before`: with all that was in it, of which nothing was started. The record itself if something is left in it, or if no single host could keep the order. */
 export function withLastOne(
@@ -16,15 +17,7 @@ export function withLastOne(
   if (!isAlone(before) || release === null || record.vms.length > 0) return record;
   const [host, ...others] = new Set(runningBeside(before, { kind: "start" }, facts).map((vm) => vm.host));
   if (host === undefined || others.length > 0) return record;
-  const vm: DesiredVm = {
-    vm: nextVmName(record, release, 0),
-    release,
-    host,
-    phase: "serving",
-    requires: null,
-  };
-  const releases = record.releases.map((one) =>
-    one.number === release ? { ...one, vmsNamed: one.vmsNamed + 1 } : one,
-  );
-  return { ...record, releases, vms: [vm] };
+  const planned = { kind: "start", vms: [nextVmName(record, release, 0)], release } as const;
+  const started = withStarted(record, planned, { facts, phase: "serving", host });
+  return started.code === "applied" ? started.record : record;
 }

@@ -4,7 +4,7 @@
 import {
   type AppRecord,
   describeDuration,
-  HOLD_DEFAULTS,
+  holdSpecOf,
   isExclusive,
   type Rollout,
   type RolloutStepReport,
@@ -81,7 +81,7 @@ export function stopWarning({ vms, releases, rollout }: AppRecord): string | nul
   const stops = releases
     .filter(({ number }) => leaving.includes(number))
     .map((one) => one.spec.stop.timeoutMs);
-  const { maxAgeMs } = spec.hold ?? HOLD_DEFAULTS;
+  const { maxAgeMs } = holdSpecOf(spec);
   const stopMs = Math.max(...stops, spec.stop.timeoutMs);
   if (stopMs <= maxAgeMs) return null;
   return `stop.timeout is ${describeDuration(stopMs)}, longer than [hold] max_age (${describeDuration(maxAgeMs)}): a VM that ignores its stop signal for so long costs the requests that wait for it (503)`;

@@ -1,9 +1,9 @@
 // Person's hold: an app's requests are kept by every proxy because somebody said so, until somebody says that they go on. It touches no VM
 // and no rollout: one that is under way goes on beside it.
 
-import { type AppRecord, HOLD_DEFAULTS, type HoldSpec, isUnderWay } from "../../../mesh/index.ts";
+import { type AppRecord, isUnderWay } from "../../../mesh/index.ts";
 import { withoutHoldBy } from "./commits.ts";
-import { isHeldByStep } from "./cutover.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { needsAcks } from "./standing.ts";
 
 /** `record` itself: it is so already. `invalid`: `message` says what to do. */
@@ -37,9 +37,4 @@ function isHeldByRollout(record: AppRecord): boolean {
   const { rollout, vms } = record;
   if (!isUnderWay(rollout)) return false;
   return isHeldByStep(record) || !vms.some(({ phase }) => phase === "serving");
-}
-
-/** How much each proxy keeps: the newest release says it. */
-export function holdBoundsOf({ releases }: Pick<AppRecord, "releases">): HoldSpec {
-  return releases.at(-1)?.spec.hold ?? HOLD_DEFAULTS;
 }

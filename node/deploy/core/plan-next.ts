@@ -60,17 +60,20 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts:
     ...atomicOf(record),
     ...handoffOf(record, facts),
   };
-  if (input.handoff !== undefined) return plannedHandoff(input);
-  const strategy = rollout.direction === "forward" ? STRATEGIES[deploy.strategy] : rolling;
-  const isAtomicBack = rollout.direction === "back" && input.atomic !== undefined;
-  const step = isAtomicBack ? nextAtomicStepBack(input) : strategy.plan(input)[0];
-  return step == null ? null : { ...step, release: target.release };
+  const step = strategyStep(input, rollout.direction, deploy.strategy);
+  return step === null ? null : { ...step, release: target.release };
 }
 
-/** Forward and back, whatever the strategy of a release that comes after one that never runs twice. */
-function plannedHandoff(input: PlanInput): Planned | null {
-  const [step] = STRATEGIES.handoff.plan(input);
-  return step === undefined ? null : { ...step, release: input.target.release };
+/** By the strategy of the release that is on its way; of an app that never runs twice by handoff, both ways; else back by rolling. */
+function strategyStep(
+  input: PlanInput,
+  direction: Rollout["direction"],
+  name: keyof typeof STRATEGIES,
+): PlannedStep | null {
+  if (input.handoff !== undefined) return STRATEGIES.handoff.plan(input)[0] ?? null;
+  if (direction === "forward") return STRATEGIES[name].plan(input)[0] ?? null;
+  if (input.atomic !== undefined) return nextAtomicStepBack(input);
+  return rolling.plan(input)[0] ?? null;
 }
 
 /** It was cordoned before anybody asked to stop it, and never serves again of itself. */

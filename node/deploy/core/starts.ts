@@ -36,7 +36,7 @@ export function withStarted(
     host = hostOfNext(record, facts),
   }: {
     readonly facts: Facts;
-    readonly phase: "prepared" | "starting";
+    readonly phase: "prepared" | "starting" | "serving";
     readonly host?: MemberName | null | undefined;
   },
 ): Applied {

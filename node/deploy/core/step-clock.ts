@@ -116,7 +116,7 @@ export class StepClock {
   slowest(standing: Standing): { readonly proxy: MemberName; readonly ms: number } | null {
     let slowest: { readonly proxy: MemberName; readonly ms: number } | null = null;
     for (const proxy of standing.acks?.have ?? []) {
-      const ms = this.#answeredMs.get(keyOf({ kind: "proxy", who: proxy })) ?? 0;
+      const ms = this.#answeredAfterMs({ kind: "proxy", who: proxy });
       if (slowest === null || ms > slowest.ms) slowest = { proxy, ms: Math.round(ms * 10) / 10 };
     }
     return slowest;
@@ -193,25 +193,23 @@ export class StepClock {
   }
 
   #handedOver({ vms, serves = [] }: RolloutStep, { asks }: Standing): string {
-    const after = (names: readonly VmName[]) =>
-      Math.round(
-        Math.max(
-          0,
-          ...asks
-            .filter(({ who }) => names.some((vm) => vm === who))
-            .map((ask) => this.#answeredMs.get(keyOf(ask)) ?? 0),
-        ),
-      );
+    const after = (names: readonly VmName[]) => {
+      const ofThese = asks.filter(({ who }) => names.some((vm) => vm === who));
+      return Math.round(Math.max(0, ...ofThese.map((ask) => this.#answeredAfterMs(ask))));
+    };
     return `old gone after ${after(vms)} ms, new healthy after ${after(serves)} ms`;
   }
 
   /** The last to close, of those that were asked. */
   #lastGate({ asks }: Standing): string {
     const closed = asks.filter(({ kind }) => kind === "gate");
-    const of = (ask: Ask) => this.#answeredMs.get(keyOf(ask)) ?? 0;
-    const last =
-      closed.length === 0 ? null : closed.reduce((one, other) => (of(other) > of(one) ? other : one));
-    return last === null ? "" : `, last to close ${last.who} ${Math.round(of(last))} ms`;
+    const afterMs = (ask: Ask) => this.#answeredAfterMs(ask);
+    const [last] = closed.toSorted((one, other) => afterMs(other) - afterMs(one));
+    return last === undefined ? "" : `, last to close ${last.who} ${Math.round(afterMs(last))} ms`;
+  }
+
+  #answeredAfterMs(ask: Ask): number {
+    return this.#answeredMs.get(keyOf(ask)) ?? 0;
   }
 }
 

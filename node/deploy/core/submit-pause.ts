@@ -3,7 +3,7 @@
 
 import type { AppName, CommittedApp, Rollout } from "../../../mesh/index.ts";
 import { type CommitContext, rolloutOf, withPause } from "./commits.ts";
-import { isHeldByStep } from "./cutover.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { deployUnderWay, type Submission } from "./submit.ts";
 
 export function submitPause(

@@ -12,8 +12,8 @@ import {
 } from "../../../mesh/index.ts";
 import { surplusOfMove } from "./asked-count.ts";
 import { type CommitContext, servedBefore, withNothingKept } from "./commits.ts";
-import { isHeldByStep } from "./cutover.ts";
 import { isHealthy, observed } from "./facts.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { deployOf, laterRolloutId } from "./new-rollout.ts";
 import { readyVms } from "./ready.ts";
 import { splitFault } from "./shares.ts";

@@ -17,10 +17,11 @@ import {
   weightsFault,
 } from "../../../mesh/index.ts";
 import { type CommitContext, withStep } from "./commits.ts";
-import { isAtomicTo, isHeldByStep } from "./cutover.ts";
+import { isAtomicTo } from "./cutover.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHealthy, observed } from "./facts.ts";
 import { withBackCounted } from "./going-back.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 import { readyVms, withKept } from "./ready.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";

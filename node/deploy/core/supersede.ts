@@ -10,8 +10,8 @@ import {
   withNothingKept,
   withStep,
 } from "./commits.ts";
-import { isHeldByStep } from "./cutover.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
+import { isHeldByStep } from "./held-step.ts";
 import { deployOf, rolloutId } from "./new-rollout.ts";
 import { planBack } from "./plan-next.ts";
 import { hasTakenOver, isScaleOrRestart } from "./within.ts";

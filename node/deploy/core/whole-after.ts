@@ -2,7 +2,7 @@
 
 import type { AppRecord, RolloutState } from "../../../mesh/index.ts";
 import { rolloutOf } from "./commits.ts";
-import { isHeldByStep } from "./cutover.ts";
+import { isHeldByStep } from "./held-step.ts";
 
 /** The release that is the whole app now; null: as before. */
 export function wholeAfter(record: AppRecord, state: RolloutState): number | null {

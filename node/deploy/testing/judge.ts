@@ -10,6 +10,7 @@ import {
   type MemberName,
   type Rollout,
   type RolloutStep,
+  type RolloutStepReport,
   type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
@@ -119,8 +120,12 @@ function judgeLifted(before: AppRecord, record: AppRecord, { gates, off, proxies
 }
 
 function lastHoldOf({ rollout }: AppRecord): Pick<RolloutStep, "kind" | "vms"> | undefined {
-  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
-  return steps.findLast(({ kind }) => kind === "hold");
+  return rollout === null ? undefined : stepsOf(rollout).findLast(({ kind }) => kind === "hold");
+}
+
+/** Those that are over, and the one in force. */
+function stepsOf({ history, step }: Rollout): readonly (RolloutStep | RolloutStepReport)[] {
+  return step === null ? history : [...history, step];
 }
 
 /** `exclusive`: no record wants two VMs to run of which one must run alone, and one that is to run begins when no other one may, save its host keeps the order. */
@@ -150,8 +155,7 @@ function judgeAlone(before: AppRecord | null, record: AppRecord, { entries, off 
 function judgeSides({ rollout, releases, vms }: AppRecord): void {
   const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
   if (rollout?.kind !== "deploy" || spec?.deploy.cutover !== "atomic") return;
-  const steps = [...rollout.history, ...(rollout.step === null ? [] : [rollout.step])];
-  if (steps.some(({ weights }) => weights !== undefined)) return;
+  if (stepsOf(rollout).some(({ weights }) => weights !== undefined)) return;
   const serving = vms.filter(({ phase }) => phase === "serving");
   const isNew = serving.filter(({ release }) => release === rollout.to).length;
   assert.ok(isNew === 0 || isNew === serving.length, "old and new serve at once in an atomic cutover");

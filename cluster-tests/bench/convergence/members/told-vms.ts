@@ -59,9 +59,10 @@ export class ToldVms implements VmDriver {
     this.#checked.splice(this.#checked.indexOf(checked), 1);
   };
 
-  /** Listens as the release is told to: proxies dial what they route to. */
+  /** Whatever it is, it can be run. */
   check(): void {}
 
+  /** Listens as the release is told to: proxies dial what they route to. */
   async start({ vm, env }: VmSpec): Promise<VmHandle> {
     const server = createServer((socket) => socket.on("error", () => undefined).end());
     server.listen({ host: env["HOST"], port: Number(env["PORT"]) });

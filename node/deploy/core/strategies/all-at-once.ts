@@ -4,11 +4,12 @@
 
 import { nextAtomicStep } from "./atomic.ts";
 import {
-  byPhase,
+  nextNames,
   type PlanInput,
   type PlannedStep,
   type PlannedVm,
   type Strategy,
+  sidesOf,
   stepOf,
   unrolled,
 } from "./strategy.ts";
@@ -26,9 +27,8 @@ export function nextAtOnceStep(input: PlanInput, way: "quick" | "previewed"): Pl
 }
 
 function nextStep(input: PlanInput, way: "quick" | "previewed"): PlannedStep | null {
-  const { release, count } = input.target;
-  const wanted = byPhase(input.vms.filter((vm) => vm.release === release));
-  const others = byPhase(input.vms.filter((vm) => vm.release !== release));
+  const { count } = input.target;
+  const { wanted, others } = sidesOf(input);
   if (others.starting.length > 0) return stepOf("stop", others.starting);
   const leaving = [...others.cordoned, ...others.standby, ...wanted.cordoned];
   const left = leaving.filter((vm) => !isKept(vm, input));
@@ -37,7 +37,7 @@ function nextStep(input: PlanInput, way: "quick" | "previewed"): PlannedStep | n
   const here = wanted.starting.length + wanted.standby.length + wanted.serving.length;
   // What an earlier rollout left or kept goes first: three releases at once need three times the room.
   if (here === 0 && leaving.length > 0) return stepOf("cordon", leaving);
-  if (here < count) return startRest(input, count - here);
+  if (here < count) return { kind: "start", vms: nextNames(input, count - here) };
   if (wanted.starting.length > 0) {
     const isFirst = others.serving.length === 0 && way === "quick";
     return stepOf(isFirst ? "serve" : "standby", wanted.starting);
@@ -53,10 +53,6 @@ function takeOver(input: PlanInput, standby: readonly PlannedVm[], old: readonly
   if (input.needsApproval) return stepOf("approve", standby);
   if (old.length === 0) return stepOf("serve", standby);
   return { ...stepOf("flip", old), serves: standby.map((vm) => vm.vm) };
-}
-
-function startRest(input: PlanInput, missing: number): PlannedStep {
-  return { kind: "start", vms: Array.from({ length: missing }, (_, index) => input.nameOf(index)) };
 }
 
 /** Only once the new ones took over: what is there before is of an earlier rollout. */

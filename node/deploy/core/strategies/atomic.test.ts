@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type VmPhase, vmName } from "../../../../mesh/index.ts";
+import { told, plannedVm as vm } from "../../testing/planned-steps.ts";
 import { bluegreen, immediate } from "./all-at-once.ts";
 import { nextAtomicStepBack } from "./atomic.ts";
 import { canary } from "./canary.ts";
@@ -12,17 +13,6 @@ function input(vms: readonly PlannedVm[], count: number, overrides: Partial<Plan
   const nameOf = (index: number) => vmName(`v${target.release}-${index + 1}`);
   const pace = { surge: count, unavailable: 0, needsApproval: false, kept: null };
   return { vms, retiring: [], target, nameOf, ...pace, atomic: { isHeld: false }, ...overrides };
-}
-
-function vm(name: string, release: number, phase: VmPhase = "serving"): PlannedVm {
-  return { vm: vmName(name), release, phase };
-}
-
-function told(steps: readonly PlannedStep[]): readonly string[] {
-  return steps.map(({ kind, vms, serves, hold }) => {
-    const entering = serves === undefined ? "" : ` for ${serves.join(" ")}`;
-    return `${kind} ${vms.join(" ")}${entering}${hold === undefined ? "" : ` (${hold})`}`;
-  });
 }
 
 describe("an atomic cutover", () => {

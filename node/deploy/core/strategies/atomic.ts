@@ -2,7 +2,7 @@
 // gates have closed them, whoever sends, one commit lets the new ones serve and lifts the hold. The way back takes the same order.
 
 import { nextRollingStep } from "./rolling.ts";
-import { byPhase, type PlanInput, type PlannedStep, type PlannedVm, stepOf } from "./strategy.ts";
+import { nextNames, type PlanInput, type PlannedStep, type PlannedVm, sidesOf, stepOf } from "./strategy.ts";
 
 /** What `next` would have leave while the new ones serve, or come to, leaves by a hold. */
 export function nextAtomicStep(
@@ -21,26 +21,23 @@ export function nextAtomicStep(
 
 /** Before the old ones serve again all of them are up, and what serves instead is closed. What serves by weight beside them just leaves. */
 export function nextAtomicStepBack(input: PlanInput): PlannedStep | null {
-  const { atomic, target, vms, nameOf } = input;
+  const { atomic, target } = input;
   if (atomic?.isHeld === true) return liftingStep(input);
-  const wanted = byPhase(vms.filter((vm) => vm.release === target.release));
-  const others = byPhase(vms.filter((vm) => vm.release !== target.release));
+  const { wanted, others } = sidesOf(input);
   if (others.serving.length === 0 || wanted.serving.length > 0 || target.count === 0)
     return nextRollingStep(input);
   if (others.starting.length > 0) return stepOf("stop", others.starting);
   const up = wanted.cordoned.length + wanted.standby.length + wanted.starting.length;
   const missing = target.count - up;
-  if (missing > 0)
-    return { kind: "start", vms: Array.from({ length: missing }, (_, index) => nameOf(index)) };
+  if (missing > 0) return { kind: "start", vms: nextNames(input, missing) };
   if (wanted.starting.length > 0) return stepOf("standby", wanted.starting);
   return { ...stepOf("hold", others.serving), hold: "placed" };
 }
 
 /** All of the target that are up serve, and all else stays closed. */
-function liftingStep({ target: { release, count }, vms }: PlanInput): PlannedStep {
-  const wanted = byPhase(vms.filter((vm) => vm.release === release));
-  const others = byPhase(vms.filter((vm) => vm.release !== release));
-  const up = [...wanted.serving, ...wanted.standby, ...wanted.cordoned].slice(0, count);
+function liftingStep(input: PlanInput): PlannedStep {
+  const { wanted, others } = sidesOf(input);
+  const up = [...wanted.serving, ...wanted.standby, ...wanted.cordoned].slice(0, input.target.count);
   const closed = [...others.serving, ...others.cordoned];
   // Where nothing is left that could take over, what was closed serves on.
   return up.length === 0 ? lifted(closed, []) : lifted(up, closed);

@@ -5,11 +5,12 @@ import type { Weights } from "../../../../mesh/index.ts";
 import { nextAtOnceStep } from "./all-at-once.ts";
 import { nextRollingStep } from "./rolling.ts";
 import {
-  byPhase,
+  nextNames,
   type PlanInput,
   type PlannedStep,
   type PlannedVm,
   type Strategy,
+  sidesOf,
   stepOf,
   unrolled,
 } from "./strategy.ts";
@@ -19,9 +20,8 @@ export const canary: Strategy = {
 };
 
 function nextStep(input: PlanInput): PlannedStep | null {
-  const { canary: plan, target, vms } = input;
-  const wanted = byPhase(vms.filter((vm) => vm.release === target.release));
-  const others = byPhase(vms.filter((vm) => vm.release !== target.release));
+  const { canary: plan, target } = input;
+  const { wanted, others } = sidesOf(input);
   const present = plan?.present ?? null;
   const [weight] = plan?.left ?? [];
   // Nothing is left to be compared, or nothing to compare it with.
@@ -37,9 +37,7 @@ function nextStep(input: PlanInput): PlannedStep | null {
     return { ...stepOf("serve", entering), ...first };
   }
   const missing = Math.max(1, Math.ceil((target.count * weight) / 100)) - wanted.serving.length;
-  if (missing > 0) {
-    return { kind: "start", vms: Array.from({ length: missing }, (_, index) => input.nameOf(index)) };
-  }
+  if (missing > 0) return { kind: "start", vms: nextNames(input, missing) };
   if (present === weight) return stepOf("bake", wanted.serving);
   return { kind: "weigh", vms: [], weights: splitOf(input, others.serving, weight) };
 }

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type VmPhase, vmName } from "../../../../mesh/index.ts";
+import { told, plannedVm as vm } from "../../testing/planned-steps.ts";
 import { handoff } from "./handoff.ts";
-import { applyPlanned, type PlanInput, type PlannedStep, type PlannedVm } from "./strategy.ts";
+import { applyPlanned, type PlanInput, type PlannedVm } from "./strategy.ts";
 
 /** As a deploy of release 2 over release 1 sees it; on the way back `target` is 1. */
 function input(vms: readonly PlannedVm[], overrides: Partial<PlanInput> = {}): PlanInput {
@@ -10,17 +11,6 @@ function input(vms: readonly PlannedVm[], overrides: Partial<PlanInput> = {}): P
   const nameOf = (index: number) => vmName(`v${target.release}-${index + 1}`);
   const pace = { surge: 0, unavailable: 0, needsApproval: false, kept: null };
   return { vms, retiring: [], target, nameOf, ...pace, handoff: { together: true }, ...overrides };
-}
-
-function vm(name: string, release: number, phase: VmPhase = "serving"): PlannedVm {
-  return { vm: vmName(name), release, phase };
-}
-
-function told(steps: readonly PlannedStep[]): readonly string[] {
-  return steps.map(({ kind, vms, serves, hold }) => {
-    const entering = serves === undefined ? "" : ` for ${serves.join(" ")}`;
-    return `${kind} ${vms.join(" ")}${entering}${hold === undefined ? "" : ` (${hold})`}`;
-  });
 }
 
 const BACK = { target: { release: 1, count: 1 } };

@@ -3,12 +3,13 @@
 // so does whatever else puts one VM of such an app in the place of another.
 
 import {
-  byPhase,
+  nextNames,
   type Phases,
   type PlanInput,
   type PlannedStep,
   type PlannedVm,
   type Strategy,
+  sidesOf,
   stepOf,
   unrolled,
 } from "./strategy.ts";
@@ -18,9 +19,8 @@ export const handoff: Strategy = {
 };
 
 function nextHandoffStep(input: PlanInput): PlannedStep | null {
-  const { target, vms, retiring } = input;
-  const wanted = byPhase(vms.filter((vm) => vm.release === target.release));
-  const others = byPhase(vms.filter((vm) => vm.release !== target.release));
+  const { target, retiring } = input;
+  const { wanted, others } = sidesOf(input);
   const up = running(wanted);
   if (running(others).length > 0) return clearingStep(input, wanted, others);
   const surplus = up.slice(target.count);
@@ -38,8 +38,7 @@ function clearingStep(input: PlanInput, wanted: Phases, others: Phases): Planned
   const missing = Math.max(0, target.count - running(wanted).length);
   const isNext = missing > 0;
   if (others.serving.length > 0 && wanted.prepared.length < missing) {
-    const more = missing - wanted.prepared.length;
-    return { kind: "prepare", vms: Array.from({ length: more }, (_, index) => input.nameOf(index)) };
+    return { kind: "prepare", vms: nextNames(input, missing - wanted.prepared.length) };
   }
   const open = [...others.serving, ...others.standby, ...others.cordoned];
   const areClosed = open.every(({ vm, phase }) => phase === "cordoned" && retiring.includes(vm));
@@ -61,8 +60,7 @@ function leavingStep(surplus: readonly PlannedVm[], retiring: PlanInput["retirin
 /** Of those that are to run: the ones that are prepared, then new ones. */
 function names(input: PlanInput, { prepared }: Phases, count: number): PlannedStep["vms"] {
   const ready = prepared.slice(0, count).map(({ vm }) => vm);
-  const more = Array.from({ length: count - ready.length }, (_, index) => input.nameOf(index));
-  return [...ready, ...more];
+  return [...ready, ...nextNames(input, count - ready.length)];
 }
 
 /** Of all these a process may run; those that serve come first. */

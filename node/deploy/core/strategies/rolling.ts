@@ -2,12 +2,13 @@
 // The same function leads every rollout back: then the target is the release that served before.
 
 import {
-  byPhase,
+  nextNames,
   type Phases,
   type PlanInput,
   type PlannedStep,
   type PlannedVm,
   type Strategy,
+  sidesOf,
   stepOf,
   unrolled,
 } from "./strategy.ts";
@@ -17,9 +18,8 @@ export const rolling: Strategy = {
 };
 
 export function nextRollingStep(input: PlanInput): PlannedStep | null {
-  const { release, count } = input.target;
-  const wanted = byPhase(input.vms.filter((vm) => vm.release === release));
-  const others = byPhase(input.vms.filter((vm) => vm.release !== release));
+  const { count } = input.target;
+  const { wanted, others } = sidesOf(input);
   // Put back what still runs before anything is started anew.
   const putBack = wanted.cordoned.slice(0, Math.max(0, count - wanted.serving.length));
   const room = Math.max(0, count - wanted.serving.length - putBack.length);
@@ -46,8 +46,7 @@ function startMore(input: PlanInput, wanted: Phases, others: Phases): PlannedSte
   const mustStart = wanted.serving.length === 0 && input.surge > 0 ? 1 : 0;
   const room = others.serving.length === 0 ? missing : Math.max(mustStart, count + input.surge - serving);
   if (room <= 0) return null;
-  const names = Array.from({ length: Math.min(missing, room) }, (_, index) => input.nameOf(index));
-  return { kind: "start", vms: names };
+  return { kind: "start", vms: nextNames(input, Math.min(missing, room)) };
 }
 
 /** As many old ones as may be missing; all of them once the new are complete. Leftovers of before go with them. */

@@ -111,7 +111,7 @@ function atomicAfter({ atomic }: PlanInput, { kind }: PlannedStep): Pick<PlanInp
 /** VMs sorted by what the record wants of them. */
 export type Phases = Readonly<Record<VmPhase, readonly PlannedVm[]>>;
 
-export function byPhase(vms: readonly PlannedVm[]): Phases {
+function byPhase(vms: readonly PlannedVm[]): Phases {
   const of = (phase: VmPhase) => vms.filter((vm) => vm.phase === phase);
   return {
     prepared: of("prepared"),
@@ -120,6 +120,20 @@ export function byPhase(vms: readonly PlannedVm[]): Phases {
     serving: of("serving"),
     cordoned: of("cordoned"),
   };
+}
+
+/** Both sides of a deploy: the VMs that are of the target release, and all others. */
+export function sidesOf({ vms, target }: Pick<PlanInput, "vms" | "target">): {
+  readonly wanted: Phases;
+  readonly others: Phases;
+} {
+  const isWanted = ({ release }: PlannedVm) => release === target.release;
+  return { wanted: byPhase(vms.filter(isWanted)), others: byPhase(vms.filter((vm) => !isWanted(vm))) };
+}
+
+/** Names of the next VMs of the target release. */
+export function nextNames({ nameOf }: Pick<PlanInput, "nameOf">, count: number): readonly VmName[] {
+  return Array.from({ length: count }, (_, index) => nameOf(index));
 }
 
 export function stepOf(kind: RolloutStep["kind"], vms: readonly PlannedVm[]): PlannedStep {
