@@ -93,7 +93,9 @@ export class AppFolder {
       `name = "${name}"`,
       `count = ${count}`,
       `gate = "${settings.gate ?? "on"}"`,
-      ...(settings.idleAfter === undefined ? [] : ["min_running = 0", `idle_after = "${settings.idleAfter}"`]),
+      ...(settings.idleAfter === undefined
+        ? []
+        : ["min_running = 0", `idle_after = "${settings.idleAfter}"`]),
       `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
       "[env]",
       `GREETING = "${greeting}"`,

@@ -4,7 +4,9 @@ import { describe, expect, it } from "vitest";
 import {
   appName,
   type CanarySpec,
+  type Demand,
   type DeploySpec,
+  type MemberName,
   memberName,
   type VmEntry,
   vmName,
@@ -138,11 +140,9 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
       return [...submitted(world, world.submit(spec, `hash-${world.lines.length}`)), ...holder(world)];
     }
     case "quiet":
-      for (const proxy of proxies) world.demand(proxy, { wanted: 0, quietMs: Number(rest[0]) });
-      return [...holder(world), ...waits(world)];
+      return told(world, proxies, { wanted: 0, quietMs: Number(rest[0]) });
     case "wanted":
-      for (const proxy of proxies) world.demand(proxy, { wanted: Number(rest[0]), quietMs: null });
-      return [...holder(world), ...waits(world)];
+      return told(world, proxies, { wanted: Number(rest[0]), quietMs: null });
     case "holder":
       return holder(world);
     case "host-dies":
@@ -359,6 +359,16 @@ function waits(world: World): readonly string[] {
   const waiting = [...(view?.rollout?.step?.waitingFor ?? []), ...(view?.leftovers ?? [])];
   const stalled = view?.rollout?.stalled == null ? [] : [`  stalled: ${view.rollout.stalled}`];
   return [...stalled, ...waiting.map(({ who, what }) => `  waits: ${who} ${what}`)];
+}
+
+/** Who asks for the app, as these proxies say. */
+function told(
+  world: World,
+  proxies: readonly MemberName[],
+  demand: Pick<Demand, "wanted" | "quietMs">,
+): readonly string[] {
+  for (const proxy of proxies) world.feed({ kind: "demand", proxy, demand: { app: HELLO, ...demand } });
+  return [...holder(world), ...waits(world)];
 }
 
 function holder(world: World): readonly string[] {
