@@ -18,6 +18,8 @@ export default defineConfig({
           name: "unit",
           include: ["{mesh,node,proxy-agent,cluster-tests,docker}/**/*.test.ts"],
           exclude: ["cluster-tests/scenarios/**", ...SIM_TESTS],
+          // vitest leaves one core for itself: of two that is half of them.
+          maxWorkers: "100%",
           // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
           testTimeout: 60_000,
           hookTimeout: 60_000,

@@ -139,7 +139,7 @@ describe("grapevine deploy", () => {
     [["deploy", "missing.toml"], "missing.toml:1: no such file: check the path"],
     [
       ["deploy", "FILE", "--strategy", "blue"],
-      "--strategy must be one of rolling, immediate, bluegreen, canary; found blue",
+      "--strategy must be one of rolling, immediate, bluegreen, canary, handoff; found blue",
     ],
     [["deploy", "FILE", "--wait-timeout", "5"], "--wait-timeout must be a duration from 1s to 24h"],
     [["deploy"], "missing required argument 'file'"],

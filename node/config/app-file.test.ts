@@ -248,7 +248,7 @@ wait_timeout = "1h"
     [`${required}[stop]\nsignal = "TERM"`, 'found "TERM"'],
     [
       `${required}[deploy]\nstrategy = "bluegren"`,
-      'app.toml:4: deploy.strategy: must be one of rolling, immediate, bluegreen, canary, for example strategy = "rolling"; found "bluegren"',
+      'app.toml:4: deploy.strategy: must be one of rolling, immediate, bluegreen, canary, handoff, for example strategy = "rolling"; found "bluegren"',
     ],
     [
       `${required}[deploy]\nwait_timeout = "5 minutes"`,

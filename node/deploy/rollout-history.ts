@@ -76,7 +76,8 @@ export class RolloutHistory {
     this.#seen.set(app, kept);
     // Its end was not seen, unless the next one tells of it: it is kept as it was.
     const isOther = before !== null && before.rollout.id !== kept.rollout.id;
-    if (isOther && isUnderWay(before.rollout) && !isRoutine(before.rollout)) this.#store(app, endedBy(before, kept));
+    if (isOther && isUnderWay(before.rollout) && !isRoutine(before.rollout))
+      this.#store(app, endedBy(before, kept));
     const isOver = !isUnderWay(kept.rollout) && !isRoutine(kept.rollout);
     if (isOver && (isOther || before === null || isUnderWay(before.rollout))) this.#store(app, kept);
   }

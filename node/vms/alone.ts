@@ -10,7 +10,6 @@ type Life = Pick<VmLife, "entry" | "state">;
 interface Waiter {
   readonly vm: VmName;
   readonly app: AppName;
-  readonly signal: AbortSignal;
   readonly grant: () => void;
 }
 
@@ -30,21 +29,23 @@ export class Alone {
   }
 
   /**
-   * Calls `grant` once, when it is the VM's turn. The records are read meanwhile: what a partition kept from us may have given the app to
-   * another host. Never, if they do not want it: its host hears of that record then, and has it go. Rejects on abort.
+   * Calls `grant` once, when it is the VM's turn. What a partition kept from us may have given the app to another host: where nothing of the
+   * app runs here, the records are read first. Where it does, this host has the app still: nobody starts it elsewhere without this host's word
+   * that it ended, or a person's that the host is off. Never, if the records do not want it: its host hears of that, and has it go. Rejects on
+   * abort.
    */
   async turn(
     { entry: { vm, app } }: Pick<Life, "entry">,
     signal: AbortSignal,
     grant: () => void,
   ): Promise<void> {
-    if (!(await this.#deps.isWanted(vm, signal))) return;
+    const hasApp = this.#runsBeside({ vm, app });
+    if (!hasApp && !(await this.#deps.isWanted(vm, signal))) return;
     signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiter: Waiter = {
       vm,
       app,
-      signal,
       grant: () => {
         resolve();
         grant();
@@ -70,7 +71,7 @@ export class Alone {
     }
   }
 
-  #runsBeside({ vm, app }: Waiter): boolean {
+  #runsBeside({ vm, app }: Pick<Waiter, "vm" | "app">): boolean {
     return this.#deps
       .lives()
       .some(({ entry, state }) => entry.app === app && entry.vm !== vm && mayRun(state));

@@ -224,10 +224,13 @@ export class ProcessDriver implements VmDriver {
   /** The group in one call, so that nobody is born between two; then those who left it. */
   #signalAll(handle: VmHandle, signal: string): void {
     const identity = identityOf(handle);
-    const members = this.#members(handle);
     const leader = this.#leaderOf(identity);
     const isGroup = leader !== null && leader.group === identity.pid;
-    if (isGroup) send(-identity.pid, signal);
+    // A child of ours stays in the table until we have heard of its end: who left its group is found afterwards too.
+    const isChild = this.#children.get(keyOf(handle))?.exit === null;
+    if (isGroup && isChild) send(-identity.pid, signal);
+    const members = this.#members(handle);
+    if (isGroup && !isChild) send(-identity.pid, signal);
     for (const row of members) {
       if (isGroup && row.group === identity.pid) continue;
       const now = readProcess(row.pid);

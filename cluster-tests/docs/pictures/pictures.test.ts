@@ -47,8 +47,8 @@ function crossing(labels: readonly Label[]): readonly string[] {
   );
 }
 
-test("there is a picture of each strategy", () => {
-  expect([...STRATEGY_NAMES].sort()).toEqual(Object.keys(STRATEGIES).sort());
+test("there is a picture of each strategy but handoff", () => {
+  expect([...STRATEGY_NAMES, "handoff"].sort()).toEqual(Object.keys(STRATEGIES).sort());
 });
 
 describe.each(STRATEGY_NAMES)("the picture of %s", (strategy) => {

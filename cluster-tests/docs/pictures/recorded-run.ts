@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import type { DeploySpec } from "../../../mesh/index.ts";
 import type { RolloutStory } from "../../../node/deploy/story-view.ts";
 
-export type StrategyName = DeploySpec["strategy"];
+/** A handoff has no picture yet: the page tells of it in words. */
+export type StrategyName = Exclude<DeploySpec["strategy"], "handoff">;
 
 export interface RecordedRun {
   /** Tells runs apart. */
@@ -47,7 +48,6 @@ export const DEPLOYS: Readonly<Record<StrategyName, readonly string[]>> = {
   immediate: ['strategy = "immediate"'],
   bluegreen: ['strategy = "bluegreen"', 'approval = "manual"', 'keep_old = "10m"'],
   canary: ['strategy = "canary"', "[canary]", "weights = [10, 50]", 'bake = "2s"', "min_requests = 30"],
-  handoff: ['strategy = "handoff"'],
 };
 
 export const STRATEGY_NAMES: readonly StrategyName[] = Object.keys(DEPLOYS) as StrategyName[];

@@ -15,7 +15,7 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     .option("--plan", "change nothing: print the steps, whom each will wait for, and what it may cost")
     .option(
       "--strategy <name>",
-      "in place of the file's deploy.strategy: rolling, immediate, bluegreen or canary",
+      "in place of the file's deploy.strategy: rolling, immediate, bluegreen, canary or handoff",
     )
     .option("--wait-timeout <duration>", "in place of the file's deploy.wait_timeout, for example 5m")
     .option(

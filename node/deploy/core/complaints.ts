@@ -1,6 +1,6 @@
 // Complaints: what is missing, as a sentence, and the wants of which no step tells by itself.
 
-import { type RolloutStep, type VmName, vmName } from "../../../mesh/index.ts";
+import { type MemberName, type RolloutStep, type VmName, vmName } from "../../../mesh/index.ts";
 import { type Facts, isElsewhere } from "./facts.ts";
 import type { Planned } from "./plan-next.ts";
 import type { Want } from "./standing.ts";
@@ -26,4 +26,14 @@ export function leftOf(vms: readonly VmName[], facts: Facts): readonly Want[] {
 export function wantSound(complaint: string, step: RolloutStep | null): Want {
   const [who = vmName("vm")] = step?.serves ?? step?.vms ?? [];
   return { kind: "vm", who, what: "to run", complaint };
+}
+
+/** A proxy that is silent or away keeps no way back from its end. */
+export function isExcused(
+  want: Want,
+  { facts, silent }: { readonly facts: Facts; readonly silent: ReadonlySet<MemberName> },
+): boolean {
+  if (want.kind === "no-proxy") return true;
+  const proxy = want.who as MemberName;
+  return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);
 }

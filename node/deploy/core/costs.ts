@@ -19,6 +19,7 @@ import type { Facts } from "./facts.ts";
 import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
 import { areAllGated } from "./gates.ts";
+import { isAlone } from "./handoff.ts";
 import { describePast, type PastTimes, stopWarning } from "./past-times.ts";
 import { needsAcks } from "./standing.ts";
 
@@ -52,7 +53,9 @@ function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): 
   if (record.vms.some(({ phase }) => phase === "serving")) return [];
   const serving = foreseen.find(({ step }) => step.kind === "serve" || step.kind === "flip");
   if (serving === undefined) return [];
-  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are answered 404 or 503`;
+  const { maxAgeMs, maxRequests, maxBytes } = holdBoundsOf(record);
+  const bounds = `${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold])`;
+  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are kept, ${bounds}: what is more is answered 503`;
   return [{ code: "first-launch", steps: [serving.step.number], what }];
 }
 
@@ -96,7 +99,8 @@ function handoverCost(
 ): readonly CostView[] {
   const from = foreseen.findIndex(({ step }) => step.kind === "hold");
   const to = foreseen.findIndex(({ step }, index) => index > from && step.kind === "serve");
-  const between = from < 0 ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
+  const between =
+    from < 0 || to < 0 || !isAlone(record) ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
   const [first] = between;
   if (first === undefined) return [];
   const spec = record.releases.find(({ number }) => number === rolloutOf(record).to)?.spec;

@@ -18,7 +18,7 @@ import {
   withStep,
   withStepEnded,
 } from "./commits.ts";
-import { complaintsOf, leftOf, wantHost, wantSound } from "./complaints.ts";
+import { complaintsOf, isExcused, leftOf, wantHost, wantSound } from "./complaints.ts";
 import { flipAfterHold, isHeldByStep, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
@@ -42,6 +42,7 @@ import {
 import type { Applied } from "./starts.ts";
 import { stateWhenBack } from "./state-when-back.ts";
 import { withNextBegun } from "./supersede.ts";
+import { wholeAfter } from "./whole-after.ts";
 import { isScaleOrRestart, missingOfWithin } from "./within.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
@@ -171,10 +172,14 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const { record } = input.committed;
-  const isWake = rolloutOf(record).kind === "wake";
-  // Of an app that sleeps nothing has to be left: the next request wakes it again.
-  const vms = isWake ? record.vms.filter(({ phase }) => phase === "serving") : withoutUnrouted(record);
-  return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
+  if (rolloutOf(record).kind === "wake") {
+    // Of an app that sleeps nothing has to be left: the next request wakes it again.
+    const vms = record.vms.filter(({ phase }) => phase === "serving");
+    return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
+  }
+  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
+  const at = { release: rolloutOf(record).to, facts: input.facts };
+  return endWith(input, withLastOne(ended, record, at), "failed");
 }
 
 /** A record whose rollout begins, with its first step if there is one. */
@@ -310,12 +315,6 @@ function decideBack(input: DecideInput): Decision {
   return decision.code === "wait" && input.isOverdue ? giveUp(input, decision.wants) : decision;
 }
 
-function isExcused(want: Want, { facts, silent }: DecideInput): boolean {
-  if (want.kind === "no-proxy") return true;
-  const proxy = want.who as MemberName;
-  return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);
-}
-
 /** Going back did not come to its end either: leave what serves, drop what does not, and say so. */
 function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   const record = withReopened(input.committed.record, input.facts);
@@ -334,7 +333,7 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   // Both are left: whoever is well gets the requests, also what had no share any more.
   const left = oldServes ? record : withEachAlike(record);
   const given = withDirectionBack({ ...left, vms }, { ...reason, message }, input.facts);
-  const last = withLastOne(given, target.release, input.facts);
+  const last = withLastOne(given, record, { release: target.release, facts: input.facts });
   return endWith(input, last, last === given ? stateWhenBack(given) : "failed");
 }
 
@@ -358,16 +357,6 @@ function end(input: DecideInput, state: "succeeded"): Decision {
   if (rolloutOf(record).kind !== "destroy") return endWith(input, record, state);
   const { next, why } = endWith(input, record, state);
   return { code: "swap", next: withDeleted(next), why };
-}
-
-/** The release that is the whole app now; null: as before. */
-function wholeAfter(record: AppRecord, state: RolloutState): number | null {
-  const { kind, from, to } = rolloutOf(record);
-  if (kind === "weigh" && isHeldByStep(record)) return null;
-  // However it ended, all requests go there.
-  if (kind === "weigh") return record.weights === undefined ? to : null;
-  if (kind !== "deploy") return null;
-  return state === "succeeded" ? to : from;
 }
 
 function endWith(

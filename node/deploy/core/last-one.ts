@@ -7,10 +7,14 @@ import { nextVmName } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { isAlone, runningBeside } from "./handoff.ts";
 
-/** The record itself if something is left in it, or if no single host could keep the order. */
-export function withLastOne(record: AppRecord, release: number | null, facts: Facts): AppRecord {
-  if (!isAlone(record) || release === null || record.vms.length > 0) return record;
-  const [host, ...others] = new Set(runningBeside(record, { kind: "start" }, facts).map((vm) => vm.host));
+/** `before`: with all that was in it, of which nothing was started. The record itself if something is left in it, or if no single host could keep the order. */
+export function withLastOne(
+  record: AppRecord,
+  before: AppRecord,
+  { release, facts }: { readonly release: number | null; readonly facts: Facts },
+): AppRecord {
+  if (!isAlone(before) || release === null || record.vms.length > 0) return record;
+  const [host, ...others] = new Set(runningBeside(before, { kind: "start" }, facts).map((vm) => vm.host));
   if (host === undefined || others.length > 0) return record;
   const vm: DesiredVm = {
     vm: nextVmName(record, release, 0),

@@ -1,0 +1,170 @@
+// Handoff: an app of one process, which dies if another one runs, is deployed under load. No request fails, and no two of its processes live at
+// once, as they write down themselves and as the machine's process table has it; also while the driver, a gate, a proxy and an agent die.
+
+import { setTimeout as delay } from "node:timers/promises";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Sample } from "../../node/cli/demo/load-client.ts";
+import type { AppView } from "../../node/deploy/app-view.ts";
+import { AloneApp, type Lifetime, overlaps } from "../harness/alone-app.ts";
+import { getJson, PATIENCE_MS, until, untilView } from "../harness/observe.ts";
+import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
+
+const ROUNDS = Number(process.env["HANDOFF_ROUNDS"] ?? 3);
+const LOOK_MS = 40;
+
+let scenario: Scenario;
+let alone: AloneApp;
+let release = 0;
+beforeAll(async () => {
+  scenario = await Scenario.start({ hosts: 4, proxies: 3 });
+  alone = new AloneApp(scenario.app());
+});
+afterAll(async () => {
+  await scenario.stop();
+  alone.remove();
+});
+
+const view = () => getJson<AppView>(`${scenario.api("host-4")}/v1/apps/web`);
+
+/** Asked of an agent that nobody kills here. */
+function deploy(settings: Parameters<AloneApp["change"]>[0] = {}) {
+  release += 1;
+  alone.change({ greeting: `v${release}`, ...settings });
+  return scenario.start(["deploy", alone.app.file], "host-4");
+}
+
+async function deployed(): Promise<void> {
+  const { code, stdout, stderr } = await deploy().result;
+  expect(code, stdout + stderr).toBe(0);
+}
+
+/** Looks at the process table until it is told to stop; two VMs of the app at once are named. */
+function watchProcesses(): { stop(): Promise<readonly string[]> } {
+  const seen = new Set<string>();
+  const stopping = new AbortController();
+  const looking = (async () => {
+    while (!stopping.signal.aborted) {
+      const running = scenario.runningVms();
+      if (running.length > 1) seen.add(running.join(" "));
+      await delay(LOOK_MS);
+    }
+  })();
+  return {
+    stop: async () => {
+      stopping.abort();
+      await looking;
+      return [...seen];
+    },
+  };
+}
+
+/** What a handover took of itself, and how long the request waited that waited longest meanwhile. */
+function measured(old: Lifetime, next: Lifetime, samples: readonly Sample[]) {
+  const ended = old.endMs ?? 0;
+  const stopMs = ended - (old.stopMs ?? ended);
+  const startMs = (next.askedMs ?? next.beginMs) - next.beginMs;
+  const held = samples.filter(({ dueMs, doneMs }) => dueMs < next.beginMs + startMs && doneMs > ended);
+  const heldMs = Math.max(0, ...held.map(({ dueMs, doneMs }) => doneMs - dueMs));
+  return { stopMs, startMs, gapMs: next.beginMs - ended, heldMs, moreMs: heldMs - stopMs - startMs };
+}
+
+function report(what: string, lifetimes: readonly Lifetime[], samples: readonly Sample[]): void {
+  const rounds = lifetimes
+    .slice(1)
+    .map((next, index) => measured(lifetimes[index] as Lifetime, next, samples));
+  for (const [index, { stopMs, startMs, gapMs, heldMs, moreMs }] of rounds.entries()) {
+    const figures = [stopMs, startMs, gapMs, heldMs, moreMs].map(Math.round);
+    const [stop, start, gap, held, more] = figures;
+    process.stdout.write(
+      `${what} ${index + 1}: held ${held} ms at most; its own stop ${stop} ms + start and health ${start} ms; ${more} ms more; ${gap} ms from the end of one process to the begin of the next\n`,
+    );
+  }
+  const most = Math.round(Math.max(...rounds.map(({ moreMs }) => moreMs)));
+  process.stdout.write(`${what}: at most ${most} ms more than its own stop + start + health\n`);
+}
+
+test(
+  `${ROUNDS} deploys of an app that never runs twice: none of its lifetimes overlaps, and no request fails`,
+  async () => {
+    await deployed();
+    const before = alone.lifetimes().length;
+    const load = scenario.load({ ratePerSecond: 100 });
+    const watch = watchProcesses();
+    for (let round = 0; round < ROUNDS; round += 1) await deployed();
+    const samples = await load.stop();
+    expect(await watch.stop()).toEqual([]);
+    const lifetimes = alone.lifetimes().slice(before - 1);
+    report("deploy", lifetimes, samples);
+    expect(failures(samples)).toEqual(NO_FAILURES);
+    expect(lifetimes).toHaveLength(ROUNDS + 1);
+    expect(overlaps(alone.lifetimes())).toEqual([]);
+    expect(alone.locked()).toEqual([]);
+    const { stdout } = await scenario.run(["explain", "web"]);
+    expect(stdout).toMatch(/requests were held for \d+ ms/);
+  },
+  PATIENCE_MS + ROUNDS * 10_000,
+);
+
+test(
+  "a release that cannot run: the old one is started again, gets what was held, and no request fails",
+  async () => {
+    const load = scenario.load({ ratePerSecond: 100 });
+    const watch = watchProcesses();
+    for (const behaviour of ["crash", "unhealthy"] as const) {
+      const old = (await view()).release;
+      const { code, stdout } = await deploy({ behaviour }).result;
+      expect(code, stdout).toBe(1);
+      const { vms, release: serving } = await view();
+      expect(serving).toBe(old);
+      expect(vms.map(({ phase, health }) => [phase, health])).toEqual([["serving", "healthy"]]);
+    }
+    const samples = await load.stop();
+    expect(await watch.stop()).toEqual([]);
+    expect(failures(samples)).toEqual(NO_FAILURES);
+    expect(overlaps(alone.lifetimes())).toEqual([]);
+    expect(alone.locked()).toEqual([]);
+  },
+  2 * PATIENCE_MS,
+);
+
+const isHandingOver = ({ rollout }: AppView) =>
+  rollout?.state === "running" && (rollout.step?.kind === "hold" || rollout.step?.kind === "handover");
+
+async function killed(member: string): Promise<void> {
+  const pid = scenario.pid(member);
+  process.kill(pid, "SIGKILL");
+  await until(`another ${member}`, () => (scenario.pid(member) === pid ? null : true));
+  await scenario.cluster.ready(member);
+}
+
+test(
+  "the driver, the gate, the agent of its host and a proxy are killed in the middle: lifetimes stay apart, and what the others send does not fail",
+  async () => {
+    const others = scenario.load({ ratePerSecond: 60, through: ["proxy-1", "proxy-2"] });
+    const third = scenario.load({ ratePerSecond: 30, through: ["proxy-3"] });
+    const watch = watchProcesses();
+    const victims = [
+      ["the driver", async () => (await view()).rollout?.driver ?? ""],
+      ["the agent", async () => (await view()).vms[0]?.host ?? ""],
+      ["the gate", async () => gateOf((await view()).vms[0]?.host ?? "")],
+      ["a proxy", async () => "proxy-3"],
+    ] as const;
+    for (const [what, victimOf] of victims) {
+      const victim = await victimOf();
+      const running = deploy();
+      await untilView(scenario.api("host-4"), "web", isHandingOver);
+      await killed(victim);
+      const { code, stdout, stderr } = await running.result;
+      expect(code, `${what}, ${victim}: ${stdout}${stderr}`).toBe(0);
+    }
+    const samples = await others.stop();
+    await third.stop();
+    expect(await watch.stop()).toEqual([]);
+    expect(overlaps(alone.lifetimes())).toEqual([]);
+    expect(alone.locked()).toEqual([]);
+    expect(failures(samples)).toEqual(NO_FAILURES);
+  },
+  4 * PATIENCE_MS,
+);
+
+const gateOf = (host: string) => scenario.view.gates.find((gate) => gate.host === host)?.name ?? "";
