@@ -92,7 +92,9 @@ async function woken(): Promise<Woken> {
   const { healthyAtMs, startedAtMs } = entry?.value ?? { healthyAtMs: null, startedAtMs: null };
   const view = await getJson<AppView>(`${scenario.api()}/v1/apps/web`);
   const at = (ms) => (ms - beganAtMs).toFixed(0);
-  process.stdout.write(`timeline: wake ${at(view.rollout.startedAtMs)} vmstart ${at(startedAtMs)} healthy ${at(healthyAtMs)} steps ${view.rollout.history.map((s) => `${s.kind}@${at(s.startedAtMs)}`)} ${view.rollout.step?.kind}@${at(view.rollout.step?.answers?.startedAtMs ?? 0)} answer ${answerMs.toFixed(0)} host ${entry.value.host} driver ${view.rollout.driver}\n`);
+  process.stdout.write(
+    `timeline: wake ${at(view.rollout.startedAtMs)} vmstart ${at(startedAtMs)} healthy ${at(healthyAtMs)} steps ${view.rollout.history.map((s) => `${s.kind}@${at(s.startedAtMs)}`)} ${view.rollout.step?.kind}@${at(view.rollout.step?.answers?.startedAtMs ?? 0)} answer ${answerMs.toFixed(0)} host ${entry.value.host} driver ${view.rollout.driver}\n`,
+  );
   return { answerMs, startMs: (healthyAtMs ?? 0) - (startedAtMs ?? 0) };
 }
 

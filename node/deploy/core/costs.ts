@@ -21,6 +21,7 @@ import type { ForeseenStep } from "./forecast.ts";
 import { areAllGated } from "./gates.ts";
 import { isAlone } from "./handoff.ts";
 import { describePast, type PastTimes, stopWarning } from "./past-times.ts";
+import { holdBoundsOf } from "./person-hold.ts";
 import { needsAcks } from "./standing.ts";
 
 export function costsOf(
