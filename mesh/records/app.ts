@@ -134,7 +134,7 @@ export type RolloutState = (typeof ROLLOUT_STATES)[number];
 /**
  * `repair`: the coordinator itself replaces VMs of a host that died. `move`: it has them run elsewhere, since their host is drained. `weigh`: a
  * person splits the requests, or sends all back. `scale`: the release that serves gets more VMs, or fewer. `restart`: each of its VMs makes
- * way for a new one.
+ * way for a new one. `sleep`, `wake`: the coordinator stops what nobody asks for, and starts it again for who does.
  */
 export const ROLLOUT_KINDS = [
   "deploy",
@@ -145,6 +145,8 @@ export const ROLLOUT_KINDS = [
   "weigh",
   "scale",
   "restart",
+  "sleep",
+  "wake",
 ] as const;
 type RolloutKind = (typeof ROLLOUT_KINDS)[number];
 
@@ -169,12 +171,14 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
-  /** Of a repair, a move, a scale, a restart: VMs of the release that shall serve at its end. */
+  /** Of a repair, a move, a scale, a restart, a wake: VMs of the release that shall serve at its end. */
   readonly count?: number;
   /** Of a move: the host that its targets leave. */
   readonly leaves?: MemberName;
-  /** Of a scale, a restart: VMs of the release that were to serve at its begin. Of a deploy, where fewer were than did: `targets` has all. */
+  /** Of a scale, a restart, a sleep: VMs of the release that were to serve at its begin. Of a deploy, where fewer were than did: `targets` has all. */
   readonly before?: number;
+  /** Of a wake: so many before it came to nothing, one after the other. Absent: none. */
+  readonly tries?: number;
   /**
    * Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them, and dead
    * hosts of VMs that it replaced.
@@ -381,6 +385,7 @@ export const rolloutShape: ZodType<Rollout> = z.strictObject({
   count: z.exactOptional(countShape),
   leaves: z.exactOptional(memberNameShape),
   before: z.exactOptional(countShape),
+  tries: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),

@@ -53,6 +53,12 @@ export interface HoldSpec {
 
 export const HOLD_DEFAULTS: HoldSpec = { maxAgeMs: 30_000, maxRequests: 10_000, maxBytes: 64 * 1024 * 1024 };
 
+/** Of an app that may sleep: no VM of it runs while nobody asks for it, and a request wakes it. */
+export interface IdleSpec {
+  /** No request came or ran for so long, at any proxy. */
+  readonly afterMs: number;
+}
+
 export interface DeploySpec {
   readonly strategy: (typeof STRATEGY_NAMES)[number];
   /** What still runs on an old VM then is cut, and said. */
@@ -111,6 +117,8 @@ export interface AppSpec {
   readonly bundle: { readonly hash: BundleHash; readonly bytes: number };
   /** Absent: `HOLD_DEFAULTS`. */
   readonly hold?: HoldSpec;
+  /** Absent: it never sleeps. */
+  readonly idle?: IdleSpec;
   /** Its VMs are dialled by proxies themselves, past the gates of their hosts. Absent: through the gates. */
   readonly gate?: "off";
 }
@@ -214,6 +222,7 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
   hold: z.exactOptional(holdSpecShape),
+  idle: z.exactOptional(z.strictObject({ afterMs: millisecondsShape })),
   gate: z.exactOptional(z.literal("off")),
 });
 

@@ -24,6 +24,15 @@ import { canaryShape, withCanary } from "./canary-keys.ts";
 import { commandShape, hasNoNul } from "./command-shape.ts";
 import { deployProblem, deployShape, deployTimes } from "./deploy-keys.ts";
 import { holdProblem, holdShape, holdTimes } from "./hold-keys.ts";
+import {
+  idleAfterProblem,
+  idleAfterShape,
+  idleAfterWords,
+  idleOf,
+  idleProblem,
+  minRunningShape,
+  minRunningWords,
+} from "./idle-keys.ts";
 import { HOUR_MS, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
 
 /** What a person submits: the env is put aside before it becomes a record's. */
@@ -59,11 +68,13 @@ function isSecret(key: string): boolean {
 const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
 const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
 
-type AppFileKeys = Omit<AppFile, "hostnames" | "gate" | "hold"> & {
+type AppFileKeys = Omit<AppFile, "hostnames" | "gate" | "hold" | "idle"> & {
   readonly hostnames?: readonly string[] | undefined;
   readonly gate: "on" | "off";
   readonly canary?: CanarySpec | undefined;
   readonly hold?: HoldSpec | undefined;
+  readonly min_running?: 0 | undefined;
+  readonly idle_after?: number | undefined;
 };
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
@@ -76,6 +87,8 @@ export function specProblem(spec: AppSubmission): string | null {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
     if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
   }
+  const problem = idleProblem(spec);
+  if (problem !== null) return `${problem.key} ${problem.message}`;
   return timeProblem(spec) ?? holdProblem(spec)?.message ?? deployProblem(spec)?.message ?? null;
 }
 
@@ -113,7 +126,7 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const { gate, canary, hold, ...rest } = keys.value;
+  const { gate, canary, hold, min_running, idle_after, ...rest } = keys.value;
   const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
   const deploy = withCanary(rest.deploy, canary);
   const spec = {
@@ -121,6 +134,7 @@ function named(
     deploy,
     hostnames,
     ...(hold === undefined ? {} : { hold }),
+    ...idleOf({ min_running, idle_after }),
     ...(gate === "off" ? { gate } : {}),
   };
   const message = tooManySettings(spec);
@@ -265,6 +279,8 @@ const appFileKeys = z.strictObject({
     unset: "its defaults",
     means: "How much is kept of its requests while those are held, see [`[hold]`](#hold).",
   }),
+  min_running: told(minRunningShape.optional(), minRunningWords),
+  idle_after: told(idleAfterShape.optional(), idleAfterWords),
   gate: told(z.enum(["on", "off"], gateText).default("on"), {
     means:
       '`"off"`: proxies dial its VMs themselves, which spares a hop on hosts that have a gate. Lost: a proxy that cannot be heard may still send to an old VM, so each deploy waits for every proxy, and a stale proxy fails requests once that VM is stopped.',
@@ -274,7 +290,10 @@ const appFileKeys = z.strictObject({
 /** Also what docs/app-file.md lists. */
 export const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {
   const deploy = withCanary(keys.deploy, keys.canary);
-  const problem = deployProblem({ ...keys, deploy, hostnames: keys.hostnames ?? [] });
+  const problem =
+    deployProblem({ ...keys, deploy, hostnames: keys.hostnames ?? [] }) ??
+    idleAfterProblem(keys) ??
+    idleProblem({ ...idleOf(keys), gate: keys.gate });
   if (problem === null) return;
   context.addIssue({ code: "custom", path: problem.key.split("."), message: problem.message });
 });

@@ -68,6 +68,10 @@ export interface Facts {
   readonly lost: ReadonlySet<MemberName>;
   /** When a proxy, or an agent for its gate, last said anything of this app, by the clock of `nowMs`; for people. Absent: nobody did. */
   readonly heardAtMs?: ReadonlyMap<MemberName, number>;
+  /** Requests that proxies keep because the app sleeps, as they said a moment ago. Absent: none. */
+  readonly wanted?: number;
+  /** For how long nobody asked each proxy for the app, of those that said so lately. Absent: none did. */
+  readonly quietMs?: ReadonlyMap<MemberName, number>;
   /** Proxies that the last commit knew: they count as registered until they are known to have left. */
   readonly expected: ReadonlySet<MemberName>;
 }

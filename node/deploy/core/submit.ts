@@ -22,6 +22,7 @@ import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 import { isAlone } from "./handoff.ts";
+import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { stopWarning } from "./past-times.ts";
 import { splitFault } from "./shares.ts";
@@ -86,7 +87,8 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   if (reason !== null) return { code: "invalid", message: reason };
   if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
   const rollout = deployOf(record, number, context, request.surplus);
-  const begun = begin(withRelease(record, request, context), rollout, context);
+  const launched = withLaunchHold(withRelease(record, request, context), context.wallMs);
+  const begun = begin(launched, rollout, context);
   const warning = begun.code === "begin" ? stopWarning(begun.record) : null;
   return warning === null ? begun : noted(begun, `WARNING: ${warning}`);
 }
@@ -132,15 +134,24 @@ function submitOver(record: AppRecord, request: DeployRequest, context: CommitCo
 }
 
 function isOfItself({ kind }: Rollout): boolean {
-  return kind === "repair" || kind === "move";
+  return kind === "repair" || kind === "move" || kind === "sleep" || kind === "wake";
 }
 
 /** What the coordinator does of itself makes room for what a person asks: the record itself if no repair and no move runs. */
 export function withoutRepair(record: AppRecord): AppRecord {
   const running = runningOf(record);
   if (running === null || !isOfItself(running)) return record;
+  if (running.kind === "sleep") return withSleepUndone(record, running);
   // What may run already is ended before another one of it is started.
   const vms = isAlone(record) ? record.vms : record.vms.filter(({ phase }) => phase !== "starting");
+  return { ...record, vms, rollout: null };
+}
+
+/** What it closed serves on. */
+function withSleepUndone(record: AppRecord, { targets }: Rollout): AppRecord {
+  const vms = record.vms.map((vm) =>
+    targets.includes(vm.vm) && vm.phase === "cordoned" ? { ...vm, phase: "serving" as const } : vm,
+  );
   return { ...record, vms, rollout: null };
 }
 
