@@ -172,7 +172,7 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
-  const { record } = input.committed;
+  const record = withReopened(input.committed.record, input.facts);
   const { kind, to } = rolloutOf(record);
   // Of an app that sleeps nothing has to be left: the next request wakes it again.
   const isWake = kind === "wake";
