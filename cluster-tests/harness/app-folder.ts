@@ -71,6 +71,8 @@ export interface AppSettings {
   /** More lines of [deploy], as TOML. */
   readonly deploy?: readonly string[];
   readonly gate?: "on" | "off";
+  /** It sleeps once nobody asked for it for so long. */
+  readonly idleAfter?: string;
   /** Lines of [hold], as TOML. */
   readonly hold?: readonly string[];
 }
@@ -91,6 +93,9 @@ export class AppFolder {
       `name = "${name}"`,
       `count = ${count}`,
       `gate = "${settings.gate ?? "on"}"`,
+      ...(settings.idleAfter === undefined
+        ? []
+        : ["min_running = 0", `idle_after = "${settings.idleAfter}"`]),
       `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
       "[env]",
       `GREETING = "${greeting}"`,

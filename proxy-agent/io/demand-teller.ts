@@ -1,18 +1,17 @@
-// Demand teller: of apps that may sleep, tells every voter that nobody asked for one long enough, that somebody does again, and, of one that
-// sleeps, that requests wait here: that at once, and again until its routes are others. While requests come and go nothing is told.
+// Demand teller: tells every voter who asks for apps that may sleep. That requests wait for one is told at once, and again until its routes are
+// others; that nobody asks for one, when it has been so for long enough. While requests come and go nothing is told.
 
 import {
-  type AppName,
   DEMAND_TOPIC,
   DEMANDS_PER_MESSAGE_MAX,
   type Demand,
   type DemandMessage,
   encodeRecord,
   type Mesh,
-  QUIET_REPEAT_MS,
   type VoterDirectory,
   WANTED_REPEAT_MS,
 } from "../../mesh/index.ts";
+import { Demands, type UnderWay } from "../core/demands.ts";
 import type { AppRoute, RouteTable } from "../core/route-table.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import { connectedVoters } from "./connected-voters.ts";
@@ -22,23 +21,16 @@ export interface DemandTellerDeps {
   readonly directory: Pick<VoterDirectory, "list">;
 }
 
-/** One app that may sleep. */
-interface Asked {
-  route: AppRoute;
-  /** Requests that are under way: they wait, or run. */
-  active: number;
-  /** When the last one came or ended; at first when we began to look. */
-  lastMs: number;
-  /** When it was told last that nobody asks for it; null: since somebody did it was not. */
-  toldQuietMs: number | null;
-}
+/** setTimeout's own bound. */
+const DELAY_MS_MAX = 2 ** 31 - 1;
 
 export class DemandTeller {
   readonly #deps: DemandTellerDeps;
-  readonly #apps = new Map<AppName, Asked>();
+  readonly #demands = new Demands();
   #timer: NodeJS.Timeout | undefined;
+  /** When it rings; infinity: it is not set. */
   #dueAtMs = Number.POSITIVE_INFINITY;
-  #wanted: NodeJS.Timeout | undefined;
+  #repeat: NodeJS.Timeout | undefined;
   #isStopped = false;
 
   constructor(deps: DemandTellerDeps) {
@@ -47,73 +39,51 @@ export class DemandTeller {
 
   /** In the breath in which `table` came into force. */
   adopt(table: RouteTable): void {
-    const nowMs = monotonicUnixMs();
-    for (const route of table.apps.values()) {
-      const asked = this.#apps.get(route.app);
-      if (route.idleAfterMs === undefined) this.#apps.delete(route.app);
-      else if (asked === undefined)
-        this.#apps.set(route.app, { route, active: 0, lastMs: nowMs, toldQuietMs: null });
-      else asked.route = route;
-    }
+    this.#demands.adopt(table, monotonicUnixMs());
     this.#tellWanted();
-    this.#arm(nowMs);
+    this.#arm(this.#demands.quietDueAtMs);
   }
 
   /** A request for the app of `route` came. Returns what to call when it is over. */
   began(route: AppRoute): () => void {
-    const asked = this.#apps.get(route.app);
-    if (asked === undefined) return nothing;
-    const wasTold = asked.toldQuietMs !== null;
-    asked.active += 1;
-    asked.lastMs = monotonicUnixMs();
-    asked.toldQuietMs = null;
-    if (isAsleep(asked) && asked.active === 1) this.#tellWanted();
-    else if (!isAsleep(asked) && wasTold) this.#tell([demandOf(asked, asked.lastMs)]);
-    return () => this.#ended(asked);
+    const nowMs = monotonicUnixMs();
+    const { underWay, news } = this.#demands.began(route, nowMs);
+    if (news === "wanted") this.#tellWanted();
+    if (news === "not-quiet") this.#tell(this.#demands.demandOf(route, nowMs));
+    return () => this.#ended(underWay);
   }
 
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#wanted);
+    clearTimeout(this.#repeat);
   }
 
-  #ended(asked: Asked): void {
-    asked.active -= 1;
-    asked.lastMs = monotonicUnixMs();
-    if (quietDueAtMs(asked) < this.#dueAtMs) this.#arm(asked.lastMs);
+  #ended(underWay: UnderWay): void {
+    this.#arm(this.#demands.ended(underWay, monotonicUnixMs()));
   }
 
-  /** All apps that requests wait for because they sleep; again as long as there are any. */
   #tellWanted(): void {
-    clearTimeout(this.#wanted);
-    this.#wanted = undefined;
-    const nowMs = monotonicUnixMs();
-    const wanted = [...this.#apps.values()].filter((asked) => asked.active > 0 && isAsleep(asked));
+    clearTimeout(this.#repeat);
+    const wanted = this.#demands.wanted(monotonicUnixMs());
     if (wanted.length === 0 || this.#isStopped) return;
-    this.#tell(wanted.map((asked) => demandOf(asked, nowMs)));
-    this.#wanted = setTimeout(() => this.#tellWanted(), WANTED_REPEAT_MS);
+    this.#tell(wanted);
+    this.#repeat = setTimeout(() => this.#tellWanted(), WANTED_REPEAT_MS);
   }
 
   #tellQuiet(): void {
-    const nowMs = monotonicUnixMs();
-    const due = [...this.#apps.values()].filter((asked) => quietDueAtMs(asked) <= nowMs);
-    for (const asked of due) asked.toldQuietMs = nowMs;
-    this.#tell(due.map((asked) => demandOf(asked, nowMs)));
-    this.#arm(nowMs);
+    this.#dueAtMs = Number.POSITIVE_INFINITY;
+    this.#tell(this.#demands.takeQuiet(monotonicUnixMs()));
+    this.#arm(this.#demands.quietDueAtMs);
   }
 
   /** One timer, for the first of which something is due. One that rings too early finds nothing. */
-  #arm(nowMs: number): void {
-    if (this.#isStopped) return;
-    const dueAtMs = Math.min(...[...this.#apps.values()].map(quietDueAtMs));
-    if (this.#timer !== undefined && this.#dueAtMs <= dueAtMs && this.#dueAtMs > nowMs) return;
+  #arm(dueAtMs: number): void {
+    if (dueAtMs >= this.#dueAtMs || this.#isStopped) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
     this.#dueAtMs = dueAtMs;
-    if (dueAtMs === Number.POSITIVE_INFINITY) return;
-    const delayMs = Math.min(Math.max(1, Math.ceil(dueAtMs - nowMs)), DELAY_MS_MAX);
-    this.#timer = setTimeout(() => this.#tellQuiet(), delayMs);
+    const delayMs = Math.max(1, Math.ceil(dueAtMs - monotonicUnixMs()));
+    this.#timer = setTimeout(() => this.#tellQuiet(), Math.min(delayMs, DELAY_MS_MAX));
   }
 
   #tell(all: readonly Demand[]): void {
@@ -125,26 +95,4 @@ export class DemandTeller {
         mesh.tell(voter, DEMAND_TOPIC, encodeRecord(message));
     }
   }
-}
-
-/** setTimeout's own bound. */
-const DELAY_MS_MAX = 2 ** 31 - 1;
-
-function nothing(): void {}
-
-function isAsleep({ route: { hold } }: Asked): boolean {
-  return hold.by === "idle";
-}
-
-/** When it is told next that nobody asks for it; infinity: somebody does, or it sleeps. */
-function quietDueAtMs(asked: Asked): number {
-  const { active, lastMs, toldQuietMs, route } = asked;
-  if (active > 0 || isAsleep(asked)) return Number.POSITIVE_INFINITY;
-  return toldQuietMs === null ? lastMs + (route.idleAfterMs ?? 0) : toldQuietMs + QUIET_REPEAT_MS;
-}
-
-function demandOf(asked: Asked, nowMs: number): Demand {
-  const { active, lastMs, route } = asked;
-  const quietMs = active > 0 ? null : Math.max(0, Math.floor(nowMs - lastMs));
-  return { app: route.app, wanted: isAsleep(asked) ? active : 0, quietMs };
 }

@@ -87,10 +87,11 @@ export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext):
     count: countToWake(record),
     ...(tries === 0 ? {} : { tries }),
   };
-  const first = applyFirst(fitted({ ...record, rollout: wake }), context);
-  // A host that can run it comes as another fact; who waits asks again meanwhile.
-  if (first.code === "no-host") return NOTHING;
-  return { code: "begin", record: first.record, why: "somebody asks for it: it is woken" };
+  const begun = fitted({ ...record, rollout: wake });
+  const first = applyFirst(begun, context);
+  // Where no host can run it that is what it waits for, and what is shown.
+  const next = first.code === "no-host" ? begun : first.record;
+  return { code: "begin", record: next, why: "somebody asks for it: it is woken" };
 }
 
 /** As many VMs as ran before it fell asleep; the app's file says how many of one that never did. */

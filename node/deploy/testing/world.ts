@@ -9,6 +9,7 @@ import {
   appName,
   type CommittedApp,
   commandVmOf,
+  type Demand,
   type MemberName,
   memberName,
   placedVms,
@@ -344,6 +345,11 @@ export class World {
     const byStart = this.counted.get(told.proxy) ?? new Map<string, number>();
     this.counted.set(told.proxy, byStart.set(told.startId, told.fresh[0]));
     this.feed(input);
+  }
+
+  /** A proxy tells who asks it for the app. */
+  demand(proxy: MemberName, demand: Omit<Demand, "app">): void {
+    this.feed({ kind: "demand", proxy, demand: { app: APP, ...demand } });
   }
 
   /** Time passes; a deadline that comes up is told. */
