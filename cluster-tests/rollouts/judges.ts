@@ -56,7 +56,8 @@ export class Judges {
     }
     const served = before?.vms.some(({ phase }) => phase === "serving") === true;
     // What is held waits, and is answered by what serves next.
-    const serves = record.hold !== undefined || record.vms.some(({ phase }) => phase === "serving");
+    const serves =
+      isFirst(record) || record.hold !== undefined || record.vms.some(({ phase }) => phase === "serving");
     assert.ok(!served || serves, "no-failed-request: no VM serves any more");
     judgeProxies(before, record, truth);
   }
@@ -88,6 +89,7 @@ export class Judges {
     assert.ok(
       sound === undefined ||
         next.rollout?.kind === "destroy" ||
+        isFirst(next) ||
         next.hold !== undefined ||
         next.vms.some(isKnownSound),
       `no-failed-request: ${sound?.vm} is taken out, and nothing that serves is known to run`,
@@ -102,6 +104,11 @@ export class Judges {
       throw new Error(`no-false-success: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+/** A first launch that is given up: nothing was there before it. */
+function isFirst({ rollout, current }: AppRecord): boolean {
+  return rollout?.kind === "deploy" && rollout.from === null && current === null;
 }
 
 /** Whoever asks how often: an app is woken once. */

@@ -312,12 +312,13 @@ class Course {
 
   /** What followed the deploy serves, or what that had come to. */
   #judgeSuperseding({ state }: { readonly state: string }, hasSucceeded: boolean): void {
-    const { count, before } = this.#scenario;
+    const { count, before, disturbance } = this.#scenario;
+    const first = disturbance === "launches" ? 0 : 1;
     const hadTakenOver = state === "succeeded";
     // Of one that could go neither on nor back what serves is judged above.
     if (!hasSucceeded && state === "failed") return;
     this.#cluster.assertServes(
-      [hasSucceeded ? 3 : hadTakenOver ? 2 : 1],
+      [hasSucceeded ? first + 2 : hadTakenOver ? first + 1 : first],
       hasSucceeded || hadTakenOver ? count : before,
     );
   }

@@ -89,7 +89,8 @@ export function mendHost(cluster: SimCluster, host: SimHost): void {
 
 function noteDead(cluster: SimCluster, { name, isUp }: SimHost, isDead: boolean): void {
   if (!isDead && !isUp) return;
-  if (isDead) cluster.dead.set(name, cluster.wallMs);
+  // Since it was heard last, whatever became of it meanwhile.
+  if (isDead) cluster.dead.set(name, cluster.dead.get(name) ?? cluster.wallMs);
   else cluster.dead.delete(name);
   cluster.tellMembers();
 }

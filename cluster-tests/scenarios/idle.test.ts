@@ -1,15 +1,15 @@
 // An app that sleeps while nobody asks for it, as its clients meet it: none of them is told an error, whether the app is launched, sleeps,
 // falls asleep or wakes, and whoever dies meanwhile. Figures are printed: what a client waits above the start of the VM itself.
 
+import { writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { VmEntry } from "../../mesh/index.ts";
 import type { AppView } from "../../node/deploy/app-view.ts";
 import type { RoutesView } from "../../proxy-agent/io/admin.ts";
-import type { VmEntry } from "../../mesh/index.ts";
 import type { AppFolder } from "../harness/app-folder.ts";
 import { type Answer, get } from "../harness/get.ts";
 import { getJson, until, untilView } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
-import { writeFileSync } from "node:fs";
 
 /** `IDLE_ROUNDS=20` wakes it so often. */
 const ROUNDS = Number(process.env["IDLE_ROUNDS"] ?? 3);
