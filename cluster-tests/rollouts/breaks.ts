@@ -22,7 +22,6 @@ export type BreakName =
   | "handoff-order"
   | "lease-clock"
   | "lease-from-answer"
-  | "may-run"
   | "hold-confirmation"
   | "hold-expiry"
   | "hold-ignored"
@@ -79,11 +78,6 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
   },
   "lease-from-answer": {
     text: "who has a lease counts from the answer, not from the sending of the question",
-    seenIn: "handoff, leased: 1 to 1, healthy, host-parted",
-    invariant: /^exclusive/,
-  },
-  "may-run": {
-    text: "what left the record is taken to have ended before its host said so",
     seenIn: "handoff, leased: 1 to 1, healthy, host-parted",
     invariant: /^exclusive/,
   },

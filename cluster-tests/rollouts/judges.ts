@@ -111,6 +111,13 @@ function isFirst({ rollout, current }: AppRecord): boolean {
   return rollout?.kind === "deploy" && rollout.from === null && current === null;
 }
 
+/** Of a first launch that came to nothing, or will, whoever asks is told so. */
+export function isGivenUp(record: AppRecord): boolean {
+  const { hostnames, rollout, hold } = record;
+  const isBack = rollout?.direction === "back" && rollout.next === undefined;
+  return hostnames.length === 0 || (isFirst(record) && isBack && hold === undefined);
+}
+
 /** Whoever asks how often: an app is woken once. */
 function judgeSleep({ rollout, vms }: AppRecord): void {
   if (rollout?.kind !== "sleep" && rollout?.kind !== "wake") return;

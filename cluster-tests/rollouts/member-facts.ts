@@ -25,10 +25,7 @@ export function hostFactsOf({
     const isOpen = deadSinceMs === undefined;
     const drained = draining.has(host) ? { cordoned: true, draining: true } : {};
     const standing = alone.get(host);
-    const confirms =
-      isExclusive(scenario) && broken !== "may-run"
-        ? { alone: standing === undefined ? [] : [standing] }
-        : {};
+    const confirms = isExclusive(scenario) ? { alone: standing === undefined ? [] : [standing] } : {};
     return {
       ...confirms,
       host,

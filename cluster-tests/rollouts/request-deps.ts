@@ -23,7 +23,7 @@ export interface RequestDeps {
   readonly catchUp: (proxy: SimProxy) => void;
   /** The gate of its host, or nobody, stands between it and its VM now. */
   readonly onDispatch: (endpoint: Endpoint, epoch: number) => void;
-  /** The app has no names (any more): whoever asks is told that there is none. */
+  /** The app has nothing (any more) that will serve: whoever asks is told so. */
   readonly isGone: () => boolean;
   /** A held request was older than it may get. */
   readonly onExpired: () => void;

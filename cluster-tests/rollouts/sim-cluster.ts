@@ -20,7 +20,7 @@ import type { Submission } from "../../node/deploy/core/submit.ts";
 import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import type { Action } from "./action.ts";
 import type { BreakName } from "./breaks.ts";
-import { Judges } from "./judges.ts";
+import { isGivenUp, Judges } from "./judges.ts";
 import { Lifetimes } from "./lifetimes.ts";
 import { entryOfHost, hostFactsOf, proxyFactsOf } from "./member-facts.ts";
 import { possibleActions } from "./possible.ts";
@@ -133,7 +133,7 @@ export class SimCluster {
       isHarmed,
       catchUp: (proxy) => this.#catchUp(proxy),
       onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
-      isGone: () => (this.record?.hostnames.length ?? 0) === 0,
+      isGone: () => this.record === null || isGivenUp(this.record),
       onExpired: () => {
         this.expired += 1;
       },

@@ -152,7 +152,7 @@ export class SimRequest {
     this.#isPaused = false;
     const match = this.#match();
     if (match === null) return;
-    if (match.kind === "unknown" && this.#deps.isGone()) {
+    if (match.kind !== "route" && this.#deps.isGone()) {
       this.#end();
       return;
     }
