@@ -12,14 +12,7 @@ type Members = Pick<
   "hosts" | "dead" | "draining" | "proxies" | "away" | "joining" | "alone" | "scenario" | "broken"
 >;
 
-export function hostFactsOf({
-  hosts,
-  dead,
-  draining,
-  alone,
-  scenario,
-  broken,
-}: Members): readonly HostFact[] {
+export function hostFactsOf({ hosts, dead, draining, alone, scenario }: Members): readonly HostFact[] {
   return [...hosts.keys()].map((host): HostFact => {
     const deadSinceMs = dead.get(host);
     const isOpen = deadSinceMs === undefined;
