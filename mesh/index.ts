@@ -48,6 +48,7 @@ export { programVersion } from "./io/program-version.ts";
 export { NoMajorityError } from "./io/register/ask-registers.ts";
 export { encodeBackup as encodeRegistersBackup, type RegistersBackup } from "./io/register/backup.ts";
 export type { CertifiedApps, RefusedRecord } from "./io/register/certified-apps.ts";
+export { askLease, type LeaseAnswer } from "./io/register/lease-read.ts";
 export { RecordBook } from "./io/register/record-book.ts";
 export { assertHeldAt, encodeRegisterReadAnswer, takeRecords } from "./io/register/register-read.ts";
 export { HostRegisters, Registers } from "./io/register/registers.ts";
@@ -64,6 +65,7 @@ export {
   parseToml,
   readTomlFile,
 } from "./io/toml-file.ts";
+export { uptimeMs } from "./io/uptime.ts";
 export { createVerifier } from "./io/verifier.ts";
 export {
   CALL_CHUNK_BYTES_MAX,
@@ -83,6 +85,7 @@ export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
 export * from "./records/gate.ts";
 export { idleAfterMsOf, isAsleep } from "./records/idle.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
+export * from "./records/may-run.ts";
 export * from "./records/members.ts";
 export { type Claim, type ClaimedName, describeClaimedName, hostnameClaim } from "./records/names.ts";
 export * from "./records/preview.ts";

@@ -4,6 +4,7 @@ import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
 import type { Start, Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
+import { type MayRun, mayRunShape } from "./may-run.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type HoldSpec, holdSpecOf, type Release, releaseShape } from "./release.ts";
 import {
@@ -299,6 +300,8 @@ export interface AppRecord {
   readonly hold?: Hold;
   readonly excluded?: readonly Exclusion[];
   readonly fenced?: readonly Fence[];
+  /** Of one of which two VMs never run at once. Absent: nothing. */
+  readonly mayRun?: readonly MayRun[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
   readonly kept?: { readonly release: number; readonly untilMs: number };
   /** How often a person gave a newer release less than it had: what a sticky client saw before the last time binds nobody. Absent: never. */
@@ -430,6 +433,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   hold: z.exactOptional(holdShape),
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
+  mayRun: z.exactOptional(mayRunShape),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),

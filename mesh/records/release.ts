@@ -121,6 +121,10 @@ export interface AppSpec {
   readonly idle?: IdleSpec;
   /** Its VMs are dialled by proxies themselves, past the gates of their hosts. Absent: through the gates. */
   readonly gate?: "off";
+  /** Two VMs of it never run at once. Absent: as the strategy has it. */
+  readonly exclusive?: true;
+  /** A VM is killed by its own host so long after a majority of the voters was last asked for it. Absent: it runs on, whoever is reached. */
+  readonly fence?: { readonly leaseMs: number };
 }
 
 /** Requests to its VMs go through the gates of their hosts, where those have one. */
@@ -134,8 +138,8 @@ export function holdSpecOf(spec: Pick<AppSpec, "hold"> | undefined): HoldSpec {
 }
 
 /** Two VMs of it never run at once. */
-export function isExclusive({ deploy }: Pick<AppSpec, "deploy">): boolean {
-  return deploy.strategy === "handoff";
+export function isExclusive({ deploy, exclusive }: Pick<AppSpec, "deploy" | "exclusive">): boolean {
+  return exclusive === true || deploy.strategy === "handoff";
 }
 
 /** An `AppSpec` that got its number. */
@@ -224,6 +228,8 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   hold: z.exactOptional(holdSpecShape),
   idle: z.exactOptional(z.strictObject({ afterMs: millisecondsShape })),
   gate: z.exactOptional(z.literal("off")),
+  exclusive: z.exactOptional(z.literal(true)),
+  fence: z.exactOptional(z.strictObject({ leaseMs: millisecondsShape })),
 });
 
 /** Random, as a UUID is: two submissions never have the same by accident. */

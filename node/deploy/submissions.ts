@@ -23,6 +23,7 @@ import {
 import type { CommitContext } from "./core/commits.ts";
 import { planViewOf } from "./core/forecast.ts";
 import type { KeptRollout } from "./core/kept-rollouts.ts";
+import { withDeparted } from "./core/may-run.ts";
 import { type MoveRequest, submitMove } from "./core/move.ts";
 import { rolloutId } from "./core/new-rollout.ts";
 import { pastTimesOf } from "./core/past-times.ts";
@@ -189,7 +190,10 @@ export class Submissions {
       const epoch = find(apps, app)?.epoch ?? 0;
       const refused = await this.#claimNames({ app, epoch: epoch + 1 }, submitted.record);
       if (refused !== null) return refused;
-      const result = await register.swap(app, epoch, submitted.record);
+      const { facts } = context(app);
+      const before = find(apps, app)?.record ?? null;
+      const record = withDeparted(before, submitted.record, { epoch: epoch + 1, facts });
+      const result = await register.swap(app, epoch, record);
       if (result.code === "committed") {
         learn(result.committed);
         return { ...accepted(app, submitted.rollout), joined: false, ...factsOf(submitted) };

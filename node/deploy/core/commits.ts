@@ -21,7 +21,7 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
-import { withHoldAtEnd, withoutHoldBy, withoutVainHold } from "./idle-hold.ts";
+import { withHoldAtEnd, withLaunchHold, withoutHoldBy, withoutVainHold } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
@@ -115,7 +115,9 @@ function changeVms(
   });
   const { weights: before, ...rest } = record;
   const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
-  const next = withHoldOf(planned, { ...rest, vms }, wallMs);
+  const held = withHoldOf(planned, { ...rest, vms }, wallMs);
+  // What is taken back for a deploy that follows it leaves its requests to that.
+  const next = record.rollout?.next === undefined ? held : withLaunchHold(held, wallMs);
   return { code: "applied", record: { ...next, ...(weights === undefined ? {} : { weights }) } };
 }
 

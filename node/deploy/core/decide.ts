@@ -29,6 +29,7 @@ import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
 import { isHeldByStep } from "./held-step.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
+import { waitText } from "./may-run.ts";
 import { isDone, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
@@ -172,14 +173,13 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
-  const { record } = input.committed;
-  if (rolloutOf(record).kind === "wake") {
-    // Of an app that sleeps nothing has to be left: the next request wakes it again.
-    const vms = record.vms.filter(({ phase }) => phase === "serving");
-    return endWith(input, withDirectionBack({ ...record, vms }, reason, input.facts), "failed");
-  }
-  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
-  const at = { release: rolloutOf(record).to, facts: input.facts };
+  const record = withReopened(input.committed.record, input.facts);
+  const { kind, to } = rolloutOf(record);
+  // Of an app that sleeps nothing has to be left: the next request wakes it again.
+  const isWake = kind === "wake";
+  const vms = isWake ? record.vms.filter(({ phase }) => phase === "serving") : withoutUnrouted(record);
+  const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
+  const at = { release: isWake ? null : to, facts: input.facts };
   return endWith(input, withLastOne(ended, record, at), "failed");
 }
 
@@ -224,7 +224,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   if (beside.length > 0)
     return waitOrStay(
       input,
-      beside.map(({ vm, host }) => wantGone(vm, host, input.facts)),
+      beside.map(({ vm, host }) => wantGone(vm, host, input.facts, waitText(record, input.facts, host))),
     );
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0) return waitOrStay(input, missing);

@@ -23,6 +23,7 @@ import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { FENCE_OVER, fencesOf } from "./fences.ts";
 import { HeardDemands } from "./heard-demands.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
+import { departedKey, leaseLeftMs, withDeparted } from "./may-run.ts";
 import { repairOf } from "./repair.ts";
 import { sleepOf, wakeOf } from "./sleep.ts";
 import type { Standing, Want } from "./standing.ts";
@@ -94,6 +95,7 @@ interface OwnFacts extends Facts {
   readonly gates: Map<MemberName, GateStanding>;
   readonly counts: HeardCounts;
   bakedMs: number;
+  readonly departedMs: Map<string, number>;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
@@ -111,6 +113,7 @@ export class Rollout {
     gates: new Map(),
     counts: new HeardCounts(),
     bakedMs: 0,
+    departedMs: new Map(),
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
@@ -133,6 +136,8 @@ export class Rollout {
   #wants: readonly Want[] = [];
   readonly #silent = new Set<MemberName>();
   readonly #demands = new HeardDemands();
+  /** When we first knew of the commit by which something left, by `departedKey`. */
+  #departedAtMs: ReadonlyMap<string, number> = new Map();
 
   constructor(options: RolloutOptions) {
     this.#options = options;
@@ -260,6 +265,8 @@ export class Rollout {
     this.#stalled = null;
     if (before?.epoch === committed.epoch) return true;
     this.#committed = committed;
+    const departed = (committed.record.mayRun ?? []).map(departedKey);
+    this.#departedAtMs = new Map(departed.map((key) => [key, this.#departedAtMs.get(key) ?? nowMs]));
     this.#epochSinceMs = nowMs;
     this.#facts.expected.clear();
     for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
@@ -295,6 +302,8 @@ export class Rollout {
     this.#facts.bakedMs = nowMs - this.#clock.knownSinceMs;
     this.#facts.wanted = this.#demands.wanted(nowMs);
     this.#facts.quietMs = this.#demands.quietMs(nowMs);
+    this.#facts.departedMs.clear();
+    for (const [key, atMs] of this.#departedAtMs) this.#facts.departedMs.set(key, nowMs - atMs);
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
@@ -323,7 +332,9 @@ export class Rollout {
     const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
     // Where there is no room to exclude anybody the deadline is what is left.
     const silenceMs = toExclude.length > 0 ? deadlineMs : (silence?.atMs ?? deadlineMs);
-    const dueAtMs = Math.min(deadlineMs, silenceMs, nextLostMs ?? deadlineMs);
+    const leaseMs = leaseLeftMs(committed.record, this.#facts);
+    const leaseAtMs = leaseMs === null ? deadlineMs : nowMs + leaseMs;
+    const dueAtMs = Math.min(deadlineMs, silenceMs, nextLostMs ?? deadlineMs, leaseAtMs);
     this.#follow(decide(input), { committed, dueAtMs }, effects);
   }
 
@@ -385,12 +396,13 @@ export class Rollout {
 
   #swap(
     { next, why }: { readonly next: AppRecord; readonly why: string },
-    { epoch }: CommittedApp,
+    { epoch, record }: CommittedApp,
     effects: RolloutEffect[],
   ): void {
     if (!this.#isInCharge) return;
     this.#swapping = epoch;
-    effects.push({ kind: "swap", expectedEpoch: epoch, next, why });
+    const whole = withDeparted(record, next, { epoch: epoch + 1, facts: this.#facts });
+    effects.push({ kind: "swap", expectedEpoch: epoch, next: whole, why });
   }
 
   #noteSilent({ wants }: Standing): void {
