@@ -283,6 +283,7 @@ export class Agent {
         },
         envs: this.#envs,
         ...recordAsks({ mesh: this.#mesh, registers: this.#registers, logger: this.#logger }),
+        madeVolumes: (app) => this.#registers.apps.get(app)?.record.home?.made ?? [],
         onLease: () => this.#gateHost.vmsChanged(),
         publish: (vm, entry) => {
           this.#publisher.publishVm(vm, entry);

@@ -44,6 +44,7 @@ beforeEach(() => {
       wake();
     },
     namesOf: () => running,
+    removeVolumes: async () => undefined,
   };
   voter = new StandInVoter(mesh);
   const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: pino({ level: "silent" }) });

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import {
   ALONE_STANDINGS_MAX,
   type AloneStanding,
+  type AppRecord,
   type BundleHash,
   type CommittedApp,
   MAY_RUN_VMS_MAX,
@@ -24,7 +25,7 @@ const UNUSED_INTERVAL_MS = 10 * 60 * 1000;
 export interface ReconcilerDeps {
   readonly mesh: Mesh;
   readonly registers: Pick<Registers, "apps" | "directory">;
-  readonly vmHost: Pick<VmHost, "reconcile" | "namesOf">;
+  readonly vmHost: Pick<VmHost, "reconcile" | "namesOf" | "removeVolumes">;
   /** What this host confirms of apps of which something may run here still is another thing. */
   readonly onAlone: () => void;
   readonly bundles: Pick<ContentStore, "removeUnused">;
@@ -102,6 +103,7 @@ export class Reconciler {
   #lookAtAlone(): void {
     const { mesh, registers, vmHost, onAlone } = this.#deps;
     if (this.#stopping.signal.aborted) return;
+    for (const { record } of registers.apps.all()) this.#removeVolumes(record);
     const awaited = registers.apps
       .all()
       .filter(({ record }) => record.mayRun?.some(({ host }) => host === mesh.self.name) === true)
@@ -114,6 +116,13 @@ export class Reconciler {
     if (JSON.stringify(alone) === JSON.stringify(this.#alone)) return;
     this.#alone = alone;
     onAlone();
+  }
+
+  #removeVolumes({ app, deleted, home }: AppRecord): void {
+    if (!deleted || home?.isRemoved !== true || home.host !== this.#deps.mesh.self.name) return;
+    void this.#deps.vmHost.removeVolumes(app).catch((error: unknown) => {
+      this.#deps.logger.error({ err: error, app }, "the data of an app that was destroyed cannot be removed");
+    });
   }
 
   async #removeUnused(): Promise<void> {

@@ -1,7 +1,7 @@
 // VM lifetimes: which processes of an app's VMs live when, as the machine's process table has it: no VM, agent or record is asked.
 
 import { setTimeout as delay } from "node:timers/promises";
-import { readProcess } from "../../node/vms/process-table.ts";
+import { type ProcessRow, readProcess } from "../../node/vms/process-table.ts";
 import { vmProcesses } from "./running-vms.ts";
 
 /** Looking costs some milliseconds. */
@@ -52,7 +52,7 @@ export class VmLifetimes {
   async #look(stateDir: string, nowMs: () => number): Promise<void> {
     while (!this.#stopping.signal.aborted) {
       const atMs = nowMs();
-      const alive = new Map(
+      const alive = new Map<string, { pid: number; vm: string; row: ProcessRow }>(
         vmProcesses(stateDir).flatMap(({ pid, vm }) => {
           const row = readProcess(pid);
           return row === null || row.ended ? [] : [[`${pid} ${row.startTime}`, { pid, vm, row }] as const];

@@ -4,6 +4,7 @@ import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
 import type { Start, Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
+import { type Home, homeShape } from "./home.ts";
 import { type MayRun, mayRunShape } from "./may-run.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type Release, releaseShape } from "./release.ts";
@@ -110,7 +111,7 @@ export interface RolloutStepReport extends AnswersReport {
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
   /** Hosts of its VMs that were fenced, and since when: nobody else said that these were closed, or are gone. */
-  readonly fenced?: readonly Pick<Fence, "host" | "atMs">[];
+  readonly fenced?: readonly Pick<Fence, "host" | "atMs" | "unsafe">[];
 }
 
 /** `start-failed`, `check-failed`, `canary-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
@@ -226,6 +227,8 @@ export interface Fence {
   readonly start: Start;
   /** Clock of the agent that was told, milliseconds since 1970: for people. */
   readonly atMs: number;
+  /** Said with `--force-unsafe`: nobody knows that it is off. */
+  readonly unsafe?: true;
 }
 
 /**
@@ -296,6 +299,8 @@ export interface AppRecord {
   readonly hold?: Hold;
   readonly excluded?: readonly Exclusion[];
   readonly fenced?: readonly Fence[];
+  /** Where its volumes are; absent: it has none. Its VMs run there, and nowhere else. */
+  readonly home?: Home;
   /** Of one of which two VMs never run at once. Absent: nothing. */
   readonly mayRun?: readonly MayRun[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
@@ -331,7 +336,15 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
   quorum: z.exactOptional(countShape),
   spared: z.exactOptional(sparedListShape),
   fenced: z.exactOptional(
-    z.array(z.strictObject({ host: memberNameShape, atMs: z.number() })).max(FENCES_MAX),
+    z
+      .array(
+        z.strictObject({
+          host: memberNameShape,
+          atMs: z.number(),
+          unsafe: z.exactOptional(z.literal(true)),
+        }),
+      )
+      .max(FENCES_MAX),
   ),
 });
 
@@ -396,6 +409,7 @@ const fenceShape: ZodType<Fence> = z.strictObject({
   host: memberNameShape,
   start: startShape,
   atMs: z.number(),
+  unsafe: z.exactOptional(z.literal(true)),
 });
 
 const holdShape: ZodType<Hold> = z.strictObject({ by: z.enum(HOLDERS), atMs: z.number() });
@@ -424,6 +438,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   mayRun: z.exactOptional(mayRunShape),
+  home: z.exactOptional(homeShape),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),

@@ -35,6 +35,7 @@ import {
 } from "./exclusive-keys.ts";
 import { holdProblem, holdShape } from "./hold-keys.ts";
 import { HOUR_MS, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
+import { volumesShape } from "./volume-keys.ts";
 
 /** What a person submits: the env is put aside before it becomes a record's. */
 export type AppSubmission = Omit<AppSpec, "env"> & { readonly env: EnvValues };
@@ -125,13 +126,13 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const { gate, canary: _canary, hold, exclusive, fence, lease, ...rest } = keys.value;
+  const { gate, canary: _canary, hold, exclusive, fence, lease, volumes, ...rest } = keys.value;
   const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
   const spec = {
     ...rest,
     deploy: deployOf(keys.value),
     hostnames,
-    ...exclusiveOf({ exclusive, fence, lease }),
+    ...exclusiveOf({ exclusive, fence, lease, volumes }),
     ...(hold === undefined ? {} : { hold }),
     ...(gate === "off" ? { gate } : {}),
   };
@@ -140,8 +141,8 @@ function named(
 }
 
 /** With what other keys of the file say of it. */
-function deployOf({ deploy, canary, exclusive }: AppFileKeys): AppFile["deploy"] {
-  return withCanary({ ...deploy, strategy: strategyOr(deploy.strategy, exclusive) }, canary);
+function deployOf({ deploy, canary, ...keys }: AppFileKeys): AppFile["deploy"] {
+  return withCanary({ ...deploy, strategy: strategyOr(deploy.strategy, keys) }, canary);
 }
 
 const countText = "must be a whole number from 1 to 100, for example count = 2";
@@ -285,6 +286,7 @@ const appFileKeys = z.strictObject({
   exclusive: exclusiveShape,
   fence: fenceShape,
   lease: leaseShape,
+  volumes: volumesShape,
   gate: told(z.enum(["on", "off"], gateText).default("on"), {
     means:
       '`"off"`: proxies dial its VMs themselves, which spares a hop on hosts that have a gate. Lost: a proxy that cannot be heard may still send to an old VM, so each deploy waits for every proxy, and a stale proxy fails requests once that VM is stopped.',

@@ -1,9 +1,10 @@
 // Exclusive keys: exclusive, fence and lease of an app file: that two VMs of the app never run at once, and what ends one nobody can reach.
 
 import { type ZodType, z } from "zod";
-import { type AppSpec, type DeploySpec, durationShape, told } from "../../mesh/index.ts";
+import { type AppSpec, type DeploySpec, durationShape, told, type VolumeSpec } from "../../mesh/index.ts";
 import { LEASE_MS_MAX, LEASE_MS_MIN } from "../lease.ts";
 import type { KeyProblem, TimeRange } from "./key-shapes.ts";
+import { volumesProblem } from "./volume-keys.ts";
 
 const leaseRange: TimeRange = { minMs: LEASE_MS_MIN, maxMs: LEASE_MS_MAX };
 const LEASE_DEFAULT_MS = 10_000;
@@ -13,6 +14,7 @@ const fenceText = 'must be "person" or "lease", for example fence = "lease"';
 
 /** As they are written. */
 export interface ExclusiveKeys {
+  readonly volumes: readonly VolumeSpec[];
   readonly exclusive?: boolean | undefined;
   readonly fence?: "person" | "lease" | undefined;
   readonly lease?: number | undefined;
@@ -51,8 +53,10 @@ export function exclusiveOf({
   exclusive,
   fence,
   lease,
-}: ExclusiveKeys): Pick<AppSpec, "exclusive" | "fence"> {
+  volumes,
+}: ExclusiveKeys): Pick<AppSpec, "exclusive" | "fence" | "volumes"> {
   return {
+    ...(volumes.length === 0 ? {} : { volumes }),
     ...(exclusive === true ? { exclusive } : {}),
     ...(fence === "lease" ? { fence: { leaseMs: lease ?? LEASE_DEFAULT_MS } } : {}),
   };
@@ -61,16 +65,20 @@ export function exclusiveOf({
 /** The strategy that was written, or what holds without one. */
 export function strategyOr(
   strategy: DeploySpec["strategy"] | undefined,
-  exclusive: boolean | undefined,
+  { exclusive, volumes }: Pick<ExclusiveKeys, "exclusive" | "volumes">,
 ): DeploySpec["strategy"] {
-  return strategy ?? (exclusive === true ? "handoff" : "rolling");
+  return strategy ?? (exclusive === true || volumes.length > 0 ? "handoff" : "rolling");
 }
 
 /** Of keys that are written; null: they can be meant. */
 export function exclusiveKeysProblem(
-  { exclusive, fence, lease }: ExclusiveKeys,
+  { exclusive, fence, lease, volumes }: ExclusiveKeys,
   { strategy }: Pick<DeploySpec, "strategy">,
 ): KeyProblem | null {
+  if (exclusive === false && volumes.length > 0) {
+    const message = "is false, and an app with [[volumes]] is exclusive: remove it";
+    return { key: "exclusive", message };
+  }
   if (exclusive === false && strategy === "handoff") {
     const message =
       'is false, and strategy = "handoff" is for apps that are: remove it, or write another strategy';
@@ -85,12 +93,16 @@ export function exclusiveKeysProblem(
 export function exclusiveProblem({
   exclusive,
   fence,
+  volumes = [],
   deploy: { strategy },
-}: Pick<AppSpec, "exclusive" | "fence" | "deploy">): KeyProblem | null {
-  if (exclusive === true && strategy !== "handoff") {
-    const message = `is "${strategy}", which runs two VMs at once, and exclusive = true has them never: remove it, or write strategy = "handoff"`;
+}: Pick<AppSpec, "exclusive" | "fence" | "volumes" | "deploy">): KeyProblem | null {
+  const why = exclusive === true ? "exclusive = true has" : volumes.length > 0 ? "[[volumes]] have" : null;
+  if (why !== null && strategy !== "handoff") {
+    const message = `is "${strategy}", which runs two VMs at once, and ${why} them never: remove it, or write strategy = "handoff"`;
     return { key: "deploy.strategy", message };
   }
+  const ofVolumes = volumesProblem(volumes);
+  if (ofVolumes !== null) return ofVolumes;
   if (fence === undefined) return null;
   if (strategy !== "handoff") {
     const message = "is of an app that never runs twice: remove it, or write exclusive = true";

@@ -39,6 +39,7 @@ export interface SpecChanges {
   readonly env?: EnvRef;
   readonly deploy?: AppSpec["deploy"];
   readonly fence?: NonNullable<AppSpec["fence"]>;
+  readonly volumes?: NonNullable<AppSpec["volumes"]>;
 }
 
 export function release(changes: SpecChanges = {}): Release {
@@ -74,6 +75,7 @@ export class HostHarness {
   ports: { from: number; to: number } = { from: 21_000, to: 21_999 };
   /** What the records say when they are read before a release command is started, or a VM that runs alone. */
   isWanted = true;
+  madeVolumes: readonly string[] = [];
   /** What a majority of the voters says of a lease, asked now. */
   askLease: (question: { readonly vm: VmName }, signal: AbortSignal) => Promise<LeaseAnswer> = async () => ({
     epoch: 1,
@@ -122,6 +124,7 @@ export class HostHarness {
         isWanted: async () => this.isWanted,
         askLease: (question, signal) => this.askLease(question, signal),
         onLease: () => undefined,
+        madeVolumes: () => this.madeVolumes,
         envs: {
           fetch: async (ref) =>
             this.envs.has(ref.hash) ? ok(null) : fail(`nobody gives it: ${ref.host} is away`),

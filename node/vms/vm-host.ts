@@ -14,7 +14,9 @@ import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
 import type { VmDriver } from "./vm-driver.ts";
 import { VmLife } from "./vm-life.ts";
 import { planVms } from "./vm-plan.ts";
-import { type VmBundles, type VmEnvs, VmRun, type VmRunDeps } from "./vm-run.ts";
+import { type VmBundles, type VmEnvs, VmRun, type VmRunDeps, WAIT_TEXT } from "./vm-run.ts";
+
+import { Volumes } from "./volumes.ts";
 
 export { stopLeftoverVms } from "./restore-vms.ts";
 
@@ -42,6 +44,8 @@ export interface VmHostDeps {
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
   readonly isWanted: VmRunDeps["isWanted"];
+  /** Volumes of the app that the records know to be here: they are not made anew. */
+  readonly madeVolumes: (app: AppName) => readonly string[];
   /** Whether a VM that has a lease runs here by the record as a majority has it. */
   readonly askLease: LeasesDeps["ask"];
   /** Until when some VM may get requests is another time. */
@@ -76,6 +80,7 @@ export class VmHost {
   readonly #ports: PortPool;
   readonly #alone: Alone;
   readonly #leases: Leases;
+  readonly #volumes: Volumes;
   readonly #runs = new Map<VmName, VmRun>();
   readonly #leaving = new AbortController();
   #wanted: readonly WantedVm[] = [];
@@ -91,6 +96,7 @@ export class VmHost {
     const lives = () => [...this.#runs.values()].map(({ life }) => life);
     this.#alone = new Alone({ isWanted: deps.isWanted, lives });
     const { askLease: ask, onLease: onChange, logger } = deps;
+    this.#volumes = new Volumes(join(dirname(options.folder), "volumes"), deps.madeVolumes);
     this.#leases = new Leases({ ask, onChange, logger, nowMs: uptimeMs });
   }
 
@@ -148,6 +154,11 @@ export class VmHost {
     return untilMs === undefined ? {} : { untilMs };
   }
 
+  /** Of an app that was destroyed with its data. Nothing, while something of it runs here. */
+  async removeVolumes(app: AppName): Promise<void> {
+    if (this.namesOf(app).length === 0) await this.#volumes.remove(app);
+  }
+
   /** Of that app, whatever is wanted: a process of each runs here, or may. */
   namesOf(app: AppName): readonly VmName[] {
     return this.status().flatMap(({ entry }) => (entry.app === app ? [entry.vm] : []));
@@ -195,7 +206,10 @@ export class VmHost {
   #adopt(found: FoundVm, isOfExclusive: boolean): void {
     const { vm, record, state } = found;
     const { host } = this.#options;
-    const entry = { ...found.entry, host };
+    const isDown = isOfExclusive && state.state !== "running";
+    // Nobody says that it is wanted before a majority was read.
+    const waits = isDown ? { reason: waitReason(found.entry.reason) } : {};
+    const entry = { ...found.entry, host, ...waits };
     if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
     const { release, isCommand = false } = record;
     const isAlone = !isCommand && isOfExclusive;
@@ -218,7 +232,7 @@ export class VmHost {
     const { vm } = life.entry;
     const own = { host, folder: join(folder, vm), logsFolder: this.#logsFolder };
     const onGone = () => this.#onGone(vm);
-    const parts = { ports: this.#ports, alone: this.#alone, leases: this.#leases };
+    const parts = { ports: this.#ports, alone: this.#alone, leases: this.#leases, volumes: this.#volumes };
     return new VmRun(life, own, { ...this.#deps, ...parts, onGone });
   }
 
@@ -246,4 +260,8 @@ export class VmHost {
       }
     }
   }
+}
+
+function waitReason(before: string | null): string {
+  return before === null || before.includes(WAIT_TEXT) ? WAIT_TEXT : `${before}; ${WAIT_TEXT}`;
 }

@@ -19,12 +19,13 @@ import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
 import type { LifeInput, VmLife } from "./vm-life.ts";
 import type { LifeEffect } from "./vm-life-effect.ts";
 import { type VmRecord, writeVmRecord } from "./vm-record.ts";
+import type { Volumes } from "./volumes.ts";
 
 /** As the entry's shape has it. */
 const REASON_CHARS_MAX = 1_000;
 /** A start that waits for longer says for what. */
 const WAIT_SAID_MS = 1_000;
-const WAIT_TEXT =
+export const WAIT_TEXT =
   "waits to be started: until a majority of the voters says that it is to run here, and nothing else of its app does";
 /** Those in which a process of it may be there, and the one before. */
 const LEASED_STATES: ReadonlySet<string> = new Set(["waiting", "starting", "running", "stopping"]);
@@ -60,6 +61,7 @@ export interface VmRunDeps {
   readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
   readonly alone: Pick<Alone, "turn" | "changed">;
   readonly leases: Pick<Leases, "hold" | "guard" | "adopt" | "drop" | "isOver">;
+  readonly volumes: Pick<Volumes, "link" | "check" | "environment">;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -219,7 +221,7 @@ export class VmRun {
 
   async #prepare(token: number, signal: AbortSignal): Promise<void> {
     const app = join(this.folder, "app");
-    const { bundle, env } = this.life.release.spec;
+    const { bundle, env, volumes = [] } = this.life.release.spec;
     if (!(await this.#fetchEnv(token, env, signal))) return;
     await this.#orFail(token, "cannot get the release's files: ", async () => {
       // What an earlier try left is no release.
@@ -228,6 +230,7 @@ export class VmRun {
       // What a partition kept from us may have ended its deploy long ago.
       const isLate = this.life.isCommand && !(await this.#deps.isWanted(this.life.entry.vm, signal));
       if (isLate) throw new Error("no record wants its release command run any more");
+      await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
       if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec(null));
       this.step({ type: "prepared", token });
@@ -279,7 +282,8 @@ export class VmRun {
   }
 
   async #spec(address: ProbeAddress | null): Promise<VmSpec> {
-    const { env } = this.life.release.spec;
+    const { env, volumes = [] } = this.life.release.spec;
+    await this.#deps.volumes.check(this.life.entry.app, volumes);
     const own = env === undefined ? null : await this.#deps.envs.read(env);
     if (own?.ok === false) throw new Error(`${NO_ENV}${own.error}`);
     return {
@@ -294,6 +298,7 @@ export class VmRun {
   #environment(address: ProbeAddress | null): Readonly<Record<string, string>> {
     const { vm, app, release } = this.life.entry;
     return {
+      ...this.#deps.volumes.environment(app, this.life.release.spec.volumes ?? []),
       ...(address === null ? {} : { HOST: address.host, PORT: String(address.port) }),
       GRAPEVINE_APP: app,
       GRAPEVINE_VM: vm,

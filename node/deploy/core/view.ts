@@ -49,9 +49,10 @@ export function viewOf(input: ViewInput): AppView {
     vms: vmViews(record, facts),
     proxies: proxyViews(committed, facts),
     excluded: (record.excluded ?? []).map(({ proxy, by }) => ({ proxy, by })),
-    fenced: (record.fenced ?? []).map(({ host, atMs }) => ({
+    fenced: (record.fenced ?? []).map(({ host, atMs, unsafe }) => ({
       host,
       atMs,
+      ...(unsafe === true ? { unsafe } : {}),
       forMs: Math.max(0, input.wallMs - atMs),
     })),
     leftovers: leftoverViews(input),
