@@ -81,6 +81,7 @@ export { claimedNames } from "./records/claimed-names.ts";
 export * from "./records/clients.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
 export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
+export * from "./records/fence.ts";
 export * from "./records/gate.ts";
 export * from "./records/home.ts";
 export type { InspectedEntry } from "./records/inspection.ts";

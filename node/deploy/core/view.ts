@@ -18,6 +18,7 @@ import { sharesOf } from "./shares.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
 import { strategyOf } from "./story.ts";
+import { strandedText } from "./stranded.ts";
 
 export interface ViewInput {
   readonly committed: CommittedApp;
@@ -117,7 +118,9 @@ function vmViews(record: AppRecord, facts: Facts): readonly VmView[] {
   const wanted = placed.map((vm): VmView => {
     const entry = observed(facts, vm)?.entry;
     const { vm: name, release, host, phase } = vm;
-    return { vm: name, app: record.app, release, host, phase, ...observedView(entry) };
+    const seen = observedView(entry);
+    const reason = strandedText(record, facts, vm) ?? seen.reason;
+    return { vm: name, app: record.app, release, host, phase, ...seen, reason };
   });
   const named = new Set<VmName>(placed.map((vm) => vm.vm));
   const unwanted = [...facts.vms].flatMap(([vm, seen]) => (named.has(vm) ? [] : [...seen.values()]));
