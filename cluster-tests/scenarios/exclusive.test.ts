@@ -51,7 +51,7 @@ async function deploy(settings: AppSettings): Promise<Placed> {
 }
 
 function placed({ vms, epoch }: AppView): Placed {
-  const [vm, ...others] = vms;
+  const [vm, ...others] = vms.filter(({ phase }) => phase !== null);
   if (vm === undefined || others.length > 0) throw new Error(`not one VM: ${JSON.stringify(vms)}`);
   return { vm: vm.vm, host: vm.host, epoch };
 }
