@@ -65,7 +65,6 @@ export {
   parseToml,
   readTomlFile,
 } from "./io/toml-file.ts";
-export { uptimeMs } from "./io/uptime.ts";
 export { createVerifier } from "./io/verifier.ts";
 export {
   CALL_CHUNK_BYTES_MAX,
@@ -78,11 +77,14 @@ export * from "./records/ack.ts";
 export * from "./records/app.ts";
 export * from "./records/canary.ts";
 export * from "./records/canary-message.ts";
+export { claimedNames } from "./records/claimed-names.ts";
 export * from "./records/clients.ts";
 export { decodeCommittedApp } from "./records/committed-app.ts";
 export * from "./records/demand-message.ts";
 export { proveEntries, readEntryProof } from "./records/entry-proof.ts";
+export * from "./records/fence.ts";
 export * from "./records/gate.ts";
+export * from "./records/home.ts";
 export { idleAfterMsOf, isAsleep } from "./records/idle.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/may-run.ts";

@@ -73,6 +73,8 @@ export interface AppSettings {
   readonly gate?: "on" | "off";
   /** It sleeps once nobody asked for it for so long. */
   readonly idleAfter?: string;
+  /** More lines at the top, as TOML. */
+  readonly top?: readonly string[];
   /** Lines of [hold], as TOML. */
   readonly hold?: readonly string[];
 }
@@ -97,6 +99,7 @@ export class AppFolder {
         ? []
         : ["min_running = 0", `idle_after = "${settings.idleAfter}"`]),
       `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
+      ...(settings.top ?? []),
       "[env]",
       `GREETING = "${greeting}"`,
       `BEHAVIOUR = "${behaviour}"`,

@@ -2,19 +2,14 @@
 
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
-import type { Start, Version } from "../core/version.ts";
+import type { Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
+import { FENCES_MAX, type Fence, type FenceReport, fenceReportsShape, fenceShape } from "./fence.ts";
+import { type Home, homeShape } from "./home.ts";
 import { type MayRun, mayRunShape } from "./may-run.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type HoldSpec, holdSpecOf, type Release, releaseShape } from "./release.ts";
-import {
-  appNameShape,
-  countShape,
-  memberNameShape,
-  startShape,
-  versionShape,
-  vmNameShape,
-} from "./shapes.ts";
+import { appNameShape, countShape, memberNameShape, versionShape, vmNameShape } from "./shapes.ts";
 import { type AnswersReport, askedListShape, sparedListShape } from "./step-report.ts";
 import { type Weights, weightsShape } from "./weights.ts";
 
@@ -110,7 +105,7 @@ export interface RolloutStepReport extends AnswersReport {
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
   /** Hosts of its VMs that were fenced, and since when: nobody else said that these were closed, or are gone. */
-  readonly fenced?: readonly Pick<Fence, "host" | "atMs">[];
+  readonly fenced?: readonly FenceReport[];
 }
 
 /** `start-failed`, `check-failed`, `canary-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
@@ -222,17 +217,6 @@ export interface Exclusion {
 }
 
 /**
- * A person's word that a host is off: its gate is not waited for, and its VMs count as stopped. It is about one start of its agent,
- * the one that was lost: when the host is connected again, or has started anew, it is over.
- */
-export interface Fence {
-  readonly host: MemberName;
-  readonly start: Start;
-  /** Clock of the agent that was told, milliseconds since 1970: for people. */
-  readonly atMs: number;
-}
-
-/**
  * Proxies keep the app's requests, and send none to a VM, until it is lifted: by a later commit alone, never by a clock. `rollout`: the step
  * `hold` placed it, and the rollout lifts it. `person`: `grapevine hold`, until `grapevine release`. `launch`: no release has served yet.
  * `idle`: the app sleeps, and a request wakes it.
@@ -249,8 +233,6 @@ export function isUnderWay(rollout: Pick<Rollout, "state"> | null | undefined): 
   return rollout?.state === "running" || rollout?.state === "paused";
 }
 
-/** More hosts than one loses and fences by hand. */
-export const FENCES_MAX: number = 64;
 /** More proxies than one excludes by hand. */
 export const EXCLUSIONS_MAX: number = 64;
 /** Steps of one rollout that are kept; older ones are dropped from the front. */
@@ -300,6 +282,8 @@ export interface AppRecord {
   readonly hold?: Hold;
   readonly excluded?: readonly Exclusion[];
   readonly fenced?: readonly Fence[];
+  /** Where its volumes are; absent: it has none. Its VMs run there, and nowhere else. */
+  readonly home?: Home;
   /** Of one of which two VMs never run at once. Absent: nothing. */
   readonly mayRun?: readonly MayRun[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
@@ -339,9 +323,7 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
   askedMore: z.exactOptional(countShape),
   quorum: z.exactOptional(countShape),
   spared: z.exactOptional(sparedListShape),
-  fenced: z.exactOptional(
-    z.array(z.strictObject({ host: memberNameShape, atMs: z.number() })).max(FENCES_MAX),
-  ),
+  fenced: z.exactOptional(fenceReportsShape),
 });
 
 export const rolloutShape: ZodType<Rollout> = z.strictObject({
@@ -402,12 +384,6 @@ const exclusionShape: ZodType<Exclusion> = z.strictObject({
   atMs: z.number(),
 });
 
-const fenceShape: ZodType<Fence> = z.strictObject({
-  host: memberNameShape,
-  start: startShape,
-  atMs: z.number(),
-});
-
 const holdShape: ZodType<Hold> = z.strictObject({ by: z.enum(HOLDERS), atMs: z.number() });
 
 const appRecordShape: ZodType<AppRecord> = z.strictObject({
@@ -434,6 +410,7 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   mayRun: z.exactOptional(mayRunShape),
+  home: z.exactOptional(homeShape),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),

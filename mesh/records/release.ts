@@ -2,6 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { BundleHash, EnvHash, MemberName } from "../core/ids.ts";
+import { type VolumeSpec, volumesShape } from "./home.ts";
 import { bundleHashShape, countShape, envHashShape, memberNameShape, millisecondsShape } from "./shapes.ts";
 
 /** Healthy at the first pass, also within grace; unhealthy after `CHECK_FAILURES_MAX` failures in a row after it. */
@@ -123,6 +124,8 @@ export interface AppSpec {
   readonly gate?: "off";
   /** Two VMs of it never run at once. Absent: as the strategy has it. */
   readonly exclusive?: true;
+  /** Directories of its own on the host where it runs, which outlive its VMs. Absent: none. */
+  readonly volumes?: readonly VolumeSpec[];
   /** A VM is killed by its own host so long after a majority of the voters was last asked for it. Absent: it runs on, whoever is reached. */
   readonly fence?: { readonly leaseMs: number };
 }
@@ -138,8 +141,12 @@ export function holdSpecOf(spec: Pick<AppSpec, "hold"> | undefined): HoldSpec {
 }
 
 /** Two VMs of it never run at once. */
-export function isExclusive({ deploy, exclusive }: Pick<AppSpec, "deploy" | "exclusive">): boolean {
-  return exclusive === true || deploy.strategy === "handoff";
+export function isExclusive({
+  deploy,
+  exclusive,
+  volumes = [],
+}: Pick<AppSpec, "deploy" | "exclusive" | "volumes">): boolean {
+  return exclusive === true || volumes.length > 0 || deploy.strategy === "handoff";
 }
 
 /** An `AppSpec` that got its number. */
@@ -229,6 +236,7 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   idle: z.exactOptional(z.strictObject({ afterMs: millisecondsShape })),
   gate: z.exactOptional(z.literal("off")),
   exclusive: z.exactOptional(z.literal(true)),
+  volumes: z.exactOptional(volumesShape),
   fence: z.exactOptional(z.strictObject({ leaseMs: millisecondsShape })),
 });
 

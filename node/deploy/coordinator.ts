@@ -143,8 +143,8 @@ export class Coordinator implements Deploys {
     return this.#submissions.stopVm(vm);
   }
 
-  destroy(app: AppName): Promise<SubmitResult> {
-    return this.#submissions.destroy(app);
+  destroy(app: AppName, removesData = false): Promise<SubmitResult> {
+    return this.#submissions.destroy(app, removesData);
   }
 
   promote(app: AppName): Promise<SubmitResult> {

@@ -9,10 +9,9 @@ import {
   type Claim,
   type ClaimedName,
   type CommittedApp,
-  claimedHostnames,
+  claimedNames,
   describeClaimedName,
   type EnvRef,
-  hostnameClaim,
   isName,
   messageOf,
   NoMajorityError,
@@ -160,8 +159,8 @@ export class Submissions {
     return this.#submitted(app, (all, context) => submitRestart(find(all, app), app, context));
   }
 
-  destroy(app: AppName): Promise<SubmitResult> {
-    return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
+  destroy(app: AppName, removesData: boolean): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context, removesData));
   }
 
   /** Without a majority each hears it after one read, however many ask at once. */
@@ -215,7 +214,7 @@ export class Submissions {
 
   /** Null: they are the app's. */
   async #claimNames(claim: Claim, record: AppRecord): Promise<SubmitResult | null> {
-    const names = claimedHostnames(record).map(hostnameClaim);
+    const names = claimedNames(record);
     const claimed = await this.#deps.register.claimNames(claim, names);
     switch (claimed.code) {
       case "claimed":

@@ -21,6 +21,7 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
+import { withVolumesMade } from "./home.ts";
 import { withHoldAtEnd, withLaunchHold, withoutHoldBy, withoutVainHold } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
@@ -217,7 +218,8 @@ export function withRolloutEnded(
   const all = { ...record, ...kept, releases, hostnames, current, rollout: ended };
   // What it closed serves again before, where it came to nothing: see `withReopened`.
   const whole = withoutSilence(withHoldAtEnd(all, context.wallMs));
-  return fitted(withNamesFreed(whole));
+  const named = withNamesFreed(whole);
+  return fitted(release === undefined ? named : withVolumesMade(named, release.number));
 }
 
 /** `whole` is the whole app now. Those after it were gone back from: nobody goes back to them unless told so. */

@@ -28,8 +28,9 @@ export function handoffOf(record: AppRecord, facts: Facts): Pick<PlanInput, "han
 }
 
 /** The host that all VMs of the app are on, if the next one belongs there too: it keeps the order itself. */
-function hostOfAll({ rollout, vms }: AppRecord, { hosts, lost }: Facts): MemberName | null {
+function hostOfAll({ rollout, vms, home }: AppRecord, { hosts, lost }: Facts): MemberName | null {
   const [host, ...others] = new Set(vms.map((vm) => vm.host));
+  if (home !== undefined && host === home.host && others.length === 0) return host;
   if (host === undefined || others.length > 0 || lost.has(host)) return null;
   // Where it came from it may go back to.
   const isClosed = rollout?.direction === "forward" && hosts.get(host)?.cordoned === true;
@@ -38,6 +39,8 @@ function hostOfAll({ rollout, vms }: AppRecord, { hosts, lost }: Facts): MemberN
 
 /** Where a VM that is prepared or started now belongs, whatever else runs there; null: wherever there is room. */
 export function hostOfNext(record: AppRecord, facts: Facts): MemberName | null {
+  // Its data is there: who has no way there does not start it.
+  if (record.home !== undefined) return record.home.host;
   if (!isAlone(record)) return null;
   const { direction, leaves } = record.rollout ?? {};
   const host = direction === "back" && leaves !== undefined ? leaves : hostOfAll(record, facts);

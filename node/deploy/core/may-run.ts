@@ -104,10 +104,10 @@ export function areLeasesOver({ mayRun = [] }: AppRecord, facts: Facts, host: Me
 }
 
 /** How long from now until the lease of one that is waited for is over; null: none is. */
-export function leaseLeftMs(record: AppRecord, facts: Facts): number | null {
-  const left = mayRunOf(record, facts).flatMap((one) => {
-    const waitedMs = facts.departedMs?.get(departedKey(one)) ?? 0;
-    return one.leaseMs === undefined ? [] : [takeoverAfterMs(one.leaseMs) - waitedMs];
+export function leaseLeftMs({ mayRun = [] }: AppRecord, facts: Facts): number | null {
+  const left = mayRun.flatMap((one) => {
+    if (one.leaseMs === undefined || isLeaseOver(one, facts)) return [];
+    return [takeoverAfterMs(one.leaseMs) - (facts.departedMs?.get(departedKey(one)) ?? 0)];
   });
   return left.length === 0 ? null : Math.max(0, Math.min(...left));
 }

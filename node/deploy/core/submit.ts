@@ -22,6 +22,7 @@ import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { registeredProxies } from "./facts.ts";
 import { isAlone } from "./handoff.ts";
+import { withoutRemovedHome } from "./home.ts";
 import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { stopWarning } from "./past-times.ts";
@@ -212,7 +213,7 @@ function withRelease(record: AppRecord, request: DeployRequest, context: CommitC
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
-    ...withNothingKept(record),
+    ...withNothingKept(withoutRemovedHome(record)),
     deleted: false,
     lastRelease: number,
     hostnames,
@@ -309,17 +310,32 @@ export function submitDestroy(
   committed: CommittedApp | null,
   app: AppName,
   context: CommitContext,
+  removesData = false,
 ): Submission {
   if (committed === null || committed.record.deleted) {
     return unknownApp(app);
   }
-  const record = withoutRepair(committed.record);
+  const record = withDataRemoved(withoutRepair(committed.record), removesData);
   const running = runningOf(record);
   if (running !== null) {
     return { code: running.kind === "destroy" ? "joined" : "locked", rollout: running };
   }
   const targets = record.vms.filter((vm) => vm.phase !== "cordoned").map((vm) => vm.vm);
-  return begin(record, retireOf(committed, "destroy", targets, context), context);
+  const begun = begin(record, retireOf(committed, "destroy", targets, context), context);
+  const { home } = record;
+  return home === undefined ? begun : noted(begun, dataText(app, home));
+}
+
+function withDataRemoved(record: AppRecord, removesData: boolean): AppRecord {
+  const { home } = record;
+  return home === undefined || !removesData ? record : { ...record, home: { ...home, isRemoved: true } };
+}
+
+function dataText(app: AppName, { host, isRemoved }: NonNullable<AppRecord["home"]>): string {
+  const where = `${host}, in volumes/${app} of its state folder`;
+  return isRemoved === true
+    ? `its data is removed on ${where}`
+    : `its data is kept on ${where}; a later deploy of ${app} goes there`;
 }
 
 export function unknownApp(app: AppName): Extract<Submission, { code: "invalid" }> {

@@ -37,6 +37,7 @@ import { submitPause, submitResume } from "../core/submit-pause.ts";
 import { submitRollback } from "../core/submit-rollback.ts";
 import { submitTraffic } from "../core/submit-traffic.ts";
 import type { PlanView } from "../plan-view.ts";
+import { ConfirmingHosts } from "./confirming-hosts.ts";
 import { decoded } from "./decoded.ts";
 import { entryOf } from "./fake-host.ts";
 import { isPrepared } from "./handed-over.ts";
@@ -70,6 +71,7 @@ export class World {
   /** Of those, the ones that really are off and of which a person said so. */
   readonly off: Set<MemberName> = new Set();
   readonly draining: Set<MemberName> = new Set();
+  readonly confirming: ConfirmingHosts = new ConfirmingHosts();
   /** What the gate of each host has on its disk; null: hosts have no gates. */
   readonly gates: Map<MemberName, CommittedApp> | null;
   readonly #starts = new Map<MemberName, number>();
@@ -91,7 +93,7 @@ export class World {
     for (let index = 1; index <= options.hosts; index += 1) this.hosts.add(memberName(`host-${index}`));
     for (let index = 1; index <= options.proxies; index += 1) this.join(memberName(`proxy-${index}`));
     this.machine = this.#newMachine();
-    this.#feedMembers();
+    this.membersChanged();
   }
 
   #newMachine(): Rollout {
@@ -115,16 +117,12 @@ export class World {
     this.machine = this.#newMachine();
     this.held = null;
     this.dueAtMs = null;
-    this.#feedMembers();
+    this.membersChanged();
     for (const entry of this.entries.values()) this.#feedVm(entry.entry.vm);
     if (this.committed !== null) this.feed({ kind: "committed", committed: this.committed });
   }
 
   membersChanged(): void {
-    this.#feedMembers();
-  }
-
-  #feedMembers(): void {
     this.feed({ kind: "hosts", hosts: [...this.hosts].map((host) => this.#hostFact(host)) });
     const known = [...this.proxies].filter(([, proxy]) => proxy.known);
     const proxies = known.map(([proxy, { registered, connected }]) => ({ proxy, registered, connected }));
@@ -138,6 +136,7 @@ export class World {
       start: { incarnation: this.#starts.get(host) ?? 1, startId: 1 },
       ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
       ...(this.gates === null ? {} : { hasGate: true }),
+      ...this.confirming.factOf(host, this.committed, this.entries.values()),
       ...(this.draining.has(host) ? { cordoned: true, draining: true } : {}),
       vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
     };
@@ -269,7 +268,7 @@ export class World {
   #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
     const { proxies, entries, gates, counted } = this;
-    const truth = { proxies, entries, gates, off, dead, counted };
+    const truth = { proxies, entries, gates, off, dead, counted, ended: this.confirming.ended };
     this.#judge.judgeCommit(this.committed?.record ?? null, committed, truth);
     const stepOf = (at: CommittedApp | null) => at?.record.rollout?.step?.number;
     if (stepOf(this.committed) !== stepOf(committed)) this.counted.clear();
@@ -296,6 +295,7 @@ export class World {
     const entry = this.entries.get(vm)?.entry;
     this.entries.delete(vm);
     if (entry !== undefined) this.feed({ kind: "vm", vm, host: entry.host, observed: null });
+    if (this.confirming.confirm) this.membersChanged();
   }
 
   #feedVm(vm: VmName): void {
@@ -379,7 +379,7 @@ export class World {
     for (const host of [...this.dead.keys()]) this.hostBack(host, { isNew: false });
     for (const host of this.hosts) this.closeGate(host);
     for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
-    this.#feedMembers();
+    this.membersChanged();
     for (const name of this.proxies.keys()) {
       this.apply(name);
       this.count({ proxy: name, startId: "a", ...GOOD_COUNTS });
