@@ -89,7 +89,7 @@ export { idleAfterMsOf, isAsleep } from "./records/idle.ts";
 export type { InspectedEntry } from "./records/inspection.ts";
 export * from "./records/may-run.ts";
 export * from "./records/members.ts";
-export { type Claim, type ClaimedName, describeClaimedName, hostnameClaim } from "./records/names.ts";
+export { type Claim, type ClaimedName, describeClaimedName } from "./records/names.ts";
 export * from "./records/preview.ts";
 export * from "./records/proxy-status.ts";
 export { decodeRecord, encodeRecord } from "./records/record-codec.ts";

@@ -30,7 +30,7 @@ export function withHoldAtEnd(record: AppRecord, atMs: number): AppRecord {
 }
 
 /** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request. */
-export function sleepsBeneath(record: AppRecord): boolean {
+function sleepsBeneath(record: AppRecord): boolean {
   const { kind } = record.rollout ?? {};
   const isStopped = kind !== "deploy" && kind !== "sleep" && kind !== "wake";
   return !isStopped && idleAfterMsOf(record) !== null && !isAnyServing(record);

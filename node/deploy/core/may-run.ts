@@ -66,7 +66,7 @@ function added(
   return [...list.filter((one) => one.host !== host), { host, epoch, vms, ...lease }];
 }
 
-export function leaseOf(spec: AppSpec | undefined): number | null {
+function leaseOf(spec: AppSpec | undefined): number | null {
   return spec?.fence?.leaseMs ?? null;
 }
 

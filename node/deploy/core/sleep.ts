@@ -95,7 +95,7 @@ export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext):
 }
 
 /** As many VMs as ran before it fell asleep; the app's file says how many of one that never did. */
-export function countToWake({ rollout, current, releases }: AppRecord): number {
+function countToWake({ rollout, current, releases }: AppRecord): number {
   const spec = releases.find(({ number }) => number === current)?.spec;
   const before =
     rollout?.kind === "sleep" ? rollout.before : rollout?.kind === "wake" ? rollout.count : undefined;
