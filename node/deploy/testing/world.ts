@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import {
-  type Ack,
   type AppRecord,
   type AppSpec,
   appName,
@@ -43,22 +42,12 @@ import { entryOf } from "./fake-host.ts";
 import { isPrepared } from "./handed-over.ts";
 import { Judge, routesTo } from "./judge.ts";
 import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
+import { type TrueProxy, trueProxy } from "./true-proxy.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
 /** 2026-01-01: the wall clock at the start of a world. */
 const WALL_START_MS = 1_767_225_600_000;
-
-/** A proxy as it really is. `told` are the answers on their way to the driver, oldest first. */
-interface TrueProxy {
-  registered: boolean;
-  connected: boolean;
-  /** The driver has its state. */
-  known: boolean;
-  table: CommittedApp | null;
-  readonly inFlight: Map<VmName, number>;
-  told: Ack[];
-}
 
 export class World {
   nowMs = 0;
@@ -101,15 +90,7 @@ export class World {
   }
 
   join(proxy: MemberName): void {
-    const table = this.committed;
-    this.proxies.set(proxy, {
-      registered: true,
-      connected: true,
-      known: true,
-      table,
-      inFlight: new Map(),
-      told: [],
-    });
+    this.proxies.set(proxy, trueProxy(this.committed));
   }
 
   /** The driver is killed and starts again: all that it knew is gone, a held swap with it. Answers must be told anew. */
