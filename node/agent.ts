@@ -10,13 +10,11 @@ import {
   type HostPort,
   HostRegisters,
   parseHostPort,
-  placedVms,
   type Register,
   Registers,
   type RunningMesh,
   startMesh,
   toMultiaddr,
-  type VmName,
 } from "../mesh/index.ts";
 import { createApi } from "./api/api.ts";
 import { convergenceMetrics } from "./api/convergence-metrics.ts";
@@ -38,13 +36,13 @@ import { runChecks } from "./health/prober.ts";
 import { HostCordon, type HostUse } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
-import { readRecords } from "./read-records.ts";
 import { Reconciler } from "./reconciler.ts";
 import { ContentStore } from "./releases/content-store.ts";
 import { Envs } from "./releases/envs.ts";
 import { BUNDLE_SERVICE, ContentFetcher, FETCH_LAN } from "./releases/fetch.ts";
 import { unpackBundle } from "./releases/unpack.ts";
 import { lockState, type StateLock } from "./state-lock.ts";
+import { recordAsks } from "./vms/ask-records.ts";
 import { ProcessDriver } from "./vms/process-driver.ts";
 import type { VmDriver } from "./vms/vm-driver.ts";
 import { VmHost } from "./vms/vm-host.ts";
@@ -195,6 +193,7 @@ export class Agent {
       mesh,
       registers,
       vmHost: this.#vmHost,
+      onAlone: () => this.#publishHost(),
       bundles,
       envs,
       logger,
@@ -234,23 +233,22 @@ export class Agent {
     // Its port may be one that the system chose: it is known only once it listens.
     const self = { ...this.#selfEntry(), api: `http://${apiOptions.api.host}:${apiOptions.api.port}` };
     this.#api = await listenApi(createApi(this.#apiDeps(self)), apiOptions);
-    const { url } = this.#api;
-    this.#publisher.publishHost({ ...this.#selfEntry(), api: url });
+    this.#publishHost();
     this.#mesh.announce();
     await this.#gateHost.start();
     this.#gateTeller.start();
-    this.#host.onVoter(() => this.#lookAtVoting(url));
-    this.#lookAtVoting(url);
+    this.#host.onVoter(() => this.#lookAtVoting());
+    this.#lookAtVoting();
     this.#reconciler.start();
     this.#writeReady(this.#api.url);
     this.#logger.info({ api: this.#api.url, mesh: this.#mesh.listenAddresses }, "agent is ready");
   }
 
   /** A voter drives apps; one that ceased to be one does not. */
-  #lookAtVoting(api: string): void {
+  #lookAtVoting(): void {
     if (this.#isStopping) return;
     const { register } = this.#host;
-    this.#publisher.publishHost({ ...this.#selfEntry(), api });
+    this.#publishHost();
     if ((register !== null) === (this.#coordinator !== null)) return;
     void this.#coordinator?.stop();
     this.#coordinator = register && this.#createCoordinator(register);
@@ -259,8 +257,12 @@ export class Agent {
 
   async #setUse(use: HostUse): Promise<void> {
     await this.#cordon.set(use);
-    this.#publisher.publishHost({ ...this.#selfEntry(), api: this.#api?.url ?? "" });
+    this.#publishHost();
     this.#logger.info({ use }, "a person said what this host is used for");
+  }
+
+  #publishHost(): void {
+    this.#publisher.publishHost({ ...this.#selfEntry(), api: this.#api?.url ?? "" });
   }
 
   #createVmHost({ driver, runChecks }: AgentGround): VmHost {
@@ -280,10 +282,13 @@ export class Agent {
           unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
         },
         envs: this.#envs,
-        isWanted: (vm, signal) => this.#isWanted(vm, signal),
+        ...recordAsks({ mesh: this.#mesh, registers: this.#registers, logger: this.#logger }),
+        madeVolumes: (app) => this.#registers.apps.get(app)?.record.home?.made ?? [],
+        onLease: () => this.#gateHost.vmsChanged(),
         publish: (vm, entry) => {
           this.#publisher.publishVm(vm, entry);
           this.#gateHost.vmsChanged();
+          this.#reconciler.vmsChanged();
         },
         logger: this.#logger,
         nowMs: Date.now,
@@ -309,13 +314,6 @@ export class Agent {
     const fetched = await this.#fetcher.fetch(hash, signal);
     if (!fetched.ok) throw new Error(fetched.error);
     await unpackBundle(this.#bundles.fileOf(hash), folder);
-  }
-
-  async #isWanted(vm: VmName, signal: AbortSignal): Promise<boolean> {
-    const [mesh, registers, logger] = [this.#mesh, this.#registers, this.#logger];
-    await readRecords({ mesh, registers, logger }, signal);
-    const placed = registers.apps.all().flatMap(({ record }) => placedVms(record));
-    return placed.some((one) => one.vm === vm && one.host === mesh.self.name && one.phase !== "prepared");
   }
 
   #createCoordinator(register: Register): Coordinator {
@@ -357,7 +355,8 @@ export class Agent {
     // Each VM takes a port.
     const capacity = vmPorts.last - vmPorts.first + 1;
     const voter = this.#host.register !== null;
-    const said = { region, labels, pid: process.pid, voter, ...this.#cordon.said, capacity };
+    const { alone } = this.#reconciler;
+    const said = { region, labels, pid: process.pid, voter, ...this.#cordon.said, capacity, alone };
     return { format: 1, host: name, ...said, ...(gate === null ? {} : { gate }) };
   }
 

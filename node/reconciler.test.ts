@@ -9,6 +9,7 @@ import {
   type Mesh,
   REGISTER_READ_SERVICE,
   Registers,
+  type VmName,
   vmName,
 } from "../mesh/index.ts";
 import { MemoryHub } from "../mesh/sim/memory-mesh.ts";
@@ -20,6 +21,7 @@ import type { WantedVm } from "./vms/vm-host.ts";
 let mesh: Mesh;
 let logged: (reason: string) => void;
 let asked: { readonly wanted: readonly WantedVm[]; readonly keeps: (app: string) => boolean }[];
+let running: readonly VmName[];
 let reconciler: Reconciler;
 let voter: StandInVoter;
 /** What the voter, which is this host, has read at a majority. */
@@ -41,6 +43,8 @@ beforeEach(() => {
       asked.push({ wanted, keeps: (app) => isUnknown(appName(app)) });
       wake();
     },
+    namesOf: () => running,
+    removeVolumes: async () => undefined,
   };
   voter = new StandInVoter(mesh);
   const registers = new Registers({ cluster: STAND_IN_CLUSTER }, { mesh, logger: pino({ level: "silent" }) });
@@ -51,7 +55,9 @@ beforeEach(() => {
   const logger = { debug, info: () => undefined, error: () => undefined };
   const bundles = { removeUnused: async () => [] };
   const envs = { removeUnused: async () => 0 };
-  reconciler = new Reconciler({ mesh, registers, vmHost, bundles, envs, logger });
+  running = [];
+  const onAlone = () => wake();
+  reconciler = new Reconciler({ mesh, registers, vmHost, onAlone, bundles, envs, logger });
 });
 afterEach(async () => {
   await reconciler.stop();
@@ -115,5 +121,22 @@ describe("Reconciler", () => {
     expect(asked.map(({ wanted }) => wanted)).toEqual([[]]);
     expect(asked[0]?.keeps("hello")).toBe(true);
     expect(asked[0]?.keeps("other")).toBe(false);
+  });
+
+  it("confirms of an app of which something may run here still by which record it goes, and what is here", async () => {
+    const record = wantsVm("hello", "hello-v1-2");
+    const mayRun = [{ host: mesh.self.name, epoch: 4, vms: [vmName("hello-v1-1")] }];
+    committed = [{ key: appKey(record.app), value: voter.certified(4, { ...record, mayRun }) }];
+    expect(reconciler.alone).toEqual([]);
+    running = [vmName("hello-v1-1")];
+    reconciler.start();
+    await next();
+    await next();
+    expect(reconciler.alone).toEqual([{ app: "hello", epoch: 4, vms: ["hello-v1-1"] }]);
+    running = [];
+    const said = next();
+    reconciler.vmsChanged();
+    await said;
+    expect(reconciler.alone).toEqual([{ app: "hello", epoch: 4, vms: [] }]);
   });
 });

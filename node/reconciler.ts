@@ -2,8 +2,12 @@
 
 import type { Logger } from "pino";
 import {
+  ALONE_STANDINGS_MAX,
+  type AloneStanding,
+  type AppRecord,
   type BundleHash,
   type CommittedApp,
+  MAY_RUN_VMS_MAX,
   type MemberName,
   type Mesh,
   placedVms,
@@ -21,7 +25,9 @@ const UNUSED_INTERVAL_MS = 10 * 60 * 1000;
 export interface ReconcilerDeps {
   readonly mesh: Mesh;
   readonly registers: Pick<Registers, "apps" | "directory">;
-  readonly vmHost: Pick<VmHost, "reconcile">;
+  readonly vmHost: Pick<VmHost, "reconcile" | "namesOf" | "removeVolumes">;
+  /** What this host confirms of apps of which something may run here still is another thing. */
+  readonly onAlone: () => void;
   readonly bundles: Pick<ContentStore, "removeUnused">;
   readonly envs: Pick<Envs, "removeUnused">;
   readonly logger: Pick<Logger, "debug" | "info" | "error">;
@@ -29,6 +35,10 @@ export interface ReconcilerDeps {
 
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
+  #alone: readonly AloneStanding[] = [];
+  /** The records were held as a majority had them, and this host does by them. */
+  #isCurrent = false;
+  #isLookDue = false;
   readonly #stopping = new AbortController();
   #running: Promise<void> = Promise.resolve();
   #unsubscribe: () => void = () => {};
@@ -71,6 +81,48 @@ export class Reconciler {
     const { mesh, registers, vmHost } = this.#deps;
     const wanted = registers.apps.all().flatMap((committed) => wantedHere(committed, mesh.self.name));
     vmHost.reconcile(wanted, (app) => registers.apps.isUnknown(app));
+    this.#isCurrent = true;
+    this.vmsChanged();
+  }
+
+  /** Of apps whose records say that something may run here still. */
+  get alone(): readonly AloneStanding[] {
+    return this.#alone;
+  }
+
+  /** Some VM came or went. What changes within one turn of the loop is looked at once. */
+  vmsChanged(): void {
+    if (this.#isLookDue || !this.#isCurrent) return;
+    this.#isLookDue = true;
+    setImmediate(() => {
+      this.#isLookDue = false;
+      this.#lookAtAlone();
+    });
+  }
+
+  #lookAtAlone(): void {
+    const { mesh, registers, vmHost, onAlone } = this.#deps;
+    if (this.#stopping.signal.aborted) return;
+    for (const { record } of registers.apps.all()) this.#removeVolumes(record);
+    const awaited = registers.apps
+      .all()
+      .filter(({ record }) => record.mayRun?.some(({ host }) => host === mesh.self.name) === true)
+      .filter(({ record: { app } }) => !registers.apps.isUnknown(app));
+    const alone = awaited
+      .map(({ epoch, record: { app } }) => ({ app, epoch, vms: vmHost.namesOf(app) }))
+      // Of too many it cannot be said in full what they are: nothing is.
+      .filter(({ vms }) => vms.length <= MAY_RUN_VMS_MAX)
+      .slice(0, ALONE_STANDINGS_MAX);
+    if (JSON.stringify(alone) === JSON.stringify(this.#alone)) return;
+    this.#alone = alone;
+    onAlone();
+  }
+
+  #removeVolumes({ app, deleted, home }: AppRecord): void {
+    if (!deleted || home?.isRemoved !== true || home.host !== this.#deps.mesh.self.name) return;
+    void this.#deps.vmHost.removeVolumes(app).catch((error: unknown) => {
+      this.#deps.logger.error({ err: error, app }, "the data of an app that was destroyed cannot be removed");
+    });
   }
 
   async #removeUnused(): Promise<void> {

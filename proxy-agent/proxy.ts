@@ -6,7 +6,6 @@ import type { Logger } from "pino";
 import {
   aboutProcess,
   appKey,
-  connectedOwners,
   encodeRecord,
   type HostPort,
   type Mesh,
@@ -25,6 +24,7 @@ import { Arm } from "./io/arm.ts";
 import { AwayGates } from "./io/away-gates.ts";
 import { CanaryTeller } from "./io/canary-teller.ts";
 import { CatchUp } from "./io/catch-up.ts";
+import { DemandTeller } from "./io/demand-teller.ts";
 import { Flights } from "./io/flights.ts";
 import { Forwarder } from "./io/forward.ts";
 import { GateDesk } from "./io/gate-desk.ts";
@@ -35,7 +35,7 @@ import { reservePort } from "./io/reserve-port.ts";
 import { RouteFeed } from "./io/route-feed.ts";
 import { Server } from "./io/server.ts";
 import type { ServingMark } from "./io/serving-mark.ts";
-import { describeFailures, failuresOf, spread } from "./io/spread.ts";
+import { spreadToVoters } from "./io/spread.ts";
 import { serveStatus } from "./io/status-service.ts";
 import { Upstreams } from "./io/upstreams.ts";
 import { Verifier } from "./io/verifier.ts";
@@ -126,6 +126,7 @@ class Parts {
   readonly #acker: Acker;
   readonly #counter = new CanaryCounter();
   readonly #canaries: CanaryTeller;
+  readonly #demand: DemandTeller;
   readonly #server: Server;
   readonly #admin: Admin;
   readonly #stopping = new AbortController();
@@ -165,6 +166,7 @@ class Parts {
     );
     const startId = randomBytes(8).toString("hex");
     this.#canaries = new CanaryTeller({ mesh, directory, counter: this.#counter, startId });
+    this.#demand = new DemandTeller({ mesh, directory });
     this.#arm = this.#armOf(options.gate);
     const forwarder = new Forwarder(
       {
@@ -179,6 +181,7 @@ class Parts {
         gates,
         away: this.#away,
         held: this.#held,
+        demand: this.#demand,
         arm: this.#arm,
         random: Math.random,
         catchUp,
@@ -274,6 +277,7 @@ class Parts {
     if (this.#isRegistered) await this.#deregister();
     this.#acker.stop();
     this.#canaries.stop();
+    this.#demand.stop();
     this.#feed.stop();
     this.#verifier.stop();
     this.#flights.stop();
@@ -304,6 +308,7 @@ class Parts {
     this.#feed.onTable((table) => {
       this.#flights.adopt(table);
       this.#held.adopt(table);
+      this.#demand.adopt(table);
       this.#upstreams.adopt(table);
       this.#verifier.adopt(table);
       this.#acker.changed();
@@ -330,22 +335,12 @@ class Parts {
     // First: from the moment that nobody counts on us, our state may not be served again.
     await mark.clear();
     mesh.write(proxyKey(mesh.self.name), null);
-    const untold = await this.#spreadToVoters(AbortSignal.timeout(DEREGISTER_TIMEOUT_MS));
+    const untold = await spreadToVoters(this.#deps, AbortSignal.timeout(DEREGISTER_TIMEOUT_MS));
     if (untold !== null)
       logger.warn(
         { reason: untold },
         "no voter knows that this proxy left: it stays in ack sets until it is back",
       );
-  }
-
-  /** Null: one of them holds what we wrote, and the others hear it from that one if not from us. Else why none does. */
-  async #spreadToVoters(signal: AbortSignal): Promise<string | null> {
-    const { mesh, registers } = this.#deps;
-    const connected = connectedOwners(mesh.members());
-    const voters = registers.directory.list?.voters.filter(({ owner }) => connected.has(owner)) ?? [];
-    if (voters.length === 0) return `none of the voters (${registers.voterNames.join(", ")}) can be reached`;
-    const failures = await failuresOf(voters, (voter) => spread(mesh, voter, signal));
-    return failures.length < voters.length ? null : describeFailures(failures);
   }
 
   #register(http: string, admin: string): AdmissionOptions["registration"] {

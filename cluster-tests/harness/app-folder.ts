@@ -38,8 +38,12 @@ const server = createServer((request, response) => {
   if (delayMs === 0) answer(response);
   else setTimeout(answer, delayMs, response);
 });
+// Evenly, as many as are meant: by chance it could be none of a hundred.
+let failing = 0.5;
 function answer(response) {
-  if (Math.random() < Number(process.env.ERROR_SHARE)) response.statusCode = 500;
+  failing += Number(process.env.ERROR_SHARE);
+  if (failing >= 1) response.statusCode = 500;
+  if (failing >= 1) failing -= 1;
   response.end(JSON.stringify({ vm: GRAPEVINE_VM, pid: process.pid, greeting: process.env.GREETING }));
 }
 function answerOnce(file, response) {
@@ -56,7 +60,7 @@ export interface AppSettings {
   readonly greeting?: string;
   /** `stubborn`: it does not end at SIGTERM. */
   readonly behaviour?: "good" | "crash" | "unhealthy" | "stubborn";
-  /** Of its ordinary requests so many fail, 0 to 1, and each takes so long. Default: none, no time. */
+  /** Of its ordinary requests so many fail, 0 to 1, evenly, and each takes so long. Default: none, no time. */
   readonly errorShare?: number;
   readonly delayMs?: number;
   /** Healthy only once this file is there. */
@@ -71,6 +75,10 @@ export interface AppSettings {
   /** More lines of [deploy], as TOML. */
   readonly deploy?: readonly string[];
   readonly gate?: "on" | "off";
+  /** It sleeps once nobody asked for it for so long. */
+  readonly idleAfter?: string;
+  /** More lines at the top, as TOML. */
+  readonly top?: readonly string[];
   /** Lines of [hold], as TOML. */
   readonly hold?: readonly string[];
 }
@@ -91,7 +99,11 @@ export class AppFolder {
       `name = "${name}"`,
       `count = ${count}`,
       `gate = "${settings.gate ?? "on"}"`,
+      ...(settings.idleAfter === undefined
+        ? []
+        : ["min_running = 0", `idle_after = "${settings.idleAfter}"`]),
       `command = ${JSON.stringify(settings.command ?? ["node", "server.js"])}`,
+      ...(settings.top ?? []),
       "[env]",
       `GREETING = "${greeting}"`,
       `BEHAVIOUR = "${behaviour}"`,

@@ -4,12 +4,16 @@ import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 
 /** Names of the VMs whose process runs (a zombie does not) in a folder below `stateDir`, sorted, each once. */
 export function runningVms(stateDir: string): readonly string[] {
-  const names = new Set<string>();
-  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
-    const name = vmOf(pid, stateDir);
-    if (name !== null) names.add(name);
-  }
-  return [...names].sort();
+  return [...new Set(vmProcesses(stateDir).map(({ vm }) => vm))].sort();
+}
+
+/** Processes of VMs that run in a folder below `stateDir`. */
+export function vmProcesses(stateDir: string): readonly { readonly pid: number; readonly vm: string }[] {
+  const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return pids.flatMap((pid) => {
+    const vm = vmOf(pid, stateDir);
+    return vm === null ? [] : [{ pid: Number(pid), vm }];
+  });
 }
 
 /** Command lines of all processes (zombies are none) that run in a folder below `stateDir` or name one. */

@@ -20,6 +20,8 @@ export type BreakName =
   | "atomic-hold"
   | "exclusive-read"
   | "handoff-order"
+  | "lease-clock"
+  | "lease-from-answer"
   | "hold-confirmation"
   | "hold-expiry"
   | "hold-ignored"
@@ -67,6 +69,16 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
   "handoff-order": {
     text: "a host starts the new VM before the process of the old one has ended",
     seenIn: "handoff: 1 to 1, healthy, none",
+    invariant: /^exclusive/,
+  },
+  "lease-clock": {
+    text: "the clock of who has a lease is slower than who waits for its end allows for",
+    seenIn: "handoff, leased: 1 to 1, healthy, host-parted",
+    invariant: /^exclusive/,
+  },
+  "lease-from-answer": {
+    text: "who has a lease counts from the answer, not from the sending of the question",
+    seenIn: "handoff, leased: 1 to 1, healthy, host-parted",
     invariant: /^exclusive/,
   },
   "hold-confirmation": {

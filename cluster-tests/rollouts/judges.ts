@@ -44,6 +44,7 @@ export class Judges {
     const { record } = committed;
     judgeOrder(before, record);
     judgeHold(before, record);
+    judgeSleep(record);
     this.cutover.noteCommit(committed);
     judgeSuccession(before, record);
     for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
@@ -55,7 +56,8 @@ export class Judges {
     }
     const served = before?.vms.some(({ phase }) => phase === "serving") === true;
     // What is held waits, and is answered by what serves next.
-    const serves = record.hold !== undefined || record.vms.some(({ phase }) => phase === "serving");
+    const serves =
+      isFirst(record) || record.hold !== undefined || record.vms.some(({ phase }) => phase === "serving");
     assert.ok(!served || serves, "no-failed-request: no VM serves any more");
     judgeProxies(before, record, truth);
   }
@@ -87,6 +89,7 @@ export class Judges {
     assert.ok(
       sound === undefined ||
         next.rollout?.kind === "destroy" ||
+        isFirst(next) ||
         next.hold !== undefined ||
         next.vms.some(isKnownSound),
       `no-failed-request: ${sound?.vm} is taken out, and nothing that serves is known to run`,
@@ -101,6 +104,25 @@ export class Judges {
       throw new Error(`no-false-success: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
+}
+
+/** A first launch that is given up: nothing was there before it. */
+function isFirst({ rollout, current }: AppRecord): boolean {
+  return rollout?.kind === "deploy" && rollout.from === null && current === null;
+}
+
+/** Of a first launch that came to nothing, or will, whoever asks is told so. */
+export function isGivenUp(record: AppRecord): boolean {
+  const { hostnames, rollout, hold } = record;
+  const isBack = rollout?.direction === "back" && rollout.next === undefined;
+  return hostnames.length === 0 || (isFirst(record) && isBack && hold === undefined);
+}
+
+/** Whoever asks how often: an app is woken once. */
+function judgeSleep({ rollout, vms }: AppRecord): void {
+  if (rollout?.kind !== "sleep" && rollout?.kind !== "wake") return;
+  const most = rollout.count ?? rollout.before ?? 0;
+  assert.ok(vms.length <= most, `woken-once: ${vms.length} VMs of an app that is to have ${most}`);
 }
 
 /** A rollout that is over leaves no hold of its own, and lifts nobody else's. */

@@ -1,20 +1,33 @@
 // Member facts: what drivers are told of hosts and proxies, and what proxies are told of hosts.
 
-import { encodeRecord, type HostEntry } from "../../mesh/index.ts";
+import { encodeRecord, type HostEntry, isExclusive } from "../../mesh/index.ts";
 import type { HostFact, ProxyFact } from "../../node/deploy/core/facts.ts";
 import type { BreakName } from "./breaks.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import type { SimHost } from "./sim-host.ts";
 import type { Heard } from "./sim-proxy.ts";
 
-type Members = Pick<SimCluster, "hosts" | "dead" | "draining" | "proxies" | "away" | "joining">;
+type Members = Pick<
+  SimCluster,
+  "hosts" | "dead" | "draining" | "proxies" | "away" | "joining" | "alone" | "scenario" | "broken"
+>;
 
-export function hostFactsOf({ hosts, dead, draining }: Members): readonly HostFact[] {
+export function hostFactsOf({ hosts, dead, draining, alone, scenario }: Members): readonly HostFact[] {
   return [...hosts.keys()].map((host): HostFact => {
     const deadSinceMs = dead.get(host);
     const isOpen = deadSinceMs === undefined;
     const drained = draining.has(host) ? { cordoned: true, draining: true } : {};
-    return { host, open: isOpen, vms: 0, hasGate: true, ...drained, ...(isOpen ? {} : { deadSinceMs }) };
+    const standing = alone.get(host);
+    const confirms = isExclusive(scenario) ? { alone: standing === undefined ? [] : [standing] } : {};
+    return {
+      ...confirms,
+      host,
+      open: isOpen,
+      vms: 0,
+      hasGate: true,
+      ...drained,
+      ...(isOpen ? {} : { deadSinceMs }),
+    };
   });
 }
 

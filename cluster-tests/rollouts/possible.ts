@@ -20,6 +20,7 @@ export function possibleActions(cluster: SimCluster): readonly Action[] {
   for (const host of cluster.hosts.values()) {
     addOfAgent(cluster, host, actions);
     host.addActions(actions);
+    addOfAlone(cluster, host, actions);
     addOfGate(cluster, host, actions);
   }
   for (const proxy of cluster.proxies.values()) addOfProxy(cluster, proxy, actions);
@@ -70,6 +71,17 @@ function addOfAgent(cluster: SimCluster, host: SimHost, actions: Action[]): void
   host.gate.take(committed);
   host.gate.sync();
   host.gate.noteTold();
+}
+
+function addOfAlone(cluster: SimCluster, host: SimHost, actions: Action[]): void {
+  const standing = host.aloneNews();
+  if (standing === null) return;
+  const run = () => {
+    host.noteAloneTold(standing);
+    cluster.alone.set(host.name, standing);
+    cluster.tellMembers();
+  };
+  actions.push({ label: () => `${host.name} confirms epoch ${standing.epoch}, runs ${standing.vms}`, run });
 }
 
 function addOfGate(cluster: SimCluster, host: SimHost, actions: Action[]): void {

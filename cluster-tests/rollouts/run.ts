@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import {
   type AppRecord,
+  isAsleep,
   isExclusive,
   isUnderWay,
   type MemberName,
@@ -21,8 +22,17 @@ import { Mover } from "./mover.ts";
 import { Person } from "./person.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
+import { watchDemand } from "./sim-demand.ts";
 import { SIM_APP } from "./sim-driver.ts";
-import { crashHost, fenceHost, mendHost, restartDriver, resumeDriver, startHost } from "./strikes.ts";
+import {
+  crashHost,
+  fenceHost,
+  mendHost,
+  partHostLong,
+  restartDriver,
+  resumeDriver,
+  startHost,
+} from "./strikes.ts";
 import { submitTo } from "./submit-to.ts";
 
 export interface RunOptions {
@@ -86,11 +96,12 @@ export function run({ scenario, faults, broken, random, isTold = false }: RunOpt
 const PREPARED = new Map<string, Prepared>();
 
 /** Where the old release serves. The same for all runs of a scenario: it is come to once. */
-function preparedOf(scenario: Scenario): Prepared {
-  const { before, gate, deploy } = scenario;
+function preparedOf(scenario: Scenario): Prepared | null {
+  const { before, gate, deploy, spec } = scenario;
+  if (before === 0) return null;
   // Of an app that never runs twice the release that serves says so too.
   const first = isExclusive(scenario) ? deploy : ROLLING;
-  const key = `${before} ${gate} ${first.strategy}`;
+  const key = `${before} ${gate} ${first.strategy} ${JSON.stringify(spec)}`;
   const known = PREPARED.get(key);
   if (known !== undefined) return known;
   let turn = 0;
@@ -158,13 +169,23 @@ function heal(cluster: SimCluster): void {
 }
 
 /** Nothing is deployed in these. */
-const OF_HOSTS: readonly Scenario["disturbance"][] = ["host-dies", "host-fenced", "host-drains"];
+const OF_HOSTS: readonly Scenario["disturbance"][] = [
+  "host-dies",
+  "host-fenced",
+  "host-parted",
+  "host-drains",
+];
 
 /** Of what is asked in place of a deploy. */
 const KINDS: Partial<Record<Scenario["disturbance"], Rollout["kind"]>> = {
   scales: "scale",
   restarts: "restart",
+  sleeps: "wake",
 };
+
+/** Until many come at once, so many of each proxy. */
+const ASLEEP_MS = 50;
+const AT_ONCE = 5;
 
 /** The step at which it comes. */
 const DISTURBED: Partial<Record<Scenario["disturbance"], readonly string[]>> = {
@@ -205,8 +226,19 @@ class Course {
       asked((context) => submitRestart(cluster.committed, SIM_APP, context));
       return;
     }
+    if (disturbance === "sleeps") {
+      cluster.isQuiet = true;
+      watchDemand(cluster, () => !this.#hasDisturbed);
+      return;
+    }
     if (this.#isDeploy) {
-      begin(submitTo(cluster, this.#scenario, { count, deploy, hash: "new" }));
+      begin(
+        submitTo(cluster, this.#scenario, {
+          count,
+          deploy,
+          hash: disturbance === "launches" ? "old" : "new",
+        }),
+      );
       return;
     }
     // The last: it drives nothing, so that who drives is another fault.
@@ -214,6 +246,7 @@ class Course {
     if (leaving === undefined) return;
     if (disturbance === "host-dies") crashHost(cluster, leaving, 0);
     else if (disturbance === "host-fenced") fenceHost(cluster, leaving);
+    else if (disturbance === "host-parted") partHostLong(cluster, leaving);
     else this.#mover = new Mover(cluster, leaving.name);
     this.look();
   }
@@ -234,13 +267,15 @@ class Course {
     const names = record.vms.map(({ vm }) => vm).sort();
     const running = [...hosts.values()].flatMap(({ vms }) => [...vms.keys()]).sort();
     assert.deepEqual(running, names, "no-orphan: what runs is not what the record wants");
+    const waiting = [...this.#cluster.proxies.values()].flatMap(({ requests }) => [...requests]);
+    const [lost] = waiting.filter(({ isWaiting }) => isWaiting);
+    assert.ok(lost === undefined, `no-failed-request: request ${lost?.number} is never answered`);
+    const isNone = isAsleep(record) || (disturbance === "launches" && this.state !== "succeeded");
+    if (isNone && record.vms.length === 0) return;
     const serving = record.vms.filter(({ phase }) => phase === "serving");
     assert.ok(serving.length > 0, "no-failed-request: nothing serves");
     assert.equal(serving.length, record.vms.length, "no-orphan: something is left that does not serve");
     this.#judgeDrained(record);
-    const waiting = [...this.#cluster.proxies.values()].flatMap(({ requests }) => [...requests]);
-    const [lost] = waiting.filter(({ isWaiting }) => isWaiting);
-    assert.ok(lost === undefined, `no-failed-request: request ${lost?.number} is never answered`);
     // Where it could neither go on nor back, what serves goes on serving.
     if (this.state === "failed") return;
     if (KINDS[disturbance] !== undefined) {
@@ -258,7 +293,8 @@ class Course {
     // Also a host that was cut off: what it does not close is not gone back from.
     const isHarmed = this.#cluster.isHarmed || [...hosts.values()].some(({ wasHarmed }) => wasHarmed);
     assert.ok(!staysNew || isHarmed, "no-false-success: nothing went back, though all were well");
-    this.#cluster.assertServes([isNew ? 2 : 1], isNew ? count : before);
+    const newest = disturbance === "launches" ? 1 : 2;
+    this.#cluster.assertServes([isNew ? newest : 1], isNew ? count : before);
     const canSucceed = fate === "healthy" || fate === "slow" || fate === "breaks-late";
     assert.ok(!isNew || canSucceed, "no-false-success: a release that does not start succeeded");
   }
@@ -276,12 +312,13 @@ class Course {
 
   /** What followed the deploy serves, or what that had come to. */
   #judgeSuperseding({ state }: { readonly state: string }, hasSucceeded: boolean): void {
-    const { count, before } = this.#scenario;
+    const { count, before, disturbance } = this.#scenario;
+    const first = disturbance === "launches" ? 0 : 1;
     const hadTakenOver = state === "succeeded";
     // Of one that could go neither on nor back what serves is judged above.
     if (!hasSucceeded && state === "failed") return;
     this.#cluster.assertServes(
-      [hasSucceeded ? 3 : hadTakenOver ? 2 : 1],
+      [hasSucceeded ? first + 2 : hadTakenOver ? first + 1 : first],
       hasSucceeded || hadTakenOver ? count : before,
     );
   }
@@ -307,6 +344,11 @@ class Course {
     const { disturbance } = this.#scenario;
     const { rollout } = this.#cluster.record ?? {};
     const isTime = DISTURBED[disturbance] ?? [];
+    const { record } = this.#cluster;
+    if (disturbance === "sleeps" && !this.#hasDisturbed && record !== null && isAsleep(record)) {
+      this.#hasDisturbed = true;
+      this.#cluster.time.after(ASLEEP_MS, () => this.#cluster.burst(AT_ONCE));
+    }
     if (this.#hasDisturbed || rollout?.from == null || !isTime.includes(rollout.step?.kind ?? "")) return;
     this.#hasDisturbed = true;
     if (disturbance !== "proxy-joins") this.#cutProxy(memberName("proxy-2"));

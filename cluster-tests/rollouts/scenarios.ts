@@ -1,6 +1,6 @@
 // Scenarios: what is deployed, and what becomes of it. Each begins with a release that serves.
 
-import type { DeploySpec } from "../../mesh/index.ts";
+import type { AppSpec, DeploySpec } from "../../mesh/index.ts";
 
 /** What the VMs of the new release do: come up, after a while, never, without an end, break once they have served, or answer with errors. */
 export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "errs";
@@ -12,7 +12,8 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
  * is there, and it is drained. By hand:
  * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `holds-within`: while the rollout itself holds it, and for a
  * moment. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
- * `rolls-back`: what it brought is taken back while the old is kept. In place of a deploy: `scales`: as many VMs as there shall be.
+ * `rolls-back`: what it brought is taken back while the old is kept. `host-parted`: its agent is cut off for long, and its VMs go on.
+ * `sleeps`: nobody asks for it, then many at once. `launches`: nothing is there yet, and clients ask as soon as they may. In place of a deploy: `scales`: as many VMs as there shall be.
  * `restarts`: new VMs of the same release.
  */
 type Disturbance =
@@ -22,7 +23,10 @@ type Disturbance =
   | "proxy-joins"
   | "host-dies"
   | "host-fenced"
+  | "host-parted"
   | "host-drains"
+  | "sleeps"
+  | "launches"
   | "climbs"
   | "splits"
   | "pauses"
@@ -45,11 +49,13 @@ export interface Scenario {
   readonly fate: Fate;
   readonly disturbance: Disturbance;
   readonly breadth: Breadth;
+  /** What else its file says. */
+  readonly spec?: Pick<AppSpec, "idle" | "fence">;
   /** One run in some is enough for every day; `npm run sim:rollouts` makes them all. */
   readonly isThinned?: true;
 }
 
-type Course = Pick<Scenario, "before" | "count" | "fate" | "disturbance" | "breadth">;
+type Course = Pick<Scenario, "before" | "count" | "fate" | "disturbance" | "breadth" | "spec">;
 
 /** Short against what agents are given, long against what a step takes: a run that waits does little, and that for long. */
 const TIMES = { drainTimeoutMs: 8_000, waitTimeoutMs: 10_000 };
@@ -119,6 +125,14 @@ const LENIENT_TO_SILENCE: DeploySpec = { ...LENIENT, excludeSilentAfterMs: 2_000
 const WITH_COMMAND: DeploySpec = { ...ROLLING, releaseCommand: ["migrate"], releaseCommandTimeoutMs: 5_000 };
 
 const HANDOFF: DeploySpec = { ...TIMES, strategy: "handoff" };
+const LEASED: Pick<Scenario, "spec"> = { spec: { fence: { leaseMs: 5_000 } } };
+/** It falls asleep when nobody asks, and wakes for who does; and a first launch is asked for before it is there. */
+const IDLE: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["idle", ROLLING, { ...ONE, spec: { idle: { afterMs: 2_000 } }, disturbance: "sleeps" }],
+  ["idle, exclusive", HANDOFF, { ...ONE, spec: { idle: { afterMs: 2_000 } }, disturbance: "sleeps" }],
+  ["rolling", ROLLING, { ...ONE, before: 0, disturbance: "launches" }],
+  ["bluegreen", BLUEGREEN, { ...ONE, before: 0, count: 2, disturbance: "launches", breadth: "driver" }],
+];
 /** No two VMs of it ever run at once. */
 const EXCLUSIVE: readonly (readonly [string, DeploySpec, Course])[] = [
   ["handoff", HANDOFF, ONE],
@@ -128,6 +142,9 @@ const EXCLUSIVE: readonly (readonly [string, DeploySpec, Course])[] = [
   ["handoff", HANDOFF, { ...ONE, disturbance: "host-drains", breadth: "driver" }],
   ["handoff", HANDOFF, { ...ONE, disturbance: "host-fenced" }],
   ["handoff", HANDOFF, { ...ONE, disturbance: "holds-within", breadth: "driver" }],
+  ["handoff, leased", HANDOFF, { ...ONE, ...LEASED }],
+  ["handoff, leased", HANDOFF, { ...ONE, ...LEASED, disturbance: "host-parted" }],
+  ["handoff, leased", HANDOFF, { ...ONE, ...LEASED, disturbance: "host-dies", breadth: "driver" }],
 ];
 /** One client is never sent back, through whatever proxy it comes. */
 const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
@@ -178,7 +195,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[ONE, { ...ONE, fate: "exits", breadth: "driver" } as const].map((course) =>
     scenarioOf("rolling after a command", WITH_COMMAND, course, "on"),
   ),
-  ...[...ATOMIC, ...EXCLUSIVE, ...STICKY].map(([name, deploy, course]): Scenario => {
+  ...[...ATOMIC, ...EXCLUSIVE, ...IDLE, ...STICKY].map(([name, deploy, course]): Scenario => {
     return { ...scenarioOf(name, deploy, course, "on"), isThinned: true };
   }),
   scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),

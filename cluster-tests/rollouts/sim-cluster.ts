@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import {
+  type AloneStanding,
   type AppRecord,
   type CommittedApp,
   encodeRecord,
@@ -19,17 +20,18 @@ import type { Submission } from "../../node/deploy/core/submit.ts";
 import type { FlightId } from "../../proxy-agent/core/gate.ts";
 import type { Action } from "./action.ts";
 import type { BreakName } from "./breaks.ts";
-import { Judges } from "./judges.ts";
+import { isGivenUp, Judges } from "./judges.ts";
 import { Lifetimes } from "./lifetimes.ts";
 import { entryOfHost, hostFactsOf, proxyFactsOf } from "./member-facts.ts";
 import { possibleActions } from "./possible.ts";
+import type { RequestDeps } from "./request-deps.ts";
 import type { Scenario } from "./scenarios.ts";
 import { SimClients } from "./sim-client.ts";
 import { committedInput, SIM_APP, SIM_WALL_START_MS, SimDriver, type Swap } from "./sim-driver.ts";
 import { SimHost } from "./sim-host.ts";
 import { type Heard, SimProxy } from "./sim-proxy.ts";
 import { SimRegister } from "./sim-register.ts";
-import { type RequestDeps, SimRequest } from "./sim-request.ts";
+import { SimRequest } from "./sim-request.ts";
 import { SimTime } from "./sim-time.ts";
 
 export interface SimOptions {
@@ -82,6 +84,10 @@ export class SimCluster {
   isHarmed = false;
   /** Proxies that are on their way in, with what every driver must have heard before. */
   joining: { readonly name: string; readonly told: RolloutInput } | null = null;
+  /** Nobody asks. */
+  isQuiet = false;
+  /** What each host confirms of an app that never runs twice. */
+  readonly alone: Map<MemberName, AloneStanding> = new Map();
   /** The swap on its way: its answer never comes back. */
   isAnswerLost = false;
   readonly #options: SimOptions;
@@ -127,6 +133,7 @@ export class SimCluster {
       isHarmed,
       catchUp: (proxy) => this.#catchUp(proxy),
       onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
+      isGone: () => this.record === null || isGivenUp(this.record),
       onExpired: () => {
         this.expired += 1;
       },
@@ -260,6 +267,7 @@ export class SimCluster {
       broken,
       fate: scenario.fate,
       lifetimes: this.#lifetimes,
+      leaseMs: scenario.spec?.fence?.leaseMs ?? null,
       exclusive: isExclusive(scenario)
         ? { read: () => (this.register.isAway ? null : this.committed) }
         : null,
@@ -310,14 +318,26 @@ export class SimCluster {
 
   /** Of each proxy's client one request after the other; none while nothing else happens. */
   #send(): void {
+    for (const host of this.hosts.values()) host.noteLeases(this.register.isAway ? null : this.committed);
+    if (this.isQuiet) return;
     for (const proxy of this.proxies.values()) {
       // Who holds has some behind each other.
       if (!proxy.isServing || proxy.requests.size > (proxy.isHolding ? 1 : 0)) continue;
-      this.requests += 1;
-      const request = new SimRequest(this.requests, proxy, this.#clients.next(), this.#requestDeps);
-      proxy.requests.add(request);
-      request.start();
+      this.#ask(proxy);
     }
+  }
+
+  #ask(proxy: SimProxy): void {
+    this.requests += 1;
+    const request = new SimRequest(this.requests, proxy, this.#clients.next(), this.#requestDeps);
+    proxy.requests.add(request);
+    request.start();
+  }
+
+  /** So many at once, of each proxy. */
+  burst(count: number): void {
+    for (const proxy of this.proxies.values())
+      for (let left = proxy.isServing ? count : 0; left > 0; left -= 1) this.#ask(proxy);
   }
 
   /** At the gates of the VMs that it reaches, and at the voters: who is cut off still reaches gates. */

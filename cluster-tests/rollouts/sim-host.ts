@@ -2,6 +2,7 @@
 // release's fate says.
 
 import {
+  type AloneStanding,
   type CommittedApp,
   hostKey,
   isGated,
@@ -19,6 +20,7 @@ import type { Lifetimes } from "./lifetimes.ts";
 import type { Fate } from "./scenarios.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import { SimGate, type SimGateDeps } from "./sim-gate.ts";
+import { SimLease } from "./sim-lease.ts";
 import type { SimRequest } from "./sim-request.ts";
 import type { SimTime } from "./sim-time.ts";
 import { SimTurns, type TurnsDeps } from "./sim-turns.ts";
@@ -49,6 +51,8 @@ export interface SimHostDeps extends Omit<SimGateDeps, "host"> {
   /** Two VMs of the app never run at once; null: they may. */
   readonly exclusive: Pick<TurnsDeps, "read"> | null;
   readonly lifetimes: Lifetimes;
+  /** Of an app that never runs twice; null: it has none. */
+  readonly leaseMs: number | null;
   readonly newVersion: () => Version;
   /** It is known in the mesh from now on; null: gone. */
   readonly publish: (host: SimHost, vm: VmName, observed: ObservedVm | null) => void;
@@ -74,10 +78,14 @@ export class SimHost {
   wasBlank = false;
   /** When something of it last came back. */
   backAtMs = 0;
+  /** Of one that is cut off: voters answer it, and nobody else does. */
+  isUnheard = false;
   /** Its agent does nothing. */
   isStill = false;
   readonly #deps: SimHostDeps;
   readonly #turns: SimTurns | null;
+  readonly #lease: SimLease | null;
+  #aloneTold = "";
   /** VMs of which a process runs. */
   readonly #alive = new Set<VmName>();
 
@@ -85,10 +93,15 @@ export class SimHost {
     this.name = name;
     this.index = index;
     this.#deps = deps;
-    const { broken, exclusive } = deps;
+    const { broken, exclusive, time, leaseMs } = deps;
+    const onOver = (vm: VmName) => this.#expire(vm);
+    this.#lease = leaseMs === null ? null : new SimLease({ time, broken, leaseMs, onOver });
     const read = () => (this.isCut || exclusive === null ? null : exclusive.read());
     const running = () => [...this.#alive];
-    this.#turns = exclusive === null ? null : new SimTurns({ host: name, broken, read, running });
+    this.#turns =
+      exclusive === null
+        ? null
+        : new SimTurns({ host: name, time, broken, lease: this.#lease, read, running });
     this.gate = new SimGate({ ...deps, host: name });
   }
 
@@ -173,6 +186,41 @@ export class SimHost {
     for (const vm of this.vms.values()) this.#end(vm);
   }
 
+  /** Its leases are renewed as long as `current`, what a majority has, names what runs here; null: it does not answer. */
+  noteLeases(current: CommittedApp | null): void {
+    if (this.#lease === null) return;
+    const isAnswered = !this.isCut || this.isUnheard;
+    const isReached = this.isUp && !this.isStill && isAnswered && current !== null;
+    const named = isReached ? placedVms(current.record) : [];
+    for (const vm of this.#alive)
+      this.#lease.note(
+        vm,
+        named.some((one) => one.vm === vm && one.host === this.name),
+      );
+  }
+
+  /** What it confirms of its app to who waits for that, if it is another than before; null: nothing. */
+  aloneNews(): AloneStanding | null {
+    const { held } = this;
+    if (this.#turns === null || held === null || !this.isUp || this.isStill || this.isCut) return null;
+    if (held.record.mayRun?.some(({ host }) => host === this.name) !== true) return null;
+    const vms = [...new Set([...this.#alive, ...this.#turns.granted])];
+    const standing = { app: SIM_APP, epoch: held.epoch, vms };
+    return JSON.stringify(standing) === this.#aloneTold ? null : standing;
+  }
+
+  noteAloneTold(standing: AloneStanding): void {
+    this.#aloneTold = JSON.stringify(standing);
+  }
+
+  #expire(name: VmName): void {
+    const vm = this.vms.get(name);
+    if (vm === undefined || !this.#alive.has(name)) return;
+    this.#end(vm);
+    this.#say(vm, { state: "exited", health: "unknown", exit: { code: null, signal: "SIGKILL" } });
+    this.#rest(vm);
+  }
+
   /** Its agent ends, and its VMs and its gate go on. */
   crashAgent(): void {
     this.isStill = true;
@@ -236,6 +284,7 @@ export class SimHost {
 
   #noteAlive({ entry: { vm } }: SimVm): void {
     this.#alive.add(vm);
+    this.#lease?.started(vm, this.#turns?.sentAtMs(vm) ?? this.#deps.time.nowMs);
     this.#deps.lifetimes.begin(vm, this.name);
   }
 
@@ -307,6 +356,7 @@ export class SimHost {
 
   #end(vm: SimVm): void {
     this.#alive.delete(vm.entry.vm);
+    this.#lease?.ended(vm.entry.vm);
     this.#deps.lifetimes.end(vm.entry.vm);
     for (const request of [...vm.requests]) request.broke();
     vm.requests.clear();

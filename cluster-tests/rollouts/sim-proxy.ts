@@ -15,6 +15,7 @@ import { CanaryCounter, type EndedTry } from "../../proxy-agent/core/canary-coun
 import { Drain } from "../../proxy-agent/core/drain.ts";
 import { RouteFold } from "../../proxy-agent/core/route-fold.ts";
 import {
+  type AppRoute,
   EMPTY_TABLE,
   type Endpoint,
   endpointKey,
@@ -32,11 +33,13 @@ import {
   VERIFY_PAUSE_LAST_MS,
 } from "../../proxy-agent/limits.ts";
 import type { BreakName } from "./breaks.ts";
+import type { RequestDeps } from "./request-deps.ts";
+import type { SimDemand } from "./sim-demand.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimGate } from "./sim-gate.ts";
 import { SimHold } from "./sim-hold.ts";
 import type { SimHost } from "./sim-host.ts";
-import type { RequestDeps, SimRequest } from "./sim-request.ts";
+import type { SimRequest } from "./sim-request.ts";
 import type { SimTime } from "./sim-time.ts";
 
 /** An entry on its way to this proxy, with who wrote it. */
@@ -66,6 +69,9 @@ export class SimProxy {
   readonly inbox: Heard[] = [];
   readonly requests: Set<SimRequest> = new Set();
   hold: SimHold;
+  /** Null: it does not look who asks. */
+  demand: SimDemand | null = null;
+  #newDemand: (proxy: SimProxy) => SimDemand | null = () => null;
   readonly splits: Splits = new Splits({ random: () => 0 });
   readonly #time: SimTime;
   readonly #broken: BreakName | null;
@@ -150,6 +156,17 @@ export class SimProxy {
     if (this.#committed !== null && this.epoch > gate.epoch) gate.take(this.#committed);
     else if (held !== null) this.hear(held);
     return gate.epoch === this.epoch && (this.epoch > epochTried || gate.epoch >= epochTried);
+  }
+
+  /** From now on it says who asks for an app that may sleep. */
+  watchDemand(newDemand: (proxy: SimProxy) => SimDemand): void {
+    this.#newDemand = newDemand;
+    this.demand = newDemand(this);
+    this.demand.adopt(this.route);
+  }
+
+  get route(): AppRoute | null {
+    return this.#table.apps.get(SIM_APP) ?? null;
   }
 
   /** While it keeps some it asks gates and voters whether the hold is over. */
@@ -264,6 +281,8 @@ export class SimProxy {
     this.requests.clear();
     this.hold.stop();
     this.hold = new SimHold(this.#time);
+    this.demand?.stop();
+    this.demand = null;
     this.inbox.length = 0;
   }
 
@@ -278,6 +297,7 @@ export class SimProxy {
     this.#acks = new AckState();
     this.hold = new SimHold(this.#time);
     this.#isAsking = false;
+    this.demand = this.#newDemand(this);
     this.reached = [];
     this.#table = EMPTY_TABLE;
     this.#dials = new Map();
@@ -300,6 +320,7 @@ export class SimProxy {
     if (this.#counter.isIdle) this.#counted = 0;
     for (const { endpoint, deadlineMs } of this.#drain.draining())
       this.#time.at(deadlineMs, () => this.#cutDue(endpoint));
+    this.demand?.adopt(this.route);
     this.hold.adopt(this.#held);
     for (const request of this.requests) request.wake();
   }

@@ -17,34 +17,14 @@ import {
   TRIES_BEFORE_PAUSE_MAX,
   TRIES_MAX,
 } from "../../proxy-agent/limits.ts";
-import type { BreakName } from "./breaks.ts";
-import type { Fate } from "./scenarios.ts";
+import type { RequestDeps } from "./request-deps.ts";
 import type { SimClient } from "./sim-client.ts";
 import { SIM_HOSTNAME } from "./sim-driver.ts";
 import type { Ticket } from "./sim-hold.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
-import type { SimTime, Timer } from "./sim-time.ts";
+import type { Timer } from "./sim-time.ts";
 import { soundEndpoint } from "./sound.ts";
-
-export interface RequestDeps {
-  readonly time: SimTime;
-  readonly broken: BreakName | null;
-  readonly random: () => number;
-  readonly hostOf: (endpoint: Endpoint) => SimHost;
-  readonly newFlight: () => FlightId;
-  /** Of the new release's VMs. */
-  readonly fate: Fate;
-  /** Something of a machine, a gate, a proxy or a VM was broken in this run. */
-  readonly isHarmed: () => boolean;
-  /** Of a proxy that is behind what a client shows: it asks gates and voters for what there is. */
-  readonly catchUp: (proxy: SimProxy) => void;
-  /** The gate of its host, or nobody, stands between it and its VM now. */
-  readonly onDispatch: (endpoint: Endpoint, epoch: number) => void;
-  /** A held request was older than it may get. */
-  readonly onExpired: () => void;
-  readonly onEnd: (request: SimRequest) => void;
-}
 
 /** On its way, at work. Longer than a step of a rollout takes, so that drains have something to wait for. */
 const LATENCIES_MS = [2, 12, 4];
@@ -68,6 +48,7 @@ export class SimRequest {
   readonly number: number;
   readonly #proxy: SimProxy;
   readonly #client: SimClient;
+  readonly #demand: SimProxy["demand"];
   readonly #deps: RequestDeps;
   readonly #arrivedAtMs: number;
   /** Of its tries: when it came, or was held last. */
@@ -95,6 +76,7 @@ export class SimRequest {
     this.number = number;
     this.#proxy = proxy;
     this.#client = client;
+    this.#demand = proxy.demand;
     this.#deps = deps;
     this.#arrivedAtMs = deps.time.nowMs;
     this.#startedAtMs = deps.time.nowMs;
@@ -120,6 +102,7 @@ export class SimRequest {
   }
 
   start(): void {
+    this.#demand?.began();
     this.#next();
   }
 
@@ -169,6 +152,10 @@ export class SimRequest {
     this.#isPaused = false;
     const match = this.#match();
     if (match === null) return;
+    if (match.kind !== "route" && this.#deps.isGone()) {
+      this.#end();
+      return;
+    }
     if (match.kind === "unknown" || (match.kind === "empty" && !match.isComing)) {
       this.#lastReason = `${this.#proxy.name} has no VM to send it to`;
       this.#giveUp(false);
@@ -390,6 +377,7 @@ export class SimRequest {
     assert.ok(!this.#isOver, `executed-once: request ${this.number} is answered twice`);
     this.#isOver = true;
     this.#client.isBusy = false;
+    this.#demand?.ended();
     if (this.#ticket !== null) this.#proxy.hold.ended(this.#ticket);
     this.#deps.onEnd(this);
   }

@@ -2,10 +2,10 @@
 
 import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
 import { RETRY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
+import type { RequestDeps } from "./request-deps.ts";
 import type { SimClient } from "./sim-client.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimProxy } from "./sim-proxy.ts";
-import type { RequestDeps } from "./sim-request.ts";
 
 export function soundEndpoint(
   { table }: SimProxy,

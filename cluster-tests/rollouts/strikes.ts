@@ -49,6 +49,8 @@ export function startHost(cluster: SimCluster, host: SimHost): void {
   if (host.isUp) return;
   cluster.say(() => `${host.name} is back`);
   host.start();
+  // Nobody hears of that yet.
+  if (host.isCut) return;
   cluster.mendLinks(host);
   noteDead(cluster, host, false);
   const driver = cluster.drivers.find(({ name }) => name === host.name);
@@ -75,17 +77,20 @@ export function mendHost(cluster: SimCluster, host: SimHost): void {
   if (!host.isCut) return;
   cluster.say(() => `${host.name} is connected again`);
   host.isCut = false;
+  host.isUnheard = false;
   cluster.mendLinks(host);
   noteDead(cluster, host, false);
   const driver = cluster.drivers.find(({ name }) => name === host.name);
   if (driver === undefined) return;
+  restartDriver(cluster, driver);
   if (driver.condition === "cut") resumeDriver(cluster, driver);
   holdDead(cluster, driver, false);
 }
 
 function noteDead(cluster: SimCluster, { name, isUp }: SimHost, isDead: boolean): void {
   if (!isDead && !isUp) return;
-  if (isDead) cluster.dead.set(name, cluster.wallMs);
+  // Since it was heard last, whatever became of it meanwhile.
+  if (isDead) cluster.dead.set(name, cluster.dead.get(name) ?? cluster.wallMs);
   else cluster.dead.delete(name);
   cluster.tellMembers();
 }
@@ -105,11 +110,7 @@ export function fenceHost(cluster: SimCluster, host: SimHost): void {
     host.isCut = true;
     host.start();
   });
-  cluster.time.after(OFF_MS + STILL_CUT_MS, () => {
-    mendHost(cluster, host);
-    const driver = cluster.drivers.find(({ name }) => name === host.name);
-    if (driver !== undefined) restartDriver(cluster, driver);
-  });
+  cluster.time.after(OFF_MS + STILL_CUT_MS, () => mendHost(cluster, host));
 }
 
 /** Asked again until there is a majority. */
@@ -119,4 +120,14 @@ function sayOff(cluster: SimCluster, host: SimHost): void {
   const next = record === null ? null : withFenced(record, fence);
   if (next !== null && !host.isUp && register.swap(cluster.committed?.epoch ?? 0, next)) return;
   if (!host.isUp) cluster.time.after(LOOKED_MS, () => sayOff(cluster, host));
+}
+
+/** For longer than a lease lasts, and than hosts are waited for. */
+const PARTED_MS = 30_000;
+
+export function partHostLong(cluster: SimCluster, host: SimHost): void {
+  // Up to the very commit that takes its VMs away it is told that it may run them.
+  host.isUnheard = true;
+  cutHost(cluster, host, 0);
+  cluster.time.after(PARTED_MS, () => mendHost(cluster, host));
 }

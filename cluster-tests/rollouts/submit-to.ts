@@ -15,13 +15,13 @@ interface Deployed {
 
 export function submitTo(
   cluster: SimCluster,
-  { gate }: Pick<Scenario, "gate">,
+  { gate, spec: more = {} }: Pick<Scenario, "gate" | "spec">,
   { count, hash, deploy, supersedes = false }: Deployed,
 ): Submission {
   const past = gate === "off" ? { gate } : {};
   const { cutover: _cutover, ...fast } = deploy;
   const asked = cluster.broken === "atomic-hold" ? fast : deploy;
-  const spec = specOf("hello", { count, deploy: asked, ...past });
+  const spec = specOf("hello", { count, deploy: asked, ...past, ...more });
   return cluster.submit(({ machine }) => {
     const apps = cluster.committed === null ? [] : [cluster.committed];
     const context = machine.context(cluster.time.nowMs);

@@ -2,18 +2,14 @@
 
 import { type ZodType, z } from "zod";
 import type { AppName, MemberName, VmName } from "../core/ids.ts";
-import type { Start, Version } from "../core/version.ts";
+import type { Version } from "../core/version.ts";
 import type { Result } from "../result.ts";
+import { FENCES_MAX, type Fence, type FenceReport, fenceReportsShape, fenceShape } from "./fence.ts";
+import { type Home, homeShape } from "./home.ts";
+import { type MayRun, mayRunShape } from "./may-run.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type HoldSpec, holdSpecOf, type Release, releaseShape } from "./release.ts";
-import {
-  appNameShape,
-  countShape,
-  memberNameShape,
-  startShape,
-  versionShape,
-  vmNameShape,
-} from "./shapes.ts";
+import { appNameShape, countShape, memberNameShape, versionShape, vmNameShape } from "./shapes.ts";
 import { type AnswersReport, askedListShape, sparedListShape } from "./step-report.ts";
 import { type Weights, weightsShape } from "./weights.ts";
 
@@ -109,7 +105,7 @@ export interface RolloutStepReport extends AnswersReport {
   /** "acks 2/2, slowest proxy-2 14 ms", "healthy after 210 ms". */
   readonly outcome: string;
   /** Hosts of its VMs that were fenced, and since when: nobody else said that these were closed, or are gone. */
-  readonly fenced?: readonly Pick<Fence, "host" | "atMs">[];
+  readonly fenced?: readonly FenceReport[];
 }
 
 /** `start-failed`, `check-failed`, `canary-failed` and `command-failed` blame the release; `wait-timeout` who did not answer; `no-host` the cluster; `aborted`: a person. */
@@ -134,7 +130,7 @@ export type RolloutState = (typeof ROLLOUT_STATES)[number];
 /**
  * `repair`: the coordinator itself replaces VMs of a host that died. `move`: it has them run elsewhere, since their host is drained. `weigh`: a
  * person splits the requests, or sends all back. `scale`: the release that serves gets more VMs, or fewer. `restart`: each of its VMs makes
- * way for a new one.
+ * way for a new one. `sleep`, `wake`: the coordinator stops what nobody asks for, and starts it again for who does.
  */
 export const ROLLOUT_KINDS = [
   "deploy",
@@ -145,6 +141,8 @@ export const ROLLOUT_KINDS = [
   "weigh",
   "scale",
   "restart",
+  "sleep",
+  "wake",
 ] as const;
 type RolloutKind = (typeof ROLLOUT_KINDS)[number];
 
@@ -169,12 +167,14 @@ export interface Rollout {
   } | null;
   /** Names of VMs that this rollout shall stop: of kind `stop` the VMs asked for. */
   readonly targets: readonly VmName[];
-  /** Of a repair, a move, a scale, a restart: VMs of the release that shall serve at its end. */
+  /** Of a repair, a move, a scale, a restart, a wake: VMs of the release that shall serve at its end. */
   readonly count?: number;
   /** Of a move: the host that its targets leave. */
   readonly leaves?: MemberName;
-  /** Of a scale, a restart: VMs of the release that were to serve at its begin. Of a deploy, where fewer were than did: `targets` has all. */
+  /** Of a scale, a restart, a sleep: VMs of the release that were to serve at its begin. Of a deploy, where fewer were than did: `targets` has all. */
   readonly before?: number;
+  /** Of a wake: so many before it came to nothing, one after the other. Absent: none. */
+  readonly tries?: number;
   /**
    * Of one that succeeded: proxies that have not confirmed it, because they were excluded or the quorum did without them, and dead
    * hosts of VMs that it replaced.
@@ -217,17 +217,6 @@ export interface Exclusion {
 }
 
 /**
- * A person's word that a host is off: its gate is not waited for, and its VMs count as stopped. It is about one start of its agent,
- * the one that was lost: when the host is connected again, or has started anew, it is over.
- */
-export interface Fence {
-  readonly host: MemberName;
-  readonly start: Start;
-  /** Clock of the agent that was told, milliseconds since 1970: for people. */
-  readonly atMs: number;
-}
-
-/**
  * Proxies keep the app's requests, and send none to a VM, until it is lifted: by a later commit alone, never by a clock. `rollout`: the step
  * `hold` placed it, and the rollout lifts it. `person`: `grapevine hold`, until `grapevine release`. `launch`: no release has served yet.
  * `idle`: the app sleeps, and a request wakes it.
@@ -244,8 +233,6 @@ export function isUnderWay(rollout: Pick<Rollout, "state"> | null | undefined): 
   return rollout?.state === "running" || rollout?.state === "paused";
 }
 
-/** More hosts than one loses and fences by hand. */
-export const FENCES_MAX: number = 64;
 /** More proxies than one excludes by hand. */
 export const EXCLUSIONS_MAX: number = 64;
 /** Steps of one rollout that are kept; older ones are dropped from the front. */
@@ -295,6 +282,10 @@ export interface AppRecord {
   readonly hold?: Hold;
   readonly excluded?: readonly Exclusion[];
   readonly fenced?: readonly Fence[];
+  /** Where its volumes are; absent: it has none. Its VMs run there, and nowhere else. */
+  readonly home?: Home;
+  /** Of one of which two VMs never run at once. Absent: nothing. */
+  readonly mayRun?: readonly MayRun[];
   /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
   readonly kept?: { readonly release: number; readonly untilMs: number };
   /** How often a person gave a newer release less than it had: what a sticky client saw before the last time binds nobody. Absent: never. */
@@ -332,9 +323,7 @@ export const stepReportShape: ZodType<RolloutStepReport> = z.strictObject({
   askedMore: z.exactOptional(countShape),
   quorum: z.exactOptional(countShape),
   spared: z.exactOptional(sparedListShape),
-  fenced: z.exactOptional(
-    z.array(z.strictObject({ host: memberNameShape, atMs: z.number() })).max(FENCES_MAX),
-  ),
+  fenced: z.exactOptional(fenceReportsShape),
 });
 
 export const rolloutShape: ZodType<Rollout> = z.strictObject({
@@ -381,6 +370,7 @@ export const rolloutShape: ZodType<Rollout> = z.strictObject({
   count: z.exactOptional(countShape),
   leaves: z.exactOptional(memberNameShape),
   before: z.exactOptional(countShape),
+  tries: z.exactOptional(countShape),
   except: z.exactOptional(z.array(memberNameShape).max(2000)),
   proxies: z.exactOptional(z.array(memberNameShape).max(2000)),
   startedAtMs: z.number(),
@@ -391,12 +381,6 @@ const exclusionShape: ZodType<Exclusion> = z.strictObject({
   proxy: memberNameShape,
   by: z.enum(["person", "silence"]),
   everywhere: z.boolean(),
-  atMs: z.number(),
-});
-
-const fenceShape: ZodType<Fence> = z.strictObject({
-  host: memberNameShape,
-  start: startShape,
   atMs: z.number(),
 });
 
@@ -425,6 +409,8 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   hold: z.exactOptional(holdShape),
   excluded: z.exactOptional(z.array(exclusionShape).max(EXCLUSIONS_MAX)),
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
+  mayRun: z.exactOptional(mayRunShape),
+  home: z.exactOptional(homeShape),
   kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
   backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),

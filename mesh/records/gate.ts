@@ -55,6 +55,8 @@ export interface VmPlace {
   readonly app: AppName;
   readonly host: string;
   readonly port: number;
+  /** It gets no request from then on, by `uptimeMs`: its lease is over. Absent: it has none. */
+  readonly untilMs?: number;
 }
 
 /** What an agent tells its gate. */
@@ -106,6 +108,7 @@ export const vmPlaceShape: ZodType<VmPlace> = z.strictObject({
   app: appNameShape,
   host: z.string().min(1).max(255),
   port: portShape,
+  untilMs: z.exactOptional(countShape),
 });
 
 const bytesShape = z.instanceof(Uint8Array);

@@ -2,6 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { MemberName } from "../core/ids.ts";
+import { type AloneStanding, aloneShape } from "./may-run.ts";
 import { countShape, memberNameShape, portShape } from "./shapes.ts";
 
 export const HOST_PREFIX = "host/";
@@ -32,6 +33,8 @@ export interface HostEntry {
   readonly draining?: boolean;
   /** VMs that can run here at once. */
   readonly capacity?: number;
+  /** Of apps whose records say that something may run here still. Absent: it confirms nothing of the kind. */
+  readonly alone?: readonly AloneStanding[];
 }
 
 /** A proxy that has this entry is registered: it is in the ack set of every step that is committed from then on. */
@@ -61,6 +64,7 @@ export const hostEntryShape: ZodType<HostEntry> = z.strictObject({
   cordoned: z.exactOptional(z.boolean()),
   draining: z.exactOptional(z.boolean()),
   capacity: z.exactOptional(countShape),
+  alone: z.exactOptional(aloneShape),
 });
 
 export const proxyEntryShape: ZodType<ProxyEntry> = z.strictObject({

@@ -2,6 +2,7 @@
 
 import { type ZodType, z } from "zod";
 import type { BundleHash, EnvHash, MemberName } from "../core/ids.ts";
+import { type VolumeSpec, volumesShape } from "./home.ts";
 import { bundleHashShape, countShape, envHashShape, memberNameShape, millisecondsShape } from "./shapes.ts";
 
 /** Healthy at the first pass, also within grace; unhealthy after `CHECK_FAILURES_MAX` failures in a row after it. */
@@ -52,6 +53,12 @@ export interface HoldSpec {
 }
 
 export const HOLD_DEFAULTS: HoldSpec = { maxAgeMs: 30_000, maxRequests: 10_000, maxBytes: 64 * 1024 * 1024 };
+
+/** Of an app that may sleep: no VM of it runs while nobody asks for it, and a request wakes it. */
+export interface IdleSpec {
+  /** No request came or ran for so long, at any proxy. */
+  readonly afterMs: number;
+}
 
 export interface DeploySpec {
   readonly strategy: (typeof STRATEGY_NAMES)[number];
@@ -111,8 +118,16 @@ export interface AppSpec {
   readonly bundle: { readonly hash: BundleHash; readonly bytes: number };
   /** Absent: `HOLD_DEFAULTS`. */
   readonly hold?: HoldSpec;
+  /** Absent: it never sleeps. */
+  readonly idle?: IdleSpec;
   /** Its VMs are dialled by proxies themselves, past the gates of their hosts. Absent: through the gates. */
   readonly gate?: "off";
+  /** Two VMs of it never run at once. Absent: as the strategy has it. */
+  readonly exclusive?: true;
+  /** Directories of its own on the host where it runs, which outlive its VMs. Absent: none. */
+  readonly volumes?: readonly VolumeSpec[];
+  /** A VM is killed by its own host so long after a majority of the voters was last asked for it. Absent: it runs on, whoever is reached. */
+  readonly fence?: { readonly leaseMs: number };
 }
 
 /** Requests to its VMs go through the gates of their hosts, where those have one. */
@@ -126,8 +141,12 @@ export function holdSpecOf(spec: Pick<AppSpec, "hold"> | undefined): HoldSpec {
 }
 
 /** Two VMs of it never run at once. */
-export function isExclusive({ deploy }: Pick<AppSpec, "deploy">): boolean {
-  return deploy.strategy === "handoff";
+export function isExclusive({
+  deploy,
+  exclusive,
+  volumes = [],
+}: Pick<AppSpec, "deploy" | "exclusive" | "volumes">): boolean {
+  return exclusive === true || volumes.length > 0 || deploy.strategy === "handoff";
 }
 
 /** An `AppSpec` that got its number. */
@@ -214,7 +233,11 @@ export const appSpecShape: ZodType<AppSpec> = z.strictObject({
   }),
   bundle: z.strictObject({ hash: bundleHashShape, bytes: countShape }),
   hold: z.exactOptional(holdSpecShape),
+  idle: z.exactOptional(z.strictObject({ afterMs: millisecondsShape })),
   gate: z.exactOptional(z.literal("off")),
+  exclusive: z.exactOptional(z.literal(true)),
+  volumes: z.exactOptional(volumesShape),
+  fence: z.exactOptional(z.strictObject({ leaseMs: millisecondsShape })),
 });
 
 /** Random, as a UUID is: two submissions never have the same by accident. */

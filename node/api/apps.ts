@@ -44,7 +44,12 @@ export function addAppRoutes(app: Hono<ApiEnv>, deps: ApiDeps): void {
   app.get("/v1/apps/:app/watch", driven(withApp(watchView)));
   app.delete(
     "/v1/apps/:app",
-    driven(withApp(async (deploys, name) => submitted(await deploys.destroy(name)))),
+    driven(
+      withApp(async (deploys, name, context) => {
+        const removesData = context.req.query("data") === "remove";
+        return submitted(await deploys.destroy(name, removesData));
+      }),
+    ),
   );
   app.post(
     "/v1/apps/:app/promote",

@@ -47,14 +47,14 @@ describe("a host that is fenced", () => {
         { host: "host-3", apps: ["hello"], vms, silent: [] },
       ]);
     }
-    const request = { host: "host-3", start };
+    const request = { host: "host-3", start, isUnsafe: false };
     expect(harness.deploys.fenced).toEqual([request, request]);
   });
 
   it("must not be one that anybody hears, whose gate can be asked", async () => {
     hub.disconnect(harness.voterMesh, lost);
     expect(await errorOf(fence(harness.voterApi, "host-3"))).toBe(
-      "409 alive: host-3 is alive: host-2 hears it, so its gate can be asked. Drain it: `grapevine host drain host-3`. Fence it once it is off",
+      "409 alive: host-3 is alive: host-2 hears it, so its gate can be asked. Drain it: `grapevine host drain host-3`. Fence it once it is off; what `--force-unsafe` would do, and risk, `grapevine host fence --help` says",
     );
     expect(harness.deploys.fenced).toEqual([]);
     await lost.stop();

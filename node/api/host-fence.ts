@@ -42,16 +42,20 @@ async function fence(deps: ApiDeps, deploys: Deploys, context: Context<ApiEnv>):
   if (refusal !== null) return refusal;
   const asked = await Promise.all(named.map((view) => whoHears(deps.mesh, view, context.req.raw.signal)));
   const hearing = [...new Set(asked.flatMap((one) => one.hearing))];
-  if (hearing.length > 0) return apiError("alive", aliveText(host, hearing));
+  const isUnsafe = context.req.query("force") === "unsafe";
+  if (hearing.length > 0 && !isUnsafe) return apiError("alive", aliveText(host, hearing));
   const starts = named.flatMap(({ owner }) => deps.mesh.store.head(owner) ?? []);
   const newest = starts.reduce((left, right) => (compareStarts(left, right) < 0 ? right : left));
   const start = { incarnation: newest.incarnation, startId: newest.startId };
-  const result = await deploys.fenceHost({ host, start });
+  const result = await deploys.fenceHost({ host, start, isUnsafe });
   if (result.code === "invalid") return apiError("invalid", result.message);
   const silent = [...new Set(asked.flatMap((one) => one.silent))];
   const view = { host, apps: result.apps, vms: vmsNamedOn(deps, host), silent } satisfies HostFencedView;
   if (result.code === "unavailable") return apiErrorBeside(view, "unavailable", result.message);
-  deps.log.info({ host, apps: result.apps, silent }, "a host is off, as a person said");
+  const said = isUnsafe
+    ? "a host is not waited for, as a person said: it may be on"
+    : "a host is off, as a person said";
+  deps.log.info({ host, apps: result.apps, silent }, said);
   return Response.json(view);
 }
 
@@ -71,5 +75,5 @@ function refusalOf({ mesh }: ApiDeps, host: MemberName, named: readonly MemberVi
 
 function aliveText(host: MemberName, hearing: readonly MemberName[]): string {
   const hear = hearing.length === 1 ? "hears" : "hear";
-  return `${host} is alive: ${hearing.join(", ")} ${hear} it, so its gate can be asked. Drain it: \`grapevine host drain ${host}\`. Fence it once it is off`;
+  return `${host} is alive: ${hearing.join(", ")} ${hear} it, so its gate can be asked. Drain it: \`grapevine host drain ${host}\`. Fence it once it is off; what \`--force-unsafe\` would do, and risk, \`grapevine host fence --help\` says`;
 }

@@ -74,6 +74,7 @@ export const rolloutStoryShape: ZodType<RolloutStory> = z.looseObject({
       quorum: z.number().nullable(),
       spared: z.array(sparedLoose),
       fenced: z.array(z.string()),
+      forced: z.array(z.string()).default([]),
       outcome: z.string(),
       decided: z.string().nullable(),
     }),

@@ -44,6 +44,9 @@ function stepLines(step: StepStory): readonly string[] {
     ...(step.askedMore > 0 ? [moreLine(step.askedMore)] : []),
     ...(step.quorum === null ? [] : [`${step.quorum} of the proxies sufficed`]),
     ...step.spared.map(({ proxy, why }) => `did not ask ${proxy}: ${SPARED_WORDS[why]}`),
+    ...step.forced.map(
+      (host) => `did not wait for ${host}: a person said --force-unsafe; two processes may have run at once`,
+    ),
     ...step.fenced.map((host) => `did not ask ${host}: it was off, as a person said`),
     outcomeLine(step),
   ];

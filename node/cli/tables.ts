@@ -74,7 +74,7 @@ export function appsTable(views: readonly AppView[]): string {
     view.app,
     view.release ?? NONE,
     String(view.epoch),
-    countVms(view.vms),
+    isAsleep(view) ? "asleep" : countVms(view.vms),
     describeSplit(view),
     view.rollout === null ? NONE : `${view.rollout.id} ${view.rollout.state}`,
     behind(view.proxies).join(" ") || NONE,
@@ -146,13 +146,18 @@ function keptText({ kept, previews = [] }: AppView): string {
   return lines.map((line) => `${plainText(line)}\n`).join("");
 }
 
-function heldText({ app, held }: AppView): string {
+function heldText({ app, held, rollout }: AppView): string {
   if (held == null) return "";
+  if (isAsleep({ held, rollout })) {
+    const again =
+      rollout?.kind === "wake" ? "; it could not be woken, and is tried again while any wait" : "";
+    return `${plainText(`asleep for ${formatDuration(held.forMs)}: a request wakes it, and waits until it serves${again}`)}\n`;
+  }
   const who = {
     person: `a person; \`grapevine release ${app}\` sends them on`,
     rollout: "the rollout",
     launch: "its first deploy",
-    idle: "its sleep: a request wakes it",
+    idle: "its sleep, until a VM of it serves",
   }[held.by];
   return `${plainText(`requests are held for ${formatDuration(held.forMs)} by ${who}`)}\n`;
 }
@@ -259,6 +264,11 @@ function behind(proxies: readonly ProxyAckView[]): readonly string[] {
 }
 
 /** "2 healthy", "1 healthy, 1 starting". */
+/** As of a record. */
+function isAsleep({ held, rollout }: Pick<AppView, "held" | "rollout">): boolean {
+  return held?.by === "idle" && (rollout === null || isOver(rollout));
+}
+
 function countVms(vms: readonly VmView[]): string {
   return `${healthyOf(vms)}/${vms.length} healthy`;
 }

@@ -22,9 +22,29 @@ import {
 import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts";
 import { canaryShape, withCanary } from "./canary-keys.ts";
 import { commandShape, hasNoNul } from "./command-shape.ts";
-import { deployProblem, deployShape, deployTimes } from "./deploy-keys.ts";
+import { type DeployKeys, deployProblem, deployShape, deployTimes } from "./deploy-keys.ts";
+import {
+  type ExclusiveKeys,
+  exclusiveKeysProblem,
+  exclusiveOf,
+  exclusiveProblem,
+  exclusiveShape,
+  fenceShape,
+  leaseShape,
+  strategyOr,
+} from "./exclusive-keys.ts";
 import { holdProblem, holdShape, holdTimes } from "./hold-keys.ts";
+import {
+  idleAfterProblem,
+  idleAfterShape,
+  idleAfterWords,
+  idleOf,
+  idleProblem,
+  minRunningShape,
+  minRunningWords,
+} from "./idle-keys.ts";
 import { HOUR_MS, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
+import { volumesShape } from "./volume-keys.ts";
 
 /** What a person submits: the env is put aside before it becomes a record's. */
 export type AppSubmission = Omit<AppSpec, "env"> & { readonly env: EnvValues };
@@ -59,12 +79,16 @@ function isSecret(key: string): boolean {
 const intervalRange: TimeRange = { minMs: 50, maxMs: HOUR_MS };
 const timeoutRange: TimeRange = { minMs: 10, maxMs: 60_000 };
 
-type AppFileKeys = Omit<AppFile, "hostnames" | "gate" | "hold"> & {
-  readonly hostnames?: readonly string[] | undefined;
-  readonly gate: "on" | "off";
-  readonly canary?: CanarySpec | undefined;
-  readonly hold?: HoldSpec | undefined;
-};
+type AppFileKeys = Omit<AppFile, "hostnames" | "gate" | "hold" | "idle" | "deploy" | keyof ExclusiveKeys> &
+  ExclusiveKeys & {
+    readonly hostnames?: readonly string[] | undefined;
+    readonly gate: "on" | "off";
+    readonly deploy: DeployKeys;
+    readonly canary?: CanarySpec | undefined;
+    readonly hold?: HoldSpec | undefined;
+    readonly min_running?: 0 | undefined;
+    readonly idle_after?: number | undefined;
+  };
 
 /** What is wrong with a spec that came another way than through a file; null: nothing. */
 export function specProblem(spec: AppSubmission): string | null {
@@ -76,7 +100,10 @@ export function specProblem(spec: AppSubmission): string | null {
     const issue = shape.safeParse(Reflect.get(spec, key)).error?.issues[0];
     if (issue !== undefined) return `${key} ${issue.code === "invalid_key" ? envNameText : issue.message}`;
   }
-  return timeProblem(spec) ?? holdProblem(spec)?.message ?? deployProblem(spec)?.message ?? null;
+  const idle = idleProblem(spec);
+  if (idle !== null) return `${idle.key} ${idle.message}`;
+  const problem = holdProblem(spec) ?? exclusiveProblem(spec) ?? deployProblem(spec);
+  return timeProblem(spec) ?? problem?.message ?? null;
 }
 
 /** A timer that is set for more than 24 days fires at once: a check would be asked without a pause. */
@@ -113,18 +140,35 @@ function named(
   file: string,
 ): Result<AppFile, readonly ConfigError[]> {
   if (!keys.ok) return keys;
-  const { gate, canary, hold, ...rest } = keys.value;
+  const {
+    gate,
+    canary: _canary,
+    hold,
+    exclusive,
+    fence,
+    lease,
+    volumes,
+    min_running,
+    idle_after,
+    ...rest
+  } = keys.value;
   const hostnames = rest.hostnames ?? [`${rest.name}.localhost`];
-  const deploy = withCanary(rest.deploy, canary);
   const spec = {
     ...rest,
-    deploy,
+    deploy: deployOf(keys.value),
     hostnames,
+    ...exclusiveOf({ exclusive, fence, lease, volumes }),
     ...(hold === undefined ? {} : { hold }),
+    ...idleOf({ min_running, idle_after }),
     ...(gate === "off" ? { gate } : {}),
   };
   const message = tooManySettings(spec);
   return message === null ? ok(spec) : fail([{ file, line: 1, key: "", message }]);
+}
+
+/** With what other keys of the file say of it. */
+function deployOf({ deploy, canary, ...keys }: AppFileKeys): AppFile["deploy"] {
+  return withCanary({ ...deploy, strategy: strategyOr(deploy.strategy, keys) }, canary);
 }
 
 const countText = "must be a whole number from 1 to 100, for example count = 2";
@@ -265,6 +309,12 @@ const appFileKeys = z.strictObject({
     unset: "its defaults",
     means: "How much is kept of its requests while those are held, see [`[hold]`](#hold).",
   }),
+  min_running: told(minRunningShape.optional(), minRunningWords),
+  idle_after: told(idleAfterShape.optional(), idleAfterWords),
+  exclusive: exclusiveShape,
+  fence: fenceShape,
+  lease: leaseShape,
+  volumes: volumesShape,
   gate: told(z.enum(["on", "off"], gateText).default("on"), {
     means:
       '`"off"`: proxies dial its VMs themselves, which spares a hop on hosts that have a gate. Lost: a proxy that cannot be heard may still send to an old VM, so each deploy waits for every proxy, and a stale proxy fails requests once that VM is stopped.',
@@ -273,8 +323,13 @@ const appFileKeys = z.strictObject({
 
 /** Also what docs/app-file.md lists. */
 export const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys, context) => {
-  const deploy = withCanary(keys.deploy, keys.canary);
-  const problem = deployProblem({ ...keys, deploy, hostnames: keys.hostnames ?? [] });
+  const deploy = deployOf(keys);
+  const problem =
+    exclusiveKeysProblem(keys, deploy) ??
+    exclusiveProblem({ ...exclusiveOf(keys), deploy }) ??
+    deployProblem({ ...keys, deploy, hostnames: keys.hostnames ?? [] }) ??
+    idleAfterProblem(keys) ??
+    idleProblem({ ...idleOf(keys), gate: keys.gate });
   if (problem === null) return;
   context.addIssue({ code: "custom", path: problem.key.split("."), message: problem.message });
 });

@@ -55,7 +55,10 @@ const quorumShape = z.union(
 
 /** Of each key in docs/app-file.md. */
 const words = {
-  strategy: { means: "in which steps, see [Strategies](#strategies)" },
+  strategy: {
+    unset: '`"rolling"`, with `exclusive` `"handoff"`',
+    means: "in which steps, see [Strategies](#strategies)",
+  },
   drain_timeout: {
     raised: "long requests hold the old VM, and the deploy, longer",
     lowered:
@@ -122,10 +125,15 @@ const words = {
   },
 } satisfies Record<string, KeyWords>;
 
-export const deployShape: ZodType<DeploySpec> = z
+/** As written: without a strategy the app's other keys say which. */
+export type DeployKeys = Omit<DeploySpec, "strategy"> & {
+  readonly strategy: DeploySpec["strategy"] | undefined;
+};
+
+export const deployShape: ZodType<DeployKeys> = z
   .strictObject(
     {
-      strategy: told(z.enum(STRATEGY_NAMES, strategyText).default("rolling"), words.strategy),
+      strategy: told(z.enum(STRATEGY_NAMES, strategyText).optional(), words.strategy),
       drain_timeout: told(
         durationShape({ ...upToAnHour, example: 'drain_timeout = "30s"' }).default(30_000),
         words.drain_timeout,

@@ -7,6 +7,7 @@ import {
   type AppName,
   type AppRecord,
   type AppSpec,
+  appName,
   type CommittedApp,
   type EntryChange,
   type MemberName,
@@ -29,6 +30,7 @@ import { Drains } from "./drains.ts";
 import { type ExclusionRequest, excludeProxy } from "./exclude-proxies.ts";
 import { type FenceRequest, fenceHost } from "./fence-host.ts";
 import { hearTold } from "./hear-told.ts";
+import { heldByAll } from "./held-by-all.ts";
 import { type HoldRequest, type HoldResult, holdApp } from "./hold-app.ts";
 import { inputOf, isRegistration, Observations, type VmObservation } from "./observations.ts";
 import { readAllRegisters } from "./read-registers.ts";
@@ -126,8 +128,11 @@ export class Coordinator implements Deploys {
     });
   }
 
-  submit(spec: AppSpec, how: SubmitHow = {}): Promise<SubmitResult> {
-    return this.#submissions.submit(spec, how);
+  async submit(spec: AppSpec, how: SubmitHow = {}): Promise<SubmitResult> {
+    const result = await this.#submissions.submit(spec, how);
+    const machine = result.code === "accepted" ? this.#apps.get(result.app)?.machine : undefined;
+    if (machine !== undefined) await heldByAll(machine, (signal) => this.watch(appName(spec.name), signal));
+    return result;
   }
 
   plan(spec: AppSpec): Promise<PlanResult> {
@@ -138,8 +143,8 @@ export class Coordinator implements Deploys {
     return this.#submissions.stopVm(vm);
   }
 
-  destroy(app: AppName): Promise<SubmitResult> {
-    return this.#submissions.destroy(app);
+  destroy(app: AppName, removesData = false): Promise<SubmitResult> {
+    return this.#submissions.destroy(app, removesData);
   }
 
   promote(app: AppName): Promise<SubmitResult> {

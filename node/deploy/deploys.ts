@@ -68,7 +68,8 @@ export interface Deploys {
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
   stopVm(vm: VmName): Promise<SubmitResult>;
   /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */
-  destroy(app: AppName): Promise<SubmitResult>;
+  /** `removesData`: what its volumes have too; else that is kept. */
+  destroy(app: AppName, removesData?: boolean): Promise<SubmitResult>;
   /** The new release of a deploy that waits for approval takes over. */
   promote(app: AppName): Promise<SubmitResult>;
   /** The deploy that runs goes back to what served before. */

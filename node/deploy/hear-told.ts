@@ -4,7 +4,9 @@ import {
   type AppName,
   CANARY_TOPIC,
   canaryMessageShape,
+  DEMAND_TOPIC,
   decodeRecord,
+  demandMessageShape,
   GATE_TOPIC,
   gateMessageShape,
   type MemberName,
@@ -32,5 +34,11 @@ export function hearTold({ mesh, nameOf, onTold }: ToldDeps): void {
     if (!decoded.ok || nameOf(from) !== decoded.value.proxy) return;
     const { proxy, startId } = decoded.value;
     for (const counts of decoded.value.counts) onTold(counts.app, { kind: "counts", proxy, startId, counts });
+  });
+  mesh.onTell(DEMAND_TOPIC, (message, from) => {
+    const decoded = decodeRecord(demandMessageShape, message);
+    if (!decoded.ok || nameOf(from) !== decoded.value.proxy) return;
+    const { proxy, demands } = decoded.value;
+    for (const demand of demands) onTold(demand.app, { kind: "demand", proxy, demand });
   });
 }

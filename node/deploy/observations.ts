@@ -150,9 +150,10 @@ function startOf({ incarnation, startId }: Version): Start {
 }
 
 /** What a host says of itself that matters to who places VMs. */
-function saidOf(entry: HostEntry): Pick<HostFact, "region" | "cordoned" | "draining" | "capacity"> {
-  const { region, cordoned = false, draining = false, capacity } = entry;
-  return { region, cordoned, draining, ...(capacity === undefined ? {} : { capacity }) };
+function saidOf(entry: HostEntry): Pick<HostFact, "region" | "cordoned" | "draining" | "capacity" | "alone"> {
+  const { region, cordoned = false, draining = false, capacity, alone } = entry;
+  const said = { region, cordoned, draining, ...(capacity === undefined ? {} : { capacity }) };
+  return { ...said, ...(alone === undefined ? {} : { alone }) };
 }
 
 /** Entries that say who is registered. */

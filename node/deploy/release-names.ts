@@ -1,6 +1,6 @@
 // Release names: what an app's record does not use any more is given back, once no rollout needs it.
 
-import { type CommittedApp, claimedHostnames, hostnameClaim, isUnderWay } from "../../mesh/index.ts";
+import { type CommittedApp, claimedNames, isUnderWay } from "../../mesh/index.ts";
 import type { CoordinatorDeps } from "./coordinator-deps.ts";
 
 export async function releaseUnusedNames(
@@ -9,7 +9,7 @@ export async function releaseUnusedNames(
 ): Promise<void> {
   if (isUnderWay(record.rollout)) return;
   const { app } = record;
-  const names = claimedHostnames(record).map(hostnameClaim);
+  const names = claimedNames(record);
   try {
     await register.releaseNames({ app, epoch }, names);
   } catch (error) {

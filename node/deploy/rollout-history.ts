@@ -76,8 +76,9 @@ export class RolloutHistory {
     this.#seen.set(app, kept);
     // Its end was not seen, unless the next one tells of it: it is kept as it was.
     const isOther = before !== null && before.rollout.id !== kept.rollout.id;
-    if (isOther && isUnderWay(before.rollout)) this.#store(app, endedBy(before, kept));
-    const isOver = !isUnderWay(kept.rollout);
+    if (isOther && isUnderWay(before.rollout) && !isRoutine(before.rollout))
+      this.#store(app, endedBy(before, kept));
+    const isOver = !isUnderWay(kept.rollout) && !isRoutine(kept.rollout);
     if (isOver && (isOther || before === null || isUnderWay(before.rollout))) this.#store(app, kept);
   }
 
@@ -123,6 +124,11 @@ export class RolloutHistory {
   #fileOf(app: AppName): string {
     return join(this.#folder, app);
   }
+}
+
+/** It comes and goes with who asks for the app, and would leave no room for the rest. */
+function isRoutine({ kind, state }: KeptRollout["rollout"]): boolean {
+  return (kind === "sleep" || kind === "wake") && state !== "failed";
 }
 
 function bytesOf(all: readonly KeptRollout[]): Uint8Array {

@@ -33,6 +33,8 @@ export interface StepStory {
   readonly quorum: number | null;
   readonly spared: readonly Spared[];
   readonly fenced: readonly MemberName[];
+  /** Hosts that a person had not waited for, with `--force-unsafe`: nobody knew that they were off. */
+  readonly forced: readonly MemberName[];
   /** What was seen, or, of one that runs, what it waits for. */
   readonly outcome: string;
   /** What was decided then: "step 3 cordon hello-v1-1", "succeeded"; null: nothing yet. */

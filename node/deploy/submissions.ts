@@ -9,10 +9,9 @@ import {
   type Claim,
   type ClaimedName,
   type CommittedApp,
-  claimedHostnames,
+  claimedNames,
   describeClaimedName,
   type EnvRef,
-  hostnameClaim,
   isName,
   messageOf,
   NoMajorityError,
@@ -23,6 +22,7 @@ import {
 import type { CommitContext } from "./core/commits.ts";
 import { planViewOf } from "./core/forecast.ts";
 import type { KeptRollout } from "./core/kept-rollouts.ts";
+import { withDeparted } from "./core/may-run.ts";
 import { type MoveRequest, submitMove } from "./core/move.ts";
 import { rolloutId } from "./core/new-rollout.ts";
 import { pastTimesOf } from "./core/past-times.ts";
@@ -159,8 +159,8 @@ export class Submissions {
     return this.#submitted(app, (all, context) => submitRestart(find(all, app), app, context));
   }
 
-  destroy(app: AppName): Promise<SubmitResult> {
-    return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context));
+  destroy(app: AppName, removesData: boolean): Promise<SubmitResult> {
+    return this.#submitted(app, (all, context) => submitDestroy(find(all, app), app, context, removesData));
   }
 
   /** Without a majority each hears it after one read, however many ask at once. */
@@ -189,7 +189,10 @@ export class Submissions {
       const epoch = find(apps, app)?.epoch ?? 0;
       const refused = await this.#claimNames({ app, epoch: epoch + 1 }, submitted.record);
       if (refused !== null) return refused;
-      const result = await register.swap(app, epoch, submitted.record);
+      const { facts } = context(app);
+      const before = find(apps, app)?.record ?? null;
+      const record = withDeparted(before, submitted.record, { epoch: epoch + 1, facts });
+      const result = await register.swap(app, epoch, record);
       if (result.code === "committed") {
         learn(result.committed);
         return { ...accepted(app, submitted.rollout), joined: false, ...factsOf(submitted) };
@@ -211,7 +214,7 @@ export class Submissions {
 
   /** Null: they are the app's. */
   async #claimNames(claim: Claim, record: AppRecord): Promise<SubmitResult | null> {
-    const names = claimedHostnames(record).map(hostnameClaim);
+    const names = claimedNames(record);
     const claimed = await this.#deps.register.claimNames(claim, names);
     switch (claimed.code) {
       case "claimed":

@@ -12,6 +12,7 @@ import {
   type EnvHash,
   type EnvRef,
   fail,
+  type LeaseAnswer,
   memberName,
   ok,
   type Release,
@@ -36,6 +37,9 @@ export interface SpecChanges {
   readonly checks?: readonly Check[];
   readonly stop?: AppSpec["stop"];
   readonly env?: EnvRef;
+  readonly deploy?: AppSpec["deploy"];
+  readonly fence?: NonNullable<AppSpec["fence"]>;
+  readonly volumes?: NonNullable<AppSpec["volumes"]>;
 }
 
 export function release(changes: SpecChanges = {}): Release {
@@ -71,6 +75,12 @@ export class HostHarness {
   ports: { from: number; to: number } = { from: 21_000, to: 21_999 };
   /** What the records say when they are read before a release command is started, or a VM that runs alone. */
   isWanted = true;
+  madeVolumes: readonly string[] = [];
+  /** What a majority of the voters says of a lease, asked now. */
+  askLease: (question: { readonly vm: VmName }, signal: AbortSignal) => Promise<LeaseAnswer> = async () => ({
+    epoch: 1,
+    isNamed: this.isWanted,
+  });
   /** Envs that can be had. */
   readonly envs: Map<EnvHash, Readonly<Record<string, string>>> = new Map();
   /** What unpacking does when it shall not copy the app's files. */
@@ -112,6 +122,9 @@ export class HostHarness {
         runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
         isWanted: async () => this.isWanted,
+        askLease: (question, signal) => this.askLease(question, signal),
+        onLease: () => undefined,
+        madeVolumes: () => this.madeVolumes,
         envs: {
           fetch: async (ref) =>
             this.envs.has(ref.hash) ? ok(null) : fail(`nobody gives it: ${ref.host} is away`),

@@ -6,13 +6,17 @@ import type { Logger } from "pino";
 import type { AppName, MemberName, Release, VmEntry, VmName, VmPhase, VmPlace } from "../../mesh/index.ts";
 import { isExclusive, isGated, newVmEntry } from "../../mesh/index.ts";
 import { Alone } from "./alone.ts";
+import { Leases, type LeasesDeps } from "./leases.ts";
 import { BOUND_WHILE_RUNNING, boundOutput, keptLogFile } from "./output-bound.ts";
 import { PortPool } from "./port-pool.ts";
+import { uptimeMs } from "./process-table.ts";
 import { type FoundVm, findVms, removeBroken } from "./restore-vms.ts";
 import type { VmDriver } from "./vm-driver.ts";
 import { VmLife } from "./vm-life.ts";
 import { planVms } from "./vm-plan.ts";
-import { type VmBundles, type VmEnvs, VmRun, type VmRunDeps } from "./vm-run.ts";
+import { type VmBundles, type VmEnvs, VmRun, type VmRunDeps, WAIT_TEXT } from "./vm-run.ts";
+
+import { Volumes } from "./volumes.ts";
 
 export { stopLeftoverVms } from "./restore-vms.ts";
 
@@ -40,6 +44,12 @@ export interface VmHostDeps {
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
   readonly isWanted: VmRunDeps["isWanted"];
+  /** Volumes of the app that the records know to be here: they are not made anew. */
+  readonly madeVolumes: (app: AppName) => readonly string[];
+  /** Whether a VM that has a lease runs here by the record as a majority has it. */
+  readonly askLease: LeasesDeps["ask"];
+  /** Until when some VM may get requests is another time. */
+  readonly onLease: () => void;
   /** Null: it is gone. */
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -69,6 +79,8 @@ export class VmHost {
   readonly #logsFolder: string;
   readonly #ports: PortPool;
   readonly #alone: Alone;
+  readonly #leases: Leases;
+  readonly #volumes: Volumes;
   readonly #runs = new Map<VmName, VmRun>();
   readonly #leaving = new AbortController();
   #wanted: readonly WantedVm[] = [];
@@ -83,6 +95,9 @@ export class VmHost {
     this.#ports = new PortPool({ ...options.vmPorts, random: Math.random() });
     const lives = () => [...this.#runs.values()].map(({ life }) => life);
     this.#alone = new Alone({ isWanted: deps.isWanted, lives });
+    const { askLease: ask, onLease: onChange, logger } = deps;
+    this.#volumes = new Volumes(join(dirname(options.folder), "volumes"), deps.madeVolumes);
+    this.#leases = new Leases({ ask, onChange, logger, nowMs: uptimeMs });
   }
 
   /**
@@ -130,8 +145,23 @@ export class VmHost {
   /** Where each VM listens that has an address. */
   places(): readonly VmPlace[] {
     return this.status().flatMap(({ entry: { vm, app, address } }) =>
-      address === null ? [] : [{ vm, app, ...address }],
+      address === null ? [] : [{ vm, app, ...address, ...this.#untilOf(vm) }],
     );
+  }
+
+  #untilOf(vm: VmName): Pick<VmPlace, "untilMs"> {
+    const untilMs = this.#leases.untilMs(vm);
+    return untilMs === undefined ? {} : { untilMs };
+  }
+
+  /** Of an app that was destroyed with its data. Nothing, while something of it runs here. */
+  async removeVolumes(app: AppName): Promise<void> {
+    if (this.namesOf(app).length === 0) await this.#volumes.remove(app);
+  }
+
+  /** Of that app, whatever is wanted: a process of each runs here, or may. */
+  namesOf(app: AppName): readonly VmName[] {
+    return this.status().flatMap(({ entry }) => (entry.app === app ? [entry.vm] : []));
   }
 
   /** Where a VM's output is, also of one that is gone, for a while; null: there is none here. */
@@ -153,6 +183,7 @@ export class VmHost {
     this.#leaving.abort();
     clearInterval(this.#outputTimer);
     await Promise.all([...this.#runs.values()].map((run) => run.leave()));
+    await this.#leases.leave();
     await this.#checkingOutput;
   }
 
@@ -175,7 +206,10 @@ export class VmHost {
   #adopt(found: FoundVm, isOfExclusive: boolean): void {
     const { vm, record, state } = found;
     const { host } = this.#options;
-    const entry = { ...found.entry, host };
+    const isDown = isOfExclusive && state.state !== "running";
+    // Nobody says that it is wanted before a majority was read.
+    const waits = isDown ? { reason: waitReason(found.entry.reason) } : {};
+    const entry = { ...found.entry, host, ...waits };
     if (entry.address !== null) this.#ports.keep(vm, entry.address.port);
     const { release, isCommand = false } = record;
     const isAlone = !isCommand && isOfExclusive;
@@ -198,7 +232,8 @@ export class VmHost {
     const { vm } = life.entry;
     const own = { host, folder: join(folder, vm), logsFolder: this.#logsFolder };
     const onGone = () => this.#onGone(vm);
-    return new VmRun(life, own, { ...this.#deps, ports: this.#ports, alone: this.#alone, onGone });
+    const parts = { ports: this.#ports, alone: this.#alone, leases: this.#leases, volumes: this.#volumes };
+    return new VmRun(life, own, { ...this.#deps, ...parts, onGone });
   }
 
   /** It may be wanted again meanwhile: then it begins anew. */
@@ -225,4 +260,8 @@ export class VmHost {
       }
     }
   }
+}
+
+function waitReason(before: string | null): string {
+  return before === null || before.includes(WAIT_TEXT) ? WAIT_TEXT : `${before}; ${WAIT_TEXT}`;
 }

@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { appName, memberName, newVmEntry, type VmEntry } from "../../mesh/index.ts";
 import type { VmHandle } from "./vm-driver.ts";
 import { release, vm } from "./vm-host-harness.ts";
-import { type LifeEffect, type LifeInput, VmLife } from "./vm-life.ts";
+import { type LifeInput, VmLife } from "./vm-life.ts";
+import type { LifeEffect } from "./vm-life-effect.ts";
 import type { VmRecord } from "./vm-record.ts";
 
 const entry = newVmEntry({ vm, app: appName("hello"), release: 1, host: memberName("host-1") });

@@ -13,6 +13,7 @@
 import type { Release, VmEntry, VmHealth, VmPhase } from "../../mesh/index.ts";
 import { describeExit } from "./describe-exit.ts";
 import type { VmExit, VmHandle } from "./vm-driver.ts";
+import type { LifeEffect } from "./vm-life-effect.ts";
 import type { VmRecord } from "./vm-record.ts";
 
 /** Between two starts: doubled from the first to the last. */
@@ -20,6 +21,8 @@ const BACKOFF_FIRST_MS = 100;
 const BACKOFF_LAST_MS = 10_000;
 /** A VM that was well for so long did not fail to start: its next backoff is the first again. */
 const BACKOFF_RESET_MS = 30_000;
+
+const LEASE_OVER = "its lease was over: no majority of the voters could be asked in time: ";
 
 type Starting = NonNullable<VmRecord["starting"]>;
 
@@ -49,6 +52,8 @@ export type LifeInput =
   | { readonly type: "end" }
   | { readonly type: "prepared"; readonly token: number }
   | { readonly type: "placed"; readonly token: number; readonly port: number }
+  /** Its turn has not come for a while. `reason`: what it waits for. */
+  | { readonly type: "waits"; readonly token: number; readonly reason: string }
   /** Nothing of its app runs here but it, and a majority wants it to. */
   | { readonly type: "turn"; readonly token: number }
   | { readonly type: "started"; readonly token: number; readonly handle: VmHandle }
@@ -65,6 +70,8 @@ export type LifeInput =
       readonly lastLines: readonly string[];
       /** It was stopped: its time was over. */
       readonly isOverdue?: boolean;
+      /** Its watchdog ended it. */
+      readonly isLeaseOver?: boolean;
     }
   | {
       readonly type: "health";
@@ -76,29 +83,6 @@ export type LifeInput =
   | { readonly type: "restart-due"; readonly token: number }
   | { readonly type: "stopped"; readonly token: number; readonly exit: VmExit }
   | { readonly type: "removed"; readonly token: number };
-
-export type LifeEffect =
-  /** Nothing that was begun before matters any more: end it. */
-  | { readonly type: "cancel" }
-  | { readonly type: "save"; readonly record: VmRecord }
-  | { readonly type: "publish"; readonly entry: VmEntry | null }
-  | {
-      readonly type: "log";
-      readonly what: "state" | "health";
-      readonly from: string;
-      readonly to: string;
-      readonly reason: string | null;
-    }
-  | { readonly type: "prepare"; readonly token: number }
-  /** `preferred`: the port it had, so that its address stays. */
-  | { readonly type: "place"; readonly token: number; readonly preferred: number | null }
-  | { readonly type: "await-turn"; readonly token: number }
-  | { readonly type: "start"; readonly token: number; readonly address: VmEntry["address"] }
-  /** Waits for its end and runs its checks, from the health that its entry has. */
-  | { readonly type: "watch"; readonly token: number; readonly handle: VmHandle }
-  | { readonly type: "schedule-restart"; readonly token: number; readonly delayMs: number }
-  | { readonly type: "stop"; readonly token: number; readonly handle: VmHandle }
-  | { readonly type: "remove"; readonly token: number };
 
 export interface VmLifeOptions {
   readonly release: Release;
@@ -179,6 +163,9 @@ export class VmLife {
         return this.#place(nowMs);
       case "placed":
         return this.#placed(input.port, nowMs);
+      case "waits":
+        this.#entry = { ...this.#entry, reason: input.reason };
+        return this.#state.state === "waiting" ? [this.#save(), this.#publish()] : [];
       case "turn":
         return this.#state.state === "waiting" ? this.#startAt(this.#state.port, nowMs) : [];
       case "started":
@@ -325,7 +312,8 @@ export class VmLife {
     const wasWell = health === "healthy" && nowMs - (healthyAtMs ?? nowMs) >= BACKOFF_RESET_MS;
     if (wasWell) this.#starts = 1;
     const ended = describeExit(exit, this.#ranForMs(nowMs));
-    const reason = input.isOverdue === true ? `ran into release_command_timeout: ${ended}` : ended;
+    const why = input.isOverdue ? "ran into release_command_timeout: " : input.isLeaseOver ? LEASE_OVER : "";
+    const reason = `${why}${ended}`;
     const seen = input.isOverdue === true ? this.#cutShort(exit) : exit;
     this.#entry = { ...this.#entry, state: "exited", health: "unknown", exit: seen, reason, lastLines };
     return this.#retry("exited");

@@ -11,15 +11,24 @@ import type { HealthChanged } from "../health/check-machine.ts";
 import type { ProbeAddress } from "../health/probe.ts";
 import type { runChecks } from "../health/prober.ts";
 import type { Alone } from "./alone.ts";
+import type { Leased, Leases } from "./leases.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
-import type { LifeEffect, LifeInput, VmLife } from "./vm-life.ts";
+import type { LifeInput, VmLife } from "./vm-life.ts";
+import type { LifeEffect } from "./vm-life-effect.ts";
 import { type VmRecord, writeVmRecord } from "./vm-record.ts";
+import type { Volumes } from "./volumes.ts";
 
 /** As the entry's shape has it. */
 const REASON_CHARS_MAX = 1_000;
+/** A start that waits for longer says for what. */
+const WAIT_SAID_MS = 1_000;
+export const WAIT_TEXT =
+  "waits to be started: until a majority of the voters says that it is to run here, and nothing else of its app does";
+/** Those in which a process of it may be there, and the one before. */
+const LEASED_STATES: ReadonlySet<string> = new Set(["waiting", "starting", "running", "stopping"]);
 const NO_ENV = "cannot get the release's env: ";
 
 export interface VmRunOptions {
@@ -51,6 +60,8 @@ export interface VmRunDeps {
   /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
   readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
   readonly alone: Pick<Alone, "turn" | "changed">;
+  readonly leases: Pick<Leases, "hold" | "guard" | "adopt" | "drop" | "isOver">;
+  readonly volumes: Pick<Volumes, "link" | "check" | "environment">;
   readonly ports: PortPool;
   readonly publish: (vm: VmName, entry: VmEntry | null) => void;
   readonly logger: Pick<Logger, "info" | "warn" | "error">;
@@ -103,6 +114,7 @@ export class VmRun {
     } finally {
       this.#isStepping = false;
     }
+    if (!LEASED_STATES.has(this.life.state)) this.#deps.leases.drop(this.life.entry.vm);
     this.#deps.alone.changed();
     if (this.life.isAtRest) for (const wake of this.#restWaiters.splice(0)) wake();
     if (this.life.state === "gone") this.#deps.onGone(this.life.entry.vm);
@@ -152,14 +164,13 @@ export class VmRun {
         this.#do(() => this.#place(token, effect.preferred));
         break;
       case "await-turn":
-        this.#do((signal) =>
-          this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token })),
-        );
+        this.#do((signal) => this.#awaitTurn(token, signal));
         break;
       case "start":
         this.#do(() => this.#start(token, effect.address));
         break;
       case "watch":
+        if (this.#leased !== null) this.#deps.leases.adopt(this.#leased);
         this.#do((signal) => this.#watchExit(token, effect.handle, signal));
         if (this.life.isCommand) this.#do((signal) => this.#stopOverdue(effect.handle, signal));
         this.#do((signal) => this.#watchHealth(token, signal));
@@ -210,7 +221,7 @@ export class VmRun {
 
   async #prepare(token: number, signal: AbortSignal): Promise<void> {
     const app = join(this.folder, "app");
-    const { bundle, env } = this.life.release.spec;
+    const { bundle, env, volumes = [] } = this.life.release.spec;
     if (!(await this.#fetchEnv(token, env, signal))) return;
     await this.#orFail(token, "cannot get the release's files: ", async () => {
       // What an earlier try left is no release.
@@ -219,6 +230,7 @@ export class VmRun {
       // What a partition kept from us may have ended its deploy long ago.
       const isLate = this.life.isCommand && !(await this.#deps.isWanted(this.life.entry.vm, signal));
       if (isLate) throw new Error("no record wants its release command run any more");
+      await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
       if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec(null));
       this.step({ type: "prepared", token });
@@ -239,18 +251,39 @@ export class VmRun {
     });
   }
 
+  async #awaitTurn(token: number, signal: AbortSignal): Promise<void> {
+    const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
+    try {
+      if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
+      await this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token }));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Null: it runs without a lease. */
+  get #leased(): Leased | null {
+    const { vm, app } = this.life.entry;
+    const { fence } = this.life.release.spec;
+    if (fence === undefined || this.life.isCommand) return null;
+    return { vm, app, folder: this.folder, leaseMs: fence.leaseMs };
+  }
+
   async #start(token: number, address: ProbeAddress | null): Promise<void> {
     await this.#orFail(token, "", async () => {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
       await boundOutput(this.outputFile, BOUND_AT_START);
-      const handle = await this.#deps.driver.start(await this.#spec(address));
+      const spec = await this.#spec(address);
+      if (this.#leased !== null) await this.#deps.leases.guard(this.#leased);
+      const handle = await this.#deps.driver.start(spec);
       this.step({ type: "started", token, handle });
     });
   }
 
   async #spec(address: ProbeAddress | null): Promise<VmSpec> {
-    const { env } = this.life.release.spec;
+    const { env, volumes = [] } = this.life.release.spec;
+    await this.#deps.volumes.check(this.life.entry.app, volumes);
     const own = env === undefined ? null : await this.#deps.envs.read(env);
     if (own?.ok === false) throw new Error(`${NO_ENV}${own.error}`);
     return {
@@ -265,6 +298,7 @@ export class VmRun {
   #environment(address: ProbeAddress | null): Readonly<Record<string, string>> {
     const { vm, app, release } = this.life.entry;
     return {
+      ...this.#deps.volumes.environment(app, this.life.release.spec.volumes ?? []),
       ...(address === null ? {} : { HOST: address.host, PORT: String(address.port) }),
       GRAPEVINE_APP: app,
       GRAPEVINE_VM: vm,
@@ -296,7 +330,8 @@ export class VmRun {
     // What it left behind would hold its port, and run beside its successor.
     await this.#deps.driver.stop(handle, { stopSignal: "SIGKILL", timeoutMs: 0, signal });
     const lastLines = await readEntryLines(this.outputFile);
-    this.step({ type: "exited", token, exit, lastLines, isOverdue: this.#isOverdue });
+    const isLeaseOver = this.#deps.leases.isOver(this.life.entry.vm);
+    this.step({ type: "exited", token, exit, lastLines, isOverdue: this.#isOverdue, isLeaseOver });
   }
 
   /** Its time counts from its start, over restarts of the agent. */

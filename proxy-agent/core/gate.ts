@@ -19,7 +19,7 @@ import { drainTimeoutOf, isReachedBy } from "./route-fold.ts";
 export type FlightId = number & { readonly brand: "flight" };
 
 /**
- * - `shut`: nothing was ever known for sure here: neither from a majority of the voters nor from our disk.
+ * - `shut`: nothing was ever known for sure here: neither from a majority of the voters nor from our disk. Or the VM's lease is over.
  * - `behind`: it goes by a newer record than is held: whoever has that may hand it in, and ask again.
  * - `ahead`: it goes by an older one: nothing of it counts, whatever that says of this VM.
  * - `closed`: the record that both go by sends nothing to that VM of this host.

@@ -6,11 +6,11 @@ import type { AppRoute, RouteTable } from "./route-table.ts";
 export type Match =
   | { readonly kind: "route"; readonly route: AppRoute }
   | { readonly kind: "empty"; readonly route: AppRoute; readonly isComing: boolean }
-  | { readonly kind: "unknown"; readonly hostname: string };
+  | { readonly kind: "unknown"; readonly route: null; readonly hostname: string };
 
 export function matchRoute(table: RouteTable, hostname: string): Match {
-  const route = table.byHostname.get(hostname);
-  if (route === undefined) return { kind: "unknown", hostname };
+  const route = table.byHostname.get(hostname) ?? null;
+  if (route === null) return { kind: "unknown", route, hostname };
   if (route.endpoints.length > 0) return { kind: "route", route };
   return { kind: "empty", route, isComing: route.unaddressed.length > 0 };
 }

@@ -13,6 +13,7 @@ import {
   type Entry,
   hostEntryShape,
   hostKey,
+  idleAfterMsOf,
   isGated,
   isPinned,
   isPreviewed,
@@ -247,6 +248,7 @@ export class RouteFold {
     const [waiting, pinned] = [namesIn("standby"), namesIn("cordoned")];
     const isOpen = ({ vm }: Endpoint) => !waiting.has(vm) && !pinned.has(vm);
     const endpoints = waiting.size + pinned.size === 0 ? all : all.filter(isOpen);
+    const idleAfterMs = record.deleted ? null : idleAfterMsOf(record);
     const route: AppRoute = {
       app: record.app,
       epoch,
@@ -259,6 +261,7 @@ export class RouteFold {
         all.filter(({ vm }) => pinned.has(vm)),
       ),
       hold: holdRouteOf(record),
+      ...(idleAfterMs === null ? {} : { idleAfterMs }),
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
       unaddressed: reached.map(({ vm }) => vm).filter((vm) => !addressed.has(vm)),

@@ -63,6 +63,8 @@ export interface AppRoute {
   readonly clients: ClientsRoute | null;
   /** Of the preview names never. */
   readonly hold: HoldRoute;
+  /** It may be put to sleep once nobody asked for it for so long; absent: it never is. */
+  readonly idleAfterMs?: number;
   /** VMs on standby: dialled as those, and no request reaches them by `hostnames`. */
   readonly standby: readonly Endpoint[];
   /**

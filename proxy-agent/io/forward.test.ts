@@ -226,6 +226,7 @@ describe("a request that waits for its connection", () => {
         away: new AwayGates(),
         arm: null,
         held: new HeldRequests({ catchUp: { reach: async () => "unknown" } }),
+        demand: { began: () => () => undefined },
         catchUp: { reach: async () => "reached" },
       },
     );

@@ -23,6 +23,7 @@ import { Attempt, type Outcome } from "./attempt.ts";
 import type { AwayGates } from "./away-gates.ts";
 import { Clients, type ClientsDeps } from "./clients.ts";
 import { monotonicUnixMs } from "./clock.ts";
+import type { DemandTeller } from "./demand-teller.ts";
 import type { Exchange, ExchangeEnd, Refusal } from "./exchange.ts";
 import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
@@ -50,6 +51,7 @@ export interface ForwardDeps extends ClientsDeps {
   readonly gates: Pick<GateDesk, "learn" | "handIn">;
   readonly away: Pick<AwayGates, "untilAny">;
   readonly held: Pick<HeldRequests, "mustWait" | "wait">;
+  readonly demand: Pick<DemandTeller, "began">;
   /** Null: every gate is reached as those of other hosts. */
   readonly arm: Pick<Arm, "claim"> | null;
   /** The routes are those of before a crash. */
@@ -98,6 +100,12 @@ export class Forwarder {
 
   /** Tries endpoint after endpoint until one try is an answer or nothing more may be tried. */
   async run(exchange: Exchange, target: Target, attempt: Try): Promise<ExchangeEnd> {
+    const { route } = matchRoute(this.#deps.feed.table, target.hostname);
+    const ended = route === null ? null : this.#deps.demand.began(route);
+    return this.#run(exchange, target, attempt).finally(ended);
+  }
+
+  async #run(exchange: Exchange, target: Target, attempt: Try): Promise<ExchangeEnd> {
     const journey = newJourney();
     for (;;) {
       const next = await this.#next(exchange, target, journey);

@@ -187,7 +187,7 @@ function describeNo(answer: GateAnswer | null, bytes: Uint8Array): string {
     case "unreachable":
       return `its gate cannot reach it: ${Buffer.from(bytes).toString().slice(0, 500)}`;
     case "shut":
-      return "its gate is shut until it has read a majority of the voters";
+      return "its gate is shut until it, or its agent for a VM with a lease, has asked a majority of the voters";
     case "behind":
       return "its gate goes by an older record";
     case "ahead":

@@ -1,6 +1,13 @@
 // Spread: brings what this proxy wrote to the voters, before it counts on it that they know.
 
-import { type MemberName, type Mesh, messageOf, type Voter } from "../../mesh/index.ts";
+import {
+  connectedOwners,
+  type MemberName,
+  type Mesh,
+  messageOf,
+  type Registers,
+  type Voter,
+} from "../../mesh/index.ts";
 
 /** A voter of which something was wanted, and why that did not come about, for people. */
 export interface Failure {
@@ -31,6 +38,18 @@ export async function failuresOf(
  */
 export async function spread(mesh: Mesh, { owner }: Voter, signal: AbortSignal): Promise<void> {
   for (let round = 0; round < 3; round += 1) await mesh.sync(owner, signal);
+}
+
+/** Null: one of them holds what we wrote, and the others hear it from that one if not from us. Else why none does. */
+export async function spreadToVoters(
+  { mesh, registers }: { readonly mesh: Mesh; readonly registers: Registers },
+  signal: AbortSignal,
+): Promise<string | null> {
+  const connected = connectedOwners(mesh.members());
+  const voters = registers.directory.list?.voters.filter(({ owner }) => connected.has(owner)) ?? [];
+  if (voters.length === 0) return `none of the voters (${registers.voterNames.join(", ")}) can be reached`;
+  const failures = await failuresOf(voters, (voter) => spread(mesh, voter, signal));
+  return failures.length < voters.length ? null : describeFailures(failures);
 }
 
 export function describeFailures(failures: readonly Failure[]): string {

@@ -23,6 +23,7 @@ import { Counters } from "../counters.ts";
 import { registersAtMajority, serveRegisters } from "./ask-registers.ts";
 import { readBackup } from "./backup.ts";
 import { CertifiedApps } from "./certified-apps.ts";
+import { serveLeases } from "./lease-read.ts";
 import { RecordPublisher } from "./record-publisher.ts";
 import { RegisterClient } from "./register-client.ts";
 import type { RegisterContext } from "./register-context.ts";
@@ -137,6 +138,7 @@ export class HostRegisters {
     serveSeats(context, () => this.#host.offer());
     serveRegisters(context, (voter) => this.#host.seatOf(voter));
     serveRegisterRead({ ...context, apps: this.#registers.apps, register: () => this.register });
+    serveLeases(context, () => this.register);
     this.#client.start();
     this.#host.onVoter(() => this.#look());
     this.#host.start();

@@ -4,8 +4,8 @@
 import { REGISTER_READ_MS, REGISTER_SWAP_MS, REGISTERS_AT_ONCE, RESTORE_EPOCH_GAP } from "../../limits.ts";
 import type { MemberView } from "../../mesh.ts";
 import { appKey } from "../../records/app.ts";
-import { type ClaimFault, hostnameClaim } from "../../records/names.ts";
-import { claimedHostnames } from "../../records/preview.ts";
+import { claimedNames } from "../../records/claimed-names.ts";
+import type { ClaimFault } from "../../records/names.ts";
 import { encodeCommitted } from "../../register/register-codec.ts";
 import { fail, messageOf, ok, type Result } from "../../result.ts";
 import { forEachAtOnce } from "./at-once.ts";
@@ -93,7 +93,7 @@ export async function seed(deps: SeedDeps, signal: AbortSignal): Promise<Result<
     const isSeeded = ({ committed }: CertifiedApp) => committed.certificate.list === directory.list?.number;
     const wanted = held.map((app) => ({
       claim: { app: app.record.app, epoch: isSeeded(app) ? app.epoch : app.epoch + RESTORE_EPOCH_GAP },
-      names: claimedHostnames(app.record).map(hostnameClaim),
+      names: claimedNames(app.record),
     }));
     const faults = await register.claimAll(wanted);
     for (const fault of faults) logger.error({ fault }, "a name was not restored");

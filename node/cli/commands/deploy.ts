@@ -10,6 +10,7 @@ import { describeConfigErrors, nearestWord, STRATEGY_NAMES } from "../../../mesh
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { withCanary } from "../../config/canary-keys.ts";
 import { deployProblem } from "../../config/deploy-keys.ts";
+import { exclusiveProblem } from "../../config/exclusive-keys.ts";
 import type { RolloutView } from "../../deploy/app-view.ts";
 import { releaseName } from "../../deploy/core/describe.ts";
 import { packFolder } from "../../releases/pack.ts";
@@ -113,9 +114,14 @@ function askedOfApp(
   });
 }
 
-export async function destroy(app: string, options: FollowedOptions): Promise<ExitCode> {
+export interface DestroyOptions extends FollowedOptions {
+  readonly removeData?: boolean;
+}
+
+export async function destroy(app: string, options: DestroyOptions): Promise<ExitCode> {
   return withAgent("destroy", options, async (session) => {
-    const asked = { method: "DELETE", path: `/v1/apps/${encodeURIComponent(app)}` } as const;
+    const query = options.removeData === true ? "?data=remove" : "";
+    const asked = { method: "DELETE", path: `/v1/apps/${encodeURIComponent(app)}${query}` } as const;
     const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
     return followToEnd(session, submitted, options);
   });
@@ -131,7 +137,7 @@ function specOf(file: string, { strategy, waitTimeout }: DeployOptions): AppFile
     ...(waitTimeout === undefined ? {} : { waitTimeoutMs: waitTimeoutOf(waitTimeout) }),
   };
   const spec = { ...read.value, deploy: withCanary(deploy) };
-  const problem = deployProblem(spec);
+  const problem = exclusiveProblem(spec) ?? deployProblem(spec);
   if (problem !== null)
     throw new UsageError(`with --strategy ${strategy}: ${problem.key} ${problem.message}`);
   return spec;

@@ -54,15 +54,31 @@ export function setCordon(
 /** Each app's record is changed by itself, and each may have to wait for a voter; and all members are asked before. */
 const FENCE_ANSWER_TIMEOUT_MS = 60_000;
 
-export function fenceHost(host: string, options: ClientOptions): Promise<ExitCode> {
+export interface FenceOptions extends ClientOptions {
+  readonly forceUnsafe?: boolean;
+}
+
+export function fenceHost(host: string, options: FenceOptions): Promise<ExitCode> {
   return withAgent("host fence", options, async ({ client, signal }) => {
-    const path = `/v1/hosts/${encodeURIComponent(host)}/fence`;
+    const query = options.forceUnsafe === true ? "?force=unsafe" : "";
+    const path = `/v1/hosts/${encodeURIComponent(host)}/fence${query}`;
     const request = { method: "POST", path, answerTimeoutMs: FENCE_ANSWER_TIMEOUT_MS } as const;
     const view = hostFencedShape.parse(await client.json(request, signal));
     if (options.json === true) printJson(view);
-    else for (const line of fencedLines(view)) print(plainText(line));
+    else
+      for (const line of options.forceUnsafe === true ? forcedLines(view) : fencedLines(view))
+        print(plainText(line));
     return EXIT.done;
   });
+}
+
+function forcedLines({ host, apps, vms }: HostFencedView): readonly string[] {
+  const names = vms.filter(({ app }) => apps.includes(app)).map(({ vm }) => vm);
+  if (apps.length === 0) return [`no app that never runs twice waits for ${host}: nothing changed`];
+  return [
+    `${host} is not waited for by ${apps.join(", ")}${names.length === 0 ? "" : `, though these may run there: ${names.join(", ")}`}`,
+    "at risk: two processes of such an app at once, and what they both write. The records say that it was forced; it is over once the host is back",
+  ];
 }
 
 function fencedLines({ host, apps, vms, silent }: HostFencedView): readonly string[] {

@@ -1,7 +1,7 @@
 // deploy, scale, restart, destroy, vm: what changes what runs.
 
 import type { Command } from "commander";
-import type { DeployOptions, FollowedOptions } from "../commands/deploy.ts";
+import type { DeployOptions, DestroyOptions, FollowedOptions } from "../commands/deploy.ts";
 import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
 
 export function addDeployCommands(program: Command, setExitCode: SetExitCode): void {
@@ -52,10 +52,11 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     program,
     "destroy <app>",
     "Stops all VMs of an app and removes its routes. Its release numbers are not used again.",
-    "grapevine destroy hello",
+    "grapevine destroy hello\ngrapevine destroy hello --remove-data",
   )
+    .option("--remove-data", "remove what its volumes have too; without it that is kept, and said where")
     .option("--detach", detachHelp)
-    .action(async (app: string, options: FollowedOptions) => {
+    .action(async (app: string, options: DestroyOptions) => {
       setExitCode(await (await import("../commands/deploy.ts")).destroy(app, options));
     });
   const vm = program.command("vm").description("Single VMs.");

@@ -1,7 +1,7 @@
 // host: what is said of a whole host.
 
 import type { Command } from "commander";
-import type { ForgetOptions } from "../commands/host.ts";
+import type { FenceOptions, ForgetOptions } from "../commands/host.ts";
 import type { DrainOptions } from "../commands/host-drain.ts";
 import type { ClientOptions } from "../session.ts";
 import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
@@ -35,10 +35,15 @@ export function addHostCommands(program: Command, setExitCode: SetExitCode): voi
     host,
     "fence <host>",
     "Says that a host is off: no rollout waits for its gate, and its VMs count as stopped, until it is back.\nRefused while anybody hears it: drain it then. Say it only of a machine that is off, or that no client reaches.",
-    "grapevine host fence host-3",
-  ).action(async (name: string, options: ClientOptions) => {
-    setExitCode(await (await import("../commands/host.ts")).fenceHost(name, options));
-  });
+    "grapevine host fence host-3\ngrapevine host fence host-3 --force-unsafe",
+  )
+    .option(
+      "--force-unsafe",
+      "for apps that never run twice: start them elsewhere though nobody knows that the host is off, also while somebody hears it. You risk two processes of such an app at once, and the data that both write; the record and `explain` say that it was forced",
+    )
+    .action(async (name: string, options: FenceOptions) => {
+      setExitCode(await (await import("../commands/host.ts")).fenceHost(name, options));
+    });
   asking(
     host,
     "forget <host>",

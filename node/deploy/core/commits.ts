@@ -6,7 +6,6 @@ import {
   type DesiredVm,
   ENTRY_VALUE_BYTES_MAX,
   encodeAppRecord,
-  type Hold,
   type MemberName,
   pinMaxAgeMs,
   RELEASES_MAX,
@@ -22,6 +21,8 @@ import {
 import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
+import { withVolumesMade } from "./home.ts";
+import { withHoldAtEnd, withLaunchHold, withoutHoldBy, withoutVainHold } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
@@ -115,7 +116,9 @@ function changeVms(
   });
   const { weights: before, ...rest } = record;
   const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
-  const next = withHoldOf(planned, { ...rest, vms }, wallMs);
+  const held = withHoldOf(planned, { ...rest, vms }, wallMs);
+  // What is taken back for a deploy that follows it leaves its requests to that.
+  const next = record.rollout?.next === undefined ? held : withLaunchHold(held, wallMs);
   return { code: "applied", record: { ...next, ...(weights === undefined ? {} : { weights }) } };
 }
 
@@ -123,13 +126,8 @@ function changeVms(
 function withHoldOf({ hold }: PlannedStep, record: AppRecord, wallMs: number): AppRecord {
   if (hold === "lifted") return withoutHoldBy("rollout", record);
   if (hold === "placed" && record.hold?.by !== "person")
-    return { ...record, hold: { by: "rollout", atMs: wallMs } };
+    return { ...record, hold: { by: record.rollout?.kind === "sleep" ? "idle" : "rollout", atMs: wallMs } };
   return record;
-}
-
-/** Requests are sent on again, unless somebody else holds them. */
-export function withoutHoldBy(holder: Hold["by"], { hold, ...record }: AppRecord): AppRecord {
-  return hold === undefined || hold.by === holder ? record : { ...record, hold };
 }
 
 /** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */
@@ -219,8 +217,9 @@ export function withRolloutEnded(
   const releases = release === undefined ? record.releases : servedOf(record.releases, release);
   const all = { ...record, ...kept, releases, hostnames, current, rollout: ended };
   // What it closed serves again before, where it came to nothing: see `withReopened`.
-  const whole = withoutSilence(withoutHoldBy("rollout", all));
-  return fitted(withNamesFreed(whole));
+  const whole = withoutSilence(withHoldAtEnd(all, context.wallMs));
+  const named = withNamesFreed(whole);
+  return fitted(release === undefined ? named : withVolumesMade(named, release.number));
 }
 
 /** `whole` is the whole app now. Those after it were gone back from: nobody goes back to them unless told so. */
@@ -302,7 +301,7 @@ export function servedBefore({ releases, current }: AppRecord): Release | undefi
 
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps' answers, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
-  let fit: AppRecord = withSoundWeights({ ...record, releases: keptReleases(record) });
+  let fit: AppRecord = withoutVainHold(withSoundWeights({ ...record, releases: keptReleases(record) }));
   while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
     const history = shortened(fit.rollout?.history ?? []);
     if (fit.rollout === null || history === null) return fit;

@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   describeDuration,
+  holdBoundsOf,
   holdSpecOf,
   isGated,
   type MemberName,
@@ -53,7 +54,9 @@ function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): 
   if (record.vms.some(({ phase }) => phase === "serving")) return [];
   const serving = foreseen.find(({ step }) => step.kind === "serve" || step.kind === "flip");
   if (serving === undefined) return [];
-  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are answered 404 or 503`;
+  const { maxAgeMs, maxRequests, maxBytes } = holdBoundsOf(record);
+  const bounds = `${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold])`;
+  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are kept, ${bounds}: what is more is answered 503`;
   return [{ code: "first-launch", steps: [serving.step.number], what }];
 }
 

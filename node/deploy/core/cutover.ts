@@ -2,9 +2,10 @@
 // it is undone. The steps themselves are in strategies/atomic.ts.
 
 import { type AppRecord, HOLD_DEFAULTS, holdSpecOf } from "../../../mesh/index.ts";
-import { asReached, type CommitContext, fitted, rolloutOf, withoutHoldBy } from "./commits.ts";
+import { asReached, type CommitContext, fitted, rolloutOf } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { isHeldByStep, lastHold } from "./held-step.ts";
+import { withoutHoldBy } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { readyVms, withKept } from "./ready.ts";
 import { needsAcks, type Want, wantHealthy } from "./standing.ts";

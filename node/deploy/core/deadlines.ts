@@ -10,6 +10,7 @@ import {
 import { bakeMsOf, minHealthyMsOf } from "./asks.ts";
 import { holdTimeoutMsOf } from "./cutover.ts";
 import type { Facts } from "./facts.ts";
+import { leaseWaitMs } from "./may-run.ts";
 import { isEntering } from "./quorum.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
@@ -106,5 +107,5 @@ export function deadlineMsOf(committed: CommittedApp, standing: Standing, clock:
 /** How long the step in force may take without progress. What it must stay healthy for comes on top, once it was. */
 function timeoutMsOf({ record }: CommittedApp, standing: Standing, { hasSettled }: StepClock): number {
   const healthyMs = hasSettled ? minHealthyMsOf(record) : 0;
-  return waitTimeoutMs(record) + commandTimeoutMs(record, standing) + healthyMs;
+  return waitTimeoutMs(record) + commandTimeoutMs(record, standing) + healthyMs + leaseWaitMs(record);
 }

@@ -1,14 +1,7 @@
 // Decide: from the committed record and the newest facts to the one move that follows: wait, or this next record.
 // A VM that ever served leaves the record only through a cordon step that every proxy answered (`no-early-stop`).
 
-import type {
-  AppRecord,
-  CommittedApp,
-  DesiredVm,
-  MemberName,
-  Rollout,
-  RolloutState,
-} from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, MemberName, Rollout, RolloutState } from "../../../mesh/index.ts";
 import {
   asCordoned,
   asReached,
@@ -36,16 +29,8 @@ import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
 import { isHeldByStep } from "./held-step.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
-import {
-  isDone,
-  isKept,
-  keptRelease,
-  type Planned,
-  planBack,
-  planNext,
-  retiringOf,
-  targetOf,
-} from "./plan-next.ts";
+import { waitText } from "./may-run.ts";
+import { isDone, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
   leftOfCommand,
@@ -57,9 +42,10 @@ import {
   wantGone,
 } from "./standing.ts";
 import type { Applied } from "./starts.ts";
+import { stateWhenBack } from "./state-when-back.ts";
 import { withNextBegun } from "./supersede.ts";
 import { wholeAfter } from "./whole-after.ts";
-import { isAsBefore, isScaleOrRestart, missingOfWithin } from "./within.ts";
+import { isScaleOrRestart, missingOfWithin } from "./within.ts";
 
 /** `swap`: commit `next`; `why` is for the log. `wait`: `wants` is what is missing; the deadline counts. */
 export type Decision =
@@ -90,9 +76,11 @@ export function decide(input: DecideInput): Decision {
   const unfenced = withoutEndedFences(record, input.facts);
   if (unfenced !== record) return { code: "swap", next: fitted(unfenced), why: FENCE_OVER };
   const rollout = rolloutOf(record);
-  if (rollout.kind === "repair") return decideRepair(input);
+  if (rollout.kind === "repair" || rollout.kind === "wake") return decideRepair(input);
   if (rollout.kind === "weigh") return decideWeigh(input);
   if (rollout.direction === "back") return decideBack(input);
+  const woken = wakeUp(input);
+  if (woken !== null) return woken;
   const fault = faultOf(record, rollout, input.facts);
   if (fault !== null) return turnBack(input, fault);
   if (input.standing.wants.length > 0) {
@@ -105,6 +93,15 @@ export function decide(input: DecideInput): Decision {
   // Whom the quorum did without is waited for at the end, and named if that takes too long: nothing depends on it any more.
   const { behind = [] } = input.standing;
   return behind.length > 0 && !input.isOverdue ? { code: "wait", wants: behind } : end(input, "succeeded");
+}
+
+/** A request came for what falls asleep: what is closed serves again. What is about to end does, and a wake follows. */
+function wakeUp(input: DecideInput): Decision | null {
+  const { record } = input.committed;
+  if (rolloutOf(record).kind !== "sleep" || (input.facts.wanted ?? 0) === 0) return null;
+  const reason: RolloutReason = { code: "aborted", message: "a request came", lastLines: [] };
+  if (record.vms.length > 0) return turnBack(input, reason);
+  return isAlone(record) ? null : endWith(input, withReason(record, reason), "aborted");
 }
 
 function faultOf(record: AppRecord, rollout: Rollout, facts: CommitContext["facts"]): RolloutReason | null {
@@ -176,9 +173,13 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
-  const { record } = input.committed;
-  const ended = withDirectionBack({ ...record, vms: withoutUnrouted(record) }, reason, input.facts);
-  const at = { release: rolloutOf(record).to, facts: input.facts };
+  const record = withReopened(input.committed.record, input.facts);
+  const { kind, to } = rolloutOf(record);
+  // Of an app that sleeps nothing has to be left: the next request wakes it again.
+  const isWake = kind === "wake";
+  const vms = isWake ? record.vms.filter(({ phase }) => phase === "serving") : withoutUnrouted(record);
+  const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
+  const at = { release: isWake ? null : to, facts: input.facts };
   return endWith(input, withLastOne(ended, record, at), "failed");
 }
 
@@ -214,7 +215,7 @@ function waitOrStay(input: DecideInput, wants: readonly Want[]): Decision {
 
 function isPastReturn({ kind, step }: Rollout): boolean {
   if (kind === "deploy" || kind === "restart" || kind === "move") return false;
-  return kind === "scale" ? step?.kind === "stop" : step?.kind !== "cordon";
+  return kind === "scale" ? step?.kind === "stop" : step?.kind !== "cordon" && step?.kind !== "hold";
 }
 
 function advance(input: DecideInput, planned: Planned): Decision {
@@ -223,7 +224,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   if (beside.length > 0)
     return waitOrStay(
       input,
-      beside.map(({ vm, host }) => wantGone(vm, host, input.facts)),
+      beside.map(({ vm, host }) => wantGone(vm, host, input.facts, waitText(record, input.facts, host))),
     );
   const missing = missingBefore(record, planned, input.facts);
   if (missing.length > 0) return waitOrStay(input, missing);
@@ -234,7 +235,7 @@ function advance(input: DecideInput, planned: Planned): Decision {
   }
   const wants = [wantHost(planned, applied.message)];
   const { direction, kind } = rolloutOf(record);
-  if (direction === "back" || kind === "repair") return { code: "wait", wants };
+  if (direction === "back" || kind === "repair" || kind === "wake") return { code: "wait", wants };
   return turnBack(input, { code: "no-host", message: applied.message, lastLines: [] });
 }
 
@@ -337,30 +338,6 @@ function giveUp(input: DecideInput, wants: readonly Want[]): Decision {
   return endWith(input, last, last === given ? stateWhenBack(given) : "failed");
 }
 
-/** `failed`: there was nothing to go back to, or it does not serve again. `aborted`: as asked, all is as it was before. */
-function stateWhenBack(record: AppRecord): "rolled-back" | "failed" | "aborted" {
-  const rollout = rolloutOf(record);
-  const serving = record.vms.filter((vm) => vm.phase === "serving");
-  const isAborted = rollout.reason?.code === "aborted";
-  if (isScaleOrRestart(rollout)) {
-    if (!isAsBefore(record)) return "failed";
-    return isAborted ? "aborted" : "rolled-back";
-  }
-  if (rollout.kind === "move" && isAlone(record)) return serving.length > 0 ? "rolled-back" : "failed";
-  if (rollout.kind !== "deploy") {
-    const isUntouched = (vm: DesiredVm) => vm.phase === "serving" || isKept(vm, record);
-    const back = rollout.targets.every((vm) =>
-      record.vms.some((candidate) => candidate.vm === vm && isUntouched(candidate)),
-    );
-    return back ? "rolled-back" : "failed";
-  }
-  const { release, count } = targetOf(record, rollout);
-  const old = serving.filter((vm) => vm.release === release);
-  const isBack = count > 0 && old.length >= count && old.length === serving.length;
-  if (isAborted && (isBack || (count === 0 && serving.length === 0))) return "aborted";
-  return isBack ? "rolled-back" : "failed";
-}
-
 /** `no-false-success`: what must be true and is not yet observed. */
 function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
   const rollout = rolloutOf(committed.record);
@@ -369,7 +346,7 @@ function missingAtEnd({ committed, facts }: DecideInput): readonly Want[] {
     const kept = keptRelease(committed.record, rollout);
     return missingOfDeploy(committed, { release: rollout.to, count, targets: rollout.targets, kept }, facts);
   }
-  if (rollout.kind === "repair") return missingOfRepair(committed);
+  if (rollout.kind === "repair" || rollout.kind === "wake") return missingOfRepair(committed);
   if (rollout.kind === "move") return [...missingOfRepair(committed), ...leftOf(rollout.targets, facts)];
   if (isScaleOrRestart(rollout)) return missingOfWithin(committed.record, rollout, facts);
   const vms = rollout.kind === "destroy" ? [...facts.vms.keys()] : rollout.targets;

@@ -2,6 +2,7 @@
 
 import type {
   Ack,
+  AloneStanding,
   DesiredVm,
   GateStanding,
   MemberName,
@@ -46,6 +47,8 @@ export interface HostFact {
   readonly draining?: boolean;
   /** VMs that can run there at once; absent: it has not said. */
   readonly capacity?: number;
+  /** What it confirms of apps of which something may run there that no record names. Absent: it does not say such things. */
+  readonly alone?: readonly AloneStanding[];
 }
 
 export interface Facts {
@@ -68,6 +71,12 @@ export interface Facts {
   readonly lost: ReadonlySet<MemberName>;
   /** When a proxy, or an agent for its gate, last said anything of this app, by the clock of `nowMs`; for people. Absent: nobody did. */
   readonly heardAtMs?: ReadonlyMap<MemberName, number>;
+  /** Requests that proxies keep because the app sleeps, as they said a moment ago. Absent: none. */
+  readonly wanted?: number;
+  /** For how long nobody asked each proxy for the app, of those that said so lately. Absent: none did. */
+  readonly quietMs?: ReadonlyMap<MemberName, number>;
+  /** For how long this driver has known the commit by which the last VM of a host left the record, by `departedKey`. Absent: of none. */
+  readonly departedMs?: ReadonlyMap<string, number>;
   /** Proxies that the last commit knew: they count as registered until they are known to have left. */
   readonly expected: ReadonlySet<MemberName>;
 }

@@ -63,5 +63,5 @@ export function fencedOf(
   hosts: readonly MemberName[],
 ): NonNullable<RolloutStepReport["fenced"]> {
   const meant = fencesOf(record, facts).filter(({ host }) => hosts.includes(host));
-  return meant.map(({ host, atMs }) => ({ host, atMs }));
+  return meant.map(({ host, atMs, unsafe }) => ({ host, atMs, ...(unsafe === true ? { unsafe } : {}) }));
 }

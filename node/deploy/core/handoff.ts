@@ -11,6 +11,7 @@ import {
 import type { Facts } from "./facts.ts";
 import { isFenced } from "./fences.ts";
 import { isHeldByStep } from "./held-step.ts";
+import { areLeasesOver, mayRunOf } from "./may-run.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
 /** A release that runs, or is on its way, or would be gone back to, says that two VMs never run at once. */
@@ -27,8 +28,9 @@ export function handoffOf(record: AppRecord, facts: Facts): Pick<PlanInput, "han
 }
 
 /** The host that all VMs of the app are on, if the next one belongs there too: it keeps the order itself. */
-function hostOfAll({ rollout, vms }: AppRecord, { hosts, lost }: Facts): MemberName | null {
+function hostOfAll({ rollout, vms, home }: AppRecord, { hosts, lost }: Facts): MemberName | null {
   const [host, ...others] = new Set(vms.map((vm) => vm.host));
+  if (home !== undefined && host === home.host && others.length === 0) return host;
   if (host === undefined || others.length > 0 || lost.has(host)) return null;
   // Where it came from it may go back to.
   const isClosed = rollout?.direction === "forward" && hosts.get(host)?.cordoned === true;
@@ -37,6 +39,8 @@ function hostOfAll({ rollout, vms }: AppRecord, { hosts, lost }: Facts): MemberN
 
 /** Where a VM that is prepared or started now belongs, whatever else runs there; null: wherever there is room. */
 export function hostOfNext(record: AppRecord, facts: Facts): MemberName | null {
+  // Its data is there: who has no way there does not start it.
+  if (record.home !== undefined) return record.home.host;
   if (!isAlone(record)) return null;
   const { direction, leaves } = record.rollout ?? {};
   const host = direction === "back" && leaves !== undefined ? leaves : hostOfAll(record, facts);
@@ -54,7 +58,13 @@ export function runningBeside(
   const seen = [...facts.vms].flatMap(([vm, byHost]) =>
     [...byHost].flatMap(([host, { entry }]) => (hasEnded(entry) ? [] : [{ vm, host }])),
   );
-  return seen.filter(({ vm, host }) => !named.has(vm) && !isFenced(record, facts, host));
+  const left = seen.filter(({ vm, host }) => !named.has(vm) && !isGivenUp(record, facts, host));
+  // What one host has it starts one after the other by itself.
+  const next = kind === "handover" ? hostOfAll(record, facts) : null;
+  const unconfirmed = mayRunOf(record, facts).flatMap(({ host, vms }) =>
+    host === next ? [] : vms.slice(-1).map((vm) => ({ vm, host })),
+  );
+  return [...left, ...unconfirmed.filter(({ vm }) => !left.some((one) => one.vm === vm))];
 }
 
 /** What no record wants any more is not started again. */
@@ -62,9 +72,13 @@ function hasEnded({ state }: VmEntry): boolean {
   return state === "exited" || state === "failed";
 }
 
-/** Whether nobody has to say of a VM there that it is gone: of an app that never runs twice a machine must be off for that. */
+/**
+ * Whether nobody has to say of a VM there that it is gone: of an app that never runs twice a machine must be off for that, or the lease of
+ * what left the record there over.
+ */
 export function isGivenUp(record: AppRecord, facts: Facts, host: MemberName): boolean {
-  return isAlone(record) ? isFenced(record, facts, host) : facts.lost.has(host);
+  if (!isAlone(record)) return facts.lost.has(host);
+  return isFenced(record, facts, host) || areLeasesOver(record, facts, host);
 }
 
 /**

@@ -40,3 +40,27 @@ test("an app that never runs twice is left with one VM, whose host starts it whe
   });
   expect(world.committed?.record.hold).toBeUndefined();
 });
+
+test("what a repair of it closed serves again where that comes to no end: nothing else would", () => {
+  const world = new World({ hosts: 2, proxies: 1, isGated: true });
+  world.submit(specOf("hello", { deploy: HANDOFF }), "1");
+  world.say(OLD, HEALTHY);
+  answerAll(world);
+  answerAll(world);
+  const host = world.committed?.record.vms[0]?.host;
+  if (host === undefined) throw new Error("it runs somewhere");
+  world.hostDies(host);
+  world.fence(host);
+  world.pass(1_000);
+  expect(world.committed?.record.rollout).toMatchObject({ kind: "repair", step: { kind: "prepare" } });
+  // It is heard again, and its gate is not.
+  world.hostBack(host, { isNew: false });
+  world.say(NEXT, { state: "prepared" });
+  expect(world.committed?.record.rollout?.step?.kind).toBe("hold");
+  for (let round = 0; round < 4; round += 1) world.pass(16_000);
+  expect(world.committed?.record).toMatchObject({
+    rollout: { state: "failed" },
+    vms: [{ vm: OLD, host, phase: "serving" }],
+  });
+  expect(world.committed?.record.hold).toBeUndefined();
+});

@@ -2,8 +2,8 @@
 // and no rollout: one that is under way goes on beside it.
 
 import { type AppRecord, isUnderWay } from "../../../mesh/index.ts";
-import { withoutHoldBy } from "./commits.ts";
 import { isHeldByStep } from "./held-step.ts";
+import { isIdleHoldOwed, withoutHoldBy } from "./idle-hold.ts";
 import { needsAcks } from "./standing.ts";
 
 /** `record` itself: it is so already. `invalid`: `message` says what to do. */
@@ -24,6 +24,10 @@ export function heldByPerson(record: AppRecord, atMs: number): HoldChange {
 
 export function releasedByPerson(record: AppRecord): HoldChange {
   const { app, hold, rollout } = record;
+  if (hold?.by === "idle" && !isUnderWay(rollout))
+    return { code: "invalid", message: `${app} sleeps: a request wakes it, and is sent on then` };
+  if (hold?.by === "person" && isIdleHoldOwed(record))
+    return { code: "changed", record: { ...record, hold: { ...hold, by: "idle" } } };
   // What was the rollout's, or would be, is the rollout's again: it has closed what served, and nothing new serves yet.
   if (hold?.by === "person" && isHeldByRollout(record))
     return { code: "changed", record: { ...record, hold: { ...hold, by: "rollout" } } };

@@ -28,7 +28,8 @@ export type Planned = PlannedStep & { readonly release: number | null };
 export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts: Facts): Planned | null {
   const rollout = rolloutOf(record);
   const { vms } = record;
-  if (rollout.kind === "repair" || rollout.kind === "move" || isScaleOrRestart(rollout)) {
+  const isWithin = rollout.kind === "repair" || rollout.kind === "move" || rollout.kind === "wake";
+  if (isWithin || isScaleOrRestart(rollout)) {
     const step = planWithin(record, rollout, retiring, facts);
     return step === null ? null : { ...step, release: rollout.to };
   }
@@ -41,7 +42,10 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts:
       isAll || (rollout.targets.includes(vm.vm) && (direction === "forward" || !isKept(vm, record)));
     const targets = vms.filter(isMeant).map(({ vm }) => vm);
     const step = nextRetireStep({ vms, retiring, targets, direction });
-    return step === null ? null : { ...step, release: null };
+    if (step === null) return null;
+    // Of an app that falls asleep requests are kept from then on.
+    const isHold = rollout.kind === "sleep" && step.kind === "cordon";
+    return { ...step, release: null, ...(isHold ? { kind: "hold", hold: "placed" } : {}) };
   }
   const target = targetOf(record, rollout);
   const nameOf = (index: number) => nextVmName(record, target.release, index);

@@ -2,11 +2,12 @@
 // VMs may run on. So one more is started first, and what was replaced is taken out of routing before it leaves the record; its host
 // stops it when it is back.
 
-import type { AppRecord, CommittedApp, MemberName, Rollout } from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, DesiredVm, MemberName, Rollout } from "../../../mesh/index.ts";
 import { type CommitContext, fitted } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import type { Facts } from "./facts.ts";
 import { isAlone, isGivenUp } from "./handoff.ts";
+import { hasLease } from "./may-run.ts";
 import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 
 /** `begin`: commit this. `none`: nothing now; look again at `dueAtMs`, milliseconds since 1970, unless it is null. */
@@ -20,8 +21,10 @@ const PAUSE_MS = 60_000;
 export function repairOf({ epoch, record }: CommittedApp, context: CommitContext, afterMs: number): Repair {
   const dueByHost = dueOf(context.facts, afterMs);
   const serving = record.vms.filter(({ phase }) => phase === "serving");
-  const isOff = (host: MemberName) => !isAlone(record) || isGivenUp(record, context.facts, host);
-  const threatened = serving.filter(({ host }) => dueByHost.has(host) && isOff(host));
+  // With a lease its VM is gone some time after it left the record.
+  const isReplaceable = (vm: DesiredVm) =>
+    !isAlone(record) || isGivenUp(record, context.facts, vm.host) || hasLease(record, vm);
+  const threatened = serving.filter((vm) => dueByHost.has(vm.host) && isReplaceable(vm));
   if (record.deleted || threatened.length === 0) return { code: "none", dueAtMs: null };
   const pausedUntilMs = pauseOf(record.rollout);
   const dueAtMs = Math.max(

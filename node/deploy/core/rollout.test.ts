@@ -4,7 +4,9 @@ import { describe, expect, it } from "vitest";
 import {
   appName,
   type CanarySpec,
+  type Demand,
   type DeploySpec,
+  type MemberName,
   memberName,
   type VmEntry,
   vmName,
@@ -132,6 +134,17 @@ function run(world: World, [verb, subject = "", ...rest]: readonly string[]): re
         `${world.submit(specOf("hello", { count: Number(rest[0]), deploy: deployOf(subject, keys) }), `hash-${world.lines.length}`).code}`,
       ];
     }
+    // "deploy-idle 1 5000": one VM, asleep after 5 s.
+    case "deploy-idle": {
+      const spec = specOf("hello", { count: Number(subject), idle: { afterMs: Number(rest[0]) } });
+      return [...submitted(world, world.submit(spec, `hash-${world.lines.length}`)), ...holder(world)];
+    }
+    case "quiet":
+      return told(world, proxies, { wanted: 0, quietMs: Number(rest[0]) });
+    case "wanted":
+      return told(world, proxies, { wanted: Number(rest[0]), quietMs: null });
+    case "holder":
+      return holder(world);
     case "host-dies":
       world.hostDies(memberName(subject));
       return waits(world);
@@ -346,6 +359,20 @@ function waits(world: World): readonly string[] {
   const waiting = [...(view?.rollout?.step?.waitingFor ?? []), ...(view?.leftovers ?? [])];
   const stalled = view?.rollout?.stalled == null ? [] : [`  stalled: ${view.rollout.stalled}`];
   return [...stalled, ...waiting.map(({ who, what }) => `  waits: ${who} ${what}`)];
+}
+
+/** Who asks for the app, as these proxies say. */
+function told(
+  world: World,
+  proxies: readonly MemberName[],
+  demand: Pick<Demand, "wanted" | "quietMs">,
+): readonly string[] {
+  for (const proxy of proxies) world.feed({ kind: "demand", proxy, demand: { app: HELLO, ...demand } });
+  return [...holder(world), ...waits(world)];
+}
+
+function holder(world: World): readonly string[] {
+  return [`  held by ${world.committed?.record.hold?.by ?? "nobody"}`];
 }
 
 function reason(world: World): readonly string[] {

@@ -7,6 +7,7 @@ import type {
   AppRecord,
   CanaryCounts,
   CommittedApp,
+  Demand,
   GateStanding,
   MemberName,
   VmName,
@@ -20,8 +21,11 @@ import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { FENCE_OVER, fencesOf } from "./fences.ts";
+import { HeardDemands } from "./heard-demands.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
+import { departedKey, leaseLeftMs, withDeparted } from "./may-run.ts";
 import { repairOf } from "./repair.ts";
+import { sleepOf, wakeOf } from "./sleep.ts";
 import type { Standing, Want } from "./standing.ts";
 import { StepClock } from "./step-clock.ts";
 import { viewOf } from "./view.ts";
@@ -33,6 +37,7 @@ import { viewOf } from "./view.ts";
  * - `ack`: the newest standing of one proxy. `proxies`, `hosts`: all that are known, whole.
  * - `counts`: what one start of a proxy counted while a canary bakes.
  * - `gate`: what the gate of one host confirms now of this app.
+ * - `demand`: what a proxy says of who asks for this app, which may sleep.
  * - `charge`: whether this machine is the one that swaps; others only watch. It is, until it hears otherwise.
  * - `stalled`: why our swap under way cannot be carried out yet; null: it can again.
  * - `tick`: the time that `schedule` asked for has come.
@@ -53,6 +58,7 @@ export type RolloutInput =
       readonly counts: CanaryCounts;
     }
   | { readonly kind: "gate"; readonly host: MemberName; readonly standing: GateStanding }
+  | { readonly kind: "demand"; readonly proxy: MemberName; readonly demand: Demand }
   | { readonly kind: "proxies"; readonly proxies: readonly ProxyFact[] }
   | { readonly kind: "hosts"; readonly hosts: readonly HostFact[] }
   | { readonly kind: "charge"; readonly isInCharge: boolean }
@@ -89,9 +95,12 @@ interface OwnFacts extends Facts {
   readonly gates: Map<MemberName, GateStanding>;
   readonly counts: HeardCounts;
   bakedMs: number;
+  readonly departedMs: Map<string, number>;
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
+  wanted: number;
+  quietMs: ReadonlyMap<MemberName, number>;
   readonly heardAtMs: Map<MemberName, number>;
   readonly expected: Set<MemberName>;
 }
@@ -104,9 +113,12 @@ export class Rollout {
     gates: new Map(),
     counts: new HeardCounts(),
     bakedMs: 0,
+    departedMs: new Map(),
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
+    wanted: 0,
+    quietMs: new Map(),
     heardAtMs: new Map(),
     expected: new Set(),
   };
@@ -123,6 +135,9 @@ export class Rollout {
   /** What the rollout waits for, by the last decision. */
   #wants: readonly Want[] = [];
   readonly #silent = new Set<MemberName>();
+  readonly #demands = new HeardDemands();
+  /** When we first knew of the commit by which something left, by `departedKey`. */
+  #departedAtMs: ReadonlyMap<string, number> = new Map();
 
   constructor(options: RolloutOptions) {
     this.#options = options;
@@ -132,7 +147,8 @@ export class Rollout {
     const effects: RolloutEffect[] = [];
     if (input.kind !== "tick") {
       if (!this.#learn(input, nowMs, effects)) return effects;
-      effects.push({ kind: "changed" });
+      // Repeated again and again: what comes of it is a commit.
+      if (input.kind !== "demand") effects.push({ kind: "changed" });
     }
     this.#evaluate(nowMs, effects);
     return effects;
@@ -198,6 +214,9 @@ export class Rollout {
         this.#facts.heardAtMs.set(input.host, nowMs);
         return JSON.stringify(before) !== JSON.stringify(input.standing);
       }
+      case "demand":
+        this.#demands.take(input.proxy, input.demand, nowMs);
+        return true;
       case "proxies":
         this.#facts.proxies.clear();
         for (const fact of input.proxies) this.#facts.proxies.set(fact.proxy, fact);
@@ -246,6 +265,8 @@ export class Rollout {
     this.#stalled = null;
     if (before?.epoch === committed.epoch) return true;
     this.#committed = committed;
+    const departed = (committed.record.mayRun ?? []).map(departedKey);
+    this.#departedAtMs = new Map(departed.map((key) => [key, this.#departedAtMs.get(key) ?? nowMs]));
     this.#epochSinceMs = nowMs;
     this.#facts.expected.clear();
     for (const proxy of committed.record.rollout?.proxies ?? []) this.#facts.expected.add(proxy);
@@ -279,6 +300,10 @@ export class Rollout {
     const { rollout } = committed.record;
     const nextLostMs = this.#noteLost(nowMs);
     this.#facts.bakedMs = nowMs - this.#clock.knownSinceMs;
+    this.#facts.wanted = this.#demands.wanted(nowMs);
+    this.#facts.quietMs = this.#demands.quietMs(nowMs);
+    this.#facts.departedMs.clear();
+    for (const [key, atMs] of this.#departedAtMs) this.#facts.departedMs.set(key, nowMs - atMs);
     if (rollout?.state !== "running") this.#wants = [];
     const standing = this.#standing(committed);
     if (rollout?.state === "running") this.#clock.note({ committed, standing, facts: this.#facts, nowMs });
@@ -307,7 +332,9 @@ export class Rollout {
     const input = { ...this.context(nowMs), committed, standing: held, end, isOverdue, silent, toExclude };
     // Where there is no room to exclude anybody the deadline is what is left.
     const silenceMs = toExclude.length > 0 ? deadlineMs : (silence?.atMs ?? deadlineMs);
-    const dueAtMs = Math.min(deadlineMs, silenceMs, nextLostMs ?? deadlineMs);
+    const leaseMs = leaseLeftMs(committed.record, this.#facts);
+    const leaseAtMs = leaseMs === null ? deadlineMs : nowMs + leaseMs;
+    const dueAtMs = Math.min(deadlineMs, silenceMs, nextLostMs ?? deadlineMs, leaseAtMs);
     this.#follow(decide(input), { committed, dueAtMs }, effects);
   }
 
@@ -334,13 +361,16 @@ export class Rollout {
     const isUnfenced = next?.fenced !== committed.record.fenced;
     const why = isUnfenced ? FENCE_OVER : "retired what was left over";
     if (next !== null) this.#swap({ next, why }, committed, effects);
-    const repair = repairOf(committed, this.context(nowMs), this.#options.repairAfterMs);
-    if (next === null && repair.code === "begin") {
-      this.#swap({ next: repair.record, why: repair.why }, committed, effects);
+    const context = this.context(nowMs);
+    const repair = repairOf(committed, context, this.#options.repairAfterMs);
+    const own = [repair, wakeOf(committed, context), sleepOf(committed, context)];
+    const begun = own.find((one) => one.code === "begin");
+    if (next === null && begun !== undefined) {
+      this.#swap({ next: begun.record, why: begun.why }, committed, effects);
       return;
     }
-    const repairAtMs = repair.code === "none" ? repair.dueAtMs : null;
-    const due = [committed.record.kept?.untilMs ?? 0, repairAtMs ?? 0].filter((atMs) => atMs > wallMs);
+    const dueAtMs = own.map((one) => (one.code === "none" ? (one.dueAtMs ?? 0) : 0));
+    const due = [committed.record.kept?.untilMs ?? 0, ...dueAtMs].filter((atMs) => atMs > wallMs);
     if (due.length > 0) this.#schedule(Math.min(...due) - this.#options.wallOffsetMs, effects);
   }
 
@@ -366,12 +396,13 @@ export class Rollout {
 
   #swap(
     { next, why }: { readonly next: AppRecord; readonly why: string },
-    { epoch }: CommittedApp,
+    { epoch, record }: CommittedApp,
     effects: RolloutEffect[],
   ): void {
     if (!this.#isInCharge) return;
     this.#swapping = epoch;
-    effects.push({ kind: "swap", expectedEpoch: epoch, next, why });
+    const whole = withDeparted(record, next, { epoch: epoch + 1, facts: this.#facts });
+    effects.push({ kind: "swap", expectedEpoch: epoch, next: whole, why });
   }
 
   #noteSilent({ wants }: Standing): void {

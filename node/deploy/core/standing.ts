@@ -19,6 +19,7 @@ import { type Facts, isElsewhere, isGone, isHealthy, isRegistered, observed } fr
 import { withoutFenced } from "./fences.ts";
 import { areAllGated, askedAtGates, wantOfGate } from "./gates.ts";
 import { isGivenUp } from "./handoff.ts";
+import { mayRunOf, waitText } from "./may-run.ts";
 import { ackersOf, isEntering, isLeaving, quorumOf } from "./quorum.ts";
 import { isReplacing } from "./replacing.ts";
 
@@ -189,8 +190,11 @@ function stopStanding(step: RolloutStep, record: AppRecord, facts: Facts): Stand
   const asked = step.vms
     .map((vm, index) => ({ vm, host: step.hosts?.[index] }))
     .filter(({ host }) => host === undefined || !isGivenUp(record, facts, host));
-  const left = asked.filter(({ vm, host }) => !isGone(facts, vm, host));
-  const wants = left.map(({ vm, host }) => wantGone(vm, host, facts));
+  const unconfirmed = new Set(step.kind === "stop" ? mayRunOf(record, facts).map(({ host }) => host) : []);
+  const left = asked.filter(
+    ({ vm, host }) => !isGone(facts, vm, host) || (host !== undefined && unconfirmed.has(host)),
+  );
+  const wants = left.map(({ vm, host }) => wantGone(vm, host, facts, waitText(record, facts, host)));
   const asks = asked.map(({ vm, host }): StandingAsk => {
     const isAnswered = !left.some((candidate) => candidate.vm === vm);
     return { kind: "vm", who: vm, ...(host === undefined ? {} : { host }), isAnswered };
@@ -230,8 +234,8 @@ function handoverStanding(step: RolloutStep, committed: CommittedApp, facts: Fac
   };
 }
 
-export function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts): Want {
-  const place = host === undefined ? "" : ` on ${host}${awayText(host, facts)}`;
+export function wantGone(vm: VmName, host: MemberName | undefined, facts: Facts, hint = ""): Want {
+  const place = host === undefined ? "" : ` on ${host}${awayText(host, facts)}${hint}`;
   return { kind: "vm", who: vm, what: `to be gone${place}`, complaint: `${vm} is not gone${place}` };
 }
 

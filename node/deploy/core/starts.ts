@@ -3,6 +3,7 @@
 import type { AppRecord, DesiredVm, MemberName } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 import { hostOfNext } from "./handoff.ts";
+import { awayHome, withHome } from "./home.ts";
 import { type Placing, place } from "./place.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
@@ -43,11 +44,14 @@ export function withStarted(
   const known = record.vms.filter(({ vm }) => planned.vms.includes(vm)).map(({ vm }) => vm);
   const vms = planned.vms.filter((vm) => !known.includes(vm));
   const release = releaseOf(record, planned);
+  const lost = awayHome(record, facts);
+  if (lost !== null && vms.length > 0) return { code: "no-host", message: lost };
   const placing =
     host === null
       ? placeOn(record, { release, count: vms.length }, facts)
       : { code: "placed" as const, placements: vms.map(() => ({ host })) };
   if (placing.code === "no-host") return placing;
+  const [first] = placing.placements;
   const started = vms.flatMap((vm, index): readonly DesiredVm[] => {
     const placed = placing.placements[index];
     return placed === undefined ? [] : [{ vm, release, host: placed.host, phase, requires: null }];
@@ -56,7 +60,8 @@ export function withStarted(
   const releases = record.releases.map((one) =>
     one.number === release ? { ...one, vmsNamed: one.vmsNamed + vms.length } : one,
   );
-  return { code: "applied", record: { ...record, releases, vms: [...before, ...started] } };
+  const next = { ...record, releases, vms: [...before, ...started] };
+  return { code: "applied", record: first === undefined ? next : withHome(next, release, first.host) };
 }
 
 /** On the host of those that leave, which keeps the order. */

@@ -99,7 +99,8 @@ function stepStory(report: RolloutStepReport, told: ToldRollout): Omit<StepStory
     askedMore: report.askedMore ?? 0,
     quorum: report.quorum ?? null,
     spared: report.spared ?? [],
-    fenced: (report.fenced ?? []).map(({ host }) => host),
+    fenced: (report.fenced ?? []).flatMap(({ host, unsafe }) => (unsafe === true ? [] : [host])),
+    forced: (report.fenced ?? []).flatMap(({ host, unsafe }) => (unsafe === true ? [host] : [])),
     outcome,
   };
 }

@@ -17,7 +17,8 @@ import { isHeldByStep } from "./held-step.ts";
 import { deployOf, laterRolloutId } from "./new-rollout.ts";
 import { readyVms } from "./ready.ts";
 import { splitFault } from "./shares.ts";
-import { begin, countFault, noted, type Submission, unknownApp, withoutRepair } from "./submit.ts";
+import { begin, noted, type Submission, unknownApp, withoutRepair } from "./submit.ts";
+import { countFault } from "./submit-faults.ts";
 import { submitTraffic } from "./submit-traffic.ts";
 
 export interface RollbackRequest {

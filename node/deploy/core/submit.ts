@@ -1,30 +1,26 @@
 // Submit: what a request makes of an app's record: the first commit of a rollout, or the reason why there is none.
 
 import {
-  APP_VMS_MAX,
   type AppName,
   type AppRecord,
   type AppSpec,
   type CommittedApp,
-  claimedHostnames,
-  encodeAppRecord,
-  isName,
   isUnderWay,
-  previewHostname,
-  RELEASES_MAX,
   type Release,
   type Rollout,
   type VmName,
 } from "../../../mesh/index.ts";
 import { surplusOfMove } from "./asked-count.ts";
-import { type CommitContext, fitted, RECORD_BYTES_MAX, withNothingKept } from "./commits.ts";
+import { type CommitContext, fitted, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
-import { registeredProxies } from "./facts.ts";
 import { isAlone } from "./handoff.ts";
+import { withoutRemovedHome } from "./home.ts";
+import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { stopWarning } from "./past-times.ts";
 import { splitFault } from "./shares.ts";
+import { countFault, hostnameFault, nameFault, releasesFault, sizeFault } from "./submit-faults.ts";
 import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./supersede.ts";
 import { isScaleOrRestart } from "./within.ts";
 
@@ -86,7 +82,8 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
   if (reason !== null) return { code: "invalid", message: reason };
   if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
   const rollout = deployOf(record, number, context, request.surplus);
-  const begun = begin(withRelease(record, request, context), rollout, context);
+  const launched = withLaunchHold(withRelease(record, request, context), context.wallMs);
+  const begun = begin(launched, rollout, context);
   const warning = begun.code === "begin" ? stopWarning(begun.record) : null;
   return warning === null ? begun : noted(begun, `WARNING: ${warning}`);
 }
@@ -132,57 +129,25 @@ function submitOver(record: AppRecord, request: DeployRequest, context: CommitCo
 }
 
 function isOfItself({ kind }: Rollout): boolean {
-  return kind === "repair" || kind === "move";
+  return kind === "repair" || kind === "move" || kind === "sleep" || kind === "wake";
 }
 
 /** What the coordinator does of itself makes room for what a person asks: the record itself if no repair and no move runs. */
 export function withoutRepair(record: AppRecord): AppRecord {
   const running = runningOf(record);
   if (running === null || !isOfItself(running)) return record;
+  if (running.kind === "sleep") return withSleepUndone(record, running);
   // What may run already is ended before another one of it is started.
   const vms = isAlone(record) ? record.vms : record.vms.filter(({ phase }) => phase !== "starting");
   return { ...record, vms, rollout: null };
 }
 
-/** Room for the release number and the VM's number in `APP-vNUMBER-INDEX`. */
-function nameFault(app: AppName, number: number): string | null {
-  if (isName(`${app}-v${number}-999`)) return null;
-  return `app name "${app}" leaves no room for the names of its VMs (${app}-v${number}-1): use at most 36 characters`;
-}
-
-function hostnameFault({ app, spec, apps }: DeployRequest): string | null {
-  for (const { record } of apps) {
-    if (record.app === app || record.deleted) continue;
-    const held = claimedHostnames(record);
-    const taken = namesOf(spec).find((hostname) => held.includes(hostname));
-    if (taken === undefined) continue;
-    return `hostname ${taken} belongs to app ${record.app}: choose another, or destroy ${record.app} first`;
-  }
-  return null;
-}
-
-/** Its hostnames, and those under which its VMs on standby are reached. */
-function namesOf({ hostnames, deploy }: AppSpec): readonly string[] {
-  return deploy.strategy === "bluegreen" ? [...hostnames, ...hostnames.map(previewHostname)] : hostnames;
-}
-
-/** Old, new and surge at once must fit. */
-export function countFault(record: AppRecord, spec: AppSpec): string | null {
-  const sum = record.vms.length + spec.count + 1;
-  if (sum <= APP_VMS_MAX) return null;
-  return `${sum} VMs would run during this deploy, an app may have ${APP_VMS_MAX}: lower count`;
-}
-
-/** A record holds so many releases: one that drops out has its VMs stopped, whoever still sends requests there. */
-function releasesFault(record: AppRecord): string | null {
-  const { from = null, to = null } = runningOf(record) ?? {};
-  const needed = new Set([record.current, from, to, ...record.vms.map(({ release }) => release)]);
-  needed.delete(null);
-  if (needed.size < RELEASES_MAX) return null;
-  const [left] = record.vms.filter(
-    ({ phase, release }) => phase === "cordoned" && release !== record.current,
+/** What it closed serves on. */
+function withSleepUndone(record: AppRecord, { targets }: Rollout): AppRecord {
+  const vms = record.vms.map((vm) =>
+    targets.includes(vm.vm) && vm.phase === "cordoned" ? { ...vm, phase: "serving" as const } : vm,
   );
-  return `VMs of ${needed.size} releases run, a record holds ${RELEASES_MAX} with the new one: "grapevine status ${record.app}" says who keeps ${left?.vm ?? "them"}; wait for it, or exclude it`;
+  return { ...record, vms, rollout: null };
 }
 
 function releaseOf(
@@ -201,7 +166,7 @@ function withRelease(record: AppRecord, request: DeployRequest, context: CommitC
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
-    ...withNothingKept(record),
+    ...withNothingKept(withoutRemovedHome(record)),
     deleted: false,
     lastRelease: number,
     hostnames,
@@ -298,17 +263,32 @@ export function submitDestroy(
   committed: CommittedApp | null,
   app: AppName,
   context: CommitContext,
+  removesData = false,
 ): Submission {
   if (committed === null || committed.record.deleted) {
     return unknownApp(app);
   }
-  const record = withoutRepair(committed.record);
+  const record = withDataRemoved(withoutRepair(committed.record), removesData);
   const running = runningOf(record);
   if (running !== null) {
     return { code: running.kind === "destroy" ? "joined" : "locked", rollout: running };
   }
   const targets = record.vms.filter((vm) => vm.phase !== "cordoned").map((vm) => vm.vm);
-  return begin(record, retireOf(committed, "destroy", targets, context), context);
+  const begun = begin(record, retireOf(committed, "destroy", targets, context), context);
+  const { home } = record;
+  return home === undefined ? begun : noted(begun, dataText(app, home));
+}
+
+function withDataRemoved(record: AppRecord, removesData: boolean): AppRecord {
+  const { home } = record;
+  return home === undefined || !removesData ? record : { ...record, home: { ...home, isRemoved: true } };
+}
+
+function dataText(app: AppName, { host, isRemoved }: NonNullable<AppRecord["home"]>): string {
+  const where = `${host}, in volumes/${app} of its state folder`;
+  return isRemoved === true
+    ? `its data is removed on ${where}`
+    : `its data is kept on ${where}; a later deploy of ${app} goes there`;
 }
 
 export function unknownApp(app: AppName): Extract<Submission, { code: "invalid" }> {
@@ -342,25 +322,6 @@ export function begin(record: AppRecord, rollout: Rollout, context: CommitContex
   const fault = sizeFault(first.record, context);
   if (fault !== null) return { code: "invalid", message: fault };
   return { code: "begin", record: first.record, rollout: first.record.rollout ?? rollout };
-}
-
-/** A VM in the record: its name, host, phase and version as msgpack, rounded up. */
-const VM_BYTES = 192;
-/** One name of a VM, in the list of those that a flip brings in. */
-const NAME_BYTES = 50;
-/** One step with its report, without who answered it, and a reason with its last lines. */
-const ROLLOUT_BYTES = 14 * 1024;
-
-/** What the rollout will add must fit too: a record that outgrows its bound half-way could not be driven on. */
-function sizeFault(record: AppRecord, { facts }: CommitContext): string | null {
-  const rest = { ...record, vms: [], rollout: null };
-  const counts = [...record.releases.map((release) => release.spec.count), record.rollout?.count ?? 0];
-  const vms = record.vms.length + Math.max(0, ...counts) + 1;
-  // Twice in the record: in the ack set of the step, and in what the last commit knew.
-  const proxies = registeredProxies(facts).reduce((sum, proxy) => sum + 2 * (proxy.length + 1), 0);
-  const need = encodeAppRecord(rest).length + vms * (VM_BYTES + NAME_BYTES) + proxies + ROLLOUT_BYTES;
-  if (need <= RECORD_BYTES_MAX) return null;
-  return `the app's record would need ${need} bytes of at most ${RECORD_BYTES_MAX}: make command shorter, or count smaller`;
 }
 
 function runningOf(record: AppRecord): Rollout | null {

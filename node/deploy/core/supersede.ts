@@ -12,6 +12,7 @@ import {
 } from "./commits.ts";
 import { withStepEndedByPerson } from "./end-by-person.ts";
 import { isHeldByStep } from "./held-step.ts";
+import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, rolloutId } from "./new-rollout.ts";
 import { planBack } from "./plan-next.ts";
 import { hasTakenOver, isScaleOrRestart } from "./within.ts";
@@ -90,5 +91,6 @@ export function withNextBegun(ended: AppRecord, context: CommitContext): AppReco
     ...withNothingKept(ended),
     hostnames: [...new Set([...ended.hostnames, ...release.spec.hostnames])],
   };
-  return fitted({ ...record, rollout: { ...deployOf(record, next, context), superseded } });
+  const launched = withLaunchHold(record, context.wallMs);
+  return fitted({ ...launched, rollout: { ...deployOf(record, next, context), superseded } });
 }

@@ -18,6 +18,7 @@ import { sharesOf } from "./shares.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
 import { strategyOf } from "./story.ts";
+import { strandedText } from "./stranded.ts";
 
 export interface ViewInput {
   readonly committed: CommittedApp;
@@ -49,9 +50,10 @@ export function viewOf(input: ViewInput): AppView {
     vms: vmViews(record, facts),
     proxies: proxyViews(committed, facts),
     excluded: (record.excluded ?? []).map(({ proxy, by }) => ({ proxy, by })),
-    fenced: (record.fenced ?? []).map(({ host, atMs }) => ({
+    fenced: (record.fenced ?? []).map(({ host, atMs, unsafe }) => ({
       host,
       atMs,
+      ...(unsafe === true ? { unsafe } : {}),
       forMs: Math.max(0, input.wallMs - atMs),
     })),
     leftovers: leftoverViews(input),
@@ -116,7 +118,9 @@ function vmViews(record: AppRecord, facts: Facts): readonly VmView[] {
   const wanted = placed.map((vm): VmView => {
     const entry = observed(facts, vm)?.entry;
     const { vm: name, release, host, phase } = vm;
-    return { vm: name, app: record.app, release, host, phase, ...observedView(entry) };
+    const seen = observedView(entry);
+    const reason = strandedText(record, facts, vm) ?? seen.reason;
+    return { vm: name, app: record.app, release, host, phase, ...seen, reason };
   });
   const named = new Set<VmName>(placed.map((vm) => vm.vm));
   const unwanted = [...facts.vms].flatMap(([vm, seen]) => (named.has(vm) ? [] : [...seen.values()]));

@@ -32,6 +32,8 @@ export interface Truth {
   readonly dead?: ReadonlyMap<MemberName, unknown>;
   /** Hosts that are off, as a person said since they are held dead. */
   readonly off?: ReadonlySet<MemberName>;
+  /** VMs that their watchdogs ended on hosts that nobody hears. */
+  readonly ended?: ReadonlySet<VmName>;
   /** What the gates of hosts have on their disks; null or absent: there are none. */
   readonly gates?: ReadonlyMap<MemberName, CommittedApp> | null;
   /** Requests that the new release got in the bake in force, by proxy and start, as last told. */
@@ -129,7 +131,7 @@ function stepsOf({ history, step }: Rollout): readonly (RolloutStep | RolloutSte
 }
 
 /** `exclusive`: no record wants two VMs to run of which one must run alone, and one that is to run begins when no other one may, save its host keeps the order. */
-function judgeAlone(before: AppRecord | null, record: AppRecord, { entries, off }: Truth): void {
+function judgeAlone(before: AppRecord | null, record: AppRecord, { entries, off, ended }: Truth): void {
   const specOf = (number: number) => record.releases.find((release) => release.number === number)?.spec;
   const running = record.vms.filter(({ phase }) => phase !== "prepared");
   const alone = running.filter(({ release }) => {
@@ -144,7 +146,7 @@ function judgeAlone(before: AppRecord | null, record: AppRecord, { entries, off 
     assert.deepEqual(beside, [], `${vm.vm} is to run, and another one that must not run beside it`);
     if (alone.length === 0 || isSame(vm)) continue;
     for (const [name, { entry }] of entries) {
-      const runs = entry.state === "running" || entry.state === "stopping";
+      const runs = (entry.state === "running" || entry.state === "stopping") && ended?.has(name) !== true;
       const isOrdered = entry.host === vm.host || off?.has(entry.host) === true;
       assert.ok(name === vm.vm || !runs || isOrdered, `${vm.vm} is to run, and ${name} does`);
     }

@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import {
-  type Ack,
   type AppRecord,
   type AppSpec,
   appName,
   type CommittedApp,
   commandVmOf,
+  type Demand,
   type MemberName,
   memberName,
   placedVms,
@@ -36,27 +36,18 @@ import { submitPause, submitResume } from "../core/submit-pause.ts";
 import { submitRollback } from "../core/submit-rollback.ts";
 import { submitTraffic } from "../core/submit-traffic.ts";
 import type { PlanView } from "../plan-view.ts";
+import { ConfirmingHosts } from "./confirming-hosts.ts";
 import { decoded } from "./decoded.ts";
 import { entryOf } from "./fake-host.ts";
 import { isPrepared } from "./handed-over.ts";
 import { Judge, routesTo } from "./judge.ts";
 import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
+import { type TrueProxy, trueProxy } from "./true-proxy.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
 /** 2026-01-01: the wall clock at the start of a world. */
 const WALL_START_MS = 1_767_225_600_000;
-
-/** A proxy as it really is. `told` are the answers on their way to the driver, oldest first. */
-interface TrueProxy {
-  registered: boolean;
-  connected: boolean;
-  /** The driver has its state. */
-  known: boolean;
-  table: CommittedApp | null;
-  readonly inFlight: Map<VmName, number>;
-  told: Ack[];
-}
 
 export class World {
   nowMs = 0;
@@ -69,6 +60,7 @@ export class World {
   /** Of those, the ones that really are off and of which a person said so. */
   readonly off: Set<MemberName> = new Set();
   readonly draining: Set<MemberName> = new Set();
+  readonly confirming: ConfirmingHosts = new ConfirmingHosts();
   /** What the gate of each host has on its disk; null: hosts have no gates. */
   readonly gates: Map<MemberName, CommittedApp> | null;
   readonly #starts = new Map<MemberName, number>();
@@ -90,7 +82,7 @@ export class World {
     for (let index = 1; index <= options.hosts; index += 1) this.hosts.add(memberName(`host-${index}`));
     for (let index = 1; index <= options.proxies; index += 1) this.join(memberName(`proxy-${index}`));
     this.machine = this.#newMachine();
-    this.#feedMembers();
+    this.membersChanged();
   }
 
   #newMachine(): Rollout {
@@ -98,15 +90,7 @@ export class World {
   }
 
   join(proxy: MemberName): void {
-    const table = this.committed;
-    this.proxies.set(proxy, {
-      registered: true,
-      connected: true,
-      known: true,
-      table,
-      inFlight: new Map(),
-      told: [],
-    });
+    this.proxies.set(proxy, trueProxy(this.committed));
   }
 
   /** The driver is killed and starts again: all that it knew is gone, a held swap with it. Answers must be told anew. */
@@ -114,16 +98,12 @@ export class World {
     this.machine = this.#newMachine();
     this.held = null;
     this.dueAtMs = null;
-    this.#feedMembers();
+    this.membersChanged();
     for (const entry of this.entries.values()) this.#feedVm(entry.entry.vm);
     if (this.committed !== null) this.feed({ kind: "committed", committed: this.committed });
   }
 
   membersChanged(): void {
-    this.#feedMembers();
-  }
-
-  #feedMembers(): void {
     this.feed({ kind: "hosts", hosts: [...this.hosts].map((host) => this.#hostFact(host)) });
     const known = [...this.proxies].filter(([, proxy]) => proxy.known);
     const proxies = known.map(([proxy, { registered, connected }]) => ({ proxy, registered, connected }));
@@ -137,6 +117,7 @@ export class World {
       start: { incarnation: this.#starts.get(host) ?? 1, startId: 1 },
       ...(this.dead.has(host) ? { deadSinceMs: this.dead.get(host) ?? 0 } : {}),
       ...(this.gates === null ? {} : { hasGate: true }),
+      ...this.confirming.factOf(host, this.committed, this.entries.values()),
       ...(this.draining.has(host) ? { cordoned: true, draining: true } : {}),
       vms: this.committed?.record.vms.filter((vm) => vm.host === host).length ?? 0,
     };
@@ -268,7 +249,7 @@ export class World {
   #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
     const committed = { epoch: (this.committed?.epoch ?? 0) + 1, record: decoded(record) };
     const { proxies, entries, gates, counted } = this;
-    const truth = { proxies, entries, gates, off, dead, counted };
+    const truth = { proxies, entries, gates, off, dead, counted, ended: this.confirming.ended };
     this.#judge.judgeCommit(this.committed?.record ?? null, committed, truth);
     const stepOf = (at: CommittedApp | null) => at?.record.rollout?.step?.number;
     if (stepOf(this.committed) !== stepOf(committed)) this.counted.clear();
@@ -295,6 +276,7 @@ export class World {
     const entry = this.entries.get(vm)?.entry;
     this.entries.delete(vm);
     if (entry !== undefined) this.feed({ kind: "vm", vm, host: entry.host, observed: null });
+    if (this.confirming.confirm) this.membersChanged();
   }
 
   #feedVm(vm: VmName): void {
@@ -346,6 +328,11 @@ export class World {
     this.feed(input);
   }
 
+  /** A proxy tells who asks it for the app. */
+  demand(proxy: MemberName, demand: Omit<Demand, "app">): void {
+    this.feed({ kind: "demand", proxy, demand: { app: APP, ...demand } });
+  }
+
   /** Time passes; a deadline that comes up is told. */
   pass(ms: number): void {
     this.nowMs += ms;
@@ -373,7 +360,7 @@ export class World {
     for (const host of [...this.dead.keys()]) this.hostBack(host, { isNew: false });
     for (const host of this.hosts) this.closeGate(host);
     for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
-    this.#feedMembers();
+    this.membersChanged();
     for (const name of this.proxies.keys()) {
       this.apply(name);
       this.count({ proxy: name, startId: "a", ...GOOD_COUNTS });

@@ -26,7 +26,7 @@ import {
 import type { ArmId } from "../../core/arms.ts";
 import { type FlightId, Gate, type GateEffect, type GateInput, type Refusal } from "../../core/gate.ts";
 import { GATE_DISK_PAUSE_MS } from "../../limits.ts";
-import { monotonicUnixMs } from "../clock.ts";
+import { monotonicUnixMs, uptimeMs } from "../clock.ts";
 import { Closings } from "./closings.ts";
 
 export interface GateStateOptions {
@@ -171,8 +171,11 @@ export class GateState {
     }
     for (const place of places) {
       const held = this.#places.get(place.vm);
-      if (held?.host === place.host && held.port === place.port) continue;
+      const isThere = held?.host === place.host && held.port === place.port;
+      if (isThere && held.untilMs === place.untilMs) continue;
       this.#places.set(place.vm, place);
+      // What was told last of a lease is over soon: nothing that is found there again is counted on.
+      if (isThere) continue;
       moved.add(place.app);
       this.#disk.put(`${PLACE}${place.vm}`, encodeRecord(place));
     }
@@ -191,6 +194,7 @@ export class GateState {
     flight: FlightId,
     asked: { readonly app: AppName; readonly vm: VmName; readonly epoch: number },
   ): Refusal | null {
+    if (isLeaseOver(this.placeOf(asked.app, asked.vm))) return "shut";
     const [effect] = this.#gate.step({ type: "request", flight, ...asked }, monotonicUnixMs());
     return effect?.type === "refuse" ? effect.why : null;
   }
@@ -305,7 +309,10 @@ export class GateState {
 
   /** A VM whose address nobody told yet is granted once it is there. */
   #grant({ arm, app, epoch, vms }: Extract<GateEffect, { type: "grant" }>): void {
-    const places = vms.flatMap((vm) => this.placeOf(app, vm) ?? []);
+    // What has a lease is reached through the gate alone, which looks at it before each request.
+    const places = vms
+      .flatMap((vm) => this.placeOf(app, vm) ?? [])
+      .filter(({ untilMs }) => untilMs === undefined);
     this.#listener?.onGrant({ arm, app, epoch, places, record: this.recordOf(app) ?? new Uint8Array() });
   }
 
@@ -363,4 +370,9 @@ export class GateState {
       }
     } while ((this.#isDue || this.#owed.size > 0) && !this.#ending.signal.aborted);
   }
+}
+
+/** By a clock that runs on while the machine is suspended: it may have been, since the line before this one. */
+function isLeaseOver(place: VmPlace | undefined): boolean {
+  return place?.untilMs !== undefined && uptimeMs() >= place.untilMs;
 }

@@ -1,0 +1,62 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { claimedNames, memberName, vmName } from "../../../mesh/index.ts";
+import { specOf } from "../testing/specs.ts";
+import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { submitDestroy } from "./submit.ts";
+
+const deploy = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 } as const;
+const volumes = [{ name: "data", path: "data" }];
+const spec = (greeting: string) =>
+  specOf("hello", { deploy, volumes, command: ["node", "server.js", "healthy", greeting] });
+
+let world: World;
+beforeEach(() => {
+  world = new World({ hosts: 3, proxies: 1, isGated: true });
+  world.submit(spec("1"), "1");
+  world.cooperate();
+});
+
+const record = () => {
+  if (world.committed === null) throw new Error("nothing is committed");
+  return world.committed.record;
+};
+
+describe("an app with a volume", () => {
+  it("has a home from its first VM on, and its volume is the app's alone", () => {
+    const host = record().vms[0]?.host;
+    expect(record().home).toEqual({ host, made: ["data"] });
+    expect(claimedNames(record())).toEqual(["hostname/hello.localhost", "volume/hello.data"]);
+  });
+
+  it("stays where it is, whatever is lost or drained", () => {
+    const host = record().home?.host ?? memberName("none");
+    world.hostDies(host);
+    world.pass(61_000);
+    world.fence(host);
+    world.pass(61_000);
+    expect(record().vms.map((vm) => [vm.vm, vm.host])).toEqual([["hello-v1-1", host]]);
+    world.hostBack(host, { isNew: true });
+    world.submit(spec("2"), "2");
+    world.say(vmName("hello-v2-1"), PREPARED);
+    world.cooperate();
+    world.say(vmName("hello-v2-1"), HEALTHY);
+    expect(record().vms.map((vm) => [vm.vm, vm.host])).toEqual([["hello-v2-1", host]]);
+  });
+
+  it.each([
+    [false, /^its data is kept on host-1, in volumes\/hello of its state folder; a later deploy/],
+    [true, /^its data is removed on host-1/],
+  ])("keeps its data when it is destroyed, unless told else: %s", (removesData, said) => {
+    const host = record().home?.host;
+    const destroyed = world.ask((at, context) => submitDestroy(at, record().app, context, removesData));
+    expect(destroyed).toMatchObject({ code: "begin", note: expect.stringMatching(said) });
+    world.cooperate();
+    expect(record()).toMatchObject({ deleted: true, home: { host, made: ["data"] } });
+    expect(record().home?.isRemoved === true).toBe(removesData);
+    expect(claimedNames(record())).toEqual(removesData ? [] : ["volume/hello.data"]);
+    world.submit(spec("2"), "2");
+    world.cooperate();
+    expect(record().vms).toHaveLength(1);
+    expect(record().home?.isRemoved).toBeUndefined();
+  });
+});

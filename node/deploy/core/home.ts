@@ -1,0 +1,39 @@
+// Home: the host that has an app's volumes. It is where its first VM was placed, and all others are.
+
+import type { AppRecord, AppSpec } from "../../../mesh/index.ts";
+import type { Facts } from "./facts.ts";
+
+function volumesOf({ releases }: AppRecord, release: number | null): NonNullable<AppSpec["volumes"]> {
+  return releases.find(({ number }) => number === release)?.spec.volumes ?? [];
+}
+
+/** A VM of that release was placed there. */
+export function withHome(
+  record: AppRecord,
+  release: number,
+  host: NonNullable<AppRecord["home"]>["host"],
+): AppRecord {
+  if (record.home !== undefined || volumesOf(record, release).length === 0) return record;
+  return { ...record, home: { host, made: [] } };
+}
+
+/** That release served: what it has is there, and is made no more. */
+export function withVolumesMade(record: AppRecord, release: number): AppRecord {
+  const { home } = record;
+  const names = volumesOf(record, release).map(({ name }) => name);
+  if (home === undefined || names.every((name) => home.made.includes(name))) return record;
+  return { ...record, home: { ...home, made: [...new Set([...home.made, ...names])] } };
+}
+
+/** Of what was destroyed with its data nothing is left that a new release would have to go to. */
+export function withoutRemovedHome(record: AppRecord): AppRecord {
+  if (record.home?.isRemoved !== true) return record;
+  const { home: _home, ...rest } = record;
+  return rest;
+}
+
+/** Why no VM can be started now; null: nothing of the kind. */
+export function awayHome({ home }: AppRecord, { hosts }: Facts): string | null {
+  if (home === undefined || hosts.get(home.host)?.open === true) return null;
+  return `its data is on ${home.host}, which is not connected: a VM of it runs there, or nowhere`;
+}

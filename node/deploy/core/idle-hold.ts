@@ -1,0 +1,46 @@
+// Idle hold: requests that are kept because no VM of their app serves: it sleeps, or it is launched for the first time. Whatever brings one
+// sends them on, in the same commit.
+
+import { type AppRecord, type Hold, idleAfterMsOf, isUnderWay } from "../../../mesh/index.ts";
+
+/** Requests are sent on again, unless somebody else holds them. */
+export function withoutHoldBy(holder: Hold["by"], { hold, ...record }: AppRecord): AppRecord {
+  return hold === undefined || hold.by === holder ? record : { ...record, hold };
+}
+
+/** What was kept for want of a VM is not kept any more once one serves. */
+export function withoutVainHold(record: AppRecord): AppRecord {
+  const by = record.hold?.by;
+  const isForVm = by === "launch" || by === "idle";
+  return isForVm && (isAnyServing(record) || record.hostnames.length === 0)
+    ? withoutHoldBy(by, record)
+    : record;
+}
+
+/** Of a deploy that begins: from this commit on its first requests wait, where nothing serves that could answer them. */
+export function withLaunchHold(record: AppRecord, atMs: number): AppRecord {
+  if (record.hold !== undefined || isAnyServing(record) || record.hostnames.length === 0) return record;
+  return { ...record, hold: { by: "launch", atMs } };
+}
+
+/** Of a rollout that is over: what it held is sent on. An app that may sleep, and has nothing that serves, sleeps: a request wakes it. */
+export function withHoldAtEnd(record: AppRecord, atMs: number): AppRecord {
+  const free = withoutHoldBy("launch", withoutHoldBy("rollout", record));
+  return free.hold === undefined && sleepsBeneath(free) ? { ...free, hold: { by: "idle", atMs } } : free;
+}
+
+/** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request. */
+function sleepsBeneath(record: AppRecord): boolean {
+  const { kind } = record.rollout ?? {};
+  const isStopped = kind !== "deploy" && kind !== "sleep" && kind !== "wake";
+  return !isStopped && idleAfterMsOf(record) !== null && !isAnyServing(record);
+}
+
+/** The same, of a record as it is; while a deploy is under way that brings what serves next. */
+export function isIdleHoldOwed(record: AppRecord): boolean {
+  return sleepsBeneath(record) && !(isUnderWay(record.rollout) && record.rollout?.kind === "deploy");
+}
+
+function isAnyServing({ vms }: Pick<AppRecord, "vms">): boolean {
+  return vms.some(({ phase }) => phase === "serving");
+}

@@ -1,0 +1,117 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { type AppSpec, memberName, vmName } from "../../../mesh/index.ts";
+import { takeoverAfterMs } from "../../lease.ts";
+import { specOf } from "../testing/specs.ts";
+import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+
+const OLD = vmName("hello-v1-1");
+const LEASE_MS = 10_000;
+const REPAIR_AFTER_MS = 60_000;
+const deploy: AppSpec["deploy"] = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 };
+const exclusive = { exclusive: true, deploy } as const;
+const leased = { ...exclusive, fence: { leaseMs: LEASE_MS } } as const;
+
+let world: World;
+beforeEach(() => {
+  world = new World({ hosts: 3, proxies: 1, isGated: true });
+  world.confirming.confirm = true;
+});
+
+function begun(spec: Partial<AppSpec>): void {
+  const { env: _env, ...rest } = spec;
+  world.submit(specOf("hello", rest), "1");
+  world.cooperate();
+}
+
+const record = () => world.committed?.record;
+const vms = () => (record()?.vms ?? []).map(({ vm, phase }) => `${vm} ${phase}`);
+const hostOf = (vm: string) => record()?.vms.find((one) => one.vm === vm)?.host ?? memberName("none");
+const waits = () => world.machine.describe();
+
+/** All that can be heard answer; the new VM is prepared. */
+function answered(): void {
+  const fresh = record()?.vms.find(({ phase }) => phase === "prepared");
+  if (fresh !== undefined) world.say(fresh.vm, PREPARED);
+  for (const name of world.proxies.keys()) {
+    world.apply(name);
+    world.answer(name);
+    world.deliver(name);
+  }
+}
+
+function lose(host = hostOf(OLD)): typeof host {
+  world.hostDies(host);
+  world.pass(REPAIR_AFTER_MS + 1);
+  return host;
+}
+
+describe("a host that is lost with a VM of an app that never runs twice", () => {
+  it("keeps its VM in the record without a lease, until a person says that it is off", () => {
+    begun(exclusive);
+    const host = lose();
+    world.pass(3_600_000);
+    expect(vms()).toEqual([`${OLD} serving`]);
+    world.fence(host);
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(vms()).toEqual(["hello-v1-2 starting"]);
+  });
+
+  it("has another one started a lease and the drift bound after its VM left the record, and not before", () => {
+    begun(leased);
+    const host = lose();
+    answered();
+    answered();
+    expect(vms()).toEqual(["hello-v1-2 prepared"]);
+    expect(record()?.mayRun).toEqual([
+      { host, epoch: world.committed?.epoch, vms: [OLD], leaseMs: LEASE_MS },
+    ]);
+    expect(waits()).toMatch(
+      /hello-v1-1 to be gone on host-\d .*lease is over within 11s.*grapevine host fence/,
+    );
+    world.pass(takeoverAfterMs(LEASE_MS) - 1);
+    expect(vms()).toEqual(["hello-v1-2 prepared"]);
+    // Its watchdog has, though nobody hears of that.
+    world.confirming.ended.add(OLD);
+    world.pass(1);
+    expect(vms()).toEqual(["hello-v1-2 starting"]);
+    world.say(vmName("hello-v1-2"), HEALTHY);
+    answered();
+    expect(vms()).toEqual(["hello-v1-2 serving"]);
+    expect(record()?.rollout?.state).toBe("succeeded");
+  });
+
+  it("is waited for for a whole lease by a driver that starts anew: it does not know when the VM left", () => {
+    begun(leased);
+    lose();
+    answered();
+    answered();
+    world.pass(takeoverAfterMs(LEASE_MS) / 2);
+    world.restart();
+    world.pass(takeoverAfterMs(LEASE_MS) - 1);
+    expect(vms()).toEqual(["hello-v1-2 prepared"]);
+    // Its watchdog has, though nobody hears of that.
+    world.confirming.ended.add(OLD);
+    world.pass(1);
+    expect(vms()).toEqual(["hello-v1-2 starting"]);
+  });
+
+  it("is believed that nothing runs there only by a word that is of the commit by which the VM left, or later", () => {
+    begun(exclusive);
+    const host = hostOf(OLD);
+    world.confirming.silent.add(host);
+    world.draining.add(host);
+    world.membersChanged();
+    world.destroy();
+    answered();
+    world.closeGate(host);
+    answered();
+    world.gone(OLD);
+    expect(record()?.mayRun).toMatchObject([{ host, vms: [OLD] }]);
+    expect(record()?.rollout?.state).toBe("running");
+    expect(waits()).toMatch(/hello-v1-1 to be gone on host-\d/);
+    world.confirming.silent.delete(host);
+    world.membersChanged();
+    expect(record()?.rollout?.state).toBe("succeeded");
+    expect(record()?.mayRun).toBeUndefined();
+  });
+});

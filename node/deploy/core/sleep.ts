@@ -1,0 +1,111 @@
+// Sleep: between rollouts, an app that may sleep and that nobody asks for is put to sleep, and one that sleeps is woken for who does. That
+// nobody asks every proxy must have said, lately; a clock, or silence, never makes it so. What comes while it falls asleep is kept by the
+// proxies, and wakes it: putting it to sleep fails no request.
+
+import {
+  type AppRecord,
+  type CommittedApp,
+  idleAfterMsOf,
+  isAsleep,
+  type Rollout,
+} from "../../../mesh/index.ts";
+import { type CommitContext, fitted } from "./commits.ts";
+import { applyFirst } from "./decide.ts";
+import type { Facts } from "./facts.ts";
+import { isSound } from "./last-sound.ts";
+import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
+import { ackersOf } from "./quorum.ts";
+import type { Repair } from "./repair.ts";
+
+/** After one that could not end: a gate that does not answer is seldom back in seconds. */
+const SLEEP_PAUSE_MS = 60_000;
+/** After a wake that came to nothing, doubled each time: whoever waits does not wait for long, and each try is some commits. */
+const WAKE_PAUSE_FIRST_MS = 500;
+const WAKE_PAUSE_LAST_MS = 30_000;
+
+export function sleepOf({ epoch, record }: CommittedApp, context: CommitContext): Repair {
+  const { facts, wallMs } = context;
+  const afterMs = idleAfterMsOf(record);
+  const { current, rollout } = record;
+  if (afterMs === null || current === null || !isWhole(record) || !isEachSound(record, facts)) return NOTHING;
+  const dueAtMs =
+    (rollout?.endedAtMs ?? 0) + Math.max(afterMs, hasFailed(rollout, "sleep") ? SLEEP_PAUSE_MS : 0);
+  if (dueAtMs > wallMs) return { code: "none", dueAtMs };
+  if (!isQuiet(record, facts, afterMs)) return NOTHING;
+  const sleep: Rollout = {
+    ...emptyRollout(context),
+    id: laterRolloutId(record.app, current, epoch),
+    kind: "sleep",
+    from: current,
+    to: current,
+    targets: record.vms.map(({ vm }) => vm),
+    before: record.vms.length,
+  };
+  const first = applyFirst(fitted({ ...record, rollout: sleep }), context);
+  if (first.code === "no-host") return NOTHING;
+  return { code: "begin", record: first.record, why: "nobody asks for it: it is put to sleep" };
+}
+
+const NOTHING: Repair = { code: "none", dueAtMs: null };
+
+/** Nothing is on its way, kept, split or held: of a record of which one release is the whole app. */
+function isWhole({ vms, kept, weights, hold, current, deleted, hostnames }: AppRecord): boolean {
+  const isServing = vms.every(({ phase, release }) => phase === "serving" && release === current);
+  const isPlain = kept === undefined && weights === undefined && hold === undefined;
+  return !deleted && hostnames.length > 0 && vms.length > 0 && isServing && isPlain;
+}
+
+/** A host that is away could not say that it closed its gate. */
+function isEachSound({ vms }: AppRecord, facts: Facts): boolean {
+  return vms.every((vm) => isSound(vm, facts));
+}
+
+/** Every proxy that is registered says so, but those that a person excluded: silence is no quiet, and no proxy at all is none. */
+function isQuiet(record: AppRecord, facts: Facts, afterMs: number): boolean {
+  const proxies = ackersOf({ kind: "hold", ackSet: [] }, record, facts);
+  return proxies.length > 0 && proxies.every((proxy) => (facts.quietMs?.get(proxy) ?? -1) >= afterMs);
+}
+
+function hasFailed(rollout: Rollout | null, kind: Rollout["kind"]): boolean {
+  return rollout?.kind === kind && rollout.state !== "succeeded" && rollout.reason?.code !== "aborted";
+}
+
+/** `begin`: somebody asks for an app that sleeps. However many ask at once, one commit begins it. */
+export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext): Repair {
+  const { current, rollout } = record;
+  if (!isAsleep(record) || current === null || (context.facts.wanted ?? 0) === 0) return NOTHING;
+  const tries = triesOf(rollout);
+  const dueAtMs = tries === 0 ? 0 : (rollout?.endedAtMs ?? 0) + wakePauseMs(tries);
+  if (dueAtMs > context.wallMs) return { code: "none", dueAtMs };
+  const wake: Rollout = {
+    ...emptyRollout(context),
+    id: laterRolloutId(record.app, current, epoch),
+    kind: "wake",
+    from: current,
+    to: current,
+    targets: [],
+    count: countToWake(record),
+    ...(tries === 0 ? {} : { tries }),
+  };
+  const begun = fitted({ ...record, rollout: wake });
+  const first = applyFirst(begun, context);
+  // Where no host can run it that is what it waits for, and what is shown.
+  const next = first.code === "no-host" ? begun : first.record;
+  return { code: "begin", record: next, why: "somebody asks for it: it is woken" };
+}
+
+/** As many VMs as ran before it fell asleep; the app's file says how many of one that never did. */
+function countToWake({ rollout, current, releases }: AppRecord): number {
+  const spec = releases.find(({ number }) => number === current)?.spec;
+  const before =
+    rollout?.kind === "sleep" ? rollout.before : rollout?.kind === "wake" ? rollout.count : undefined;
+  return before ?? spec?.count ?? 1;
+}
+
+function triesOf(rollout: Rollout | null): number {
+  return hasFailed(rollout, "wake") ? (rollout?.tries ?? 0) + 1 : 0;
+}
+
+function wakePauseMs(tries: number): number {
+  return Math.min(WAKE_PAUSE_LAST_MS, WAKE_PAUSE_FIRST_MS * 2 ** (Math.min(tries, 16) - 1));
+}

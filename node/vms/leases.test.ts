@@ -1,0 +1,165 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeDriver, FakeMachine } from "./fake-driver.ts";
+import { readLease, readWatchdog, writeLease } from "./lease-file.ts";
+import { hasEnvironmentLine, listProcesses, uptimeMs } from "./process-table.ts";
+import { endWatchdog, isWatched, startWatchdog } from "./start-watchdog.ts";
+import { HostHarness, vm, wanted } from "./vm-host-harness.ts";
+
+const LEASE_MS = 2_000;
+const fence = { leaseMs: LEASE_MS };
+const deploy = { strategy: "handoff", drainTimeoutMs: 1_000, waitTimeoutMs: 1_000 } as const;
+const run = { command: ["run"], deploy, fence };
+
+/** What a process table changes into is told by nobody: it is looked at again. */
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await delay(10);
+}
+
+describe("a VM with a lease", () => {
+  let machine: FakeMachine;
+  let harness: HostHarness;
+  beforeEach(async () => {
+    machine = new FakeMachine();
+    harness = await HostHarness.create(() => new FakeDriver(machine));
+  });
+  afterEach(() => harness.close());
+
+  it("is started once a majority has it run here, and says meanwhile for what it waits", async () => {
+    harness.isWanted = false;
+    const host = await harness.startAgent();
+    host.reconcile([wanted("starting", run)]);
+    await harness.until((published) => published.get(vm)?.reason?.startsWith("waits to be started") === true);
+    expect(machine.started).toEqual([]);
+    harness.isWanted = true;
+    const { reason } = await harness.entry({ state: "running" });
+    expect(reason).toBeNull();
+    expect(isWatched(harness.folderOf(vm))).toBe(true);
+  });
+
+  it("has a lease that counts from the question, not from the answer", async () => {
+    const answer = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<number>();
+    harness.askLease = async () => {
+      asked.resolve(uptimeMs());
+      await answer.promise;
+      return { epoch: 1, isNamed: true };
+    };
+    const host = await harness.startAgent();
+    host.reconcile([wanted("starting", run)]);
+    const askedMs = await asked.promise;
+    const later = delay(100);
+    await later;
+    answer.resolve();
+    await harness.entry({ state: "running" });
+    expect(host.places()[0]?.untilMs).toBeLessThanOrEqual(askedMs + LEASE_MS);
+    expect(readLease(harness.folderOf(vm))).toBe(host.places()[0]?.untilMs);
+  });
+
+  it("renews while it runs, goes on with that after a restart of the agent, and ends it with the VM", async () => {
+    const first = await harness.startAgent();
+    first.reconcile([wanted("starting", run)]);
+    await harness.entry({ state: "running" });
+    const folder = harness.folderOf(vm);
+    const firstMs = readLease(folder);
+    await until(() => readLease(folder) > firstMs);
+    const watchdog = readWatchdog(folder);
+    await first.leave();
+    expect(readWatchdog(folder)).toEqual(watchdog);
+    const second = await harness.startAgent();
+    const laterMs = readLease(folder);
+    await until(() => readLease(folder) > laterMs);
+    expect(machine.running).toEqual([vm]);
+    expect(readWatchdog(folder)).toEqual(watchdog);
+    second.reconcile([]);
+    await harness.gone();
+    await until(() => watchdog === null || !existsSync(`/proc/${watchdog.pid}/exe`) || !isWatched(folder));
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  it("gets another watchdog when its own is gone", async () => {
+    const host = await harness.startAgent();
+    host.reconcile([wanted("starting", run)]);
+    await harness.entry({ state: "running" });
+    const folder = harness.folderOf(vm);
+    const before = readWatchdog(folder);
+    endWatchdog(folder);
+    await until(() => isWatched(folder) && readWatchdog(folder)?.pid !== before?.pid);
+  });
+});
+
+describe("the watchdog", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "grapevine-watchdog-"));
+  });
+  afterEach(() => {
+    endWatchdog(folder);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A VM as the process driver starts it, with a child of its own that ignores signals. */
+  function process(): ReturnType<typeof spawn> {
+    const child = `require("child_process").spawn(process.execPath, ["-e", "setInterval(() => 0, 1000)"], { detached: true, stdio: "ignore" }); setInterval(() => 0, 1000)`;
+    const env = { GRAPEVINE_VM_FOLDER: folder };
+    return spawn(globalThis.process.execPath, ["-e", child], { env, stdio: "ignore", detached: true });
+  }
+
+  it("kills the VM with all that it started when the lease is over, and ends", async () => {
+    writeLease(folder, uptimeMs() + 400);
+    await startWatchdog(folder);
+    const vmProcess = process();
+    const untilMs = readLease(folder);
+    const watchdog = readWatchdog(folder)?.pid;
+    const [, signal] = await once(vmProcess, "exit");
+    expect(signal).toBe("SIGKILL");
+    expect(uptimeMs()).toBeGreaterThanOrEqual(untilMs - 10);
+    await until(
+      () => !listProcesses().some(({ pid }) => hasEnvironmentLine(pid, `GRAPEVINE_VM_FOLDER=${folder}`)),
+    );
+    // Its agent, which is there still, might have been about to start it.
+    expect(isWatched(folder)).toBe(true);
+    rmSync(folder, { recursive: true });
+    await until(() => !listProcesses().some(({ pid, ended }) => pid === watchdog && !ended));
+  });
+
+  it("kills what is started after the lease was over: its agent stood still in between", async () => {
+    writeLease(folder, uptimeMs());
+    await startWatchdog(folder);
+    const [, signal] = await once(process(), "exit");
+    expect(signal).toBe("SIGKILL");
+  });
+
+  it("kills it at once after a pause that was longer than the lease", async () => {
+    writeLease(folder, uptimeMs() + 300);
+    await startWatchdog(folder);
+    const watchdog = readWatchdog(folder)?.pid ?? 0;
+    const vmProcess = process();
+    await once(vmProcess, "spawn");
+    for (const pid of [watchdog, vmProcess.pid ?? 0]) globalThis.process.kill(pid, "SIGSTOP");
+    await until(() => uptimeMs() > readLease(folder));
+    const ended = once(vmProcess, "exit");
+    globalThis.process.kill(watchdog, "SIGCONT");
+    const [, signal] = await ended;
+    expect(signal).toBe("SIGKILL");
+  });
+
+  it("lets the VM run as long as the lease is renewed, and kills it when its file is gone", async () => {
+    writeLease(folder, uptimeMs() + 300);
+    await startWatchdog(folder);
+    const vmProcess = process();
+    const ended = once(vmProcess, "exit");
+    const firstMs = readLease(folder);
+    writeLease(folder, firstMs + 60_000);
+    await until(() => uptimeMs() > firstMs + 100);
+    expect(vmProcess.exitCode).toBeNull();
+    rmSync(join(folder, "lease.json"));
+    const [, signal] = await ended;
+    expect(signal).toBe("SIGKILL");
+  });
+});

@@ -1,0 +1,53 @@
+// Start watchdog: the agent's end of a VM's watchdog: starts it, finds it again, and ends it.
+
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { forgetWatchdog, type NamedProcess, readWatchdog } from "./lease-file.ts";
+import { readProcess } from "./process-table.ts";
+
+const PROGRAM = fileURLToPath(new URL("watchdog.ts", import.meta.url));
+
+/** In a session of its own, so that what ends the agent does not end it. Resolves once it watches; rejects if it does not come to that. */
+export async function startWatchdog(folder: string): Promise<void> {
+  const own = readProcess(process.pid);
+  const child = spawn(process.execPath, [PROGRAM, folder, `${process.pid}`, `${own?.startTime}`], {
+    detached: true,
+    env: {},
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  child.unref();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  child.once("error", (error) => reject(new Error(`the watchdog cannot be started: ${error.message}`)));
+  child.once("exit", (code, signal) =>
+    reject(new Error(`the watchdog ended as it was started: ${signal ?? `code ${code}`}`)),
+  );
+  child.stdout.once("data", () => resolve());
+  try {
+    await promise;
+  } finally {
+    child.stdout.destroy();
+  }
+}
+
+export function isWatched(folder: string): boolean {
+  return runningOf(folder) !== null;
+}
+
+/** Nothing of the VM runs any more. */
+export function endWatchdog(folder: string): void {
+  const running = runningOf(folder);
+  // Who asks from now on whether one watches is told no, though this one has not quite ended.
+  forgetWatchdog(folder);
+  if (running === null) return;
+  try {
+    process.kill(running.pid, "SIGKILL");
+  } catch {
+    // It ended meanwhile.
+  }
+}
+
+function runningOf(folder: string): NamedProcess | null {
+  const known = readWatchdog(folder);
+  const row = known === null ? null : readProcess(known.pid);
+  return row !== null && !row.ended && row.startTime === known?.startTime ? known : null;
+}
