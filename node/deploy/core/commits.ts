@@ -22,7 +22,13 @@ import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { withVolumesMade } from "./home.ts";
-import { withHoldAtEnd, withLaunchHold, withoutHoldBy, withoutVainHold } from "./idle-hold.ts";
+import {
+  withHoldAtEnd,
+  withHoldOnWayBack,
+  withLaunchHold,
+  withoutHoldBy,
+  withoutVainHold,
+} from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
@@ -118,7 +124,8 @@ function changeVms(
   const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
   const held = withHoldOf(planned, { ...rest, vms }, wallMs);
   // What is taken back for a deploy that follows it leaves its requests to that.
-  const next = record.rollout?.next === undefined ? held : withLaunchHold(held, wallMs);
+  const next =
+    record.rollout?.next === undefined ? withHoldOnWayBack(held, wallMs) : withLaunchHold(held, wallMs);
   return { code: "applied", record: { ...next, ...(weights === undefined ? {} : { weights }) } };
 }
 

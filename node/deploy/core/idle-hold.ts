@@ -29,6 +29,13 @@ export function withHoldAtEnd(record: AppRecord, atMs: number): AppRecord {
   return free.hold === undefined && sleepsBeneath(free) ? { ...free, hold: { by: "idle", atMs } } : free;
 }
 
+/** Of a rollout that goes back to an app that slept: what comes from this commit on waits too, until that is woken. */
+export function withHoldOnWayBack(record: AppRecord, atMs: number): AppRecord {
+  const { direction, next } = record.rollout ?? {};
+  const isOwed = direction === "back" && next === undefined && record.hold === undefined;
+  return isOwed && sleepsBeneath(record) ? { ...record, hold: { by: "idle", atMs } } : record;
+}
+
 /** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request. */
 function sleepsBeneath(record: AppRecord): boolean {
   const { kind } = record.rollout ?? {};

@@ -1,11 +1,19 @@
 import { describe, expect, test } from "vitest";
-import { type AppRecord, appName, type DeploySpec, memberName, vmName } from "../../../mesh/index.ts";
+import {
+  type AppRecord,
+  appName,
+  type DeploySpec,
+  memberName,
+  type VmEntry,
+  vmName,
+} from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, World } from "../testing/world.ts";
 import { heldByPerson, releasedByPerson } from "./person-hold.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
 const app = appName("hello");
+const ENDED: Partial<VmEntry> = { state: "failed", reason: "it ended" };
 const HANDOFF: DeploySpec = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 };
 
 /** An app of one VM that has run for long enough. */
@@ -131,6 +139,52 @@ describe("an app that sleeps", () => {
     world.cooperate();
     expect(recordOf(world)).toMatchObject({ deleted: true, hostnames: [] });
     expect(recordOf(world).hold).toBeUndefined();
+  });
+});
+
+describe("a new release of an app that sleeps, which fails while it comes to serve", () => {
+  /** Its VM is closed, and its host, which would say so, is dead. */
+  function closing(): World {
+    const world = asleep();
+    const env = { A: "2" };
+    world.submit(specOf("hello", { idle: { afterMs: 5_000 }, env }), "2");
+    world.say(vmName("hello-v2-1"), HEALTHY);
+    expect(recordOf(world).rollout?.step?.kind).toBe("serve");
+    world.say(vmName("hello-v2-1"), ENDED);
+    world.hostDies(recordOf(world).vms[0]?.host ?? memberName("none"));
+    return world;
+  }
+
+  test("leaves its requests to the release before it, from the commit on that closes it", () => {
+    const world = closing();
+    expect(recordOf(world).vms).toMatchObject([{ phase: "cordoned" }]);
+    expect(recordOf(world).hold).toMatchObject({ by: "idle" });
+    world.cooperate();
+    wanted(world);
+    expect(recordOf(world)).toMatchObject({ rollout: { kind: "wake" }, vms: [{ vm: "hello-v1-2" }] });
+  });
+
+  test("is not forgotten by a wake that fails as well, as long as nobody said that it is closed", () => {
+    const world = closing();
+    for (let passed = 0; recordOf(world).rollout?.state === "running"; passed += 1) {
+      expect(passed).toBeLessThan(10);
+      world.pass(60_000);
+    }
+    wanted(world);
+    expect(recordOf(world).vms).toMatchObject([
+      { vm: "hello-v2-1", phase: "cordoned" },
+      { vm: "hello-v1-2", phase: "starting" },
+    ]);
+    world.say(vmName("hello-v1-2"), ENDED);
+    expect(recordOf(world)).toMatchObject({
+      rollout: { kind: "wake", state: "failed" },
+      hold: { by: "idle" },
+      vms: [{ vm: "hello-v2-1", phase: "cordoned" }],
+    });
+    world.pass(10_000);
+    wanted(world);
+    world.cooperate();
+    expect(recordOf(world).vms).toMatchObject([{ release: 1, phase: "serving" }]);
   });
 });
 
