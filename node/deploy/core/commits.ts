@@ -28,6 +28,7 @@ import {
   withLaunchHold,
   withoutHoldBy,
   withoutVainHold,
+  withSleepHold,
 } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
@@ -132,9 +133,9 @@ function changeVms(
 /** Of a rollout's step: a person's hold stays theirs, and only they lift it. */
 function withHoldOf({ hold }: PlannedStep, record: AppRecord, wallMs: number): AppRecord {
   if (hold === "lifted") return withoutHoldBy("rollout", record);
-  if (hold === "placed" && record.hold?.by !== "person")
-    return { ...record, hold: { by: record.rollout?.kind === "sleep" ? "idle" : "rollout", atMs: wallMs } };
-  return record;
+  if (hold !== "placed" || record.hold?.by === "person") return record;
+  if (record.rollout?.kind === "sleep") return withSleepHold(record, wallMs);
+  return { ...record, hold: { by: "rollout", atMs: wallMs } };
 }
 
 /** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */

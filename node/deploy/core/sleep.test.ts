@@ -133,6 +133,21 @@ describe("an app that sleeps", () => {
     expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["starting", "starting"]);
   });
 
+  test("is woken where it ran, though another host has less to do, and elsewhere if that one is gone", () => {
+    for (const isGone of [false, true]) {
+      const world = awake();
+      const ran = recordOf(world).vms[0]?.host ?? memberName("none");
+      world.hosts.add(memberName("host-0"));
+      world.membersChanged();
+      quiet(world);
+      world.cooperate();
+      expect(recordOf(world).hold).toMatchObject({ ranOn: [ran] });
+      if (isGone) world.hostDies(ran);
+      wanted(world);
+      expect(recordOf(world).vms).toMatchObject([{ host: isGone ? "host-0" : ran }]);
+    }
+  });
+
   test("and is destroyed leaves nothing", () => {
     const world = asleep();
     world.destroy();
@@ -146,8 +161,7 @@ describe("a new release of an app that sleeps, which fails while it comes to ser
   /** Its VM is closed, and its host, which would say so, is dead. */
   function closing(): World {
     const world = asleep();
-    const env = { A: "2" };
-    world.submit(specOf("hello", { idle: { afterMs: 5_000 }, env }), "2");
+    world.submit(specOf("hello", { idle: { afterMs: 5_000 } }), "2");
     world.say(vmName("hello-v2-1"), HEALTHY);
     expect(recordOf(world).rollout?.step?.kind).toBe("serve");
     world.say(vmName("hello-v2-1"), ENDED);
