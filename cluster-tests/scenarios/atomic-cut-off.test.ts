@@ -12,7 +12,7 @@ import { failures, NO_FAILURES } from "../harness/scenario.ts";
 const WEB = "web.localhost";
 /** A new release is added without the proxy that is cut off. */
 const DEPLOY = ['strategy = "immediate"', 'cutover = "atomic"', 'exclude_silent_after = "1s"'];
-const SETTINGS: AppSettings = { count: 3, deploy: DEPLOY, hold: ['max_age = "8s"'] };
+const SETTINGS: AppSettings = { count: 3, waitTimeout: "5s", deploy: DEPLOY, hold: ['max_age = "8s"'] };
 
 const missing = process.env["CI"] === "true" ? undefined : NetLab.missing();
 
