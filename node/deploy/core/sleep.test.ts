@@ -119,9 +119,6 @@ describe("an app that sleeps", () => {
 
   test("is woken by a person who scales it, and then by a request with as many VMs", () => {
     const world = asleep();
-    expect(submitRestart(world.committed, app, world.machine.context(world.nowMs))).toMatchObject({
-      code: "invalid",
-    });
     world.ask((at, context) => submitScale(at, { app, count: 2 }, context));
     world.cooperate();
     expect(recordOf(world).vms).toHaveLength(2);
@@ -146,6 +143,46 @@ describe("an app that sleeps", () => {
       wanted(world);
       expect(recordOf(world).vms).toMatchObject([{ host: isGone ? "host-0" : ran }]);
     }
+  });
+
+  test("has nothing to restart, and no share to give, and says so; it goes back to the release before as any other", () => {
+    const world = awake();
+    world.submit(specOf("hello", { idle: { afterMs: 5_000 } }), "2");
+    world.cooperate();
+    world.pass(60_000);
+    quiet(world);
+    world.cooperate();
+    expect(submitRestart(world.committed, app, world.machine.context(world.nowMs))).toEqual({
+      code: "unchanged",
+      message: "hello sleeps: what a request wakes is a new VM",
+    });
+    expect(world.traffic([{ release: 2, weight: 100 }])).toEqual({
+      code: "invalid",
+      message: 'hello sleeps, no VM of it runs: "grapevine scale hello 1" wakes it',
+    });
+    world.rollback(null);
+    world.cooperate();
+    expect(recordOf(world)).toMatchObject({ current: 1, vms: [{ release: 1, phase: "serving" }] });
+    expect(recordOf(world).hold).toBeUndefined();
+  });
+
+  test("is woken elsewhere while its host is drained", () => {
+    const world = asleep();
+    const [ran] = recordOf(world).hold?.ranOn ?? [];
+    world.draining.add(ran ?? memberName("none"));
+    world.membersChanged();
+    wanted(world);
+    expect(recordOf(world).vms).toHaveLength(1);
+    expect(recordOf(world).vms[0]?.host).not.toBe(ran);
+  });
+
+  test("makes room for a deploy while it wakes in vain", () => {
+    const world = asleep();
+    wanted(world);
+    expect(recordOf(world).rollout).toMatchObject({ kind: "wake", state: "running" });
+    expect(world.submit(specOf("hello", { idle: { afterMs: 5_000 } }), "2").code).toBe("begin");
+    world.cooperate();
+    expect(recordOf(world)).toMatchObject({ current: 2, vms: [{ release: 2, phase: "serving" }] });
   });
 
   test("and is destroyed leaves nothing", () => {
