@@ -69,6 +69,22 @@ describe("an app that nobody asks for", () => {
     expect(recordOf(world).rollout?.kind).toBe("sleep");
   });
 
+  test("says what keeps it awake", () => {
+    const world = awake();
+    const awakeBy = () => world.machine.view(world.nowMs)?.idle;
+    quiet(world, ["proxy-1"]);
+    expect(awakeBy()).toEqual({
+      afterMs: 5_000,
+      awake: "proxy-2 got requests for hello since, or cannot be heard",
+    });
+    world.say(vmName("hello-v1-1"), { health: "unhealthy" });
+    expect(awakeBy()?.awake).toBe("hello-v1-1 is not well");
+    world.say(vmName("hello-v1-1"), HEALTHY);
+    quiet(world);
+    world.cooperate();
+    expect(awakeBy()).toEqual({ afterMs: 5_000, awake: null });
+  });
+
   test("stays awake where no proxy is registered", () => {
     const world = awake();
     for (const proxy of world.proxies.values()) Object.assign(proxy, { registered: false });
