@@ -78,6 +78,7 @@ describe("Spares", () => {
     expect(await left()).toHaveLength(1);
     await spares.stop();
     spares = await opened();
+    await spares.settled();
     expect(await left()).toEqual([]);
     expect(await spares.take(two, join(root, "app"))).toBe(false);
   });

@@ -1,7 +1,8 @@
 // Spares: of apps that sleep, the files of a release, unpacked ahead on a host that has its bundle. A VM that is woken there takes the folder
 // as it is, and does not keep requests waiting for thousands of files. Only what is whole is ever given away.
 
-import { mkdir, rename, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import type { BundleHash } from "../../mesh/index.ts";
@@ -22,6 +23,9 @@ export interface SpareNeeds {
 
 export class Spares {
   readonly #folder: string;
+  /** Of names that no later start gives. */
+  readonly #start: string = randomBytes(6).toString("hex");
+  readonly #old: string[];
   readonly #deps: SparesDeps;
   /** Folders that are whole. */
   readonly #ready = new Map<BundleHash, string>();
@@ -36,16 +40,18 @@ export class Spares {
   /** Null: there is nothing to do. */
   #working: Promise<void> | null = null;
 
-  private constructor(folder: string, deps: SparesDeps) {
+  private constructor(folder: string, old: readonly string[], deps: SparesDeps) {
     this.#folder = folder;
+    this.#old = [...old];
     this.#deps = deps;
   }
 
-  /** What an earlier start left may not be whole: it is removed. */
+  /** What an earlier start left may not be whole: it is removed, but nobody waits for that. */
   static async open(folder: string, deps: SparesDeps): Promise<Spares> {
-    await rm(folder, { recursive: true, force: true });
     await mkdir(folder, { recursive: true });
-    return new Spares(folder, deps);
+    const spares = new Spares(folder, await readdir(folder), deps);
+    spares.#work();
+    return spares;
   }
 
   /** From now on there is to be one of each of these, as far as the bundle is here, and none of others. */
@@ -95,7 +101,7 @@ export class Spares {
     const vain = [...this.#ready].find(([hash]) => !this.#spared.has(hash));
     if (vain !== undefined) return () => this.#remove(...vain);
     const missing = [...this.#needed].find((hash) => !this.#ready.has(hash) && !this.#failed.has(hash));
-    if (missing === undefined) return null;
+    if (missing === undefined) return this.#old.length > 0 ? () => this.#removeOld() : null;
     return () => {
       const done = this.#make(missing).finally(() => {
         this.#making = null;
@@ -107,12 +113,26 @@ export class Spares {
 
   async #remove(hash: BundleHash, spare: string): Promise<void> {
     this.#ready.delete(hash);
-    await rm(spare, { recursive: true, force: true }).catch((error: unknown) => this.#warn(hash, error));
+    await this.#discard(spare);
+  }
+
+  async #removeOld(): Promise<void> {
+    const old = this.#old.pop();
+    if (old !== undefined) await this.#discard(join(this.#folder, old));
+  }
+
+  async #discard(path: string): Promise<void> {
+    await rm(path, { recursive: true, force: true }).catch((error: unknown) => {
+      this.#deps.logger.warn(
+        { path, error: messageOf(error) },
+        "files that are not needed cannot be removed",
+      );
+    });
   }
 
   async #make(hash: BundleHash): Promise<void> {
     this.#made += 1;
-    const spare = join(this.#folder, String(this.#made));
+    const spare = join(this.#folder, `${this.#start}-${this.#made}`);
     const part = `${spare}.part`;
     try {
       await this.#deps.unpack(hash, part);
