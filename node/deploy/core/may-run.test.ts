@@ -56,6 +56,19 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     expect(vms()).toEqual(["hello-v1-2 starting"]);
   });
 
+  it("says what it waits for: a person's word, or a lease, or a host that could run another one", () => {
+    const reasonOf = () => world.machine.view(world.nowMs)?.vms[0]?.reason;
+    begun(leased);
+    const host = hostOf(OLD);
+    world.hostDies(host);
+    expect(reasonOf()).toMatch(/another one is started once the lease of this one is over$/);
+    for (const other of world.hosts) if (other !== host) world.draining.add(other);
+    world.membersChanged();
+    expect(reasonOf()).toMatch(/but no host can run a VM: host-1 is not connected; host-2 is cordoned/);
+    world.fence(host);
+    expect(reasonOf()).toMatch(/but no host can run a VM: host-1 is not connected; host-2 is cordoned/);
+  });
+
   it("has another one started a lease and the drift bound after its VM left the record, and not before", () => {
     begun(leased);
     const host = lose();
