@@ -127,4 +127,26 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     expect(record()?.rollout?.state).toBe("succeeded");
     expect(record()?.mayRun).toBeUndefined();
   });
+
+  it("is remembered over the app's end: a later deploy starts nothing beside it once its host is no longer fenced", () => {
+    begun(exclusive);
+    const host = hostOf(OLD);
+    world.confirming.silent.add(host);
+    world.hostDies(host);
+    world.fence(host);
+    world.destroy();
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(record()).toMatchObject({ deleted: true, mayRun: [{ host, vms: [OLD] }] });
+    world.hostBack(host, { isNew: true });
+    const { env: _env, ...rest } = exclusive as Partial<AppSpec>;
+    world.submit(specOf("hello", rest), "2");
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(vms()).not.toContain("hello-v2-1 starting");
+    expect(waits()).toMatch(/hello-v1-1 to be gone on host-\d/);
+    world.gone(OLD);
+    world.confirming.silent.delete(host);
+    world.membersChanged();
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(vms()).toEqual(["hello-v2-1 starting"]);
+  });
 });
