@@ -52,13 +52,15 @@ describe("a VM with a lease", () => {
       return { epoch: 1, isNamed: true };
     };
     const host = await harness.startAgent();
-    host.reconcile([wanted("starting", run)]);
+    // Not renewed within the test.
+    const leaseMs = 600_000;
+    host.reconcile([wanted("starting", { ...run, fence: { leaseMs } })]);
     const askedMs = await asked.promise;
     const later = delay(100);
     await later;
     answer.resolve();
     await harness.entry({ state: "running" });
-    expect(host.places()[0]?.untilMs).toBeLessThanOrEqual(askedMs + LEASE_MS);
+    expect(host.places()[0]?.untilMs).toBeLessThanOrEqual(askedMs + leaseMs);
     expect(readLease(harness.folderOf(vm))).toBe(host.places()[0]?.untilMs);
   });
 
@@ -115,6 +117,15 @@ describe("a VM with a lease", () => {
     expect(machine.started).toEqual([]);
     rmSync(join(folder, "watchdog.json.new"), { recursive: true });
     await harness.entry({ state: "running" });
+  });
+
+  it("gets no request between its end and its next start", async () => {
+    const host = await harness.startAgent();
+    host.reconcile([wanted("starting", run)]);
+    await harness.entry({ state: "running" });
+    machine.end(vm, { code: 1, signal: null });
+    await harness.entry({ state: "exited" });
+    expect(host.places()).toMatchObject([{ vm, untilMs: 0 }]);
   });
 
   it("runs no longer than what could be written down", async () => {
@@ -221,7 +232,7 @@ describe("the watchdog", () => {
   });
 
   it("kills children that made their own session and environment", async () => {
-    writeLease(folder, uptimeMs() + 1_000);
+    writeLease(folder, uptimeMs() + 600_000);
     await startWatchdog(folder);
     const pidFile = join(folder, "child");
     const child = `require("node:child_process").spawn(process.execPath, ["-e", "require('node:fs').writeFileSync('${pidFile}', String(process.pid)); setInterval(() => 0, 1000)"], { detached: true, stdio: "ignore", env: {} }); setInterval(() => 0, 1000)`;
@@ -231,6 +242,7 @@ describe("the watchdog", () => {
     await until(() => existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "");
     const pid = Number(readFileSync(pidFile, "utf8"));
     expect(readProcess(pid)?.ended).toBe(false);
+    writeLease(folder, uptimeMs());
     await ended;
     await until(() => readProcess(pid)?.ended !== false);
   });

@@ -151,7 +151,9 @@ export class VmHost {
 
   #untilOf(vm: VmName): Pick<VmPlace, "untilMs"> {
     const untilMs = this.#leases.untilMs(vm);
-    return untilMs === undefined ? {} : { untilMs };
+    if (untilMs !== undefined) return { untilMs };
+    // Nobody may take one that has no lease now, since it does not run, for one that needs none.
+    return this.#runs.get(vm)?.life.release.spec.fence === undefined ? {} : { untilMs: 0 };
   }
 
   /** Of an app that was destroyed with its data. Nothing, while something of it runs here. */
