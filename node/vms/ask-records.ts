@@ -19,13 +19,10 @@ export function recordAsks(deps: ReadRecordsDeps): {
   readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   readonly askLease: LeasesDeps["ask"];
 } {
-  let last: OwnerId | null = null;
-  const onAnswer = (voter: OwnerId) => {
-    last = voter;
-  };
+  const silent = new Set<OwnerId>();
   return {
     wantedEpoch: (vm, signal) => wantedHere(deps, vm, signal),
-    askLease: (question, signal) => askAnyVoter(deps, question, { first: last, onAnswer, signal }),
+    askLease: (question, signal) => askAnyVoter(deps, question, { silent, signal }),
   };
 }
 
@@ -41,34 +38,30 @@ async function wantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal
   return found?.epoch ?? null;
 }
 
-/** The first that says anything, who did so before at first: of those that hang each takes its time from the lease. Rejects with why none does. */
+/**
+ * The first that says anything. Those that said nothing when they were asked last come last, since each that hangs takes its time from the lease.
+ * Rejects with why none does.
+ */
 async function askAnyVoter(
   { mesh, registers }: ReadRecordsDeps,
   question: Parameters<typeof askLease>[2],
-  {
-    first,
-    onAnswer,
-    signal,
-  }: {
-    readonly first: OwnerId | null;
-    readonly onAnswer: (voter: OwnerId) => void;
-    readonly signal: AbortSignal;
-  },
+  { silent, signal }: { readonly silent: Set<OwnerId>; readonly signal: AbortSignal },
 ): Promise<LeaseAnswer> {
   const connected = connectedOwners(mesh.members());
   const all = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
   const voters = [
-    ...all.filter(({ owner }) => owner === first),
-    ...all.filter(({ owner }) => owner !== first),
+    ...all.filter(({ owner }) => !silent.has(owner)),
+    ...all.filter(({ owner }) => silent.has(owner)),
   ];
   const reasons: string[] = [];
   for (const { owner, name } of voters) {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(VOTER_MS)]);
     try {
       const answer = await askLease(mesh, owner, question, patience);
-      onAnswer(owner);
+      silent.delete(owner);
       return answer;
     } catch (error) {
+      silent.add(owner);
       signal.throwIfAborted();
       reasons.push(`${name}: ${messageOf(error)}`);
     }
