@@ -1,6 +1,7 @@
 // Ask records: what a host asks the voters before it starts a VM of which no second one may run: what the records say as a majority has them.
 
 import {
+  type AppName,
   askLease,
   connectedOwners,
   type LeaseAnswer,
@@ -24,10 +25,31 @@ export function recordAsks(deps: ReadRecordsDeps): {
   };
 }
 
+/** Requests wait for the start: one record is read first. All are only if it does not say yes: whatever else is true must be heard here. */
 async function isWantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal): Promise<boolean> {
+  const app = appOf(deps, vm);
+  if (app !== undefined && (await isNamed(deps, { app, vm }, signal))) return true;
   await readRecords(deps, signal);
   const placed = deps.registers.apps.all().flatMap(({ record }) => placedVms(record));
   return placed.some((one) => one.vm === vm && one.host === deps.mesh.self.name && one.phase !== "prepared");
+}
+
+function appOf({ registers }: ReadRecordsDeps, vm: VmName): AppName | undefined {
+  return registers.apps.all().find(({ record }) => record.vms.some((one) => one.vm === vm))?.record.app;
+}
+
+/** False: a majority does not have it run here, or nobody says. */
+async function isNamed(
+  deps: ReadRecordsDeps,
+  question: Parameters<typeof askLease>[2],
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    return (await askAnyVoter(deps, question, signal)).isNamed;
+  } catch {
+    signal.throwIfAborted();
+    return false;
+  }
 }
 
 /** The first that says anything. Rejects with why none does. */
