@@ -15,6 +15,7 @@ import type { Leased, Leases } from "./leases.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
+import { StartAhead } from "./start-ahead.ts";
 import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
 import type { LifeInput, VmLife } from "./vm-life.ts";
 import type { LifeEffect } from "./vm-life-effect.ts";
@@ -86,6 +87,9 @@ export class VmRun {
   /** Why the record on disk is not the one in force; null: it is. */
   #saveError: string | null = null;
   #restWaiters: (() => void)[] = [];
+  readonly #ahead = new StartAhead(() =>
+    boundOutput(this.outputFile, BOUND_AT_START).then(() => this.#spec()),
+  );
 
   constructor(life: VmLife, options: VmRunOptions, deps: VmRunDeps) {
     this.life = life;
@@ -232,7 +236,7 @@ export class VmRun {
       if (isLate) throw new Error("no record wants its release command run any more");
       await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
-      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec(null));
+      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec());
       this.step({ type: "prepared", token });
     });
   }
@@ -253,6 +257,7 @@ export class VmRun {
 
   async #awaitTurn(token: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
+    this.#ahead.begin();
     try {
       if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
       await this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token }));
@@ -273,15 +278,15 @@ export class VmRun {
     await this.#orFail(token, "", async () => {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
-      await boundOutput(this.outputFile, BOUND_AT_START);
-      const spec = await this.#spec(address);
+      const spec = await this.#ahead.take(address);
       if (this.#leased !== null) await this.#deps.leases.guard(this.#leased);
       const handle = await this.#deps.driver.start(spec);
       this.step({ type: "started", token, handle });
     });
   }
 
-  async #spec(address: ProbeAddress | null): Promise<VmSpec> {
+  /** But its address. */
+  async #spec(): Promise<VmSpec> {
     const { env, volumes = [] } = this.life.release.spec;
     await this.#deps.volumes.check(this.life.entry.app, volumes);
     const own = env === undefined ? null : await this.#deps.envs.read(env);
@@ -289,17 +294,16 @@ export class VmRun {
     return {
       vm: this.life.entry.vm,
       command: this.#command,
-      env: { ...own?.value, ...this.#environment(address) },
+      env: { ...own?.value, ...this.#environment() },
       folder: this.folder,
     };
   }
 
   /** Over its own: where a VM listens and who it is are no matter of its spec. */
-  #environment(address: ProbeAddress | null): Readonly<Record<string, string>> {
+  #environment(): Readonly<Record<string, string>> {
     const { vm, app, release } = this.life.entry;
     return {
       ...this.#deps.volumes.environment(app, this.life.release.spec.volumes ?? []),
-      ...(address === null ? {} : { HOST: address.host, PORT: String(address.port) }),
       GRAPEVINE_APP: app,
       GRAPEVINE_VM: vm,
       GRAPEVINE_RELEASE: `v${release}`,
