@@ -1,33 +1,41 @@
-// Start ahead: what a start looks at is looked at while it waits for its turn: requests may be held until it is done.
+// Start ahead: what a start looks at on disk is looked at before, while it waits for its turn: requests may be held until it is done.
 
 import type { ProbeAddress } from "../health/probe.ts";
 import type { VmSpec } from "./vm-driver.ts";
 
 /** What was looked at so long ago may be another thing now. */
-const AHEAD_MS_MAX = 2_000;
+export const AHEAD_MS_MAX = 5_000;
 
 export class StartAhead {
   readonly #look: () => Promise<VmSpec>;
+  readonly #nowMs: () => number;
   #ahead: { readonly looked: Promise<VmSpec>; readonly atMs: number } | null = null;
 
   /** `look`: all of a VM but its address. Rejects with why it cannot be started. */
-  constructor(look: () => Promise<VmSpec>) {
+  constructor(look: () => Promise<VmSpec>, nowMs: () => number) {
     this.#look = look;
+    this.#nowMs = nowMs;
   }
 
-  begin(): void {
+  /** Looks, unless that was done just now. */
+  look(): Promise<VmSpec> {
+    const nowMs = this.#nowMs();
+    if (this.#ahead !== null && nowMs - this.#ahead.atMs < AHEAD_MS_MAX) return this.#ahead.looked;
     const looked = this.#look();
-    // Who takes it hears of it.
-    looked.catch(() => undefined);
-    this.#ahead = { looked, atMs: performance.now() };
+    const ahead = { looked, atMs: nowMs };
+    this.#ahead = ahead;
+    // Who waits for it hears of it; the next may go better.
+    looked.catch(() => {
+      if (this.#ahead === ahead) this.#ahead = null;
+    });
+    return looked;
   }
 
-  /** Once for each `begin`; what was not looked at, or long ago, is now. Null: it listens nowhere. */
+  /** For one start: the next looks anew. Null: it listens nowhere. */
   async take(address: ProbeAddress | null): Promise<VmSpec> {
-    const ahead = this.#ahead;
+    const looked = this.look();
     this.#ahead = null;
-    const isFresh = ahead !== null && performance.now() - ahead.atMs < AHEAD_MS_MAX;
-    const spec = await (isFresh ? ahead.looked : this.#look());
+    const spec = await looked;
     if (address === null) return spec;
     return { ...spec, env: { ...spec.env, HOST: address.host, PORT: String(address.port) } };
   }

@@ -87,15 +87,15 @@ export class VmRun {
   /** Why the record on disk is not the one in force; null: it is. */
   #saveError: string | null = null;
   #restWaiters: (() => void)[] = [];
-  readonly #ahead = new StartAhead(() =>
-    boundOutput(this.outputFile, BOUND_AT_START).then(() => this.#spec()),
-  );
+  readonly #ahead: StartAhead;
 
   constructor(life: VmLife, options: VmRunOptions, deps: VmRunDeps) {
     this.life = life;
     this.folder = options.folder;
     this.#options = options;
     this.#deps = deps;
+    const look = () => boundOutput(this.outputFile, BOUND_AT_START).then(() => this.#spec());
+    this.#ahead = new StartAhead(look, () => performance.now());
   }
 
   get outputFile(): string {
@@ -236,7 +236,7 @@ export class VmRun {
       if (isLate) throw new Error("no record wants its release command run any more");
       await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
-      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec());
+      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#ahead.look());
       this.step({ type: "prepared", token });
     });
   }
@@ -257,7 +257,7 @@ export class VmRun {
 
   async #awaitTurn(token: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
-    this.#ahead.begin();
+    void this.#ahead.look();
     try {
       if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
       await this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token }));
