@@ -13,6 +13,7 @@ export interface Traffic {
   readonly through?: readonly string[];
   readonly path?: string;
   readonly app?: string;
+  readonly timeoutMs?: number;
 }
 
 export class Scenario {
@@ -90,10 +91,10 @@ export class Scenario {
     return beside;
   }
 
-  #loadOptions({ through, app = "web", path = "/", ratePerSecond = 100 }: Traffic): LoadOptions {
+  #loadOptions({ through, app = "web", path = "/", ratePerSecond = 100, ...rest }: Traffic): LoadOptions {
     const names = through ?? this.view.proxies.map((proxy) => proxy.name);
     const targets = names.map((name) => this.proxy(name).http);
-    return { targets, host: `${app}.localhost`, path, ratePerSecond, connections: "both" };
+    return { targets, host: `${app}.localhost`, path, ratePerSecond, connections: "both", ...rest };
   }
 
   /** VMs of this cluster whose process runs, by name, from the machine's process table: the record is not asked. */

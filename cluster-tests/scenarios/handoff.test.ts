@@ -11,6 +11,8 @@ import { getJson, PATIENCE_MS, until, untilView } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 
 const ROUNDS = Number(process.env["HANDOFF_ROUNDS"] ?? 3);
+/** Above the app's `[hold] max_age`: what fails is what the cluster did not keep, and not a client that lost its patience. */
+const CLIENT_MS = 35_000;
 /** A look reads all of /proc: more often it would take the time that is measured. */
 const LOOK_MS = 100;
 
@@ -107,6 +109,7 @@ function report(lifetimes: readonly Lifetime[], controls: readonly Control[], sa
   );
 }
 
+const monotonicMs = () => Number(process.hrtime.bigint()) / 1e6;
 const ms = (value: number) => `${Math.round(value)} ms`;
 const median = (values: readonly number[]) =>
   [...values].sort((left, right) => left - right)[values.length >> 1] ?? 0;
@@ -172,8 +175,9 @@ async function killed(member: string): Promise<void> {
 test(
   "the driver, the gate, the agent of its host and a proxy are killed in the middle: lifetimes stay apart, and what the others send does not fail",
   async () => {
-    const others = scenario.loadBeside({ ratePerSecond: 60, through: ["proxy-1", "proxy-2"] });
-    const third = scenario.loadBeside({ ratePerSecond: 30, through: ["proxy-3"] });
+    const through = ["proxy-1", "proxy-2"];
+    const others = scenario.loadBeside({ ratePerSecond: 60, through, timeoutMs: CLIENT_MS });
+    const third = scenario.loadBeside({ ratePerSecond: 30, through: ["proxy-3"], timeoutMs: CLIENT_MS });
     const watch = watchProcesses();
     const victims = [
       ["the driver", async () => (await view()).rollout?.driver ?? ""],
@@ -182,18 +186,26 @@ test(
       ["a proxy", async () => "proxy-3"],
     ] as const;
     const killedBefore = new Set<string>();
+    const deaths: { readonly what: string; readonly beginMs: number; readonly endMs: number }[] = [];
     for (const [what, victimOf] of victims) {
       const victim = await victimOf();
       // Who drives may be the agent of its host: one death of it is both.
       if (killedBefore.has(victim)) continue;
       killedBefore.add(victim);
+      const beginMs = monotonicMs();
       const running = deploy();
       await untilView(scenario.api("host-4"), "web", isHandingOver);
       await killed(victim);
       const { code, stdout, stderr } = await running.result;
       expect(code, `${what}, ${victim}: ${stdout}${stderr}`).toBe(0);
+      deaths.push({ what: `${what}, ${victim},`, beginMs, endMs: monotonicMs() });
     }
     const samples = await others.stop();
+    for (const { what, beginMs, endMs } of deaths) {
+      const during = samples.filter(({ dueMs }) => dueMs >= beginMs && dueMs < endMs);
+      const longestMs = Math.max(...during.map(({ dueMs, doneMs }) => doneMs - dueMs));
+      process.stdout.write(`${what} was killed: held ${ms(longestMs)} at most\n`);
+    }
     await third.stop();
     expect(await watch.stop()).toEqual([]);
     expect(overlaps(alone.lifetimes())).toEqual([]);
