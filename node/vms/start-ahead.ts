@@ -1,6 +1,5 @@
 // Start ahead: what a start looks at on disk is looked at before, while it waits for its turn: requests may be held until it is done.
 
-import type { ProbeAddress } from "../health/probe.ts";
 import type { VmSpec } from "./vm-driver.ts";
 
 /** What was looked at so long ago may be another thing now. */
@@ -11,7 +10,7 @@ export class StartAhead {
   readonly #nowMs: () => number;
   #ahead: { readonly looked: Promise<VmSpec>; readonly atMs: number } | null = null;
 
-  /** `look`: all of a VM but its address. Rejects with why it cannot be started. */
+  /** `look`: all of a VM but what it is told of itself. Rejects with why it cannot be started. */
   constructor(look: () => Promise<VmSpec>, nowMs: () => number) {
     this.#look = look;
     this.#nowMs = nowMs;
@@ -31,12 +30,11 @@ export class StartAhead {
     return looked;
   }
 
-  /** For one start: the next looks anew. Null: it listens nowhere. */
-  async take(address: ProbeAddress | null): Promise<VmSpec> {
+  /** For one start: the next looks anew. `self`: what it is told of itself, over its own env. */
+  async take(self: VmSpec["env"]): Promise<VmSpec> {
     const looked = this.look();
     this.#ahead = null;
     const spec = await looked;
-    if (address === null) return spec;
-    return { ...spec, env: { ...spec.env, HOST: address.host, PORT: String(address.port) } };
+    return { ...spec, env: { ...spec.env, ...self } };
   }
 }

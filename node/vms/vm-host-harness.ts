@@ -77,6 +77,8 @@ export class HostHarness {
   isWanted = true;
   /** For which VMs that was asked. */
   readonly asked: VmName[] = [];
+  /** Of the record that says so. */
+  epoch = 1;
   madeVolumes: readonly string[] = [];
   /** What a majority of the voters says of a lease, asked now. */
   askLease: (question: { readonly vm: VmName }, signal: AbortSignal) => Promise<LeaseAnswer> = async () => ({
@@ -123,9 +125,9 @@ export class HostHarness {
         driver,
         runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
-        isWanted: async (name) => {
+        wantedEpoch: async (name) => {
           this.asked.push(name);
-          return this.isWanted;
+          return this.isWanted ? this.epoch : null;
         },
         askLease: (question, signal) => this.askLease(question, signal),
         onLease: () => undefined,
