@@ -1,6 +1,7 @@
 // Ask records: what a host asks the voters before it starts a VM of which no second one may run: what the records say as a majority has them.
 
 import {
+  type AppName,
   askLease,
   connectedOwners,
   type LeaseAnswer,
@@ -20,14 +21,23 @@ export function recordAsks(deps: ReadRecordsDeps): {
   readonly askLease: LeasesDeps["ask"];
 } {
   const silent = new Set<OwnerId>();
-  return {
-    wantedEpoch: (vm, signal) => wantedHere(deps, vm, signal),
-    askLease: (question, signal) => askAnyVoter(deps, question, { silent, signal }),
-  };
+  const ask: LeasesDeps["ask"] = (question, signal) => askAnyVoter(deps, question, { silent, signal });
+  return { wantedEpoch: (vm, signal) => wantedHere(deps, vm, ask, signal), askLease: ask };
 }
 
-/** The epoch of the record that has it run here; null: none does. */
-async function wantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal): Promise<number | null> {
+/**
+ * The epoch of the record that has it run here; null: none does. Requests wait for the start: its own record is read first, and all only if that
+ * does not say yes: whatever else is true must be heard here.
+ */
+async function wantedHere(
+  deps: ReadRecordsDeps,
+  vm: VmName,
+  ask: LeasesDeps["ask"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  const app = appOf(deps, vm);
+  const named = app === undefined ? null : await namedEpoch({ vm, app }, ask, signal);
+  if (named !== null) return named;
   await readRecords(deps, signal);
   const { name } = deps.mesh.self;
   const found = deps.registers.apps
@@ -36,6 +46,25 @@ async function wantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal
       placedVms(record).some((one) => one.vm === vm && one.host === name && one.phase !== "prepared"),
     );
   return found?.epoch ?? null;
+}
+
+function appOf({ registers }: ReadRecordsDeps, vm: VmName): AppName | undefined {
+  return registers.apps.all().find(({ record }) => record.vms.some((one) => one.vm === vm))?.record.app;
+}
+
+/** Null: a majority does not have it run here, or nobody says. */
+async function namedEpoch(
+  question: Parameters<LeasesDeps["ask"]>[0],
+  ask: LeasesDeps["ask"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  try {
+    const { isNamed, epoch } = await ask(question, signal);
+    return isNamed ? epoch : null;
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
 }
 
 /**
