@@ -95,6 +95,14 @@ describe("once the hold is lifted", () => {
     expect(queue.size).toBe(0);
   });
 
+  test("after a standstill no more go than after one step: nothing was sent that could have ended", () => {
+    const queue = heldQueue(many);
+    for (let name = 0; name < 1_000; name += 1) queue.arrive(request(name));
+    queue.set(false, many, 0);
+    expect(queue.moves(0).released).toHaveLength(HOLD_RELEASE_FIRST);
+    expect(queue.moves(10 * HOLD_RELEASE_STEP_MS).released).toHaveLength(HOLD_RELEASE_FIRST);
+  });
+
   test("whoever comes meanwhile waits behind those that still do", () => {
     const queue = heldQueue(many);
     for (let name = 0; name < 65; name += 1) queue.arrive(request(name));

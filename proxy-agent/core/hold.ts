@@ -98,9 +98,10 @@ export class HoldQueue<Request extends HeldRequest> {
   }
 
   #release(nowMs: number): readonly Request[] {
-    while (this.#widenAtMs <= nowMs && this.#window < this.#running.size + this.#waiting.size) {
+    // Once, however long nobody asked: what was not sent meanwhile proved nothing.
+    if (this.#widenAtMs <= nowMs && this.#window < this.#running.size + this.#waiting.size) {
       this.#window *= 2;
-      this.#widenAtMs += HOLD_RELEASE_STEP_MS;
+      this.#widenAtMs = nowMs + HOLD_RELEASE_STEP_MS;
     }
     const released: Request[] = [];
     for (const request of this.#waiting) {

@@ -29,7 +29,7 @@ export class Commands {
 
   private constructor() {
     this.folder = mkdtempSync(path.join(tmpdir(), "grapevine-main-"));
-    // In a folder of its own: what runs with this TMPDIR keeps its compile cache beside it.
+    // In a folder of its own: what runs with this TMPDIR writes beside it.
     mkdirSync(path.join(this.folder, "app"));
     this.appFile = path.join(this.folder, "app", "app.toml");
     writeFileSync(this.appFile, 'name = "hello"\ncommand = ["node", "server.js"]\n');

@@ -1,7 +1,7 @@
 // Idle hold: requests that are kept because no VM of their app serves: it sleeps, or it is launched for the first time. Whatever brings one
 // sends them on, in the same commit.
 
-import { type AppRecord, type Hold, idleAfterMsOf, isUnderWay } from "../../../mesh/index.ts";
+import { type AppRecord, type Hold, idleAfterMsOf, RAN_ON_MAX } from "../../../mesh/index.ts";
 
 /** Requests are sent on again, unless somebody else holds them. */
 export function withoutHoldBy(holder: Hold["by"], { hold, ...record }: AppRecord): AppRecord {
@@ -29,18 +29,26 @@ export function withHoldAtEnd(record: AppRecord, atMs: number): AppRecord {
   return free.hold === undefined && sleepsBeneath(free) ? { ...free, hold: { by: "idle", atMs } } : free;
 }
 
-/** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request. */
-function sleepsBeneath(record: AppRecord): boolean {
+/** Of a rollout that goes back to an app that slept: what comes from this commit on waits too, until that is woken. */
+export function withHoldOnWayBack(record: AppRecord, atMs: number): AppRecord {
+  const { direction, next } = record.rollout ?? {};
+  const isOwed = direction === "back" && next === undefined && record.hold === undefined;
+  return isOwed && sleepsBeneath(record) ? { ...record, hold: { by: "idle", atMs } } : record;
+}
+
+/** Of an app that falls asleep. Where it ran it wakes fastest: what it needs is there. */
+export function withSleepHold(record: AppRecord, atMs: number): AppRecord {
+  const ranOn = [...new Set(record.vms.map(({ host }) => host))].slice(0, RAN_ON_MAX);
+  return { ...record, hold: { by: "idle", atMs, ranOn } };
+}
+
+/** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request, unless they asked for VMs since. */
+export function sleepsBeneath(record: AppRecord): boolean {
   const { kind } = record.rollout ?? {};
-  const isStopped = kind !== "deploy" && kind !== "sleep" && kind !== "wake";
-  return !isStopped && idleAfterMsOf(record) !== null && !isAnyServing(record);
+  const isMeant = kind === "deploy" || kind === "scale" || kind === "sleep" || kind === "wake";
+  return isMeant && idleAfterMsOf(record) !== null && !isAnyServing(record);
 }
 
-/** The same, of a record as it is; while a deploy is under way that brings what serves next. */
-export function isIdleHoldOwed(record: AppRecord): boolean {
-  return sleepsBeneath(record) && !(isUnderWay(record.rollout) && record.rollout?.kind === "deploy");
-}
-
-function isAnyServing({ vms }: Pick<AppRecord, "vms">): boolean {
+export function isAnyServing({ vms }: Pick<AppRecord, "vms">): boolean {
   return vms.some(({ phase }) => phase === "serving");
 }
