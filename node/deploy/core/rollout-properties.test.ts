@@ -13,7 +13,8 @@ import {
 import { countOf, deployed, deployOf } from "../testing/any-deploy.ts";
 import { isBehindAnother, isPrepared } from "../testing/handed-over.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 import { submitMove } from "./move.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
@@ -94,7 +95,7 @@ const happenings = fc.array(fc.record({ kind: fc.constantFrom(...KINDS), pick: f
 const RUNS = { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 300) };
 
 /** Nothing here waits: this only bounds a machine that is busy with other things. */
-const TIMEOUT_MS = 60_000 + RUNS.numRuns * 20;
+const TIMEOUT_MS = 60_000 + RUNS.numRuns * 100;
 
 describe("Rollout, whatever happens in whatever order", () => {
   it.each([

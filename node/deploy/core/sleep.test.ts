@@ -8,7 +8,8 @@ import {
   vmName,
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 import { heldByPerson, releasedByPerson } from "./person-hold.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
