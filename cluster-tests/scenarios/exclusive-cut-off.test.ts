@@ -49,7 +49,7 @@ interface Placed {
 const view = (app: string) => cluster.get<AppView>(`/v1/apps/${app}`, SAFE);
 
 async function deploy(name: string, top: readonly string[]): Promise<Placed> {
-  const settings: AppSettings = { name, top, greeting: top.join() };
+  const settings: AppSettings = { name, top, greeting: `with ${top.length} keys` };
   const folder = apps.get(name) ?? new AppFolder(settings);
   apps.set(name, folder);
   folder.change(settings);
