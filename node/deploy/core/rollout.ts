@@ -15,12 +15,12 @@ import type {
 import type { AppView } from "../app-view.ts";
 import { isOfStep } from "./canary/evidence.ts";
 import { HeardCounts } from "./canary/heard-counts.ts";
-import type { CommitContext } from "./commits.ts";
+import { type CommitContext, fitted } from "./commits.ts";
 import { deadlineMsOf, holdOf, isForPerson, silenceOf, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
 import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
-import { FENCE_OVER, fencesOf } from "./fences.ts";
+import { FENCE_OVER, fencesOf, returnedOf, withoutEndedFences } from "./fences.ts";
 import { HeardDemands } from "./heard-demands.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
 import { departedKey, leaseLeftMs, withDeparted } from "./may-run.ts";
@@ -99,6 +99,7 @@ interface OwnFacts extends Facts {
   readonly proxies: Map<MemberName, ProxyFact>;
   readonly hosts: Map<MemberName, HostFact>;
   readonly lost: Set<MemberName>;
+  returned: ReadonlySet<string>;
   wanted: number;
   quietMs: ReadonlyMap<MemberName, number>;
   readonly heardAtMs: Map<MemberName, number>;
@@ -117,6 +118,7 @@ export class Rollout {
     proxies: new Map(),
     hosts: new Map(),
     lost: new Set(),
+    returned: new Set(),
     wanted: 0,
     quietMs: new Map(),
     heardAtMs: new Map(),
@@ -298,6 +300,7 @@ export class Rollout {
     const committed = this.#committed;
     if (committed === null) return;
     const { rollout } = committed.record;
+    this.#facts.returned = returnedOf(committed.record, this.#facts);
     const nextLostMs = this.#noteLost(nowMs);
     this.#facts.bakedMs = nowMs - this.#clock.knownSinceMs;
     this.#facts.wanted = this.#demands.wanted(nowMs);
@@ -310,7 +313,11 @@ export class Rollout {
     if (rollout?.state === "paused") this.#wants = [wantResumed(committed.record)];
     if (this.#swapping !== null) return;
     // What it brought is its own still, and nothing moves: no deadline counts, no VM is replaced.
-    if (rollout?.state === "paused") return;
+    if (rollout?.state === "paused") {
+      const next = withoutEndedFences(committed.record, this.#facts);
+      if (next !== committed.record) this.#swap({ next: fitted(next), why: FENCE_OVER }, committed, effects);
+      return;
+    }
     if (rollout?.state !== "running") {
       this.#keepHouse(committed, nowMs, effects);
       return;
