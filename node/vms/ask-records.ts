@@ -1,10 +1,12 @@
 // Ask records: what a host asks the voters before it starts a VM of which no second one may run: what the records say as a majority has them.
 
 import {
+  type AppName,
   askLease,
   connectedOwners,
   type LeaseAnswer,
   messageOf,
+  type OwnerId,
   placedVms,
   type VmName,
 } from "../../mesh/index.ts";
@@ -15,35 +17,80 @@ import type { LeasesDeps } from "./leases.ts";
 const VOTER_MS = 700;
 
 export function recordAsks(deps: ReadRecordsDeps): {
-  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   readonly askLease: LeasesDeps["ask"];
 } {
-  return {
-    isWanted: (vm, signal) => isWantedHere(deps, vm, signal),
-    askLease: (question, signal) => askAnyVoter(deps, question, signal),
-  };
+  const silent = new Set<OwnerId>();
+  const ask: LeasesDeps["ask"] = (question, signal) => askAnyVoter(deps, question, { silent, signal });
+  return { wantedEpoch: (vm, signal) => wantedHere(deps, vm, ask, signal), askLease: ask };
 }
 
-async function isWantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal): Promise<boolean> {
+/**
+ * The epoch of the record that has it run here; null: none does. Requests wait for the start: its own record is read first, and all only if that
+ * does not say yes: whatever else is true must be heard here.
+ */
+async function wantedHere(
+  deps: ReadRecordsDeps,
+  vm: VmName,
+  ask: LeasesDeps["ask"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  const app = appOf(deps, vm);
+  const named = app === undefined ? null : await namedEpoch({ vm, app }, ask, signal);
+  if (named !== null) return named;
   await readRecords(deps, signal);
-  const placed = deps.registers.apps.all().flatMap(({ record }) => placedVms(record));
-  return placed.some((one) => one.vm === vm && one.host === deps.mesh.self.name && one.phase !== "prepared");
+  const { name } = deps.mesh.self;
+  const found = deps.registers.apps
+    .all()
+    .find(({ record }) =>
+      placedVms(record).some((one) => one.vm === vm && one.host === name && one.phase !== "prepared"),
+    );
+  return found?.epoch ?? null;
 }
 
-/** The first that says anything. Rejects with why none does. */
+function appOf({ registers }: ReadRecordsDeps, vm: VmName): AppName | undefined {
+  return registers.apps.all().find(({ record }) => record.vms.some((one) => one.vm === vm))?.record.app;
+}
+
+/** Null: a majority does not have it run here, or nobody says. */
+async function namedEpoch(
+  question: Parameters<LeasesDeps["ask"]>[0],
+  ask: LeasesDeps["ask"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  try {
+    const { isNamed, epoch } = await ask(question, signal);
+    return isNamed ? epoch : null;
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
+}
+
+/**
+ * The first that says anything. Those that said nothing when they were asked last come last, since each that hangs takes its time from the lease.
+ * Rejects with why none does.
+ */
 async function askAnyVoter(
   { mesh, registers }: ReadRecordsDeps,
   question: Parameters<typeof askLease>[2],
-  signal: AbortSignal,
+  { silent, signal }: { readonly silent: Set<OwnerId>; readonly signal: AbortSignal },
 ): Promise<LeaseAnswer> {
   const connected = connectedOwners(mesh.members());
-  const voters = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
+  const all = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
+  const voters = [
+    ...all.filter(({ owner }) => !silent.has(owner)),
+    ...all.filter(({ owner }) => silent.has(owner)),
+  ];
   const reasons: string[] = [];
   for (const { owner, name } of voters) {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(VOTER_MS)]);
     try {
-      return await askLease(mesh, owner, question, patience);
+      const answer = await askLease(mesh, owner, question, patience);
+      silent.delete(owner);
+      return answer;
     } catch (error) {
+      silent.add(owner);
       signal.throwIfAborted();
       reasons.push(`${name}: ${messageOf(error)}`);
     }

@@ -15,7 +15,9 @@ import type { Leased, Leases } from "./leases.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
+import { StartAhead } from "./start-ahead.ts";
 import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
+import { environmentOf } from "./vm-environment.ts";
 import type { LifeInput, VmLife } from "./vm-life.ts";
 import type { LifeEffect } from "./vm-life-effect.ts";
 import { type VmRecord, writeVmRecord } from "./vm-record.ts";
@@ -57,8 +59,8 @@ export interface VmRunDeps {
   readonly runChecks: typeof runChecks;
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
-  /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
-  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  /** The epoch of the record, as a majority has it now, that wants it to run here; null: none does. Waits for a majority; rejects on abort. */
+  readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   readonly alone: Pick<Alone, "turn" | "changed">;
   readonly leases: Pick<Leases, "hold" | "guard" | "adopt" | "drop" | "isOver">;
   readonly volumes: Pick<Volumes, "link" | "check" | "environment">;
@@ -81,17 +83,22 @@ export class VmRun {
   /** Ends what the state before began. */
   #current = new AbortController();
   #isStepping = false;
+  /** Of one that runs alone: the epoch by which it had its turn. */
+  #fence: number | null = null;
   /** Of a release command: its time is over. */
   #isOverdue = false;
   /** Why the record on disk is not the one in force; null: it is. */
   #saveError: string | null = null;
   #restWaiters: (() => void)[] = [];
+  readonly #ahead: StartAhead;
 
   constructor(life: VmLife, options: VmRunOptions, deps: VmRunDeps) {
     this.life = life;
     this.folder = options.folder;
     this.#options = options;
     this.#deps = deps;
+    const look = () => boundOutput(this.outputFile, BOUND_AT_START).then(() => this.#spec());
+    this.#ahead = new StartAhead(look, () => performance.now());
   }
 
   get outputFile(): string {
@@ -228,11 +235,12 @@ export class VmRun {
       await rm(app, { recursive: true, force: true });
       await this.#deps.bundles.unpack(bundle.hash, app, signal);
       // What a partition kept from us may have ended its deploy long ago.
-      const isLate = this.life.isCommand && !(await this.#deps.isWanted(this.life.entry.vm, signal));
+      const { vm } = this.life.entry;
+      const isLate = this.life.isCommand && (await this.#deps.wantedEpoch(vm, signal)) === null;
       if (isLate) throw new Error("no record wants its release command run any more");
       await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
-      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec(null));
+      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#ahead.look());
       this.step({ type: "prepared", token });
     });
   }
@@ -253,9 +261,16 @@ export class VmRun {
 
   async #awaitTurn(token: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
+    void this.#ahead.look();
     try {
       if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
-      await this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token }));
+      await this.#deps.alone.turn(this.life, signal, (epoch) => {
+        this.#fence = epoch;
+        this.step({ type: "turn", token });
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#failStart(token, `cannot be given its turn: ${messageOf(error)}`);
     } finally {
       clearTimeout(timer);
     }
@@ -273,15 +288,17 @@ export class VmRun {
     await this.#orFail(token, "", async () => {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
-      await boundOutput(this.outputFile, BOUND_AT_START);
-      const spec = await this.#spec(address);
+      const { host } = this.#options;
+      const self = environmentOf(this.life.entry, { host, address, fence: this.#fence });
+      const spec = await this.#ahead.take(self);
       if (this.#leased !== null) await this.#deps.leases.guard(this.#leased);
       const handle = await this.#deps.driver.start(spec);
       this.step({ type: "started", token, handle });
     });
   }
 
-  async #spec(address: ProbeAddress | null): Promise<VmSpec> {
+  /** But where it listens and who it is. */
+  async #spec(): Promise<VmSpec> {
     const { env, volumes = [] } = this.life.release.spec;
     await this.#deps.volumes.check(this.life.entry.app, volumes);
     const own = env === undefined ? null : await this.#deps.envs.read(env);
@@ -289,21 +306,8 @@ export class VmRun {
     return {
       vm: this.life.entry.vm,
       command: this.#command,
-      env: { ...own?.value, ...this.#environment(address) },
+      env: { ...own?.value, ...this.#deps.volumes.environment(this.life.entry.app, volumes) },
       folder: this.folder,
-    };
-  }
-
-  /** Over its own: where a VM listens and who it is are no matter of its spec. */
-  #environment(address: ProbeAddress | null): Readonly<Record<string, string>> {
-    const { vm, app, release } = this.life.entry;
-    return {
-      ...this.#deps.volumes.environment(app, this.life.release.spec.volumes ?? []),
-      ...(address === null ? {} : { HOST: address.host, PORT: String(address.port) }),
-      GRAPEVINE_APP: app,
-      GRAPEVINE_VM: vm,
-      GRAPEVINE_RELEASE: `v${release}`,
-      GRAPEVINE_HOST: this.#options.host,
     };
   }
 
