@@ -14,16 +14,16 @@ import type {
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
 import { isOfStep } from "./canary/evidence.ts";
-import { HeardCounts } from "./canary/heard-counts.ts";
 import { type CommitContext, fitted } from "./commits.ts";
 import { deadlineMsOf, holdOf, isForPerson, silenceOf, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
-import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
+import type { HostFact, ObservedVm, ProxyFact } from "./facts.ts";
 import { FENCE_OVER, fencesOf, returnedOf, withoutEndedFences } from "./fences.ts";
 import { HeardDemands } from "./heard-demands.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
 import { departedKey, leaseLeftMs, withDeparted } from "./may-run.ts";
+import { noFacts, type OwnFacts } from "./own-facts.ts";
 import { repairOf } from "./repair.ts";
 import { sleepOf, wakeOf } from "./sleep.ts";
 import type { Standing, Want } from "./standing.ts";
@@ -89,41 +89,9 @@ export interface RolloutOptions {
   readonly repairAfterMs: number;
 }
 
-interface OwnFacts extends Facts {
-  readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
-  readonly acks: Map<MemberName, Ack>;
-  readonly gates: Map<MemberName, GateStanding>;
-  readonly counts: HeardCounts;
-  bakedMs: number;
-  readonly departedMs: Map<string, number>;
-  readonly proxies: Map<MemberName, ProxyFact>;
-  readonly hosts: Map<MemberName, HostFact>;
-  readonly lost: Set<MemberName>;
-  returned: ReadonlySet<string>;
-  wanted: number;
-  quietMs: ReadonlyMap<MemberName, number>;
-  readonly heardAtMs: Map<MemberName, number>;
-  readonly expected: Set<MemberName>;
-}
-
 export class Rollout {
   readonly #options: RolloutOptions;
-  readonly #facts: OwnFacts = {
-    vms: new Map(),
-    acks: new Map(),
-    gates: new Map(),
-    counts: new HeardCounts(),
-    bakedMs: 0,
-    departedMs: new Map(),
-    proxies: new Map(),
-    hosts: new Map(),
-    lost: new Set(),
-    returned: new Set(),
-    wanted: 0,
-    quietMs: new Map(),
-    heardAtMs: new Map(),
-    expected: new Set(),
-  };
+  readonly #facts: OwnFacts = noFacts();
   /** What the register has, as far as we know; null until the first `committed`. */
   #committed: CommittedApp | null = null;
   /** The epoch that our swap under way expects; null: none is. */
