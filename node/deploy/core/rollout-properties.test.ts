@@ -79,6 +79,9 @@ const KINDS = [
   "person-hold",
   "person-release",
   "quiet",
+  "heal",
+  "heal",
+  "heal",
   "wanted",
   "commit-held",
   "pass",
@@ -319,6 +322,9 @@ function happen(world: World, { kind, pick }: Happening): void {
     case "person-hold":
     case "person-release":
       world.holdByPerson(kind === "person-hold" ? "hold" : "release");
+      return;
+    case "heal":
+      world.heal();
       return;
     case "quiet":
       for (const name of world.proxies.keys()) world.demand(name, { wanted: 0, quietMs: 90_000 });
