@@ -25,6 +25,7 @@ export type BreakName =
   | "hold-confirmation"
   | "hold-expiry"
   | "hold-ignored"
+  | "pin-ignored"
   | "sticky-catch-up"
   | "sticky-floor";
 
@@ -95,6 +96,11 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
     text: "a proxy keeps nothing of what a record holds",
     seenIn: "atomic: 1 to 1, healthy, none",
     invariant: /^no-failed-request/,
+  },
+  "pin-ignored": {
+    text: "what a page loads a proxy sends by shares alone, whatever release served the page",
+    seenIn: "pinned: 1 to 1, healthy, browses",
+    invariant: /^pinned/,
   },
   "sticky-catch-up": {
     text: "a proxy that is behind what a client shows sends its request all the same",

@@ -13,7 +13,7 @@ import {
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
-import { isReached } from "../../proxy-agent/core/route-fold.ts";
+import { isReachedBy } from "../../proxy-agent/core/route-fold.ts";
 import { CutoverJudge } from "./cutover-judge.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
@@ -47,7 +47,7 @@ export class Judges {
     judgeSleep(record);
     this.cutover.noteCommit(committed);
     judgeSuccession(before, record);
-    for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
+    for (const { vm } of record.vms.filter(isReachedBy(record))) this.#reached.add(vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
     const isReplacedDead = (host: MemberName) => record.rollout?.kind === "repair" && truth.dead.has(host);
     for (const { vm, host } of before?.vms ?? []) {
