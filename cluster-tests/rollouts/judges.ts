@@ -15,6 +15,7 @@ import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
 import { isReachedBy } from "../../proxy-agent/core/route-fold.ts";
 import { CutoverJudge } from "./cutover-judge.ts";
+import type { SimCluster } from "./sim-cluster.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
@@ -32,6 +33,8 @@ interface Known {
   /** Hosts that it holds dead, since when, milliseconds since 1970. */
   readonly dead: ReadonlyMap<MemberName, number>;
 }
+
+type Expired = Pick<SimCluster, "record" | "isAnyHarmed" | "scenario">;
 
 export class Judges {
   /** VMs that some record ever let a proxy send requests to. */
@@ -66,6 +69,12 @@ export class Judges {
   judgeCommand(vm: VmName): void {
     assert.ok(!this.#commands.has(vm), "command-once: the release command is started twice");
     this.#commands.add(vm);
+  }
+
+  /** A request was held for as long as one may be: a person does that, nothing else unless something broke. */
+  judgeExpiry({ record, isAnyHarmed, scenario }: Expired): void {
+    const isMeant = scenario.disturbance === "holds" || record?.hold?.by === "person";
+    assert.ok(isMeant || isAnyHarmed, "no-failed-request: a request is held for too long, and nothing broke");
   }
 
   /** At the stop itself. */

@@ -200,7 +200,12 @@ function scenarioOf(strategy: string, deploy: DeploySpec, course: Course, gate: 
 }
 
 export const SCENARIOS: readonly Scenario[] = [
-  ...DEPLOYS.flatMap(([name, deploy]) => COURSES.map((course) => scenarioOf(name, deploy, course, "on"))),
+  ...DEPLOYS.flatMap(([name, deploy]) =>
+    COURSES.map((course): Scenario => {
+      const scenario = scenarioOf(name, deploy, course, "on");
+      return deploy === ROLLING && course === ONE ? { ...scenario, isWhole: true } : scenario;
+    }),
+  ),
   ...SOME_COURSES.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
   ...ONCE.map((course) => scenarioOf("rolling, once", ROLLING, course, "on")),
   ...WITHIN.map((course) => scenarioOf("within a release", ROLLING, course, "on")),

@@ -80,8 +80,6 @@ export class SimCluster {
   readonly orphans: Swap[] = [];
   events = 0;
   requests = 0;
-  /** Held requests that were older than they may get. */
-  expired = 0;
   /** A machine, a gate, a proxy or a VM was broken: what it had in its hands may have failed. */
   isHarmed = false;
   /** Proxies that are on their way in, with what every driver must have heard before. */
@@ -137,7 +135,7 @@ export class SimCluster {
       onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
       isGone: () => this.record === null || isGivenUp(this.record),
       onExpired: () => {
-        this.expired += 1;
+        this.#judges.judgeExpiry(this);
       },
       onEnd,
     };
