@@ -65,6 +65,7 @@ export {
   parseToml,
   readTomlFile,
 } from "./io/toml-file.ts";
+export { uptimeMs } from "./io/uptime.ts";
 export { createVerifier } from "./io/verifier.ts";
 export {
   CALL_CHUNK_BYTES_MAX,

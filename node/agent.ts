@@ -5,7 +5,6 @@ import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import {
-  type BundleHash,
   type HostEntry,
   type HostPort,
   HostRegisters,
@@ -37,10 +36,9 @@ import { HostCordon, type HostUse } from "./host-cordon.ts";
 import { Publisher } from "./publisher.ts";
 import { QUERY_ENGINE_DEFAULTS, QueryEngine } from "./query/query-engine.ts";
 import { Reconciler } from "./reconciler.ts";
-import { ContentStore } from "./releases/content-store.ts";
+import { Bundles } from "./releases/bundles.ts";
 import { Envs } from "./releases/envs.ts";
-import { BUNDLE_SERVICE, ContentFetcher, FETCH_LAN } from "./releases/fetch.ts";
-import { unpackBundle } from "./releases/unpack.ts";
+import { FETCH_LAN } from "./releases/fetch.ts";
 import { lockState, type StateLock } from "./state-lock.ts";
 import { recordAsks } from "./vms/ask-records.ts";
 import { ProcessDriver } from "./vms/process-driver.ts";
@@ -74,7 +72,7 @@ interface AgentParts {
   readonly mesh: RunningMesh;
   readonly registers: Registers;
   readonly host: HostRegisters;
-  readonly bundles: ContentStore;
+  readonly bundles: Bundles;
   readonly envs: Envs;
   readonly lock: StateLock;
   readonly cordon: HostCordon;
@@ -88,8 +86,7 @@ export class Agent {
   readonly #recentLog: () => string;
   readonly #mesh: RunningMesh;
   readonly #publisher: Publisher;
-  readonly #bundles: ContentStore;
-  readonly #fetcher: ContentFetcher<BundleHash>;
+  readonly #bundles: Bundles;
   readonly #envs: Envs;
   readonly #vmHost: VmHost;
   readonly #reconciler: Reconciler;
@@ -126,10 +123,6 @@ export class Agent {
     const { config, deps } = given;
     const { logger } = deps;
     const cordon = await HostCordon.open(config.stateDir);
-    const bundles = await ContentStore.open(
-      { folder: join(config.stateDir, "bundles") },
-      { nowMs: Date.now },
-    );
     const mesh = await deps.startMesh(
       {
         cluster: config.cluster,
@@ -151,6 +144,7 @@ export class Agent {
         { folder: join(config.stateDir, "envs"), fetch: FETCH_LAN },
         { mesh, apps: registers.apps, logger, nowMs: Date.now },
       );
+      const bundles = await Bundles.open(config.stateDir, { mesh, logger });
       agent = new Agent({ ...given, mesh, registers, host, bundles, envs, cordon });
       await agent.#start();
       return agent;
@@ -180,7 +174,6 @@ export class Agent {
     this.#publisher = new Publisher({ mesh });
     const file = customFileAt(join(config.stateDir, CUSTOM_FILE));
     this.#custom = new CustomEntries({ mesh, file, logger, nowMs: () => performance.now() });
-    this.#fetcher = new ContentFetcher(FETCH_LAN, { mesh, store: bundles, service: BUNDLE_SERVICE });
     this.#envs = envs;
     this.#vmHost = this.#createVmHost(deps);
     this.#gateHost = this.#createGateHost();
@@ -194,8 +187,9 @@ export class Agent {
       registers,
       vmHost: this.#vmHost,
       onAlone: () => this.#publishHost(),
-      bundles,
+      bundles: bundles.store,
       envs,
+      spares: bundles.spares,
       logger,
     });
     this.#queries = new QueryEngine(QUERY_ENGINE_DEFAULTS, {
@@ -212,6 +206,7 @@ export class Agent {
     await this.#queries.stop();
     await this.#custom.stop();
     await this.#reconciler.stop();
+    await this.#bundles.spares.stop();
     await this.#gateHost.stop();
     this.#gateTeller.stop();
     this.#isStopping = true;
@@ -278,9 +273,7 @@ export class Agent {
       {
         driver,
         runChecks,
-        bundles: {
-          unpack: (hash, folder, signal) => this.#unpack(hash, folder, signal),
-        },
+        bundles: this.#bundles,
         envs: this.#envs,
         ...recordAsks({ mesh: this.#mesh, registers: this.#registers, logger: this.#logger }),
         madeVolumes: (app) => this.#registers.apps.get(app)?.record.home?.made ?? [],
@@ -310,12 +303,6 @@ export class Agent {
     );
   }
 
-  async #unpack(hash: BundleHash, folder: string, signal: AbortSignal): Promise<void> {
-    const fetched = await this.#fetcher.fetch(hash, signal);
-    if (!fetched.ok) throw new Error(fetched.error);
-    await unpackBundle(this.#bundles.fileOf(hash), folder);
-  }
-
   #createCoordinator(register: Register): Coordinator {
     return new Coordinator({
       mesh: this.#mesh,
@@ -336,9 +323,9 @@ export class Agent {
       registers: this.#registers,
       voting: this.#host,
       deploys: () => this.#coordinator,
-      bundles: this.#bundles,
+      bundles: this.#bundles.store,
       envs: this.#envs,
-      fetchBundle: (hash, signal) => this.#fetcher.fetch(hash, signal),
+      fetchBundle: (hash, signal) => this.#bundles.fetcher.fetch(hash, signal),
       vms: this.#vmHost,
       setUse: (use) => this.#setUse(use),
       entries: this.#custom,

@@ -1,5 +1,8 @@
 // Bounds of what the host agent answers to who watches it and queries it, in one place. Relations are asserted at load.
 
+/** Releases of apps that sleep of which a host keeps the files unpacked. */
+export const SPARES_MAX: number = 64;
+
 /** Connections to the API: each watcher and each log follower keeps one. */
 export const API_CONNECTIONS_MAX: number = 512;
 /** Changes that a watcher may be behind. A deploy of a hundred VMs makes some thousand. */

@@ -4,11 +4,14 @@ import {
   type AppRecord,
   appKey,
   appName,
+  bundleHash,
   encodeRecord,
   encodeRegisterReadAnswer,
   type Mesh,
+  memberName,
   REGISTER_READ_SERVICE,
   Registers,
+  type Rollout,
   type VmName,
   vmName,
 } from "../mesh/index.ts";
@@ -16,12 +19,14 @@ import { MemoryHub } from "../mesh/sim/memory-mesh.ts";
 import { STAND_IN_CLUSTER, StandInVoter } from "../mesh/sim/stand-in-voter.ts";
 import { specOf } from "./deploy/testing/specs.ts";
 import { Reconciler, type ReconcilerDeps } from "./reconciler.ts";
+import type { SpareNeeds } from "./releases/spares.ts";
 import type { WantedVm } from "./vms/vm-host.ts";
 
 let mesh: Mesh;
 let logged: (reason: string) => void;
 let asked: { readonly wanted: readonly WantedVm[]; readonly keeps: (app: string) => boolean }[];
 let running: readonly VmName[];
+let kept: SpareNeeds[];
 let reconciler: Reconciler;
 let voter: StandInVoter;
 /** What the voter, which is this host, has read at a majority. */
@@ -55,9 +60,11 @@ beforeEach(() => {
   const logger = { debug, info: () => undefined, error: () => undefined };
   const bundles = { removeUnused: async () => [] };
   const envs = { removeUnused: async () => 0 };
+  kept = [];
+  const spares = { keep: (needs: SpareNeeds) => void kept.push(needs) };
   running = [];
   const onAlone = () => wake();
-  reconciler = new Reconciler({ mesh, registers, vmHost, onAlone, bundles, envs, logger });
+  reconciler = new Reconciler({ mesh, registers, vmHost, onAlone, bundles, envs, spares, logger });
 });
 afterEach(async () => {
   await reconciler.stop();
@@ -78,6 +85,23 @@ function wantsVm(app: string, vm: string): AppRecord {
     rollout: null,
   };
 }
+
+const WAKE: Rollout = {
+  id: "waking-v1-e1",
+  kind: "wake",
+  from: 1,
+  to: 1,
+  state: "running",
+  direction: "forward",
+  driver: memberName("host-1"),
+  step: null,
+  history: [],
+  reason: null,
+  targets: [],
+  count: 1,
+  startedAtMs: 0,
+  endedAtMs: null,
+};
 
 describe("Reconciler", () => {
   it("leaves nothing behind when it is stopped before the records are held", async () => {
@@ -121,6 +145,25 @@ describe("Reconciler", () => {
     expect(asked.map(({ wanted }) => wanted)).toEqual([[]]);
     expect(asked[0]?.keeps("hello")).toBe(true);
     expect(asked[0]?.keeps("other")).toBe(false);
+  });
+
+  it("has the files of a release ready while its app sleeps, and leaves them there while it wakes", async () => {
+    const hash = { asleep: "1", waking: "2", awake: "3", elsewhere: "4" };
+    const records = (["asleep", "waking", "awake", "elsewhere"] as const).map((app): AppRecord => {
+      const record = wantsVm(app, `${app}-v1-1`);
+      const bundle = { hash: bundleHash(hash[app].repeat(64)), bytes: 1 };
+      const releases = record.releases.map((release) => ({ ...release, spec: specOf(app, { bundle }) }));
+      if (app === "awake") return { ...record, releases };
+      const rollout = app === "waking" ? WAKE : null;
+      const ranOn = app === "elsewhere" ? { ranOn: [memberName("host-2")] } : {};
+      return { ...record, releases, rollout, vms: [], hold: { by: "idle", atMs: 0, ...ranOn } };
+    });
+    committed = records.map((record) => ({ key: appKey(record.app), value: voter.certified(1, record) }));
+    const reconciled = next();
+    reconciler.start();
+    await reconciled;
+    const [asleep, waking] = records.map(({ releases }) => releases[0]?.spec.bundle.hash);
+    expect(kept.at(-1)).toEqual({ asleep: new Set([asleep]), waking: new Set([asleep, waking]) });
   });
 
   it("confirms of an app of which something may run here still by which record it goes, and what is here", async () => {

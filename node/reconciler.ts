@@ -7,6 +7,7 @@ import {
   type AppRecord,
   type BundleHash,
   type CommittedApp,
+  isAsleep,
   MAY_RUN_VMS_MAX,
   type MemberName,
   type Mesh,
@@ -17,6 +18,7 @@ import { readRecords } from "./read-records.ts";
 import type { ContentStore } from "./releases/content-store.ts";
 import { namedEnvs } from "./releases/env-rights.ts";
 import type { Envs } from "./releases/envs.ts";
+import type { SpareNeeds, Spares } from "./releases/spares.ts";
 import type { VmHost, WantedVm } from "./vms/vm-host.ts";
 
 /** What no record names is looked for this often: disk space is not urgent. */
@@ -30,6 +32,8 @@ export interface ReconcilerDeps {
   readonly onAlone: () => void;
   readonly bundles: Pick<ContentStore, "removeUnused">;
   readonly envs: Pick<Envs, "removeUnused">;
+  /** Of what may be woken here. */
+  readonly spares: Pick<Spares, "keep">;
   readonly logger: Pick<Logger, "debug" | "info" | "error">;
 }
 
@@ -78,9 +82,10 @@ export class Reconciler {
   }
 
   #reconcile(): void {
-    const { mesh, registers, vmHost } = this.#deps;
+    const { mesh, registers, vmHost, spares } = this.#deps;
     const wanted = registers.apps.all().flatMap((committed) => wantedHere(committed, mesh.self.name));
     vmHost.reconcile(wanted, (app) => registers.apps.isUnknown(app));
+    spares.keep(spareNeeds(registers.apps.all(), mesh.self.name));
     this.#isCurrent = true;
     this.vmsChanged();
   }
@@ -140,6 +145,19 @@ export class Reconciler {
       this.#deps.logger.error({ err: error }, "what releases left cannot be removed");
     }
   }
+}
+
+/** Of the releases that requests start, where they ran before. */
+function spareNeeds(apps: readonly CommittedApp[], host: MemberName): SpareNeeds {
+  const held = apps.filter(
+    ({ record: { hold } }) => hold?.by === "idle" && hold.ranOn?.includes(host) !== false,
+  );
+  const bundles = (of: readonly CommittedApp[]) =>
+    of.flatMap(({ record: { releases, current } }) =>
+      releases.flatMap(({ number, spec }) => (number === current ? [spec.bundle.hash] : [])),
+    );
+  const asleep = held.filter(({ record }) => isAsleep(record));
+  return { asleep: new Set(bundles(asleep)), waking: new Set(bundles(held)) };
 }
 
 function wantedHere({ record }: CommittedApp, host: MemberName): readonly WantedVm[] {

@@ -6,7 +6,8 @@ import { join } from "node:path";
 
 /**
  * Tells who answers, and answers /healthz with 200. /held?until=FILE is answered once that file is there. A POST to /once?log=FILE&id=ID
- * writes ID into that file when it begins, as what it does, and answers the bytes of its body once it is whole. One to /?through=NAME it writes
+ * writes ID into that file when it begins, as what it does, and answers the bytes of its body once it is whole. An upgrade it grants, and says
+ * nothing there. One to /?through=NAME it writes
  * down in the file of its `arrivals`: when it came, to which VM, NAME.
  */
 const SERVER = `
@@ -50,6 +51,10 @@ function answerOnce(file, response) {
   if (existsSync(file)) response.end("held");
   else setTimeout(answerOnce, 20, file, response);
 }
+server.on("upgrade", (_request, socket) => {
+  socket.write("HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n\\r\\n");
+  socket.on("error", () => socket.destroy()).on("end", () => socket.end()).resume();
+});
 server.listen(Number(PORT), HOST, () => console.log("listening"));
 process.on("SIGTERM", () => BEHAVIOUR === "stubborn" || server.close(() => process.exit(0)));
 `;

@@ -35,6 +35,7 @@ export class LabCluster {
   readonly folder: string = mkdtempSync(join(tmpdir(), "gv-lab-"));
   readonly #hosts: readonly LabHost[];
   readonly #children: ChildProcess[] = [];
+  readonly #members = new Map<string, ChildProcess>();
   /** When our process ends before `stop`. */
   readonly #abandon = (): void => {
     for (const child of this.#children) child.kill("SIGKILL");
@@ -42,11 +43,15 @@ export class LabCluster {
     rmSync(this.folder, { recursive: true, force: true });
   };
 
-  /** Resolves when all are members and ready; all hosts are voters. */
-  static async start(hosts: readonly LabHost[]): Promise<LabCluster> {
+  /** Resolves when all are members and ready. `voters`: default: all hosts. `replaceAfter`: of the agents; default: theirs. */
+  static async start(
+    hosts: readonly LabHost[],
+    options: { readonly voters?: readonly string[]; readonly replaceAfter?: string } = {},
+  ): Promise<LabCluster> {
+    const { replaceAfter, voters = hosts.map(({ name }) => name) } = options;
     const cluster = new LabCluster(hosts);
     try {
-      await cluster.#start();
+      await cluster.#start(voters, replaceAfter === undefined ? {} : { replace_after: replaceAfter });
       return cluster;
     } catch (error) {
       await cluster.stop();
@@ -60,16 +65,16 @@ export class LabCluster {
     process.once("exit", this.#abandon);
   }
 
-  async #start(): Promise<void> {
+  async #start(voters: readonly string[], ofAgents: object): Promise<void> {
     const root = await createClusterRoot(this.folder);
     if (!root.ok) throw new Error(root.error);
     const seeds = this.#hosts.map(({ name }) => `${this.lab.address(name)}:${AGENT_PORT}`);
     const shared = { cluster: root.value.id, state_dir: ".", log_level: "error" };
-    for (const host of this.#hosts) this.#startHost(host, { ...shared, seeds });
+    for (const host of this.#hosts) this.#startHost(host, { ...shared, seeds }, ofAgents);
     const names = this.#hosts.map(({ name }) => name);
     for (const name of names) await this.#untilFile(name, "agent.sock");
-    const [first = ""] = names;
-    const init = ["voters", "init", ...names, "--root-key", join(this.folder, "root.key")];
+    const [first = ""] = voters;
+    const init = ["voters", "init", ...voters, "--root-key", join(this.folder, "root.key")];
     const named = await this.run(init, first);
     if (named.code !== 0) throw new Error(named.stdout + named.stderr);
     for (const { name, proxy } of this.#hosts) {
@@ -78,13 +83,17 @@ export class LabCluster {
     }
   }
 
-  #startHost({ name, proxy }: LabHost, { seeds, ...shared }: { readonly [key: string]: unknown }): void {
+  #startHost(
+    { name, proxy }: LabHost,
+    { seeds, ...shared }: { readonly [key: string]: unknown },
+    ofAgents: object,
+  ): void {
     const address = this.lab.address(name);
     const listen = (port: number) => ({ listen: `${address}:${port}` });
     const member = (port: number) => ({ seeds, advertise: [`${address}:${port}`], ...listen(port) });
     const gate = `${address}:${GATE_PORT}`;
     const agent = { name, ...shared, ...member(AGENT_PORT), api: "127.0.0.1:7900", gate };
-    this.#startMember(name, name, "agent", agent);
+    this.#startMember(name, name, "agent", { ...agent, ...ofAgents });
     const agentSocket = join(this.folder, name, "gate.sock");
     this.#startMember(name, `gate-of-${name}`, "gate", {
       host: name,
@@ -104,7 +113,13 @@ export class LabCluster {
     const lines = Object.entries(config).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
     const file = join(folder, "config.toml");
     writeFileSync(file, lines.join(""));
-    this.#spawn(host, [MAIN, role, "--config", file, "--exit-with-parent"], "ignore");
+    const child = this.#spawn(host, [MAIN, role, "--config", file, "--exit-with-parent"], "ignore");
+    this.#members.set(name, child);
+  }
+
+  /** SIGKILL to that member alone: what it started runs on. */
+  kill(member: string): void {
+    this.#members.get(member)?.kill("SIGKILL");
   }
 
   #spawn(host: string, args: readonly string[], stdout: "ignore" | "pipe"): ChildProcess {

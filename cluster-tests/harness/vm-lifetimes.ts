@@ -20,7 +20,7 @@ export interface SeenLifetime {
 
 export class VmLifetimes {
   readonly #seen = new Map<string, { -readonly [Key in keyof SeenLifetime]: SeenLifetime[Key] }>();
-  /** VMs of which processes were seen in one look. */
+  /** VMs of one app of which processes were seen in one look. */
   readonly #together = new Set<string>();
   readonly #stopping = new AbortController();
   readonly #looking: Promise<void>;
@@ -33,7 +33,7 @@ export class VmLifetimes {
     return [...this.#seen.values()].sort((left, right) => left.beginMs - right.beginMs);
   }
 
-  /** "web-v1-1 web-v1-2": both lived at once. */
+  /** "web-v1-1 web-v1-2": of one app, and both lived at once. */
   get together(): readonly string[] {
     return [...this.#together];
   }
@@ -63,8 +63,14 @@ export class VmLifetimes {
           this.#seen.set(key, { vm, pid, beginMs: row.startTime * TICK_MS, goneMs: null });
       for (const [key, seen] of this.#seen) if (!alive.has(key)) seen.goneMs ??= atMs;
       const names = [...new Set([...alive.values()].map(({ vm }) => vm))].sort();
-      if (names.length > 1) this.#together.add(names.join(" "));
+      for (const ofApp of Map.groupBy(names, appOf).values())
+        if (ofApp.length > 1) this.#together.add(ofApp.join(" "));
       await delay(LOOK_MS);
     }
   }
+}
+
+/** Of "web-v1-2": "web". */
+function appOf(vm: string): string {
+  return vm.replace(/-v\d+-\d+$/, "");
 }

@@ -8,7 +8,7 @@ import { NO_FAILURES } from "../harness/scenario.ts";
 /** `DRIVER_SEED=7 DRIVER_KILLS=20` takes other moments, and more of them. */
 const SEED = Number(process.env["DRIVER_SEED"] ?? 1);
 /** For each strategy. */
-const DEPLOYS = Number(process.env["DRIVER_KILLS"] ?? 2);
+const DEPLOYS = Number(process.env["DRIVER_KILLS"] ?? 1);
 const SIZE = { hosts: 3, proxies: 2, ratePerSecond: 100 };
 
 const story: string[] = [`DRIVER_SEED=${SEED}`];
@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => kills.stop());
 
 test.each(KILLED_STRATEGIES)(
-  `kill -9 of the driver ${DEPLOYS} times in deploys that are $name, seed ${SEED}`,
+  `kill -9 of the driver in each of ${DEPLOYS} deploys that are $name, seed ${SEED}`,
   async (strategy) => {
     const report = await kills.run(strategy, DEPLOYS);
     expect(report.faults, story.join("\n")).toEqual([]);

@@ -226,6 +226,8 @@ export interface Hold {
   readonly by: (typeof HOLDERS)[number];
   /** Clock of who committed it, milliseconds since 1970: for people. */
   readonly atMs: number;
+  /** Of `idle`: hosts that its VMs ran on last, and that have what it needs to run. Absent: none is known. */
+  readonly ranOn?: readonly MemberName[];
 }
 
 /** It is not over: what it brought is its own still, and no other begins. */
@@ -239,6 +241,8 @@ export const EXCLUSIONS_MAX: number = 64;
 export const ROLLOUT_HISTORY_MAX: number = 64;
 /** Releases that a record keeps: the serving one, the one on its way, and those before them. */
 export const RELEASES_MAX: number = 4;
+/** Hosts that are remembered of an app that sleeps. */
+export const RAN_ON_MAX: number = 16;
 export const APP_VMS_MAX: number = 200;
 
 /** `command`: it runs the release command, and nothing routes to it. */
@@ -384,7 +388,11 @@ const exclusionShape: ZodType<Exclusion> = z.strictObject({
   atMs: z.number(),
 });
 
-const holdShape: ZodType<Hold> = z.strictObject({ by: z.enum(HOLDERS), atMs: z.number() });
+const holdShape: ZodType<Hold> = z.strictObject({
+  by: z.enum(HOLDERS),
+  atMs: z.number(),
+  ranOn: z.exactOptional(z.array(memberNameShape).max(RAN_ON_MAX)),
+});
 
 const appRecordShape: ZodType<AppRecord> = z.strictObject({
   format: z.literal(1),

@@ -111,6 +111,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
   excluded: z.array(z.looseObject({ proxy: z.string(), by: z.string() })).optional(),
   fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number(), forMs: z.number() })).optional(),
   held: z.looseObject({ by: z.enum(HOLDERS), atMs: z.number(), forMs: z.number() }).nullish(),
+  idle: z.looseObject({ afterMs: z.number(), awake: z.string().nullable() }).nullish(),
   kept: z.looseObject({ release: z.string(), vms: z.array(z.string()), forMs: z.number() }).nullish(),
 }) as unknown as ZodType<AppView>;
 

@@ -92,6 +92,7 @@ export function appText(view: AppView): string {
     leftoversText(view.leftovers),
     keptText(view),
     heldText(view),
+    idleText(view),
     excludedText(view),
     fencedText(view),
     vmsTable(view.vms),
@@ -160,6 +161,15 @@ function heldText({ app, held, rollout }: AppView): string {
     idle: "its sleep, until a VM of it serves",
   }[held.by];
   return `${plainText(`requests are held for ${formatDuration(held.forMs)} by ${who}`)}\n`;
+}
+
+/** Of one that is awake. */
+function idleText(view: AppView): string {
+  const { idle } = view;
+  if (idle == null || isAsleep(view)) return "";
+  const why = idle.awake === null ? "" : `; awake: ${idle.awake}`;
+  return `${plainText(`sleeps once nobody asked for it for ${formatDuration(idle.afterMs)}${why}`)}
+`;
 }
 
 function excludedText({ excluded = [] }: AppView): string {

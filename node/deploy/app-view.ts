@@ -125,6 +125,8 @@ export interface AppView {
   readonly excluded?: readonly { readonly proxy: MemberName; readonly by: "person" | "silence" }[];
   /** Who has the app's requests held by its proxies, and for how long already; null or absent: nobody. */
   readonly held?: { readonly by: Hold["by"]; readonly atMs: number; readonly forMs: number } | null;
+  /** Of an app that may sleep: for how long nobody must have asked, and what keeps it awake; null: nothing does, or it sleeps. */
+  readonly idle?: { readonly afterMs: number; readonly awake: string | null } | null;
   /** Hosts that are off, as a person said, since then, milliseconds since 1970: their gates are not asked. */
   readonly fenced?: readonly {
     readonly host: MemberName;

@@ -25,11 +25,11 @@ class Host {
   readonly alone: Alone;
   readonly granted: VmName[] = [];
   readonly #lives = new Map<VmName, { readonly app: AppName; readonly state: State }>();
-  isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean> = async () => true;
+  wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null> = async () => 1;
 
   constructor() {
     this.alone = new Alone({
-      isWanted: (vm, signal) => this.isWanted(vm, signal),
+      wantedEpoch: (vm, signal) => this.wantedEpoch(vm, signal),
       lives: () => [...this.#lives].map(([vm, { app, state }]) => ({ entry: entryOf(vm, app), state })),
     });
   }
@@ -103,7 +103,7 @@ describe("Alone", () => {
   });
 
   it("starts nothing that the records, as a majority has them, do not want here", async () => {
-    host.isWanted = async () => false;
+    host.wantedEpoch = async () => null;
     await host.ask(next);
     host.put(old, "running");
     host.put(old, "exited");

@@ -49,12 +49,15 @@ describe("VMs of an app that never runs twice, on one host", () => {
     await harness.entry({ state: "running" }, OLD);
     await harness.entry({ state: "prepared" }, NEW);
     const before = startsOf(NEW);
+    expect(machine.started.at(-1)?.env["GRAPEVINE_FENCE"]).toBe("1");
+    harness.epoch = 7;
     host.reconcile([handed(2, "starting")]);
     await harness.entry({ state: "stopping" }, OLD);
     expect(startsOf(NEW)).toBe(before);
     expect(harness.published.get(NEW)?.state).toBe("prepared");
     stopping.resolve();
     await harness.entry({ state: "running" }, NEW);
+    expect(machine.started.at(-1)?.env["GRAPEVINE_FENCE"]).toBe("7");
     expect(machine.running).toEqual([NEW]);
   });
 

@@ -14,8 +14,8 @@ interface Waiter {
 }
 
 export interface AloneDeps {
-  /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
-  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  /** The epoch of the record, as a majority has it now, that wants it to run here; null: none does. Waits for a majority; rejects on abort. */
+  readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   /** All VMs of this host. */
   readonly lives: () => readonly Life[];
 }
@@ -29,15 +29,16 @@ export class Alone {
   }
 
   /**
-   * Calls `grant` once, when it is the VM's turn. The records are read meanwhile: what a partition kept from us may have given the app to
+   * Calls `grant` once, when it is the VM's turn, with the epoch that says so: of two VMs of the app the later one has the higher. The records are read meanwhile: what a partition kept from us may have given the app to
    * another host. Never, if they do not want it: its host hears of that record then, and has it go. Rejects on abort.
    */
   async turn(
     { entry: { vm, app } }: Pick<Life, "entry">,
     signal: AbortSignal,
-    grant: () => void,
+    grant: (epoch: number) => void,
   ): Promise<void> {
-    if (!(await this.#deps.isWanted(vm, signal))) return;
+    const epoch = await this.#deps.wantedEpoch(vm, signal);
+    if (epoch === null) return;
     signal.throwIfAborted();
     const { promise, resolve } = Promise.withResolvers<void>();
     const waiter: Waiter = {
@@ -45,7 +46,7 @@ export class Alone {
       app,
       grant: () => {
         resolve();
-        grant();
+        grant(epoch);
       },
     };
     this.#waiting.add(waiter);

@@ -5,6 +5,7 @@ import {
   connectedOwners,
   type LeaseAnswer,
   messageOf,
+  type OwnerId,
   placedVms,
   type VmName,
 } from "../../mesh/index.ts";
@@ -15,34 +16,58 @@ import type { LeasesDeps } from "./leases.ts";
 const VOTER_MS = 700;
 
 export function recordAsks(deps: ReadRecordsDeps): {
-  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   readonly askLease: LeasesDeps["ask"];
 } {
+  let last: OwnerId | null = null;
+  const onAnswer = (voter: OwnerId) => {
+    last = voter;
+  };
   return {
-    isWanted: (vm, signal) => isWantedHere(deps, vm, signal),
-    askLease: (question, signal) => askAnyVoter(deps, question, signal),
+    wantedEpoch: (vm, signal) => wantedHere(deps, vm, signal),
+    askLease: (question, signal) => askAnyVoter(deps, question, { first: last, onAnswer, signal }),
   };
 }
 
-async function isWantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal): Promise<boolean> {
+/** The epoch of the record that has it run here; null: none does. */
+async function wantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal): Promise<number | null> {
   await readRecords(deps, signal);
-  const placed = deps.registers.apps.all().flatMap(({ record }) => placedVms(record));
-  return placed.some((one) => one.vm === vm && one.host === deps.mesh.self.name && one.phase !== "prepared");
+  const { name } = deps.mesh.self;
+  const found = deps.registers.apps
+    .all()
+    .find(({ record }) =>
+      placedVms(record).some((one) => one.vm === vm && one.host === name && one.phase !== "prepared"),
+    );
+  return found?.epoch ?? null;
 }
 
-/** The first that says anything. Rejects with why none does. */
+/** The first that says anything, who did so before at first: of those that hang each takes its time from the lease. Rejects with why none does. */
 async function askAnyVoter(
   { mesh, registers }: ReadRecordsDeps,
   question: Parameters<typeof askLease>[2],
-  signal: AbortSignal,
+  {
+    first,
+    onAnswer,
+    signal,
+  }: {
+    readonly first: OwnerId | null;
+    readonly onAnswer: (voter: OwnerId) => void;
+    readonly signal: AbortSignal;
+  },
 ): Promise<LeaseAnswer> {
   const connected = connectedOwners(mesh.members());
-  const voters = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
+  const all = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
+  const voters = [
+    ...all.filter(({ owner }) => owner === first),
+    ...all.filter(({ owner }) => owner !== first),
+  ];
   const reasons: string[] = [];
   for (const { owner, name } of voters) {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(VOTER_MS)]);
     try {
-      return await askLease(mesh, owner, question, patience);
+      const answer = await askLease(mesh, owner, question, patience);
+      onAnswer(owner);
+      return answer;
     } catch (error) {
       signal.throwIfAborted();
       reasons.push(`${name}: ${messageOf(error)}`);

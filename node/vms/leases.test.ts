@@ -1,13 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeDriver, FakeMachine } from "./fake-driver.ts";
 import { readLease, readWatchdog, writeLease } from "./lease-file.ts";
-import { hasEnvironmentLine, listProcesses, uptimeMs } from "./process-table.ts";
+import { Leases } from "./leases.ts";
+import { hasEnvironmentLine, listProcesses, readProcess, uptimeMs } from "./process-table.ts";
 import { endWatchdog, isWatched, startWatchdog } from "./start-watchdog.ts";
 import { HostHarness, vm, wanted } from "./vm-host-harness.ts";
 
@@ -51,13 +52,15 @@ describe("a VM with a lease", () => {
       return { epoch: 1, isNamed: true };
     };
     const host = await harness.startAgent();
-    host.reconcile([wanted("starting", run)]);
+    // Not renewed within the test.
+    const leaseMs = 600_000;
+    host.reconcile([wanted("starting", { ...run, fence: { leaseMs } })]);
     const askedMs = await asked.promise;
     const later = delay(100);
     await later;
     answer.resolve();
     await harness.entry({ state: "running" });
-    expect(host.places()[0]?.untilMs).toBeLessThanOrEqual(askedMs + LEASE_MS);
+    expect(host.places()[0]?.untilMs).toBeLessThanOrEqual(askedMs + leaseMs);
     expect(readLease(harness.folderOf(vm))).toBe(host.places()[0]?.untilMs);
   });
 
@@ -90,6 +93,106 @@ describe("a VM with a lease", () => {
     const before = readWatchdog(folder);
     endWatchdog(folder);
     await until(() => isWatched(folder) && readWatchdog(folder)?.pid !== before?.pid);
+  });
+
+  it("is asked for at once by an agent that finds it running: what is left of its lease may be little", async () => {
+    const first = await harness.startAgent();
+    const slow = { ...run, fence: { leaseMs: 600_000 } };
+    first.reconcile([wanted("starting", slow)]);
+    await harness.entry({ state: "running" });
+    const folder = harness.folderOf(vm);
+    await first.leave();
+    const leftMs = readLease(folder);
+    await harness.startAgent();
+    await until(() => readLease(folder) > leftMs);
+  });
+
+  it("says why it is not started when its watchdog cannot be, and is tried again", async () => {
+    const host = await harness.startAgent();
+    const folder = harness.folderOf(vm);
+    mkdirSync(join(folder, "watchdog.json.new"), { recursive: true });
+    host.reconcile([wanted("serving", run)]);
+    const { reason } = await harness.entry({ state: "failed" });
+    expect(reason).toMatch(/cannot be given its turn: the watchdog ended as it was started/);
+    expect(machine.started).toEqual([]);
+    rmSync(join(folder, "watchdog.json.new"), { recursive: true });
+    await harness.entry({ state: "running" });
+  });
+
+  it("gets no request between its end and its next start", async () => {
+    const host = await harness.startAgent();
+    host.reconcile([wanted("starting", run)]);
+    await harness.entry({ state: "running" });
+    machine.end(vm, { code: 1, signal: null });
+    await harness.entry({ state: "exited" });
+    expect(host.places()).toMatchObject([{ vm, untilMs: 0 }]);
+  });
+
+  it("runs no longer than what could be written down", async () => {
+    const host = await harness.startAgent();
+    host.reconcile([wanted("starting", run)]);
+    await harness.entry({ state: "running" });
+    const folder = harness.folderOf(vm);
+    mkdirSync(join(folder, "lease.json.new"));
+    const untilMs = readLease(folder);
+    await until(() => uptimeMs() >= untilMs);
+    expect(host.places()[0]?.untilMs).toBe(untilMs);
+    rmSync(join(folder, "lease.json.new"), { recursive: true });
+  });
+});
+
+describe("leases", () => {
+  const asked: number[] = [];
+  const warned: string[] = [];
+  let folder: string;
+  let leases: Leases;
+  beforeEach(() => {
+    asked.length = 0;
+    warned.length = 0;
+    folder = mkdtempSync(join(tmpdir(), "grapevine-leases-"));
+    leases = new Leases({
+      ask: async () => {
+        asked.push(uptimeMs());
+        return { epoch: 1, isNamed: true };
+      },
+      nowMs: uptimeMs,
+      onChange: () => undefined,
+      logger: { info: () => undefined, warn: (_fields: unknown, text?: string) => warned.push(text ?? "") },
+    });
+  });
+  afterEach(async () => {
+    await leases.leave();
+    endWatchdog(folder);
+    rmSync(folder, { recursive: true });
+  });
+  const leased = () => ({ vm, app: wanted("starting").app, folder, leaseMs: LEASE_MS });
+
+  it("start nothing under the watch of an earlier agent, which does not wait for this one", async () => {
+    writeLease(folder, uptimeMs() + 60_000);
+    await startWatchdog(folder);
+    const before = readWatchdog(folder);
+    await leases.hold(leased(), new AbortController().signal);
+    expect(readWatchdog(folder)?.pid).not.toBe(before?.pid);
+    await until(() => readProcess(before?.pid ?? 0)?.ended !== false);
+  });
+
+  it("are not renewed while nobody would end the VM: then we do", async () => {
+    // No watchdog comes up where it cannot write down who it is.
+    mkdirSync(join(folder, "watchdog.json.new"));
+    writeLease(folder, uptimeMs() + 400);
+    const script = "setInterval(() => 0, 1000)";
+    const env = { GRAPEVINE_VM_FOLDER: folder };
+    const ended = once(
+      spawn(process.execPath, ["-e", script], { env, stdio: "ignore", detached: true }),
+      "exit",
+    );
+    const untilMs = readLease(folder);
+    leases.adopt(leased());
+    const [, signal] = await ended;
+    expect(signal).toBe("SIGKILL");
+    expect(uptimeMs()).toBeGreaterThanOrEqual(untilMs);
+    expect(asked).toEqual([]);
+    expect(warned[0]).toContain("nobody would end the VM");
   });
 });
 
@@ -126,6 +229,22 @@ describe("the watchdog", () => {
     expect(isWatched(folder)).toBe(true);
     rmSync(folder, { recursive: true });
     await until(() => !listProcesses().some(({ pid, ended }) => pid === watchdog && !ended));
+  });
+
+  it("kills children that made their own session and environment", async () => {
+    writeLease(folder, uptimeMs() + 600_000);
+    await startWatchdog(folder);
+    const pidFile = join(folder, "child");
+    const child = `require("node:child_process").spawn(process.execPath, ["-e", "require('node:fs').writeFileSync('${pidFile}', String(process.pid)); setInterval(() => 0, 1000)"], { detached: true, stdio: "ignore", env: {} }); setInterval(() => 0, 1000)`;
+    const env = { GRAPEVINE_VM_FOLDER: folder };
+    const options = { env, stdio: "ignore", detached: true } as const;
+    const ended = once(spawn(globalThis.process.execPath, ["-e", child], options), "exit");
+    await until(() => existsSync(pidFile) && readFileSync(pidFile, "utf8") !== "");
+    const pid = Number(readFileSync(pidFile, "utf8"));
+    expect(readProcess(pid)?.ended).toBe(false);
+    writeLease(folder, uptimeMs());
+    await ended;
+    await until(() => readProcess(pid)?.ended !== false);
   });
 
   it("kills what is started after the lease was over: its agent stood still in between", async () => {

@@ -7,6 +7,7 @@ import { type AppName, type LeaseAnswer, messageOf, type VmName } from "../../me
 import { leaseToStartMs, leaseUntilMs, renewEveryMs } from "../lease.ts";
 import { readLease, writeLease } from "./lease-file.ts";
 import { endWatchdog, isWatched, startWatchdog } from "./start-watchdog.ts";
+import { killMembers } from "./vm-members.ts";
 
 /** One answer is waited for so long at most: the next voter may be quicker. */
 const ANSWER_MS_MAX = 2_000;
@@ -32,8 +33,14 @@ export interface LeasesDeps {
 
 interface Held {
   readonly leased: Leased;
+  /** As it is on disk, where its watchdog reads it. */
   untilMs: number;
+  /** Ends what renews it. */
   readonly ending: AbortController;
+  /** Nothing of the VM runs any more. */
+  readonly gone: AbortController;
+  /** Its watchdog is being started. */
+  watching: Promise<void> | null;
   isQuiet: boolean;
 }
 
@@ -46,13 +53,21 @@ export class Leases {
     this.#deps = deps;
   }
 
-  /** Resolves once a majority of the voters has it run here, asked from now on, and its watchdog watches. Rejects on abort. */
+  /**
+   * Resolves once a majority of the voters has it run here, asked from now on, and its watchdog watches. Nothing of it runs yet. Rejects on abort,
+   * and when it could not be ended.
+   */
   async hold(leased: Leased, signal: AbortSignal): Promise<void> {
+    // One of an earlier agent does not wait for what this one is about to start.
+    endWatchdog(leased.folder);
     for (;;) {
       const untilMs = await this.#asked(leased, signal);
       signal.throwIfAborted();
       if (untilMs !== null) {
-        const held = this.#begin(leased, untilMs);
+        const held = this.#begin(leased);
+        const fault = this.#extend(held, untilMs);
+        if (fault !== null) throw new Error(`its lease cannot be written down: ${fault}`);
+        this.#do(this.#renew(held, renewEveryMs(leased.leaseMs)));
         await this.#watched(held);
         signal.throwIfAborted();
         return;
@@ -71,11 +86,13 @@ export class Leases {
     if (!isWatched(folder)) throw new Error("its watchdog does not run");
   }
 
-  /** Of an earlier agent's VM that runs: goes on with what is on disk. */
+  /** Of an earlier agent's VM that runs: goes on with what is on disk. That may be over soon, so it is renewed at once. */
   adopt(leased: Leased): void {
     if (this.#held.has(leased.vm)) return;
-    const held = this.#begin(leased, readLease(leased.folder));
-    this.#do(this.#watched(held));
+    const held = this.#begin(leased);
+    held.untilMs = readLease(leased.folder);
+    this.#deps.onChange();
+    this.#do(this.#renew(held, 0));
   }
 
   /** Nothing of it runs. */
@@ -83,6 +100,7 @@ export class Leases {
     const held = this.#held.get(vm);
     if (held === undefined) return;
     held.ending.abort();
+    held.gone.abort();
     this.#held.delete(vm);
     endWatchdog(held.leased.folder);
   }
@@ -97,43 +115,68 @@ export class Leases {
     return untilMs !== undefined && untilMs <= this.#deps.nowMs();
   }
 
-  /** Renews nothing any more. The watchdogs go on. */
+  /** Renews nothing any more. The watchdogs go on, also those that are being started. */
   async leave(): Promise<void> {
     for (const { ending } of this.#held.values()) ending.abort();
-    await Promise.allSettled(this.#tasks);
+    await Promise.allSettled([...this.#tasks, ...[...this.#held.values()].map(({ watching }) => watching)]);
   }
 
-  #begin(leased: Leased, untilMs: number): Held {
-    this.#held.get(leased.vm)?.ending.abort();
-    const held: Held = { leased, untilMs, ending: new AbortController(), isQuiet: false };
+  #begin(leased: Leased): Held {
+    const before = this.#held.get(leased.vm);
+    before?.ending.abort();
+    before?.gone.abort();
+    const [ending, gone] = [new AbortController(), new AbortController()];
+    const held: Held = { leased, untilMs: 0, ending, gone, watching: null, isQuiet: false };
     this.#held.set(leased.vm, held);
-    this.#tell(held);
-    this.#do(this.#renew(held));
     return held;
   }
 
-  async #renew(held: Held): Promise<void> {
+  /** Nothing is renewed that nobody would end: then it runs out, and we end the VM ourselves. */
+  async #renew(held: Held, firstMs: number): Promise<void> {
     const { signal } = held.ending;
     const { leased } = held;
-    let pauseMs = renewEveryMs(leased.leaseMs);
-    for (;;) {
+    for (let pauseMs = firstMs; ; ) {
       await delay(pauseMs, undefined, { signal });
-      await this.#watched(held).catch((error: unknown) => this.#warn(held, messageOf(error)));
-      const untilMs = await this.#asked(leased, signal);
+      const isWatched = await this.#isWatched(held);
+      signal.throwIfAborted();
+      const untilMs = isWatched ? await this.#asked(leased, signal) : null;
       signal.throwIfAborted();
       pauseMs = untilMs === null ? AGAIN_MS : renewEveryMs(leased.leaseMs);
-      this.#log(held, untilMs !== null);
-      if (untilMs === null || untilMs <= held.untilMs) continue;
-      held.untilMs = untilMs;
-      this.#tell(held);
+      if (isWatched) this.#log(held, untilMs !== null);
+      if (untilMs !== null && untilMs > held.untilMs) this.#extend(held, untilMs);
+    }
+  }
+
+  async #isWatched(held: Held): Promise<boolean> {
+    try {
+      await this.#watched(held);
+      return true;
+    } catch (error) {
+      if (held.ending.signal.aborted) return false;
+      const { vm, folder } = held.leased;
+      this.#deps.logger.warn(
+        { vm, reason: messageOf(error) },
+        "nobody would end the VM when its lease is over: it is not renewed",
+      );
+      if (this.#isOver(held)) killMembers(folder);
+      return false;
+    }
+  }
+
+  /** A clock that cannot be read leaves no lease. */
+  #isOver({ untilMs }: Held): boolean {
+    try {
+      return untilMs <= this.#deps.nowMs();
+    } catch {
+      return true;
     }
   }
 
   /** Until when it may run by what a majority says now; null: nobody says that it may. */
   async #asked({ vm, app, leaseMs }: Leased, signal: AbortSignal): Promise<number | null> {
-    const sentAtMs = this.#deps.nowMs();
     const timeout = AbortSignal.timeout(Math.min(ANSWER_MS_MAX, leaseMs));
     try {
+      const sentAtMs = this.#deps.nowMs();
       const { isNamed } = await this.#deps.ask({ vm, app }, AbortSignal.any([signal, timeout]));
       return isNamed ? leaseUntilMs(sentAtMs, leaseMs) : null;
     } catch {
@@ -141,22 +184,32 @@ export class Leases {
     }
   }
 
-  #tell({ leased: { folder, vm }, untilMs }: Held): void {
+  /** What is not on disk does not hold: its watchdog would not know. Null: it holds. */
+  #extend(held: Held, untilMs: number): string | null {
+    const { folder, vm } = held.leased;
     try {
       writeLease(folder, untilMs);
+      held.untilMs = untilMs;
+      this.#deps.onChange();
+      return null;
     } catch (error) {
       const reason = messageOf(error);
       this.#deps.logger.warn({ vm, reason }, "lease cannot be written down: the VM ends with the one before");
+      return reason;
     }
-    this.#deps.onChange();
   }
 
-  async #watched({ leased: { folder } }: Held): Promise<void> {
-    if (!isWatched(folder)) await startWatchdog(folder);
-  }
-
-  #warn({ leased: { vm } }: Held, reason: string): void {
-    this.#deps.logger.warn({ vm, reason }, "nobody would end the VM when its lease is over");
+  /** One start at a time. It is not waited for longer than the lease: then somebody else has to end the VM. */
+  async #watched(held: Held): Promise<void> {
+    const { folder, leaseMs } = held.leased;
+    if (held.watching === null) {
+      if (isWatched(folder)) return;
+      const signal = AbortSignal.any([held.gone.signal, AbortSignal.timeout(leaseMs)]);
+      held.watching = startWatchdog(folder, signal).finally(() => {
+        held.watching = null;
+      });
+    }
+    await held.watching;
   }
 
   #log(held: Held, isRenewed: boolean): void {

@@ -2,11 +2,15 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 
+// biome-ignore lint/style/noRestrictedImports: the front door loads all of mesh, and a watchdog runs beside each VM that has a lease
+export { uptimeMs } from "../../mesh/io/uptime.ts";
+
 /** One row of /proc, as far as VMs need it (proc_pid_stat(5)). */
 export interface ProcessRow {
   readonly pid: number;
   /** Z (zombie) and X (dead) have ended, whatever else the row says. */
   readonly ended: boolean;
+  readonly parent: number;
   readonly group: number;
   readonly session: number;
   /** Clock ticks since boot. With the pid and the boot id it names one process for all time. */
@@ -16,7 +20,7 @@ export interface ProcessRow {
 }
 
 /** Fields after the command's name, counted from 0: state is field 3 of the manual. */
-const FIELD = { state: 0, group: 2, session: 3, startTime: 19, waitStatus: 49 } as const;
+const FIELD = { state: 0, parent: 1, group: 2, session: 3, startTime: 19, waitStatus: 49 } as const;
 
 /**
  * The row of one process, or null if there is none. Throws when we cannot look (`isBlind`), which says nothing of the process.
@@ -44,16 +48,6 @@ export function readBootId(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
-/**
- * The clock of leases: milliseconds since this machine started. It runs on while the machine is suspended, which timers and `process.hrtime` do
- * not, and all processes of the machine read the same. A hundredth of a second fine. Throws when it cannot be read: who asks has no lease then.
- */
-export function uptimeMs(): number {
-  const seconds = Number.parseFloat(readFileSync("/proc/uptime", "utf8"));
-  if (!Number.isFinite(seconds)) throw new Error("/proc/uptime is no number");
-  return Math.round(seconds * 1000);
-}
-
 /** The command's name is in parentheses and may itself hold spaces and parentheses: what counts is the last one. */
 export function parseStat(text: string): ProcessRow | null {
   const nameEnd = text.lastIndexOf(")");
@@ -64,6 +58,7 @@ export function parseStat(text: string): ProcessRow | null {
   return {
     pid,
     ended: state === "Z" || state === "X" || state === "x",
+    parent: Number(fields[FIELD.parent]),
     group: Number(fields[FIELD.group]),
     session: Number(fields[FIELD.session]),
     startTime: Number(fields[FIELD.startTime]),

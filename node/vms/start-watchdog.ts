@@ -7,8 +7,11 @@ import { readProcess } from "./process-table.ts";
 
 const PROGRAM = fileURLToPath(new URL("watchdog.ts", import.meta.url));
 
-/** In a session of its own, so that what ends the agent does not end it. Resolves once it watches; rejects if it does not come to that. */
-export async function startWatchdog(folder: string): Promise<void> {
+/**
+ * In a session of its own, so that what ends the agent does not end it. Resolves once it watches; rejects if it does not come to that, also on
+ * abort: then it is gone again.
+ */
+export async function startWatchdog(folder: string, signal?: AbortSignal): Promise<void> {
   const own = readProcess(process.pid);
   const child = spawn(process.execPath, [PROGRAM, folder, `${process.pid}`, `${own?.startTime}`], {
     detached: true,
@@ -22,9 +25,15 @@ export async function startWatchdog(folder: string): Promise<void> {
     reject(new Error(`the watchdog ended as it was started: ${signal ?? `code ${code}`}`)),
   );
   child.stdout.once("data", () => resolve());
+  const end = () => {
+    child.kill("SIGKILL");
+    reject(new Error("the watchdog did not watch in time"));
+  };
+  signal?.addEventListener("abort", end, { once: true });
   try {
     await promise;
   } finally {
+    signal?.removeEventListener("abort", end);
     child.stdout.destroy();
   }
 }

@@ -75,6 +75,8 @@ export class HostHarness {
   ports: { from: number; to: number } = { from: 21_000, to: 21_999 };
   /** What the records say when they are read before a release command is started, or a VM that runs alone. */
   isWanted = true;
+  /** Of the record that says so. */
+  epoch = 1;
   madeVolumes: readonly string[] = [];
   /** What a majority of the voters says of a lease, asked now. */
   askLease: (question: { readonly vm: VmName }, signal: AbortSignal) => Promise<LeaseAnswer> = async () => ({
@@ -121,7 +123,7 @@ export class HostHarness {
         driver,
         runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
-        isWanted: async () => this.isWanted,
+        wantedEpoch: async () => (this.isWanted ? this.epoch : null),
         askLease: (question, signal) => this.askLease(question, signal),
         onLease: () => undefined,
         madeVolumes: () => this.madeVolumes,

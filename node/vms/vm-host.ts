@@ -43,7 +43,7 @@ export interface VmHostDeps {
   readonly runChecks: VmRunDeps["runChecks"];
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
-  readonly isWanted: VmRunDeps["isWanted"];
+  readonly wantedEpoch: VmRunDeps["wantedEpoch"];
   /** Volumes of the app that the records know to be here: they are not made anew. */
   readonly madeVolumes: (app: AppName) => readonly string[];
   /** Whether a VM that has a lease runs here by the record as a majority has it. */
@@ -94,7 +94,7 @@ export class VmHost {
     this.#logsFolder = join(dirname(options.folder), "logs");
     this.#ports = new PortPool({ ...options.vmPorts, random: Math.random() });
     const lives = () => [...this.#runs.values()].map(({ life }) => life);
-    this.#alone = new Alone({ isWanted: deps.isWanted, lives });
+    this.#alone = new Alone({ wantedEpoch: deps.wantedEpoch, lives });
     const { askLease: ask, onLease: onChange, logger } = deps;
     this.#volumes = new Volumes(join(dirname(options.folder), "volumes"), deps.madeVolumes);
     this.#leases = new Leases({ ask, onChange, logger, nowMs: uptimeMs });
@@ -151,7 +151,9 @@ export class VmHost {
 
   #untilOf(vm: VmName): Pick<VmPlace, "untilMs"> {
     const untilMs = this.#leases.untilMs(vm);
-    return untilMs === undefined ? {} : { untilMs };
+    if (untilMs !== undefined) return { untilMs };
+    // Nobody may take one that has no lease now, since it does not run, for one that needs none.
+    return this.#runs.get(vm)?.life.release.spec.fence === undefined ? {} : { untilMs: 0 };
   }
 
   /** Of an app that was destroyed with its data. Nothing, while something of it runs here. */

@@ -16,6 +16,7 @@ import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
 import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
+import { environmentOf } from "./vm-environment.ts";
 import type { LifeInput, VmLife } from "./vm-life.ts";
 import type { LifeEffect } from "./vm-life-effect.ts";
 import { type VmRecord, writeVmRecord } from "./vm-record.ts";
@@ -57,8 +58,8 @@ export interface VmRunDeps {
   readonly runChecks: typeof runChecks;
   readonly bundles: VmBundles;
   readonly envs: VmEnvs;
-  /** Whether the records, as a majority has them now, want it to run here. Waits for a majority; rejects on abort. */
-  readonly isWanted: (vm: VmName, signal: AbortSignal) => Promise<boolean>;
+  /** The epoch of the record, as a majority has it now, that wants it to run here; null: none does. Waits for a majority; rejects on abort. */
+  readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   readonly alone: Pick<Alone, "turn" | "changed">;
   readonly leases: Pick<Leases, "hold" | "guard" | "adopt" | "drop" | "isOver">;
   readonly volumes: Pick<Volumes, "link" | "check" | "environment">;
@@ -81,6 +82,8 @@ export class VmRun {
   /** Ends what the state before began. */
   #current = new AbortController();
   #isStepping = false;
+  /** Of one that runs alone: the epoch by which it had its turn. */
+  #fence: number | null = null;
   /** Of a release command: its time is over. */
   #isOverdue = false;
   /** Why the record on disk is not the one in force; null: it is. */
@@ -228,7 +231,8 @@ export class VmRun {
       await rm(app, { recursive: true, force: true });
       await this.#deps.bundles.unpack(bundle.hash, app, signal);
       // What a partition kept from us may have ended its deploy long ago.
-      const isLate = this.life.isCommand && !(await this.#deps.isWanted(this.life.entry.vm, signal));
+      const { vm } = this.life.entry;
+      const isLate = this.life.isCommand && (await this.#deps.wantedEpoch(vm, signal)) === null;
       if (isLate) throw new Error("no record wants its release command run any more");
       await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
@@ -255,7 +259,13 @@ export class VmRun {
     const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
     try {
       if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
-      await this.#deps.alone.turn(this.life, signal, () => this.step({ type: "turn", token }));
+      await this.#deps.alone.turn(this.life, signal, (epoch) => {
+        this.#fence = epoch;
+        this.step({ type: "turn", token });
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#failStart(token, `cannot be given its turn: ${messageOf(error)}`);
     } finally {
       clearTimeout(timer);
     }
@@ -289,21 +299,12 @@ export class VmRun {
     return {
       vm: this.life.entry.vm,
       command: this.#command,
-      env: { ...own?.value, ...this.#environment(address) },
+      env: {
+        ...own?.value,
+        ...this.#deps.volumes.environment(this.life.entry.app, volumes),
+        ...environmentOf(this.life.entry, { host: this.#options.host, address, fence: this.#fence }),
+      },
       folder: this.folder,
-    };
-  }
-
-  /** Over its own: where a VM listens and who it is are no matter of its spec. */
-  #environment(address: ProbeAddress | null): Readonly<Record<string, string>> {
-    const { vm, app, release } = this.life.entry;
-    return {
-      ...this.#deps.volumes.environment(app, this.life.release.spec.volumes ?? []),
-      ...(address === null ? {} : { HOST: address.host, PORT: String(address.port) }),
-      GRAPEVINE_APP: app,
-      GRAPEVINE_VM: vm,
-      GRAPEVINE_RELEASE: `v${release}`,
-      GRAPEVINE_HOST: this.#options.host,
     };
   }
 

@@ -2,17 +2,11 @@
 // agent hangs, is gone, or was suspended with the whole machine. `node watchdog.ts VM_FOLDER AGENT_PID AGENT_START`; says "ready" once it watches.
 
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type NamedProcess, readJson, readLease, writeWatchdog } from "./lease-file.ts";
-import {
-  hasEnvironmentLine,
-  listProcesses,
-  type ProcessRow,
-  readProcess,
-  uptimeMs,
-} from "./process-table.ts";
+import { type NamedProcess, readLease, writeWatchdog } from "./lease-file.ts";
+import { readProcess, uptimeMs } from "./process-table.ts";
+import { killMembers } from "./vm-members.ts";
 
 /** A machine that was suspended runs on for so long at most before the look: timers stand still meanwhile, the clock does not. */
 const LOOK_MS = 100;
@@ -23,10 +17,9 @@ const AGAIN_MS = 10;
 async function watch(folder: string, agent: NamedProcess): Promise<void> {
   for (;;) {
     const leftMs = lookAtLease(folder);
-    const members = leftMs > 0 ? [] : membersOf(folder);
-    for (const { pid } of members ?? []) kill(pid);
+    const isAnyLeft = leftMs <= 0 && killMembers(folder);
     if (leftMs > 0) await delay(Math.min(LOOK_MS, leftMs));
-    else if (members === null || members.length > 0) await delay(AGAIN_MS);
+    else if (isAnyLeft) await delay(AGAIN_MS);
     // An agent that stood still as it was about to start it goes on with that.
     else if (existsSync(folder) && isRunning(agent)) await delay(LOOK_MS);
     else return;
@@ -44,39 +37,6 @@ function lookAtLease(folder: string): number {
     return readLease(folder) - uptimeMs();
   } catch {
     return 0;
-  }
-}
-
-/** Who the agent's driver takes for the VM: the session of its first process, and all that carry its mark. Null: we cannot look. */
-function membersOf(folder: string): readonly ProcessRow[] | null {
-  const marker = `GRAPEVINE_VM_FOLDER=${folder}`;
-  try {
-    const leader = leaderOf(folder);
-    return listProcesses().filter(
-      ({ pid, ended, session }) =>
-        !ended && pid !== process.pid && (session === leader?.pid || hasEnvironmentLine(pid, marker)),
-    );
-  } catch {
-    return null;
-  }
-}
-
-/** As the agent wrote it down; null: not yet, or it is gone. */
-function leaderOf(folder: string): ProcessRow | null {
-  const { handle } = readJson(join(folder, "vm.json"));
-  const { identity } = (handle ?? {}) as { readonly identity?: Readonly<Record<string, unknown>> };
-  const { pid, startTime } = identity ?? {};
-  if (typeof pid !== "number" || pid <= 1) return null;
-  const row = readProcess(pid);
-  return row !== null && row.startTime === startTime ? row : null;
-}
-
-/** Gone meanwhile, or not ours to kill: it is looked at again. */
-function kill(pid: number): void {
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    return;
   }
 }
 

@@ -22,7 +22,14 @@ import { withoutSilence } from "./exclusions.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import type { RolloutReason } from "./fault.ts";
 import { withVolumesMade } from "./home.ts";
-import { withHoldAtEnd, withLaunchHold, withoutHoldBy, withoutVainHold } from "./idle-hold.ts";
+import {
+  withHoldAtEnd,
+  withHoldOnWayBack,
+  withLaunchHold,
+  withoutHoldBy,
+  withoutVainHold,
+  withSleepHold,
+} from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
@@ -118,16 +125,17 @@ function changeVms(
   const weights = planned.weights === undefined ? before : (planned.weights ?? undefined);
   const held = withHoldOf(planned, { ...rest, vms }, wallMs);
   // What is taken back for a deploy that follows it leaves its requests to that.
-  const next = record.rollout?.next === undefined ? held : withLaunchHold(held, wallMs);
+  const next =
+    record.rollout?.next === undefined ? withHoldOnWayBack(held, wallMs) : withLaunchHold(held, wallMs);
   return { code: "applied", record: { ...next, ...(weights === undefined ? {} : { weights }) } };
 }
 
 /** Of a rollout's step: a person's hold stays theirs, and only they lift it. */
 function withHoldOf({ hold }: PlannedStep, record: AppRecord, wallMs: number): AppRecord {
   if (hold === "lifted") return withoutHoldBy("rollout", record);
-  if (hold === "placed" && record.hold?.by !== "person")
-    return { ...record, hold: { by: record.rollout?.kind === "sleep" ? "idle" : "rollout", atMs: wallMs } };
-  return record;
+  if (hold !== "placed" || record.hold?.by === "person") return record;
+  if (record.rollout?.kind === "sleep") return withSleepHold(record, wallMs);
+  return { ...record, hold: { by: "rollout", atMs: wallMs } };
 }
 
 /** As it was before it served by weight: of a deploy that has not taken over on standby, else kept. */

@@ -175,9 +175,10 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const record = withReopened(input.committed.record, input.facts);
   const { kind, to } = rolloutOf(record);
-  // Of an app that sleeps nothing has to be left: the next request wakes it again.
+  // Of an app that sleeps nothing has to be left: the next request wakes it again. What an earlier rollout closed is kept by whom it waits for.
   const isWake = kind === "wake";
-  const vms = isWake ? record.vms.filter(({ phase }) => phase === "serving") : withoutUnrouted(record);
+  const isLeft = ({ phase }: AppRecord["vms"][number]) => phase === "serving" || phase === "cordoned";
+  const vms = isWake ? record.vms.filter(isLeft) : withoutUnrouted(record);
   const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
   const at = { release: isWake ? null : to, facts: input.facts };
   return endWith(input, withLastOne(ended, record, at), "failed");

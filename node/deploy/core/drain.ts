@@ -13,6 +13,7 @@ import {
 } from "../../../mesh/index.ts";
 import type { CommitContext } from "./commits.ts";
 import { isForPerson } from "./deadlines.ts";
+import { keptHome } from "./home.ts";
 import { leftoversOf } from "./housekeeping.ts";
 import { movableVms } from "./move.ts";
 import { place } from "./place.ts";
@@ -90,8 +91,19 @@ function withoutRollout(committed: CommittedApp, host: MemberName, context: Comm
       host,
       record.vms.some((vm) => vm.host === host),
     );
+  const data = keptHome(record, host);
+  if (data !== null) return atHome(record.app, host, data);
   if (movableVms(record, host).length > 0) return movable(committed, host, context);
   return kept(committed, host, context) ?? leaving(committed, host, context);
+}
+
+/** Nothing that Grapevine does brings data elsewhere. */
+function atHome(app: AppName, host: MemberName, data: string): Found {
+  return {
+    state: "stuck",
+    why: `cannot move: ${data}`,
+    advice: `shut ${host} down with it, the app waits for it to be back; or copy the data to another host, then \`grapevine destroy ${app} --remove-data\` and deploy it there`,
+  };
 }
 
 function away(host: MemberName, isNamed: boolean): Found {

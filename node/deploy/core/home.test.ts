@@ -2,6 +2,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { claimedNames, memberName, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { stayOf } from "./drain.ts";
+import { submitMove } from "./move.ts";
 import { submitDestroy } from "./submit.ts";
 
 const deploy = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 } as const;
@@ -41,6 +43,35 @@ describe("an app with a volume", () => {
     world.cooperate();
     world.say(vmName("hello-v2-1"), HEALTHY);
     expect(record().vms.map((vm) => [vm.vm, vm.host])).toEqual([["hello-v2-1", host]]);
+  });
+
+  it("is not moved off a host that is drained, which says what to do", () => {
+    const { committed } = world;
+    const host = record().home?.host ?? memberName("none");
+    const context = world.machine.context(world.nowMs);
+    const hosts = new Map(context.facts.hosts);
+    const fact = hosts.get(host);
+    if (committed === null || fact === undefined) throw new Error("it runs nowhere");
+    hosts.set(host, { ...fact, cordoned: true, draining: true });
+    const drained = { ...context, facts: { ...context.facts, hosts } };
+    expect(stayOf(committed, host, drained)).toMatchObject({
+      state: "stuck",
+      why: `cannot move: its data is on ${host}, in volumes/hello of its state folder`,
+      advice: expect.stringMatching(/shut .* down .*waits for it.*destroy hello --remove-data/),
+    });
+    const moved = submitMove(committed, { app: record().app, host }, drained);
+    expect(moved).toMatchObject({ code: "invalid", message: expect.stringContaining("its data is on") });
+  });
+
+  it("says that it waits for its host, also once that is fenced", () => {
+    const host = record().home?.host ?? memberName("none");
+    world.hostDies(host);
+    const reasons = () => world.machine.view(world.nowMs)?.vms.map(({ reason }) => reason);
+    expect(reasons()).toEqual([expect.stringMatching(/the app's data is there: bring host-\d back/)]);
+    world.pass(61_000);
+    world.fence(host);
+    world.pass(61_000);
+    expect(reasons()).toEqual([expect.stringMatching(/the app's data is there: bring host-\d back/)]);
   });
 
   it.each([

@@ -1,6 +1,6 @@
 // Home: the host that has an app's volumes. It is where its first VM was placed, and all others are.
 
-import type { AppRecord, AppSpec } from "../../../mesh/index.ts";
+import type { AppRecord, AppSpec, MemberName } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 
 function volumesOf({ releases }: AppRecord, release: number | null): NonNullable<AppSpec["volumes"]> {
@@ -8,11 +8,7 @@ function volumesOf({ releases }: AppRecord, release: number | null): NonNullable
 }
 
 /** A VM of that release was placed there. */
-export function withHome(
-  record: AppRecord,
-  release: number,
-  host: NonNullable<AppRecord["home"]>["host"],
-): AppRecord {
+export function withHome(record: AppRecord, release: number, host: MemberName): AppRecord {
   if (record.home !== undefined || volumesOf(record, release).length === 0) return record;
   return { ...record, home: { host, made: [] } };
 }
@@ -36,4 +32,9 @@ export function withoutRemovedHome(record: AppRecord): AppRecord {
 export function awayHome({ home }: AppRecord, { hosts }: Facts): string | null {
   if (home === undefined || hosts.get(home.host)?.open === true) return null;
   return `its data is on ${home.host}, which is not connected: a VM of it runs there, or nowhere`;
+}
+
+/** Why its VMs do not leave that host; null: they may. */
+export function keptHome({ app, home }: AppRecord, host: MemberName): string | null {
+  return home?.host === host ? `its data is on ${host}, in volumes/${app} of its state folder` : null;
 }

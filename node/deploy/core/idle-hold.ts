@@ -1,7 +1,7 @@
 // Idle hold: requests that are kept because no VM of their app serves: it sleeps, or it is launched for the first time. Whatever brings one
 // sends them on, in the same commit.
 
-import { type AppRecord, type Hold, idleAfterMsOf, isUnderWay } from "../../../mesh/index.ts";
+import { type AppRecord, type Hold, idleAfterMsOf, isUnderWay, RAN_ON_MAX } from "../../../mesh/index.ts";
 
 /** Requests are sent on again, unless somebody else holds them. */
 export function withoutHoldBy(holder: Hold["by"], { hold, ...record }: AppRecord): AppRecord {
@@ -27,6 +27,19 @@ export function withLaunchHold(record: AppRecord, atMs: number): AppRecord {
 export function withHoldAtEnd(record: AppRecord, atMs: number): AppRecord {
   const free = withoutHoldBy("launch", withoutHoldBy("rollout", record));
   return free.hold === undefined && sleepsBeneath(free) ? { ...free, hold: { by: "idle", atMs } } : free;
+}
+
+/** Of a rollout that goes back to an app that slept: what comes from this commit on waits too, until that is woken. */
+export function withHoldOnWayBack(record: AppRecord, atMs: number): AppRecord {
+  const { direction, next } = record.rollout ?? {};
+  const isOwed = direction === "back" && next === undefined && record.hold === undefined;
+  return isOwed && sleepsBeneath(record) ? { ...record, hold: { by: "idle", atMs } } : record;
+}
+
+/** Of an app that falls asleep. Where it ran it wakes fastest: what it needs is there. */
+export function withSleepHold(record: AppRecord, atMs: number): AppRecord {
+  const ranOn = [...new Set(record.vms.map(({ host }) => host))].slice(0, RAN_ON_MAX);
+  return { ...record, hold: { by: "idle", atMs, ranOn } };
 }
 
 /** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request. */

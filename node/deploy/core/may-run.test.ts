@@ -56,6 +56,19 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     expect(vms()).toEqual(["hello-v1-2 starting"]);
   });
 
+  it("says what it waits for: a person's word, or a lease, or a host that could run another one", () => {
+    const reasonOf = () => world.machine.view(world.nowMs)?.vms[0]?.reason;
+    begun(leased);
+    const host = hostOf(OLD);
+    world.hostDies(host);
+    expect(reasonOf()).toMatch(/another one is started once the lease of this one is over$/);
+    for (const other of world.hosts) if (other !== host) world.draining.add(other);
+    world.membersChanged();
+    expect(reasonOf()).toMatch(/but no host can run a VM: host-1 is not connected; host-2 is cordoned/);
+    world.fence(host);
+    expect(reasonOf()).toMatch(/but no host can run a VM: host-1 is not connected; host-2 is cordoned/);
+  });
+
   it("has another one started a lease and the drift bound after its VM left the record, and not before", () => {
     begun(leased);
     const host = lose();
@@ -113,5 +126,27 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     world.membersChanged();
     expect(record()?.rollout?.state).toBe("succeeded");
     expect(record()?.mayRun).toBeUndefined();
+  });
+
+  it("is remembered over the app's end: a later deploy starts nothing beside it once its host is no longer fenced", () => {
+    begun(exclusive);
+    const host = hostOf(OLD);
+    world.confirming.silent.add(host);
+    world.hostDies(host);
+    world.fence(host);
+    world.destroy();
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(record()).toMatchObject({ deleted: true, mayRun: [{ host, vms: [OLD] }] });
+    world.hostBack(host, { isNew: true });
+    const { env: _env, ...rest } = exclusive as Partial<AppSpec>;
+    world.submit(specOf("hello", rest), "2");
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(vms()).not.toContain("hello-v2-1 starting");
+    expect(waits()).toMatch(/hello-v1-1 to be gone on host-\d/);
+    world.gone(OLD);
+    world.confirming.silent.delete(host);
+    world.membersChanged();
+    for (let round = 0; round < 4; round += 1) answered();
+    expect(vms()).toEqual(["hello-v2-1 starting"]);
   });
 });

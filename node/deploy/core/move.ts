@@ -12,6 +12,7 @@ import {
 } from "../../../mesh/index.ts";
 import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
+import { keptHome } from "./home.ts";
 import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
 import { place } from "./place.ts";
 import { begin, type Submission } from "./submit.ts";
@@ -38,6 +39,8 @@ export function submitMove(
   const [first] = record === undefined ? [] : movableVms(record, host);
   if (committed === null || record === undefined || first === undefined)
     return { code: "invalid", message: `no VM of ${app} serves on ${host}` };
+  const data = keptHome(record, host);
+  if (data !== null) return { code: "invalid", message: `${app} stays on ${host}: ${data}` };
   const { rollout } = record;
   if (rollout !== null && isUnderWay(rollout)) {
     const isSame = rollout.kind === "move" && rollout.leaves === host;

@@ -33,6 +33,11 @@ describe("place()", () => {
     const hosts = [host("a", 1), host("b", 9)];
     expect(hostsOf(place({ vms: [vm("x", "a")], release: 2, hosts, count: 1 }))).toEqual(["b"]);
   });
+  it("wakes an app where it ran before, if it can run there", () => {
+    const ranOn = [memberName("b"), memberName("d")];
+    const hosts = [host("a"), host("b", 9, false), host("c"), host("d", 9)];
+    expect(hostsOf(place({ vms: [], release: 1, hosts, count: 2, ranOn }))).toEqual(["d", "a"]);
+  });
   it("breaks a tie by the VMs of all apps", () => {
     expect(hostsOf(place({ vms: [], release: 1, hosts: [host("a", 3), host("b", 2)], count: 1 }))).toEqual([
       "b",

@@ -21,16 +21,20 @@ export interface PlaceInput {
   readonly vms: readonly DesiredVm[];
   readonly hosts: Iterable<HostFact>;
   readonly count: number;
+  /** Of an app that sleeps: hosts that have what it needs to run. */
+  readonly ranOn?: readonly MemberName[];
 }
 
 /**
  * For each VM the host with room in the region with the fewest VMs of its release; of those the host with the fewest of the
- * release, then of the app, then of all, then by name. Of the release first: the old VMs leave, and counting them alike would gather
+ * release, then of the app, then one that it ran on before it slept, then the one with the fewest of all, then by name. Of the release first: the old VMs leave, and counting them alike would gather
  * the new ones where the first old ones left. Not placed on: who is not connected, is cordoned, or is full.
  */
-export function place({ vms, release, hosts, count }: PlaceInput): Placing {
+export function place({ vms, release, hosts, count, ranOn = [] }: PlaceInput): Placing {
   const all = [...hosts];
-  const loads = all.filter((host) => obstacleOf(host) === null).map((host) => loadOf(host, vms, release));
+  const loads = all
+    .filter((host) => obstacleOf(host) === null)
+    .map((host) => ({ ...loadOf(host, vms, release), isKnown: ranOn.includes(host.host) }));
   const placements: Placement[] = [];
   for (let index = 0; index < count; index += 1) {
     const open = loads.filter(hasRoom);
@@ -51,12 +55,18 @@ interface Load {
   readonly host: MemberName;
   readonly region: string;
   readonly capacity: number;
+  /** It ran there before. */
+  readonly isKnown: boolean;
   ofRelease: number;
   ofApp: number;
   all: number;
 }
 
-function loadOf({ host, vms: all, ...fact }: HostFact, vms: readonly DesiredVm[], release: number): Load {
+function loadOf(
+  { host, vms: all, ...fact }: HostFact,
+  vms: readonly DesiredVm[],
+  release: number,
+): Omit<Load, "isKnown"> {
   const here = vms.filter((vm) => vm.host === host);
   const ofRelease = here.filter((vm) => vm.release === release).length;
   const capacity = fact.capacity ?? Number.POSITIVE_INFINITY;
@@ -89,6 +99,7 @@ function isBetter(left: Load, right: Load, inRegion: ReadonlyMap<string, number>
   if (ofLeft !== ofRight) return ofLeft < ofRight;
   if (left.ofRelease !== right.ofRelease) return left.ofRelease < right.ofRelease;
   if (left.ofApp !== right.ofApp) return left.ofApp < right.ofApp;
+  if (left.isKnown !== right.isKnown) return left.isKnown;
   if (left.all !== right.all) return left.all < right.all;
   return left.host < right.host;
 }

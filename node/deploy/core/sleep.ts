@@ -7,6 +7,8 @@ import {
   type CommittedApp,
   idleAfterMsOf,
   isAsleep,
+  isUnderWay,
+  type MemberName,
   type Rollout,
 } from "../../../mesh/index.ts";
 import { type CommitContext, fitted } from "./commits.ts";
@@ -22,14 +24,15 @@ const SLEEP_PAUSE_MS = 60_000;
 /** After a wake that came to nothing, doubled each time: whoever waits does not wait for long, and each try is some commits. */
 const WAKE_PAUSE_FIRST_MS = 500;
 const WAKE_PAUSE_LAST_MS = 30_000;
+/** Of many proxies it says how many. */
+const NAMES_SAID_MAX = 8;
 
 export function sleepOf({ epoch, record }: CommittedApp, context: CommitContext): Repair {
   const { facts, wallMs } = context;
   const afterMs = idleAfterMsOf(record);
-  const { current, rollout } = record;
+  const { current } = record;
   if (afterMs === null || current === null || !isWhole(record) || !isEachSound(record, facts)) return NOTHING;
-  const dueAtMs =
-    (rollout?.endedAtMs ?? 0) + Math.max(afterMs, hasFailed(rollout, "sleep") ? SLEEP_PAUSE_MS : 0);
+  const dueAtMs = dueAtMsOf(record, afterMs);
   if (dueAtMs > wallMs) return { code: "none", dueAtMs };
   if (!isQuiet(record, facts, afterMs)) return NOTHING;
   const sleep: Rollout = {
@@ -62,8 +65,35 @@ function isEachSound({ vms }: AppRecord, facts: Facts): boolean {
 
 /** Every proxy that is registered says so, but those that a person excluded: silence is no quiet, and no proxy at all is none. */
 function isQuiet(record: AppRecord, facts: Facts, afterMs: number): boolean {
-  const proxies = ackersOf({ kind: "hold", ackSet: [] }, record, facts);
+  const proxies = proxiesOf(record, facts);
   return proxies.length > 0 && proxies.every((proxy) => (facts.quietMs?.get(proxy) ?? -1) >= afterMs);
+}
+
+function proxiesOf(record: AppRecord, facts: Facts): readonly MemberName[] {
+  return ackersOf({ kind: "hold", ackSet: [] }, record, facts);
+}
+
+/** For people. Null: nothing does, or it sleeps, never does, or a rollout is under way. */
+export function whyAwake({ record }: CommittedApp, facts: Facts, wallMs: number): string | null {
+  const afterMs = idleAfterMsOf(record);
+  const { app, rollout, hold, kept, weights, vms } = record;
+  if (afterMs === null || vms.length === 0 || hold?.by === "idle" || isUnderWay(rollout)) return null;
+  if (hold !== undefined) return "its requests are held";
+  if (kept !== undefined) return `v${kept.release} is kept`;
+  if (weights !== undefined) return "a split is in force";
+  const unsound = vms.find((vm) => vm.phase !== "serving" || !isSound(vm, facts));
+  if (unsound !== undefined) return `${unsound.vm} is not well`;
+  const proxies = proxiesOf(record, facts);
+  if (proxies.length === 0) return "no proxy is registered";
+  const asked = proxies.filter((proxy) => (facts.quietMs?.get(proxy) ?? -1) < afterMs);
+  const names = asked.length <= NAMES_SAID_MAX ? asked.join(", ") : `${asked.length} proxies`;
+  if (asked.length > 0) return `${names} got requests for ${app} since, or cannot be heard`;
+  return dueAtMsOf(record, afterMs) > wallMs ? "its last rollout ended not long ago" : null;
+}
+
+function dueAtMsOf({ rollout }: AppRecord, afterMs: number): number {
+  const pauseMs = hasFailed(rollout, "sleep") ? SLEEP_PAUSE_MS : 0;
+  return (rollout?.endedAtMs ?? 0) + Math.max(afterMs, pauseMs);
 }
 
 function hasFailed(rollout: Rollout | null, kind: Rollout["kind"]): boolean {

@@ -12,7 +12,7 @@ export type Applied =
   | { readonly code: "no-host"; readonly message: string };
 
 export function placeOn(
-  { vms, rollout }: AppRecord,
+  { vms, rollout, hold }: AppRecord,
   wanted: { readonly release: number; readonly count: number },
   facts: Facts,
 ): Placing {
@@ -20,7 +20,7 @@ export function placeOn(
   const isExchanged = rollout?.kind === "restart" || rollout?.kind === "move";
   const isLeavingSoon = ({ vm }: DesiredVm) => isExchanged && rollout.targets.includes(vm);
   const staying = vms.map((vm) => (isLeavingSoon(vm) ? { ...vm, release: -1 } : vm));
-  return place({ ...wanted, vms: staying, hosts: facts.hosts.values() });
+  return place({ ...wanted, vms: staying, hosts: facts.hosts.values(), ranOn: hold?.ranOn ?? [] });
 }
 
 export function releaseOf({ app }: AppRecord, { release }: { readonly release: number | null }): number {

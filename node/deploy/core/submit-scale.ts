@@ -65,6 +65,8 @@ export function submitRestart(
   if (found.code !== "free") return found;
   const { record, serving, release, asked: count } = found;
   const deploy = record.releases.find(({ number }) => number === release)?.spec.deploy;
+  if (serving.length === 0 && record.hold?.by === "idle")
+    return { code: "unchanged", message: `${app} sleeps: what a request wakes is a new VM` };
   if (serving.length === 0 || deploy === undefined)
     return { code: "invalid", message: `no VM of ${app} serves: "grapevine scale ${app} 1" starts one` };
   const surge = Math.min(count, paceOf(deploy, count).surge);
@@ -81,7 +83,7 @@ function aloneText(app: AppName): string {
 
 function countFault(app: AppName, count: number): string | null {
   if (count === 0)
-    return `${app} cannot have 0 VMs: "grapevine vm stop VM" stops one, "grapevine destroy ${app}" all of it`;
+    return `${app} cannot have 0 VMs: "grapevine vm stop VM" stops one, "grapevine destroy ${app}" all of it; with min_running = 0 in its file it sleeps while nobody asks for it`;
   if (Number.isInteger(count) && count > 0 && count <= APP_VMS_MAX) return null;
   return `the count must be a whole number from 1 to ${APP_VMS_MAX}, for example "grapevine scale ${app} 3"`;
 }

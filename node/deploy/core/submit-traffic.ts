@@ -85,6 +85,8 @@ function faultOf(record: AppRecord, weights: Weights, { facts }: CommitContext):
   const fault = weightsFault(weights);
   if (fault !== null) return `${fault}: say of each release, for example ${exampleOf(record, ready)}`;
   const empty = weights.find(({ release, weight }) => weight > 0 && !ready.includes(release));
+  if (empty !== undefined && ready.length === 0 && record.hold?.by === "idle")
+    return `${app} sleeps, no VM of it runs: "grapevine scale ${app} 1" wakes it`;
   if (empty !== undefined) {
     const could =
       ready.length === 0 ? "none has one" : `${listed(ready)} ${ready.length === 1 ? "has" : "have"}`;

@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   type CommittedApp,
+  idleAfterMsOf,
   isUnderWay,
   type MemberName,
   placedVms,
@@ -15,6 +16,7 @@ import { releaseName } from "./describe.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
 import { sharesOf } from "./shares.ts";
+import { whyAwake } from "./sleep.ts";
 import type { Standing, Want } from "./standing.ts";
 import type { StepClock } from "./step-clock.ts";
 import { strategyOf } from "./story.ts";
@@ -59,6 +61,7 @@ export function viewOf(input: ViewInput): AppView {
     leftovers: leftoverViews(input),
     kept: keptView(input),
     held: heldView(input),
+    idle: idleView(input),
   };
 }
 
@@ -159,6 +162,11 @@ function proxyViews({ epoch }: CommittedApp, facts: Facts): readonly ProxyAckVie
 function heldView({ committed: { record }, wallMs }: ViewInput): NonNullable<AppView["held"]> | null {
   const { hold } = record;
   return hold === undefined ? null : { ...hold, forMs: Math.max(0, Math.round(wallMs - hold.atMs)) };
+}
+
+function idleView({ committed, facts, wallMs }: ViewInput): NonNullable<AppView["idle"]> | null {
+  const afterMs = idleAfterMsOf(committed.record);
+  return afterMs === null ? null : { afterMs, awake: whyAwake(committed, facts, wallMs) };
 }
 
 function keptView({ committed: { record }, wallMs }: ViewInput): NonNullable<AppView["kept"]> | null {

@@ -19,6 +19,7 @@ import {
   RecordBook,
   type RefusedRecord,
   type Result,
+  uptimeMs,
   type VmName,
   type VmPlace,
   vmPlaceShape,
@@ -26,7 +27,7 @@ import {
 import type { ArmId } from "../../core/arms.ts";
 import { type FlightId, Gate, type GateEffect, type GateInput, type Refusal } from "../../core/gate.ts";
 import { GATE_DISK_PAUSE_MS } from "../../limits.ts";
-import { monotonicUnixMs, uptimeMs } from "../clock.ts";
+import { monotonicUnixMs } from "../clock.ts";
 import { Closings } from "./closings.ts";
 
 export interface GateStateOptions {
