@@ -134,9 +134,7 @@ export class SimCluster {
       catchUp: (proxy) => this.#catchUp(proxy),
       onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
       isGone: () => this.record === null || isGivenUp(this.record),
-      onExpired: () => {
-        this.#judges.judgeExpiry(this);
-      },
+      onExpired: (proxy) => this.#judges.judgeExpiry(proxy, this),
       onEnd,
     };
     if (options.prepared !== null) this.#restore(options.prepared);

@@ -237,7 +237,7 @@ export class SimRequest {
       `no-failed-request: request ${this.number} is turned away after ${ageMs} ms of a hold`,
     );
     if (this.#deps.broken === "hold-expiry" && this.#sendAnywhere()) return;
-    this.#deps.onExpired();
+    this.#deps.onExpired(this.#proxy);
     this.#end();
   }
 
