@@ -12,22 +12,19 @@ export interface ExploreOptions {
   readonly broken: BreakName | null;
   /** Only scenarios with this in their name. */
   readonly only?: string | null;
-  /** Of scenarios that are `thinned` a part of the enumeration only. */
-  readonly isThinned?: boolean;
+  /** Of the enumeration one fault before every event, save of the scenarios that `isWhole`. */
+  readonly isCover?: boolean;
 }
 
-/** A prime: over the faults every event has its turn. */
-const THINNED_STRIDE = 61;
-
 export function exploreAll(
-  { seed, seeds, broken, only = null, isThinned = false }: ExploreOptions,
+  { seed, seeds, broken, only = null, isCover = false }: ExploreOptions,
   onExplored: (explored: Explored) => void = () => {},
 ): Promise<readonly Explored[]> {
   const numbers = Array.from({ length: seeds }, (_, index) => seed + index);
   const tasks = numbers.flatMap((number) =>
-    SCENARIOS.flatMap(({ name, isThinned: isThin }, scenario): readonly ExploreTask[] => {
-      const stride = isThinned && isThin === true ? THINNED_STRIDE : 1;
-      return only === null || name.includes(only) ? [{ scenario, seed: number, broken, stride }] : [];
+    SCENARIOS.flatMap(({ name, isWhole }, scenario): readonly ExploreTask[] => {
+      const task = { scenario, seed: number, broken, isCover: isCover && isWhole !== true };
+      return only === null || name.includes(only) ? [task] : [];
     }),
   );
   const worker = new URL("./explore-worker.ts", import.meta.url);

@@ -22,8 +22,8 @@ export interface ExploreTask {
   readonly broken: BreakName | null;
   /** Ends at the first violation. */
   readonly isFirstEnough?: boolean;
-  /** Before every event each fault, or each of them before every so manyth only, the next fault one event later. Default 1. */
-  readonly stride?: number;
+  /** Before every event one fault that finds something to break, in turn, and not each of them. */
+  readonly isCover?: boolean;
   /** Only these; absent: all that the scenario asks for. */
   readonly faults?: readonly FaultName[] | undefined;
 }
@@ -60,7 +60,7 @@ export function explore({
   seed,
   broken,
   isFirstEnough = false,
-  stride = 1,
+  isCover = false,
   faults: asked,
 }: ExploreTask): Explored {
   const scenario = SCENARIOS[index];
@@ -73,12 +73,14 @@ export function explore({
   const points = undisturbed.events;
   const tally = new Tally(scenario, seed, points);
   tally.add({ scenario, faults: [], broken, random: null }, undisturbed);
+  const strikes = (kind: FaultName, atEvent: number) =>
+    tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
   if (seed === 0) {
+    let turn = 0;
     for (let atEvent = 0; atEvent < points; atEvent += 1) {
       if (isFirstEnough && tally.hasFound) break;
-      for (const [index, kind] of kinds.entries())
-        if ((atEvent + index) % stride === 0)
-          tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
+      if (!isCover) for (const kind of kinds) strikes(kind, atEvent);
+      else turn = (turn + 1 + inTurn(kinds, turn).findIndex((kind) => strikes(kind, atEvent))) % kinds.length;
     }
     return tally.explored;
   }
@@ -90,6 +92,10 @@ export function explore({
     tally.try({ scenario, faults, broken, random: seededRandom(order) }, seededRandom(order));
   }
   return tally.explored;
+}
+
+function inTurn(kinds: readonly FaultName[], from: number): readonly FaultName[] {
+  return [...kinds.slice(from), ...kinds.slice(0, from)];
 }
 
 function anyFault(random: () => number, kinds: readonly FaultName[], events: number): Fault {
@@ -111,9 +117,11 @@ class Tally {
     this.#points = points;
   }
 
-  /** `again`: the same randomness from its beginning. */
-  try(options: RunOptions, again: RunOptions["random"] = null): void {
-    this.add(options, run(options), again);
+  /** `again`: the same randomness from its beginning. False: the fault found nothing to break. */
+  try(options: RunOptions, again: RunOptions["random"] = null): boolean {
+    const result = run(options);
+    this.add(options, result, again);
+    return result.hasStruck;
   }
 
   add(options: RunOptions, result: RunResult, again: RunOptions["random"] = null): void {

@@ -13,8 +13,9 @@ import {
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
-import { isReached } from "../../proxy-agent/core/route-fold.ts";
+import { isReachedBy } from "../../proxy-agent/core/route-fold.ts";
 import { CutoverJudge } from "./cutover-judge.ts";
+import type { SimCluster } from "./sim-cluster.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
 import type { SimHost, SimVm } from "./sim-host.ts";
 import type { SimProxy } from "./sim-proxy.ts";
@@ -33,6 +34,8 @@ interface Known {
   readonly dead: ReadonlyMap<MemberName, number>;
 }
 
+type Expired = Pick<SimCluster, "record" | "isAnyHarmed" | "scenario">;
+
 export class Judges {
   /** VMs that some record ever let a proxy send requests to. */
   readonly #reached = new Set<VmName>();
@@ -47,7 +50,7 @@ export class Judges {
     judgeSleep(record);
     this.cutover.noteCommit(committed);
     judgeSuccession(before, record);
-    for (const vm of record.vms) if (isReached(vm)) this.#reached.add(vm.vm);
+    for (const { vm } of record.vms.filter(isReachedBy(record))) this.#reached.add(vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
     const isReplacedDead = (host: MemberName) => record.rollout?.kind === "repair" && truth.dead.has(host);
     for (const { vm, host } of before?.vms ?? []) {
@@ -66,6 +69,15 @@ export class Judges {
   judgeCommand(vm: VmName): void {
     assert.ok(!this.#commands.has(vm), "command-once: the release command is started twice");
     this.#commands.add(vm);
+  }
+
+  /** A request was held for as long as one may be: a person does that, nothing else unless something broke, or its proxy heard nobody. */
+  judgeExpiry({ wasCut }: SimProxy, { record, isAnyHarmed, scenario }: Expired): void {
+    const isMeant = scenario.disturbance === "holds" || record?.hold?.by === "person";
+    assert.ok(
+      isMeant || wasCut || isAnyHarmed,
+      "no-failed-request: a request is held for too long, and nothing broke",
+    );
   }
 
   /** At the stop itself. */

@@ -19,6 +19,10 @@ const PAUSED_MS = 30_000;
 const HELD_MS = 32_000;
 /** Shorter than a rollout holds. */
 const HELD_WITHIN_MS = 20;
+/** Within the time for which old VMs are kept for pages, and as it ends. */
+const BROWSED_MS = [500, 2_000, 4_000, 4_900, 5_100];
+/** Of each proxy. */
+const BROWSERS = 3;
 /** Percents of the new release, one after the other, before it takes over. */
 const CLIMBS: Partial<Record<Scenario["disturbance"], readonly number[]>> = {
   splits: [50],
@@ -56,6 +60,7 @@ export class Person {
       this.#later(LOOKED_MS, (driver) =>
         submitAbort(this.#cluster.committed, SIM_APP, this.#context(driver)),
       );
+    if (this.#asks === "browses" && isOver && this.#isFirst()) this.#browse();
     if (this.#asks === "rolls-back" && isOver && this.#isFirst())
       this.#later(LOOKED_MS, (driver) =>
         submitRollback(this.#cluster.committed, { app: SIM_APP, to: null }, this.#context(driver)),
@@ -86,6 +91,10 @@ export class Person {
       const split = submitTraffic(this.#cluster.committed, request, this.#context(driver));
       return split.code === "invalid" ? submitPromote(this.#cluster.committed, SIM_APP) : split;
     });
+  }
+
+  #browse(): void {
+    for (const atMs of BROWSED_MS) this.#cluster.time.after(atMs, () => this.#cluster.burst(BROWSERS));
   }
 
   #pause(): void {

@@ -26,6 +26,6 @@ export interface RequestDeps {
   /** The app has nothing (any more) that will serve: whoever asks is told so. */
   readonly isGone: () => boolean;
   /** A held request was older than it may get. */
-  readonly onExpired: () => void;
+  readonly onExpired: (proxy: SimProxy) => void;
   readonly onEnd: (request: SimRequest) => void;
 }

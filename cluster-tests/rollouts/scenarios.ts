@@ -12,6 +12,7 @@ export type Fate = "healthy" | "slow" | "exits" | "hangs" | "breaks-late" | "err
  * is there, and it is drained. By hand:
  * `climbs`: more and more of the requests go to the new release before it takes over. `holds`: the app is held while the new ones come. `holds-within`: while the rollout itself holds it, and for a
  * moment. `splits`: half of the requests go to the new release before it takes over. `pauses`: the deploy stands still for a while.
+ * `browses`: clients go on asking while old VMs are kept for their pages.
  * `rolls-back`: what it brought is taken back while the old is kept. `host-parted`: its agent is cut off for long, and its VMs go on.
  * `sleeps`: nobody asks for it, then many at once. `launches`: nothing is there yet, and clients ask as soon as they may. In place of a deploy: `scales`: as many VMs as there shall be.
  * `restarts`: new VMs of the same release.
@@ -32,6 +33,7 @@ type Disturbance =
   | "pauses"
   | "holds"
   | "holds-within"
+  | "browses"
   | "rolls-back"
   | "scales"
   | "restarts";
@@ -51,8 +53,8 @@ export interface Scenario {
   readonly breadth: Breadth;
   /** What else its file says. */
   readonly spec?: Pick<AppSpec, "idle" | "fence">;
-  /** One run in some is enough for every day; `npm run sim:rollouts` makes them all. */
-  readonly isThinned?: true;
+  /** Every day each fault before each event; of the others `npm run sim:rollouts` makes all runs. */
+  readonly isWhole?: true;
 }
 
 type Course = Pick<Scenario, "before" | "count" | "fate" | "disturbance" | "breadth" | "spec">;
@@ -159,6 +161,19 @@ const STICKY: readonly (readonly [string, DeploySpec, Course])[] = [
   ["sticky, canary", { ...CANARY, cutover: "sticky" }, { ...ONE, breadth: "driver" }],
 ];
 
+/** Shorter than `wait_timeout`. */
+const PINNED_DEPLOY = { cutover: "pinned", pinMaxAgeMs: 5_000 } as const;
+/** What a page loads comes from the release of the page. */
+const PINNED: readonly (readonly [string, DeploySpec, Course])[] = [
+  ["pinned", { ...IMMEDIATE, ...PINNED_DEPLOY }, { ...ONE, disturbance: "browses" }],
+  ["pinned", { ...IMMEDIATE, ...PINNED_DEPLOY }, CUT_OF_DRIVER],
+  [
+    "pinned, by hand, kept",
+    { ...BY_HAND, ...PINNED_DEPLOY },
+    { ...ONE, disturbance: "rolls-back", breadth: "driver" },
+  ],
+];
+
 /** No request is sent to the old side once one was to the new. */
 const HELD: Course = { ...ONE, disturbance: "holds", breadth: "driver" };
 const ATOMIC: readonly (readonly [string, DeploySpec, Course])[] = [
@@ -185,7 +200,12 @@ function scenarioOf(strategy: string, deploy: DeploySpec, course: Course, gate: 
 }
 
 export const SCENARIOS: readonly Scenario[] = [
-  ...DEPLOYS.flatMap(([name, deploy]) => COURSES.map((course) => scenarioOf(name, deploy, course, "on"))),
+  ...DEPLOYS.flatMap(([name, deploy]) =>
+    COURSES.map((course): Scenario => {
+      const scenario = scenarioOf(name, deploy, course, "on");
+      return deploy === ROLLING && course === ONE ? { ...scenario, isWhole: true } : scenario;
+    }),
+  ),
   ...SOME_COURSES.map(([name, deploy, course]) => scenarioOf(name, deploy, course, "on")),
   ...ONCE.map((course) => scenarioOf("rolling, once", ROLLING, course, "on")),
   ...WITHIN.map((course) => scenarioOf("within a release", ROLLING, course, "on")),
@@ -195,8 +215,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...[ONE, { ...ONE, fate: "exits", breadth: "driver" } as const].map((course) =>
     scenarioOf("rolling after a command", WITH_COMMAND, course, "on"),
   ),
-  ...[...ATOMIC, ...EXCLUSIVE, ...IDLE, ...STICKY].map(([name, deploy, course]): Scenario => {
-    return { ...scenarioOf(name, deploy, course, "on"), isThinned: true };
-  }),
+  ...[...ATOMIC, ...EXCLUSIVE, ...IDLE, ...STICKY, ...PINNED].map(([name, deploy, course]) =>
+    scenarioOf(name, deploy, course, "on"),
+  ),
   scenarioOf("rolling, half of the proxies", LENIENT, CUT_OF_DRIVER, "off"),
 ];

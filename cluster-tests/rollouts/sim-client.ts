@@ -1,19 +1,21 @@
 // Sim client: somebody who asks one thing after the other, through whatever proxy, and shows what it was told to keep, as browsers do.
-// `no-going-back` is judged at each answer.
+// `no-going-back` is judged at each answer, and `pinned` (sim-page.ts).
 
 import assert from "node:assert/strict";
 import { type AppRecord, type CommittedApp, clientsRelease, isUnderWay } from "../../mesh/index.ts";
 import {
   type ClientCookie,
+  pageOf,
   readClientCookies,
   setClientCookie,
   stickyClient,
 } from "../../proxy-agent/core/client-cookies.ts";
-import type { Choice } from "../../proxy-agent/core/pick-endpoint.ts";
+import { type Choice, pickEndpoint } from "../../proxy-agent/core/pick-endpoint.ts";
 import type { AppRoute, Endpoint } from "../../proxy-agent/core/route-table.ts";
 import { PLACES, pickSticky, rankIn } from "../../proxy-agent/core/sticky.ts";
 import { CookieJar } from "../harness/cookie-jar.ts";
 import type { BreakName } from "./breaks.ts";
+import { SimPage } from "./sim-page.ts";
 
 /** Odd and more than there are proxies: each client comes by each of them. */
 const CLIENTS = 7;
@@ -27,13 +29,22 @@ interface Seen {
 export class SimClient {
   readonly #number: number;
   readonly #clients: SimClients;
-  readonly #jar = new CookieJar();
+  #jar = new CookieJar();
+  readonly #page: SimPage;
   #seen: Seen | null = null;
   isBusy = false;
 
   constructor(number: number, clients: SimClients) {
     this.#number = number;
     this.#clients = clients;
+    this.#page = new SimPage(number);
+  }
+
+  /** It asks for something. What it keeps of a page lasts as long as it was told. */
+  begin(nowMs: number): void {
+    this.isBusy = true;
+    this.#page.begin();
+    if (this.#page.isOver(nowMs)) this.#jar = new CookieJar();
   }
 
   /** While it shows none: all of them are spread over the places. */
@@ -52,12 +63,27 @@ export class SimClient {
     { app, clients, endpoints }: AppRoute,
     choice: Choice,
   ): { readonly endpoint: Endpoint | undefined } | null {
-    if (clients?.mode !== "sticky") return null;
+    if (clients?.mode === "pinned") return this.#pickPinned(app, [...endpoints, ...clients.kept], choice);
+    if (clients === null) return null;
     const client = stickyClient(this.#shown(app), clients, this.#ownPlace);
     const isForgetful = this.#clients.broken === "sticky-floor";
     return {
       endpoint: pickSticky({ clients, endpoints }, isForgetful ? { ...client, floor: null } : client, choice),
     };
+  }
+
+  #pickPinned(
+    app: AppRoute["app"],
+    endpoints: readonly Endpoint[],
+    choice: Choice,
+  ): { readonly endpoint: Endpoint } | null {
+    if (this.#page.isPage || this.#clients.broken === "pin-ignored") return null;
+    const page = pageOf(this.#shown(app));
+    const endpoint = pickEndpoint(
+      endpoints.filter(({ release }) => release === page?.release),
+      choice,
+    );
+    return endpoint === undefined ? null : { endpoint };
   }
 
   /** What it saw keeps it from no VM of this release. */
@@ -67,9 +93,22 @@ export class SimClient {
     return floor === null || rankIn(clients, release) >= rankIn(clients, floor);
   }
 
-  answered({ app, epoch, clients }: AppRoute, { release, vm }: Pick<Endpoint, "release" | "vm">): void {
-    this.#clients.judge(this.#seen, { release, epoch }, `client ${this.#number} is answered by ${vm}`);
+  answered(
+    { app, epoch, clients }: AppRoute,
+    { release, vm }: Pick<Endpoint, "release" | "vm">,
+    { sentAtMs, nowMs }: { readonly sentAtMs: number; readonly nowMs: number },
+  ): void {
+    const who = `client ${this.#number} is answered by ${vm}`;
+    this.#clients.judge(this.#seen, { release, epoch }, who);
     this.#seen = { release, epoch };
+    const maxAgeMs = clients?.mode === "pinned" ? clients.maxAgeMs : null;
+    if (!this.#page.isPage) {
+      this.#page.loaded({ release, epoch, sentAtMs }, who, this.#clients.isUnpinned);
+    } else {
+      this.#page.opened(maxAgeMs, { release, epoch, nowMs });
+      const page = { app, epoch, release, sticky: null };
+      if (maxAgeMs !== null) this.#jar.take(setClientCookie(page, this.#shown(app), maxAgeMs));
+    }
     if (clients?.mode !== "sticky") return;
     const before = this.#shown(app);
     const { place } = stickyClient(before, clients, this.#ownPlace);
@@ -92,12 +131,22 @@ export class SimClients {
   readonly #backs: number[] = [];
   /** Of epochs at which a rollout was on its way back: which. */
   readonly #goingBack = new Map<number, string>();
+  readonly #isHarmed: () => boolean;
+  /** Epochs at which another rollout began. */
+  readonly #begun: number[] = [];
   #isSticky = false;
   #turn = 0;
 
-  constructor(broken: BreakName | null) {
+  constructor(broken: BreakName | null, isHarmed: () => boolean) {
     this.broken = broken;
+    this.#isHarmed = isHarmed;
   }
+
+  /** Of a page of the one epoch its VMs may be gone at the other: something broke, the rollout went back, or the next one began. */
+  readonly isUnpinned = (from: number, to: number): boolean => {
+    const changes = [...this.#begun, ...this.#backs, ...this.#goingBack.keys()];
+    return this.#isHarmed() || changes.some((epoch) => from < epoch && epoch <= to);
+  };
 
   /** The next who waits for nothing. */
   next(): SimClient {
@@ -111,6 +160,7 @@ export class SimClients {
   noteCommit(before: AppRecord | null, { epoch, record }: CommittedApp): void {
     this.#isSticky = clientsRelease(record)?.spec.deploy.cutover === "sticky";
     const { rollout } = record;
+    if (rollout?.kind === "deploy" && rollout.id !== before?.rollout?.id) this.#begun.push(epoch);
     const isOlder = rollout?.to != null && rollout.from !== null && rollout.to < rollout.from;
     // A way back that is itself gone back from leads to the newer one.
     const isBack = rollout?.kind === "deploy" && (rollout.direction === "back") !== isOlder;

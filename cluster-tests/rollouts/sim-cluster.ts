@@ -56,6 +56,8 @@ const HOSTS = ["host-1", "host-2", "host-3"];
 const PROXIES = ["proxy-1", "proxy-2"];
 /** After a swap whose outcome is not known the register is read again. */
 const REREAD_MS = 250;
+/** Far above what any run takes: one that does not end is found. */
+const EVENTS_MAX = 6_000;
 /** Its multiples spread evenly between whole numbers: so do requests over VMs. */
 const GOLDEN_RATIO = 0.618034;
 
@@ -78,8 +80,6 @@ export class SimCluster {
   readonly orphans: Swap[] = [];
   events = 0;
   requests = 0;
-  /** Held requests that were older than they may get. */
-  expired = 0;
   /** A machine, a gate, a proxy or a VM was broken: what it had in its hands may have failed. */
   isHarmed = false;
   /** Proxies that are on their way in, with what every driver must have heard before. */
@@ -106,7 +106,7 @@ export class SimCluster {
   constructor(options: SimOptions) {
     this.#options = options;
     const { time } = this;
-    this.#clients = new SimClients(options.broken);
+    this.#clients = new SimClients(options.broken, () => this.isAnyHarmed);
     this.#lifetimes = new Lifetimes(isExclusive(options.scenario));
     this.register = new SimRegister((before, committed) => this.#noteCommit(before, committed));
     this.drivers = HOSTS.slice(0, 2).map((name) => {
@@ -134,9 +134,7 @@ export class SimCluster {
       catchUp: (proxy) => this.#catchUp(proxy),
       onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
       isGone: () => this.record === null || isGivenUp(this.record),
-      onExpired: () => {
-        this.expired += 1;
-      },
+      onExpired: (proxy) => this.#judges.judgeExpiry(proxy, this),
       onEnd,
     };
     if (options.prepared !== null) this.#restore(options.prepared);
@@ -144,6 +142,10 @@ export class SimCluster {
     for (const driver of this.drivers) driver.inbox.push(...this.facts());
   }
 
+  /** Also a host that was cut off. */
+  get isAnyHarmed(): boolean {
+    return this.isHarmed || [...this.hosts.values()].some(({ wasHarmed }) => wasHarmed);
+  }
   get broken(): BreakName | null {
     return this.#options.broken;
   }
@@ -390,9 +392,6 @@ export class SimCluster {
     assert.equal(serving.length, count, "not as many serve as shall");
   }
 }
-
-/** Far above what any run takes: one that does not end is found. */
-const EVENTS_MAX = 6_000;
 
 function heardOf(vm: VmName, { entry, version }: ObservedVm): Heard {
   return { owner: entry.host, entry: { key: vmKey(vm), value: encodeRecord(entry), version } };

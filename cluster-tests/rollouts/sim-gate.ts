@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { AppRecord, CommittedApp, GateStanding, MemberName, VmName } from "../../mesh/index.ts";
 import { type FlightId, Gate, type GateInput, type Refusal } from "../../proxy-agent/core/gate.ts";
-import { isReached } from "../../proxy-agent/core/route-fold.ts";
+import { isReachedBy } from "../../proxy-agent/core/route-fold.ts";
 import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimTime } from "./sim-time.ts";
@@ -76,12 +76,13 @@ export class SimGate {
     return this.isUp && this.#gate.isOpenFor(SIM_APP, vm);
   }
 
-  /** It confirmed a record that sends nothing to this VM, and none that does since. */
+  /** It confirmed a record that sends nothing to this VM, for no page either, and none that does since. */
   hasClosed(vm: VmName): boolean {
     if (this.#confirmed === 0) return false;
-    const { vms } = this.#deps.recordOf(this.#confirmed);
-    return !vms.some(
-      (desired) => desired.vm === vm && desired.host === this.#deps.host && isReached(desired),
+    const record = this.#deps.recordOf(this.#confirmed);
+    const isOpen = isReachedBy(record);
+    return !record.vms.some(
+      (desired) => desired.vm === vm && desired.host === this.#deps.host && isOpen(desired),
     );
   }
 

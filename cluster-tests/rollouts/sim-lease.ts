@@ -51,6 +51,7 @@ export class SimLease {
   #endAfter(vm: VmName, sentAtMs: number): void {
     const { time, broken, leaseMs, onOver } = this.#deps;
     this.ended(vm);
+    if (broken === "lease-watchdog") return;
     const rate = broken === "lease-clock" ? SLOW_RATE : LEASE_RATE_BOUND;
     const fromMs = broken === "lease-from-answer" ? sentAtMs + ANSWER_MS : sentAtMs;
     const untilMs = leaseUntilMs(fromMs, Math.floor(leaseMs * (1 + rate)));

@@ -62,7 +62,9 @@ export class SimProxy {
   registered = true;
   isUp = true;
   /** It hears nobody and nobody hears it; clients, gates and VMs are reached all the same. */
-  isCut = false;
+  #isCut = false;
+  /** It once was: what it held then may be older than it may get. */
+  wasCut = false;
   /** What it says is lost. */
   isMute = false;
   /** On its way to it. */
@@ -107,6 +109,13 @@ export class SimProxy {
     this.hold = new SimHold(time);
   }
 
+  get isCut(): boolean {
+    return this.#isCut;
+  }
+  set isCut(isCut: boolean) {
+    this.#isCut = isCut;
+    this.wasCut ||= isCut;
+  }
   get table(): RouteTable {
     return this.#table;
   }

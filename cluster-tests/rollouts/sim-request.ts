@@ -80,7 +80,7 @@ export class SimRequest {
     this.#deps = deps;
     this.#arrivedAtMs = deps.time.nowMs;
     this.#startedAtMs = deps.time.nowMs;
-    client.isBusy = true;
+    client.begin(deps.time.nowMs);
   }
 
   get isOver(): boolean {
@@ -237,7 +237,7 @@ export class SimRequest {
       `no-failed-request: request ${this.number} is turned away after ${ageMs} ms of a hold`,
     );
     if (this.#deps.broken === "hold-expiry" && this.#sendAnywhere()) return;
-    this.#deps.onExpired();
+    this.#deps.onExpired(this.#proxy);
     this.#end();
   }
 
@@ -337,7 +337,7 @@ export class SimRequest {
     const isError = this.#deps.fate === "errs" && endpoint.release > 1;
     const waitMs = this.#deps.time.nowMs - sentAtMs;
     this.#proxy.count({ endpoint, epoch, end: isError ? "error" : "good", waitMs });
-    this.#client.answered(route, endpoint);
+    this.#client.answered(route, endpoint, { sentAtMs, nowMs: this.#deps.time.nowMs });
     this.#end();
   }
 

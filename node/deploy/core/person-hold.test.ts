@@ -69,6 +69,8 @@ interface Case {
   readonly steps?: readonly RolloutStep["kind"][];
   readonly serves?: boolean;
   readonly idle?: boolean;
+  /** A deploy follows. */
+  readonly next?: number;
   readonly owner: Hold["by"] | null;
 }
 
@@ -173,6 +175,13 @@ const CASES: readonly Case[] = [
     idle: true,
     owner: null,
   },
+  {
+    says: "the same before a deploy that follows it",
+    kind: "stop",
+    steps: ["cordon"],
+    next: 2,
+    owner: "launch",
+  },
   { says: "a destroy", kind: "destroy", steps: ["cordon", "stop"], idle: true, owner: null },
   { says: "an app that falls asleep", kind: "sleep", steps: ["hold"], idle: true, owner: "idle" },
   { says: "the same, a step later", kind: "sleep", steps: ["hold", "stop"], idle: true, owner: "idle" },
@@ -213,6 +222,7 @@ function recordOfCase({
     startedAtMs: 1,
     endedAtMs: isOver ? 1 : null,
     reason: null,
+    ...(more.next === undefined ? {} : { next: more.next }),
   };
   const vm: DesiredVm = {
     vm: vmName("hello-v1-1"),

@@ -50,7 +50,8 @@ function holderBeneath(record: AppRecord): Exclude<Hold["by"], "person"> | null 
   if (isAnyServing(record)) return null;
   if (sleepsBeneath(record)) return "idle";
   // What is under way brings one that serves, or comes to its end.
-  const isComing = isUnderWay(rollout) && rollout?.kind !== "stop" && rollout?.kind !== "destroy";
+  const isRetiring = rollout?.kind === "stop" || rollout?.kind === "destroy";
+  const isComing = isUnderWay(rollout) && (!isRetiring || rollout?.next !== undefined);
   return isComing ? "launch" : null;
 }
 

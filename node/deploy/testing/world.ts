@@ -46,6 +46,8 @@ import { type TrueProxy, trueProxy } from "./true-proxy.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
+/** More commits than that of which none waits for anything are one that comes again and again. */
+const IN_A_ROW_MAX = 20;
 /** 2026-01-01: the wall clock at the start of a world. */
 const WALL_START_MS = 1_767_225_600_000;
 
@@ -78,6 +80,7 @@ export class World {
   /** Whom the driver of the last swap took for off, and for dead: who is back while it is on its way, it cannot know. */
   #decided: Pick<World, "off" | "dead"> | null = null;
   #versions = 0;
+  #inARow = 0;
 
   constructor(options: { readonly hosts: number; readonly proxies: number; readonly isGated?: boolean }) {
     this.gates = options.isGated === true ? new Map() : null;
@@ -245,7 +248,11 @@ export class World {
       return;
     }
     if (why !== "") this.lines.push(`  ${why}`);
+    // Each is decided in the commit of the one before: nobody has done or said anything between them.
+    this.#inARow += 1;
+    assert.ok(this.#inARow <= IN_A_ROW_MAX, `commits without end: ${this.machine.describe()}`);
     this.#commit(next, this.#decided ?? this);
+    this.#inARow -= 1;
   }
 
   #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
