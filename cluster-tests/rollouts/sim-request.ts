@@ -371,7 +371,7 @@ export class SimRequest {
     const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
     const isLost = this.#lastReason === CANNOT_CATCH_UP && this.#deps.isLost(this.#proxy);
     assert.ok(wasSent ? this.#isStruck : isLost || this.#deps.isHarmed(), said);
-    if (wasSent || this.#isStruck) return;
+    if (wasSent || isLost || this.#isStruck) return;
     const sound = soundEndpoint(this.#proxy, this.#client, this.#deps);
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
   }
