@@ -19,6 +19,8 @@ export interface RequestDeps {
   readonly fate: Fate;
   /** Something of a machine, a gate, a proxy or a VM was broken in this run. */
   readonly isHarmed: () => boolean;
+  /** It hears no voter, and some host was broken or cut off: whose gate could tell it what is in force nobody knows. */
+  readonly isLost: (proxy: SimProxy) => boolean;
   /** Of a proxy that is behind what a client shows: it asks gates and voters for what there is. */
   readonly catchUp: (proxy: SimProxy) => void;
   /** The gate of its host, or nobody, stands between it and its VM now. */

@@ -168,12 +168,13 @@ export class SimClients {
     if ((record.backs ?? 0) > (before?.backs ?? 0)) this.#backs.push(epoch);
   }
 
-  /** Whoever got the older one while a rollout goes back to it stays there, too. */
+  /** Who got the newer one while a rollout goes back is sent back when that ends, too. Whoever got the older one while a rollout goes back to it stays there, too. */
   judge(seen: Seen | null, now: Seen, who: string): void {
     if (!this.#isSticky || seen === null || now.release === seen.release) return;
     const [wayThen, way] = [this.#goingBack.get(seen.epoch), this.#goingBack.get(now.epoch)];
     const isBetween = (epoch: number) => seen.epoch < epoch && epoch <= now.epoch;
-    const isBack = [...this.#backs, ...this.#goingBack.keys()].some(isBetween) || way !== undefined;
+    const isOnWay = way !== undefined || wayThen !== undefined;
+    const isBack = [...this.#backs, ...this.#goingBack.keys()].some(isBetween) || isOnWay;
     const isMeant = now.release > seen.release ? way === undefined || way !== wayThen : isBack;
     assert.ok(
       isMeant,

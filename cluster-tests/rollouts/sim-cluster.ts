@@ -131,6 +131,7 @@ export class SimCluster {
       newFlight,
       fate,
       isHarmed,
+      isLost: ({ isCut }) => isCut && this.isAnyHarmed,
       catchUp: (proxy) => this.#catchUp(proxy),
       onDispatch: (endpoint, epoch) => this.#judges.cutover.judgeDispatch(endpoint, epoch, isAtomic),
       isGone: () => this.record === null || isGivenUp(this.record),

@@ -30,6 +30,8 @@ import { soundEndpoint } from "./sound.ts";
 const LATENCIES_MS = [2, 12, 4];
 const DURATIONS_MS = [30, 65, 12];
 const NOT_SENT: Failure = { sent: false, responded: false, timedOut: false };
+/** Answered 503, as is said of it. */
+const CANNOT_CATCH_UP = "its proxy cannot catch up with what its client saw";
 const BROKEN: Failure = { sent: true, responded: false, timedOut: false };
 
 /** Where it is now: with its proxy; on its way there, by this table; at work there. */
@@ -198,7 +200,7 @@ export class SimRequest {
       this.#deps.catchUp(this.#proxy);
       match = matchRoute(this.#proxy.table, SIM_HOSTNAME);
       if (match.kind !== "unknown" && this.#client.isBehind(match.route)) {
-        this.#lastReason = `${this.#proxy.name} cannot catch up with what its client saw`;
+        this.#lastReason = CANNOT_CATCH_UP;
         this.#pause();
         return null;
       }
@@ -367,8 +369,9 @@ export class SimRequest {
   #giveUp(wasSent: boolean): void {
     this.#end();
     const said = `no-failed-request: request ${this.number} of ${this.#proxy.name} failed: ${this.#lastReason}`;
-    assert.ok(wasSent ? this.#isStruck : this.#deps.isHarmed(), said);
-    if (wasSent || this.#isStruck) return;
+    const isLost = this.#lastReason === CANNOT_CATCH_UP && this.#deps.isLost(this.#proxy);
+    assert.ok(wasSent ? this.#isStruck : isLost || this.#deps.isHarmed(), said);
+    if (wasSent || isLost || this.#isStruck) return;
     const sound = soundEndpoint(this.#proxy, this.#client, this.#deps);
     assert.ok(sound === undefined, `${said}; ${sound?.vm} could have served it`);
   }

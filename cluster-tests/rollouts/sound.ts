@@ -1,5 +1,6 @@
 // Sound: whether some VM could have served a request that failed: then nothing excuses that.
 
+import { weightOf } from "../../mesh/index.ts";
 import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
 import { RETRY_PAUSE_LAST_MS } from "../../proxy-agent/limits.ts";
 import type { RequestDeps } from "./request-deps.ts";
@@ -15,7 +16,11 @@ export function soundEndpoint(
   const route = table.apps.get(SIM_APP);
   // A client waits for the release that it saw rather than see an older one.
   return route?.endpoints.find(
-    (endpoint) => client.mayGoTo(route, endpoint.release) && isSound(endpoint, deps),
+    // A release of weight 0 gets nothing, whatever becomes of the others.
+    (endpoint) =>
+      (route.weights === null || weightOf(route.weights, endpoint.release) > 0) &&
+      client.mayGoTo(route, endpoint.release) &&
+      isSound(endpoint, deps),
   );
 }
 

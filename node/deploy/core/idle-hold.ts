@@ -45,7 +45,7 @@ export function withSleepHold(record: AppRecord, atMs: number): AppRecord {
 /** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request, unless they asked for VMs since. */
 export function sleepsBeneath(record: AppRecord): boolean {
   const { kind } = record.rollout ?? {};
-  const isMeant = kind === "deploy" || kind === "scale" || kind === "sleep" || kind === "wake";
+  const isMeant = kind !== undefined && kind !== "stop" && kind !== "destroy";
   return isMeant && idleAfterMsOf(record) !== null && !isAnyServing(record);
 }
 
