@@ -4,6 +4,7 @@ import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
 import { stayOf } from "./drain.ts";
+import { withDataRemoved, withoutRemovedHome } from "./home.ts";
 import { submitMove } from "./move.ts";
 import { submitDestroy } from "./submit.ts";
 
@@ -90,5 +91,14 @@ describe("an app with a volume", () => {
     world.cooperate();
     expect(record().vms).toHaveLength(1);
     expect(record().home?.isRemoved).toBeUndefined();
+  });
+
+  it("keeps its home and its data after a destroy with its data that went back", () => {
+    const { home } = record();
+    const wentBack = withDataRemoved(record(), true);
+    expect(wentBack).toMatchObject({ deleted: false, home: { isRemoved: true } });
+    expect(withoutRemovedHome(wentBack).home).toEqual(home);
+    expect(withDataRemoved(wentBack, false).home).toEqual(home);
+    expect(withoutRemovedHome({ ...wentBack, deleted: true }).home).toBeUndefined();
   });
 });

@@ -21,11 +21,19 @@ export function withVolumesMade(record: AppRecord, release: number): AppRecord {
   return { ...record, home: { ...home, made: [...new Set([...home.made, ...names])] } };
 }
 
-/** Of what was destroyed with its data nothing is left that a new release would have to go to. */
+/** Of what was destroyed with its data nothing is left that a new release would have to go to. A destroy that went back removed nothing. */
 export function withoutRemovedHome(record: AppRecord): AppRecord {
   if (record.home?.isRemoved !== true) return record;
+  if (!record.deleted) return withDataRemoved(record, false);
   const { home: _home, ...rest } = record;
   return rest;
+}
+
+/** What the destroy that begins does with its data, whatever an earlier one meant to. */
+export function withDataRemoved(record: AppRecord, removesData: boolean): AppRecord {
+  if (record.home === undefined) return record;
+  const { isRemoved: _isRemoved, ...home } = record.home;
+  return { ...record, home: removesData ? { ...home, isRemoved: true } : home };
 }
 
 /** Why no VM can be started now; null: nothing of the kind. */

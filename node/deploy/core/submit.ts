@@ -15,7 +15,7 @@ import { type CommitContext, fitted, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { isAlone } from "./handoff.ts";
-import { withoutRemovedHome } from "./home.ts";
+import { withDataRemoved, withoutRemovedHome } from "./home.ts";
 import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { stopWarning } from "./past-times.ts";
@@ -279,15 +279,10 @@ export function submitDestroy(
   return home === undefined ? begun : noted(begun, dataText(app, home));
 }
 
-function withDataRemoved(record: AppRecord, removesData: boolean): AppRecord {
-  const { home } = record;
-  return home === undefined || !removesData ? record : { ...record, home: { ...home, isRemoved: true } };
-}
-
 function dataText(app: AppName, { host, isRemoved }: NonNullable<AppRecord["home"]>): string {
   const where = `${host}, in volumes/${app} of its state folder`;
   return isRemoved === true
-    ? `its data is removed on ${where}`
+    ? `its data is removed on ${where}, as soon as ${host} is connected: deploy ${app} again only after that`
     : `its data is kept on ${where}; a later deploy of ${app} goes there`;
 }
 
