@@ -21,12 +21,16 @@ export function withVolumesMade(record: AppRecord, release: number): AppRecord {
   return { ...record, home: { ...home, made: [...new Set([...home.made, ...names])] } };
 }
 
-/** Of what was destroyed with its data nothing is left that a new release would have to go to. A destroy that went back removed nothing. */
-export function withoutRemovedHome(record: AppRecord): AppRecord {
-  if (record.home?.isRemoved !== true) return record;
-  if (!record.deleted) return withDataRemoved(record, false);
-  const { home: _home, ...rest } = record;
-  return rest;
+/**
+ * Where a new release need not go: what was there was removed with the app, or nothing of it ever served there, and nothing runs. A destroy that
+ * went back removed nothing.
+ */
+export function withoutVainHome(record: AppRecord): AppRecord {
+  const { home, ...rest } = record;
+  if (home === undefined) return record;
+  const isRemoved = record.deleted && home.isRemoved === true;
+  const isUnused = home.made.length === 0 && record.vms.length === 0;
+  return isRemoved || isUnused ? rest : withDataRemoved(record, false);
 }
 
 /** What the destroy that begins does with its data, whatever an earlier one meant to. */
