@@ -339,7 +339,7 @@ function isOlder(held: Version | undefined, version: Version): boolean {
 }
 
 /** Requests go there, if only by a preview name. */
-export function isReached({ phase }: DesiredVm): boolean {
+function isReached({ phase }: DesiredVm): boolean {
   return phase === "serving" || phase === "standby";
 }
 
