@@ -48,7 +48,9 @@ process.on("SIGTERM", () => {
   stamp("stop");
   server.close(() => {
     unlinkSync(LOCK);
-    process.exit(0);
+    stamp("end");
+    // At once: until Node has ended what it has open would be taken for what the cluster took.
+    process.kill(process.pid, "SIGKILL");
   });
   server.closeIdleConnections();
 });

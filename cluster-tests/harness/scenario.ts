@@ -1,15 +1,26 @@
 // Scenario: a dev cluster, an app folder and a load client for one test file, all gone when the test is.
 
-import { LoadClient, type Sample } from "../../node/cli/demo/load-client.ts";
+import { LoadClient, type LoadOptions, type Sample } from "../../node/cli/demo/load-client.ts";
 import { DevCluster, type DevClusterView } from "../../node/cli/dev/dev-cluster.ts";
 import { AppFolder, type AppSettings } from "./app-folder.ts";
 import { type CliResult, type RunningCli, runCli, startCli } from "./cli.ts";
+import { type LoadBeside, loadBeside } from "./load-beside.ts";
 import { processesOf, runningVms } from "./running-vms.ts";
+
+/** `through`: names of proxies. */
+export interface Traffic {
+  readonly ratePerSecond?: number;
+  readonly through?: readonly string[];
+  readonly path?: string;
+  readonly app?: string;
+  readonly timeoutMs?: number;
+}
 
 export class Scenario {
   readonly cluster: DevCluster;
   readonly #folders: AppFolder[] = [];
   readonly #clients: LoadClient[] = [];
+  readonly #besides: LoadBeside[] = [];
   readonly #commands: RunningCli[] = [];
 
   static async start(
@@ -67,19 +78,23 @@ export class Scenario {
   }
 
   /** Steady traffic to the app (default: web) through the proxies named, all of them by default: so little that a machine with too much to do still serves it. */
-  load(
-    options: { ratePerSecond?: number; through?: readonly string[]; path?: string; app?: string } = {},
-  ): LoadClient {
-    const names = options.through ?? this.view.proxies.map((proxy) => proxy.name);
-    const client = new LoadClient({
-      targets: names.map((name) => this.proxy(name).http),
-      host: `${options.app ?? "web"}.localhost`,
-      path: options.path ?? "/",
-      ratePerSecond: options.ratePerSecond ?? 100,
-      connections: "both",
-    });
+  load(options: Traffic = {}): LoadClient {
+    const client = new LoadClient(this.#loadOptions(options));
     this.#clients.push(client);
     return client;
+  }
+
+  /** The same from a process of its own: it measures what the cluster takes, and not what this test does besides. */
+  loadBeside(options: Traffic = {}): LoadBeside {
+    const beside = loadBeside(this.#loadOptions(options));
+    this.#besides.push(beside);
+    return beside;
+  }
+
+  #loadOptions({ through, app = "web", path = "/", ratePerSecond = 100, ...rest }: Traffic): LoadOptions {
+    const names = through ?? this.view.proxies.map((proxy) => proxy.name);
+    const targets = names.map((name) => this.proxy(name).http);
+    return { targets, host: `${app}.localhost`, path, ratePerSecond, connections: "both", ...rest };
   }
 
   /** VMs of this cluster whose process runs, by name, from the machine's process table: the record is not asked. */
@@ -90,6 +105,7 @@ export class Scenario {
   /** Rejects when something of the cluster still runs afterwards. */
   async stop(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.stop()));
+    for (const beside of this.#besides) beside.kill();
     // Of a test that failed: it would follow a cluster that is gone.
     for (const { process: command } of this.#commands) if (command.exitCode === null) command.kill("SIGKILL");
     await this.cluster.stop();

@@ -68,7 +68,8 @@ async function deployed(file: string): Promise<void> {
 
 test("an app answers its first request from the moment that its deploy was accepted, through a proxy that just came too", async () => {
   const readyFile = join(folder, "ready");
-  const app = scenario.app({ idleAfter: "1s", readyFile });
+  // However long the other proxy takes to come back on a busy machine.
+  const app = scenario.app({ idleAfter: "1s", readyFile, hold: ['max_age = "5m"'] });
   const deploy = scenario.start(["deploy", app.file]);
   await deploy.waitFor(/web-v1: submitted/);
   const client = scenario.load({ through: ["proxy-1"] });

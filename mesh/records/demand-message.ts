@@ -29,6 +29,8 @@ export const DEMANDS_PER_MESSAGE_MAX: number = 500;
 export const WANTED_REPEAT_MS: number = 100;
 /** The same of an app that nobody asks for. */
 export const QUIET_REPEAT_MS: number = 5_000;
+/** For so long it counts: some may be lost. */
+export const QUIET_KEPT_MS: number = 2.5 * QUIET_REPEAT_MS;
 
 export const demandMessageShape: ZodType<DemandMessage> = z.strictObject({
   format: z.literal(1),

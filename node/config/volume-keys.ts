@@ -54,5 +54,14 @@ export function volumesProblem(volumes: readonly VolumeSpec[] = []): KeyProblem 
     if (twice !== undefined)
       return { key: "volumes", message: `has ${key} "${twice}" twice: each volume needs its own` };
   }
+  const paths = volumes.map(({ path }) => path);
+  for (const path of paths) {
+    const outer = paths.find((other) => path.startsWith(`${other}/`));
+    if (outer !== undefined)
+      return {
+        key: "volumes",
+        message: `has path "${path}", which is inside of "${outer}", another volume: give it a path beside that`,
+      };
+  }
   return null;
 }

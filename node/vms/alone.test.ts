@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { appName, type Release, vmName } from "../../mesh/index.ts";
+import { appName, type Release, type VmName, vmName } from "../../mesh/index.ts";
 import { FakeDriver, FakeMachine } from "./fake-driver.ts";
 import { ProcessDriver } from "./process-driver.ts";
 import type { VmDriver } from "./vm-driver.ts";
@@ -61,6 +61,17 @@ describe("VMs of an app that never runs twice, on one host", () => {
     expect(machine.running).toEqual([NEW]);
   });
 
+  it("has asked for the new one before it ends the old one", async () => {
+    const askedAtStop: VmName[] = [];
+    const host = await harness.startAgent(new StopWatch(machine, () => askedAtStop.push(...harness.asked)));
+    host.reconcile([handed(1, "serving"), handed(2, "prepared")]);
+    await harness.entry({ state: "running" }, OLD);
+    await harness.entry({ state: "prepared" }, NEW);
+    host.reconcile([handed(2, "starting")]);
+    await harness.entry({ state: "running" }, NEW);
+    expect(askedAtStop).toEqual([OLD, NEW]);
+  });
+
   it("starts nothing where nothing of the app runs, and a majority does not want it to", async () => {
     harness.isWanted = false;
     const before = startsOf(NEW);
@@ -105,6 +116,20 @@ class SlowStop extends FakeDriver implements VmDriver {
 
   override async stop(...args: Parameters<FakeDriver["stop"]>): ReturnType<FakeDriver["stop"]> {
     await this.#until;
+    return await super.stop(...args);
+  }
+}
+
+class StopWatch extends FakeDriver implements VmDriver {
+  readonly #onStop: () => void;
+
+  constructor(machine: FakeMachine, onStop: () => void) {
+    super(machine);
+    this.#onStop = onStop;
+  }
+
+  override async stop(...args: Parameters<FakeDriver["stop"]>): ReturnType<FakeDriver["stop"]> {
+    this.#onStop();
     return await super.stop(...args);
   }
 }

@@ -1,6 +1,7 @@
 // Ask records: what a host asks the voters before it starts a VM of which no second one may run: what the records say as a majority has them.
 
 import {
+  type AppName,
   askLease,
   connectedOwners,
   type LeaseAnswer,
@@ -19,18 +20,24 @@ export function recordAsks(deps: ReadRecordsDeps): {
   readonly wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null>;
   readonly askLease: LeasesDeps["ask"];
 } {
-  let last: OwnerId | null = null;
-  const onAnswer = (voter: OwnerId) => {
-    last = voter;
-  };
-  return {
-    wantedEpoch: (vm, signal) => wantedHere(deps, vm, signal),
-    askLease: (question, signal) => askAnyVoter(deps, question, { first: last, onAnswer, signal }),
-  };
+  const silent = new Set<OwnerId>();
+  const ask: LeasesDeps["ask"] = (question, signal) => askAnyVoter(deps, question, { silent, signal });
+  return { wantedEpoch: (vm, signal) => wantedHere(deps, vm, ask, signal), askLease: ask };
 }
 
-/** The epoch of the record that has it run here; null: none does. */
-async function wantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal): Promise<number | null> {
+/**
+ * The epoch of the record that has it run here; null: none does. Requests wait for the start: its own record is read first, and all only if that
+ * does not say yes: whatever else is true must be heard here.
+ */
+async function wantedHere(
+  deps: ReadRecordsDeps,
+  vm: VmName,
+  ask: LeasesDeps["ask"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  const app = appOf(deps, vm);
+  const named = app === undefined ? null : await namedEpoch({ vm, app }, ask, signal);
+  if (named !== null) return named;
   await readRecords(deps, signal);
   const { name } = deps.mesh.self;
   const found = deps.registers.apps
@@ -41,34 +48,49 @@ async function wantedHere(deps: ReadRecordsDeps, vm: VmName, signal: AbortSignal
   return found?.epoch ?? null;
 }
 
-/** The first that says anything, who did so before at first: of those that hang each takes its time from the lease. Rejects with why none does. */
+function appOf({ registers }: ReadRecordsDeps, vm: VmName): AppName | undefined {
+  return registers.apps.all().find(({ record }) => record.vms.some((one) => one.vm === vm))?.record.app;
+}
+
+/** Null: a majority does not have it run here, or nobody says. */
+async function namedEpoch(
+  question: Parameters<LeasesDeps["ask"]>[0],
+  ask: LeasesDeps["ask"],
+  signal: AbortSignal,
+): Promise<number | null> {
+  try {
+    const { isNamed, epoch } = await ask(question, signal);
+    return isNamed ? epoch : null;
+  } catch {
+    signal.throwIfAborted();
+    return null;
+  }
+}
+
+/**
+ * The first that says anything. Those that said nothing when they were asked last come last, since each that hangs takes its time from the lease.
+ * Rejects with why none does.
+ */
 async function askAnyVoter(
   { mesh, registers }: ReadRecordsDeps,
   question: Parameters<typeof askLease>[2],
-  {
-    first,
-    onAnswer,
-    signal,
-  }: {
-    readonly first: OwnerId | null;
-    readonly onAnswer: (voter: OwnerId) => void;
-    readonly signal: AbortSignal;
-  },
+  { silent, signal }: { readonly silent: Set<OwnerId>; readonly signal: AbortSignal },
 ): Promise<LeaseAnswer> {
   const connected = connectedOwners(mesh.members());
   const all = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
   const voters = [
-    ...all.filter(({ owner }) => owner === first),
-    ...all.filter(({ owner }) => owner !== first),
+    ...all.filter(({ owner }) => !silent.has(owner)),
+    ...all.filter(({ owner }) => silent.has(owner)),
   ];
   const reasons: string[] = [];
   for (const { owner, name } of voters) {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(VOTER_MS)]);
     try {
       const answer = await askLease(mesh, owner, question, patience);
-      onAnswer(owner);
+      silent.delete(owner);
       return answer;
     } catch (error) {
+      silent.add(owner);
       signal.throwIfAborted();
       reasons.push(`${name}: ${messageOf(error)}`);
     }

@@ -75,6 +75,8 @@ export class HostHarness {
   ports: { from: number; to: number } = { from: 21_000, to: 21_999 };
   /** What the records say when they are read before a release command is started, or a VM that runs alone. */
   isWanted = true;
+  /** For which VMs that was asked. */
+  readonly asked: VmName[] = [];
   /** Of the record that says so. */
   epoch = 1;
   madeVolumes: readonly string[] = [];
@@ -123,7 +125,10 @@ export class HostHarness {
         driver,
         runChecks,
         bundles: { unpack: (_hash, folder, signal) => this.unpack(folder, signal) },
-        wantedEpoch: async () => (this.isWanted ? this.epoch : null),
+        wantedEpoch: async (name) => {
+          this.asked.push(name);
+          return this.isWanted ? this.epoch : null;
+        },
         askLease: (question, signal) => this.askLease(question, signal),
         onLease: () => undefined,
         madeVolumes: () => this.madeVolumes,

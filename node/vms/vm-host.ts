@@ -131,11 +131,12 @@ export class VmHost {
       judged.map(([vm]) => vm),
       wanted,
     );
-    for (const vm of plan.stop) this.#runs.get(vm)?.step({ type: "unwant" });
     for (const one of plan.start) this.#runs.set(one.vm, this.#create(one));
+    // First: what is to run in the place of another asks the voters while that one ends.
     for (const one of [...plan.start, ...plan.keep]) {
       this.#runs.get(one.vm)?.step({ type: "want", phase: one.phase });
     }
+    for (const vm of plan.stop) this.#runs.get(vm)?.step({ type: "unwant" });
   }
 
   status(): readonly VmStatus[] {

@@ -15,6 +15,7 @@ import type { Leased, Leases } from "./leases.ts";
 import { BOUND_AT_START, boundOutput, keepOutput } from "./output-bound.ts";
 import { readEntryLines } from "./output-tail.ts";
 import type { PortPool } from "./port-pool.ts";
+import { StartAhead } from "./start-ahead.ts";
 import type { VmDriver, VmHandle, VmSpec } from "./vm-driver.ts";
 import { environmentOf } from "./vm-environment.ts";
 import type { LifeInput, VmLife } from "./vm-life.ts";
@@ -89,12 +90,15 @@ export class VmRun {
   /** Why the record on disk is not the one in force; null: it is. */
   #saveError: string | null = null;
   #restWaiters: (() => void)[] = [];
+  readonly #ahead: StartAhead;
 
   constructor(life: VmLife, options: VmRunOptions, deps: VmRunDeps) {
     this.life = life;
     this.folder = options.folder;
     this.#options = options;
     this.#deps = deps;
+    const look = () => boundOutput(this.outputFile, BOUND_AT_START).then(() => this.#spec());
+    this.#ahead = new StartAhead(look, () => performance.now());
   }
 
   get outputFile(): string {
@@ -236,7 +240,7 @@ export class VmRun {
       if (isLate) throw new Error("no record wants its release command run any more");
       await this.#deps.volumes.link(this.life.entry.app, volumes, app);
       // What would fail its start fails before another one makes way for it.
-      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#spec(null));
+      if (this.life.phase === "prepared") this.#deps.driver.check(await this.#ahead.look());
       this.step({ type: "prepared", token });
     });
   }
@@ -257,6 +261,7 @@ export class VmRun {
 
   async #awaitTurn(token: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => this.step({ type: "waits", token, reason: WAIT_TEXT }), WAIT_SAID_MS);
+    void this.#ahead.look();
     try {
       if (this.#leased !== null) await this.#deps.leases.hold(this.#leased, signal);
       await this.#deps.alone.turn(this.life, signal, (epoch) => {
@@ -283,15 +288,17 @@ export class VmRun {
     await this.#orFail(token, "", async () => {
       // A start that is not written down could be lost, and its process would run unknown.
       if (this.#saveError !== null) throw new Error(`cannot write down the start: ${this.#saveError}`);
-      await boundOutput(this.outputFile, BOUND_AT_START);
-      const spec = await this.#spec(address);
+      const { host } = this.#options;
+      const self = environmentOf(this.life.entry, { host, address, fence: this.#fence });
+      const spec = await this.#ahead.take(self);
       if (this.#leased !== null) await this.#deps.leases.guard(this.#leased);
       const handle = await this.#deps.driver.start(spec);
       this.step({ type: "started", token, handle });
     });
   }
 
-  async #spec(address: ProbeAddress | null): Promise<VmSpec> {
+  /** But where it listens and who it is. */
+  async #spec(): Promise<VmSpec> {
     const { env, volumes = [] } = this.life.release.spec;
     await this.#deps.volumes.check(this.life.entry.app, volumes);
     const own = env === undefined ? null : await this.#deps.envs.read(env);
@@ -299,11 +306,7 @@ export class VmRun {
     return {
       vm: this.life.entry.vm,
       command: this.#command,
-      env: {
-        ...own?.value,
-        ...this.#deps.volumes.environment(this.life.entry.app, volumes),
-        ...environmentOf(this.life.entry, { host: this.#options.host, address, fence: this.#fence }),
-      },
+      env: { ...own?.value, ...this.#deps.volumes.environment(this.life.entry.app, volumes) },
       folder: this.folder,
     };
   }

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readFile, readlink, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -68,6 +68,19 @@ describe("Volumes", () => {
     await volumes.link(app, data, folder());
     await volumes.remove(app);
     expect(existsSync(join(root, "volumes/hello"))).toBe(false);
+    expect(readdirSync(join(root, "volumes"))).toEqual([]);
+  });
+
+  it("removes nothing of what is made meanwhile, and later what was not finished", async () => {
+    await volumes.link(app, data, folder());
+    await writeFile(join(own(), "old"), "1");
+    await mkdir(join(root, "volumes/.hello-removed-1/data"), { recursive: true });
+    const removed = volumes.remove(app);
+    await volumes.link(app, data, join(root, "next"));
+    await writeFile(join(own(), "new"), "1");
+    await removed;
+    expect(readdirSync(own())).toEqual(["new"]);
+    expect(readdirSync(join(root, "volumes"))).toEqual(["hello"]);
   });
 });
 

@@ -1,8 +1,9 @@
 // Volumes: directories of apps on this host, which outlive their VMs: STATE_DIR/volumes/APP/NAME. A VM gets each as a link in its folder, and its
 // path in its environment.
 
-import { constants } from "node:fs";
-import { access, lstat, mkdir, rm, stat, symlink } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { constants, existsSync, renameSync } from "node:fs";
+import { access, lstat, mkdir, readdir, rm, stat, symlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type AppName, messageOf, type VolumeSpec } from "../../mesh/index.ts";
 
@@ -53,9 +54,15 @@ export class Volumes {
     return Object.fromEntries(volumes.map(({ name }) => [variable(name), this.#pathOf(app, name)]));
   }
 
-  /** All that the app has here. */
+  /** All that the app has here. Out of the way at once: a later deploy of the app makes it anew while this one is being removed. */
   async remove(app: AppName): Promise<void> {
-    await rm(join(this.#folder, app), { recursive: true, force: true });
+    const prefix = `.${app}-removed-`;
+    const own = join(this.#folder, app);
+    if (existsSync(own)) renameSync(own, join(this.#folder, `${prefix}${randomUUID()}`));
+    if (!existsSync(this.#folder)) return;
+    // What an earlier agent had not finished too.
+    const all = (await readdir(this.#folder)).filter((name) => name.startsWith(prefix));
+    for (const name of all) await rm(join(this.#folder, name), { recursive: true, force: true });
   }
 
   #pathOf(app: AppName, name: string): string {

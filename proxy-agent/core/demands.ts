@@ -1,8 +1,13 @@
 // Demands: of apps that may sleep, who asks this proxy for them, and what of that the voters are to know now: that nobody asked for one long
 // enough, that somebody does again, that requests wait for one that sleeps. Whoever drives it says what time it is.
 
-import { type AppName, type Demand, QUIET_REPEAT_MS } from "../../mesh/index.ts";
+import { type AppName, type Demand, QUIET_KEPT_MS, QUIET_REPEAT_MS } from "../../mesh/index.ts";
 import type { AppRoute, RouteTable } from "./route-table.ts";
+
+/** While a request runs and an earlier word of quiet still counts, that is taken back so often: one message may be lost. */
+export const NOT_QUIET_REPEAT_MS = 1_000;
+/** It counts from when it is heard. */
+const QUIET_COUNTS_MS = QUIET_KEPT_MS + NOT_QUIET_REPEAT_MS;
 
 /** One app that may sleep. */
 interface Asked {
@@ -13,6 +18,10 @@ interface Asked {
   lastMs: number;
   /** When it was told last that nobody asks for it; null: since somebody did it was not. */
   toldQuietMs: number | null;
+  /** Until then a voter may count it quiet, by what it was told before. */
+  countsQuietUntilMs: number;
+  /** When that was taken back last. */
+  toldAskedMs: number;
 }
 
 /** A request that is under way; null: of an app that never sleeps. */
@@ -28,22 +37,20 @@ export class Demands {
     for (const route of apps.values()) {
       const asked = this.#apps.get(route.app);
       if (route.idleAfterMs === undefined) this.#apps.delete(route.app);
-      else if (asked === undefined)
-        this.#apps.set(route.app, { route, active: 0, lastMs: nowMs, toldQuietMs: null });
+      else if (asked === undefined) this.#apps.set(route.app, { ...UNTOLD, route, active: 0, lastMs: nowMs });
       else asked.route = route;
     }
   }
 
-  began({ app }: AppRoute, nowMs: number): { readonly underWay: UnderWay; readonly news: News } {
+  /** `dueAtMs`: when something of its app is to be told next. */
+  began(
+    { app }: AppRoute,
+    nowMs: number,
+  ): { readonly underWay: UnderWay; readonly news: News; readonly dueAtMs: number } {
     const asked = this.#apps.get(app);
-    if (asked === undefined) return { underWay: null, news: null };
-    const wasToldQuiet = asked.toldQuietMs !== null;
-    asked.active += 1;
-    asked.lastMs = nowMs;
-    asked.toldQuietMs = null;
-    // Of those that wait it is repeated anyway as long as there are any.
-    if (isAsleep(asked)) return { underWay: asked, news: asked.active === 1 ? "wanted" : null };
-    return { underWay: asked, news: wasToldQuiet ? "not-quiet" : null };
+    if (asked === undefined) return { underWay: null, news: null, dueAtMs: Number.POSITIVE_INFINITY };
+    const news = newsOf(asked, nowMs);
+    return { underWay: asked, news, dueAtMs: dueAtMs(asked, nowMs) };
   }
 
   /** Returns when it is to be told next that nobody asks for its app. */
@@ -51,7 +58,7 @@ export class Demands {
     if (underWay === null) return Number.POSITIVE_INFINITY;
     underWay.active -= 1;
     underWay.lastMs = nowMs;
-    return quietDueAtMs(underWay);
+    return dueAtMs(underWay, nowMs);
   }
 
   demandOf({ app }: AppRoute, nowMs: number): readonly Demand[] {
@@ -65,26 +72,50 @@ export class Demands {
     return wanted.map((asked) => describe(asked, nowMs));
   }
 
-  /** When something is due that `takeQuiet` gives; infinity: not before a request ended. */
-  get quietDueAtMs(): number {
-    return Math.min(...[...this.#apps.values()].map(quietDueAtMs));
+  /** When something is due that `takeDue` gives; infinity: not before a request begins or ends. */
+  dueAtMs(nowMs: number): number {
+    return Math.min(...[...this.#apps.values()].map((asked) => dueAtMs(asked, nowMs)));
   }
 
-  /** All that nobody asked for long enough, as is to be told now; each again after a while. */
-  takeQuiet(nowMs: number): readonly Demand[] {
-    const due = [...this.#apps.values()].filter((asked) => quietDueAtMs(asked) <= nowMs);
-    for (const asked of due) asked.toldQuietMs = nowMs;
+  /** All that nobody asked for long enough, as is to be told now, each again after a while; and all of which that is taken back. */
+  takeDue(nowMs: number): readonly Demand[] {
+    const due = [...this.#apps.values()].filter((asked) => dueAtMs(asked, nowMs) <= nowMs);
+    for (const asked of due) {
+      if (asked.active > 0) asked.toldAskedMs = nowMs;
+      else Object.assign(asked, { toldQuietMs: nowMs, countsQuietUntilMs: nowMs + QUIET_COUNTS_MS });
+    }
     return due.map((asked) => describe(asked, nowMs));
   }
+}
+
+const UNTOLD = {
+  toldQuietMs: null,
+  countsQuietUntilMs: Number.NEGATIVE_INFINITY,
+  toldAskedMs: Number.NEGATIVE_INFINITY,
+};
+
+/** Of one more request. */
+function newsOf(asked: Asked, nowMs: number): News {
+  const wasToldQuiet = asked.toldQuietMs !== null;
+  asked.active += 1;
+  asked.lastMs = nowMs;
+  asked.toldQuietMs = null;
+  // Of those that wait it is repeated anyway as long as there are any.
+  if (isAsleep(asked)) return asked.active === 1 ? "wanted" : null;
+  if (!wasToldQuiet) return null;
+  asked.toldAskedMs = nowMs;
+  return "not-quiet";
 }
 
 function isAsleep({ route: { hold } }: Asked): boolean {
   return hold.by === "idle";
 }
 
-function quietDueAtMs(asked: Asked): number {
-  const { active, lastMs, toldQuietMs, route } = asked;
-  if (active > 0 || isAsleep(asked)) return Number.POSITIVE_INFINITY;
+function dueAtMs(asked: Asked, nowMs: number): number {
+  const { active, lastMs, toldQuietMs, toldAskedMs, countsQuietUntilMs, route } = asked;
+  if (isAsleep(asked)) return Number.POSITIVE_INFINITY;
+  if (active > 0)
+    return nowMs < countsQuietUntilMs ? toldAskedMs + NOT_QUIET_REPEAT_MS : Number.POSITIVE_INFINITY;
   return toldQuietMs === null ? lastMs + (route.idleAfterMs ?? 0) : toldQuietMs + QUIET_REPEAT_MS;
 }
 

@@ -1,5 +1,6 @@
 // Demand teller: tells every voter who asks for apps that may sleep. That requests wait for one is told at once, and again until its routes are
-// others; that nobody asks for one, when it has been so for long enough. While requests come and go nothing is told.
+// others; that nobody asks for one, when it has been so for long enough, and, while an earlier word of that counts, that somebody does. Else nothing is
+// told while requests come and go.
 
 import {
   DEMAND_TOPIC,
@@ -39,17 +40,19 @@ export class DemandTeller {
 
   /** In the breath in which `table` came into force. */
   adopt(table: RouteTable): void {
-    this.#demands.adopt(table, monotonicUnixMs());
+    const nowMs = monotonicUnixMs();
+    this.#demands.adopt(table, nowMs);
     this.#tellWanted();
-    this.#arm(this.#demands.quietDueAtMs);
+    this.#arm(this.#demands.dueAtMs(nowMs));
   }
 
   /** A request for the app of `route` came. Returns what to call when it is over. */
   began(route: AppRoute): () => void {
     const nowMs = monotonicUnixMs();
-    const { underWay, news } = this.#demands.began(route, nowMs);
+    const { underWay, news, dueAtMs } = this.#demands.began(route, nowMs);
     if (news === "wanted") this.#tellWanted();
     if (news === "not-quiet") this.#tell(this.#demands.demandOf(route, nowMs));
+    this.#arm(dueAtMs);
     return () => this.#ended(underWay);
   }
 
@@ -71,10 +74,11 @@ export class DemandTeller {
     this.#repeat = setTimeout(() => this.#tellWanted(), WANTED_REPEAT_MS);
   }
 
-  #tellQuiet(): void {
+  #tellDue(): void {
     this.#dueAtMs = Number.POSITIVE_INFINITY;
-    this.#tell(this.#demands.takeQuiet(monotonicUnixMs()));
-    this.#arm(this.#demands.quietDueAtMs);
+    const nowMs = monotonicUnixMs();
+    this.#tell(this.#demands.takeDue(nowMs));
+    this.#arm(this.#demands.dueAtMs(nowMs));
   }
 
   /** One timer, for the first of which something is due. One that rings too early finds nothing. */
@@ -83,7 +87,7 @@ export class DemandTeller {
     clearTimeout(this.#timer);
     this.#dueAtMs = dueAtMs;
     const delayMs = Math.max(1, Math.ceil(dueAtMs - monotonicUnixMs()));
-    this.#timer = setTimeout(() => this.#tellQuiet(), Math.min(delayMs, DELAY_MS_MAX));
+    this.#timer = setTimeout(() => this.#tellDue(), Math.min(delayMs, DELAY_MS_MAX));
   }
 
   #tell(all: readonly Demand[]): void {

@@ -10,6 +10,8 @@ export interface LoadOptions {
   readonly ratePerSecond: number;
   /** Half of the connections are kept alive, half are opened anew for each request; or all of one kind. */
   readonly connections: "keep-alive" | "new" | "both";
+  /** A client waits so long for the whole answer; then the request failed. Default: 10 s. */
+  readonly timeoutMs?: number;
 }
 
 /** What became of one request. */
@@ -27,7 +29,6 @@ export interface Sample {
   readonly error: string | null;
 }
 
-/** A client waits this long for the whole answer; then the request failed. */
 const REQUEST_TIMEOUT_MS = 10_000;
 /** Of an answer that is an error so much is kept. */
 const ERROR_CHARS_MAX = 300;
@@ -123,7 +124,7 @@ export class LoadClient {
 type Answer = Pick<Sample, "status" | "release" | "vm" | "error">;
 
 function sendOne(
-  options: { target: string; host: string; path: string; agent: Agent | false },
+  options: { target: string; host: string; path: string; agent: Agent | false; timeoutMs?: number },
   done: (answer: Answer) => void,
 ): void {
   let isOver = false;
@@ -136,7 +137,11 @@ function sendOne(
     finish({ status: null, release: null, vm: null, error: error.message });
   const outgoing = request(
     `${options.target}${options.path}`,
-    { agent: options.agent, headers: { host: options.host }, timeout: REQUEST_TIMEOUT_MS },
+    {
+      agent: options.agent,
+      headers: { host: options.host },
+      timeout: options.timeoutMs ?? REQUEST_TIMEOUT_MS,
+    },
     (response) => {
       const header = (name: string): string | null => response.headers[name]?.toString() ?? null;
       const isError = (response.statusCode ?? 0) >= 400;

@@ -1,6 +1,12 @@
 // Complaints: what is missing, as a sentence, and the wants of which no step tells by itself.
 
-import { type MemberName, type RolloutStep, type VmName, vmName } from "../../../mesh/index.ts";
+import {
+  type CommittedApp,
+  type MemberName,
+  type RolloutStep,
+  type VmName,
+  vmName,
+} from "../../../mesh/index.ts";
 import { type Facts, isElsewhere } from "./facts.ts";
 import type { Planned } from "./plan-next.ts";
 import type { Want } from "./standing.ts";
@@ -28,11 +34,23 @@ export function wantSound(complaint: string, step: RolloutStep | null): Want {
   return { kind: "vm", who, what: "to run", complaint };
 }
 
-/** A proxy that is silent or away keeps no way back from its end. */
+/**
+ * A proxy that is silent or away keeps no way back from its end. Of a hold nobody is: what it closes is gone, or has another one in its place,
+ * by the step after it.
+ */
 export function isExcused(
   want: Want,
-  { facts, silent }: { readonly facts: Facts; readonly silent: ReadonlySet<MemberName> },
+  {
+    facts,
+    silent,
+    committed,
+  }: {
+    readonly facts: Facts;
+    readonly silent: ReadonlySet<MemberName>;
+    readonly committed: CommittedApp;
+  },
 ): boolean {
+  if (committed.record.rollout?.step?.kind === "hold") return false;
   if (want.kind === "no-proxy") return true;
   const proxy = want.who as MemberName;
   return want.kind === "proxy" && (silent.has(proxy) || facts.proxies.get(proxy)?.connected === false);

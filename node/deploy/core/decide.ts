@@ -23,10 +23,18 @@ import { flipAfterHold, withReopened } from "./cutover.ts";
 import { exceptOf } from "./except.ts";
 import { exchangeOf } from "./exchange.ts";
 import { withExcluded } from "./exclusions.ts";
-import { faultOfDeploy, faultOfFresh, faultOfMove, faultOfStarted, type RolloutReason } from "./fault.ts";
+import {
+  faultOfDeploy,
+  faultOfFresh,
+  faultOfMove,
+  faultOfStarted,
+  faultOfWake,
+  type RolloutReason,
+} from "./fault.ts";
 import { FENCE_OVER, withoutEndedFences } from "./fences.ts";
 import { isAlone, runningBeside, withoutUnrouted } from "./handoff.ts";
 import { isHeldByStep } from "./held-step.ts";
+import { isAnyServing } from "./idle-hold.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { waitText } from "./may-run.ts";
@@ -44,6 +52,7 @@ import {
 import type { Applied } from "./starts.ts";
 import { stateWhenBack } from "./state-when-back.ts";
 import { withNextBegun } from "./supersede.ts";
+import { withFittingStep, wokenOf } from "./waking.ts";
 import { wholeAfter } from "./whole-after.ts";
 import { isScaleOrRestart, missingOfWithin } from "./within.ts";
 
@@ -126,7 +135,10 @@ function exclude(input: DecideInput): Decision {
 function decideRepair(input: DecideInput): Decision {
   const { record } = input.committed;
   const { wants } = input.standing;
-  const fault = faultOfStarted(record, input.facts);
+  const isWake = rolloutOf(record).kind === "wake";
+  const fault = isWake
+    ? faultOfWake(record, input.facts, input.isOverdue)
+    : faultOfStarted(record, input.facts);
   if (fault !== null) return endRepair(input, fault);
   const overdue = (missing: readonly Want[]) =>
     endRepair(input, { code: "wait-timeout", message: complaintsOf(missing), lastLines: [] });
@@ -136,7 +148,11 @@ function decideRepair(input: DecideInput): Decision {
   const planned = planNext(record, wants.length > 0 ? [] : retiringOf(rolloutOf(record).step), input.facts);
   if (planned !== null && !isDone(record, planned)) {
     const decision = advance(input, planned);
-    return decision.code === "wait" && input.isOverdue ? overdue(decision.wants) : decision;
+    if (decision.code === "wait" && input.isOverdue) return overdue(decision.wants);
+    // What serves already is not kept from falling asleep, nor from a repair, for want of room for more.
+    if (decision.code === "wait" && isWake && isAnyServing(record))
+      return endRepair(input, { code: "no-host", message: complaintsOf(decision.wants), lastLines: [] });
+    return decision;
   }
   const missing = missingAtEnd(input);
   if (missing.length === 0) return end(input, "succeeded");
@@ -175,10 +191,9 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   const record = withReopened(input.committed.record, input.facts);
   const { kind, to } = rolloutOf(record);
-  // Of an app that sleeps nothing has to be left: the next request wakes it again. What an earlier rollout closed is kept by whom it waits for.
+  // Of an app that sleeps nothing has to be left: the next request wakes it again. But what came to run well serves.
   const isWake = kind === "wake";
-  const isLeft = ({ phase }: AppRecord["vms"][number]) => phase === "serving" || phase === "cordoned";
-  const vms = isWake ? record.vms.filter(isLeft) : withoutUnrouted(record);
+  const vms = isWake ? wokenOf(record, input.facts) : withoutUnrouted(record);
   const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
   const at = { release: isWake ? null : to, facts: input.facts };
   return endWith(input, withLastOne(ended, record, at), "failed");
@@ -188,7 +203,7 @@ function endRepair(input: DecideInput, reason: RolloutReason): Decision {
 export function applyFirst(record: AppRecord, context: CommitContext): Applied {
   const planned = planNext(record, [], context.facts);
   const isEarly = planned === null || runningBeside(record, planned, context.facts).length > 0;
-  return isEarly ? { code: "applied", record } : withStep(record, planned, context);
+  return isEarly ? { code: "applied", record } : withFittingStep(record, planned, context);
 }
 
 function waitOr(input: DecideInput, wants: readonly Want[]): Decision {
@@ -253,7 +268,7 @@ function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): App
       if (!isFree) throw new Error(`${vm.vm} is ${vm.phase}: it cannot be stopped yet`);
     }
   }
-  return withStep(record, planned, input);
+  return withFittingStep(record, planned, input);
 }
 
 function turnBack(input: DecideInput, reason: RolloutReason): Decision {

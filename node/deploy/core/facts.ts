@@ -69,6 +69,8 @@ export interface Facts {
    * once those that are fenced (`fences.ts`).
    */
   readonly lost: ReadonlySet<MemberName>;
+  /** Fences whose hosts this driver has heard since, by `fenceKey`: their word is over, also before that stands in the record. Absent: none. */
+  readonly returned?: ReadonlySet<string>;
   /** When a proxy, or an agent for its gate, last said anything of this app, by the clock of `nowMs`; for people. Absent: nobody did. */
   readonly heardAtMs?: ReadonlyMap<MemberName, number>;
   /** Requests that proxies keep because the app sleeps, as they said a moment ago. Absent: none. */

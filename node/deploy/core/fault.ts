@@ -9,7 +9,7 @@ import {
 } from "../../../mesh/index.ts";
 import { faultOfBake } from "./canary/evidence.ts";
 import { exchangeOf } from "./exchange.ts";
-import { type Facts, observed } from "./facts.ts";
+import { type Facts, isHealthy, observed } from "./facts.ts";
 import { isFresh } from "./within.ts";
 
 export type RolloutReason = NonNullable<Rollout["reason"]>;
@@ -93,6 +93,29 @@ export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason |
     if (reason !== null) return reason;
   }
   return null;
+}
+
+/**
+ * Of a wake: the first fault of what it starts, once of each it is known whether it came to run, or no longer waited for. One whose host is
+ * held dead did not: the next try goes elsewhere.
+ */
+export function faultOfWake(record: AppRecord, facts: Facts, isOverdue: boolean): RolloutReason | null {
+  const starting = record.vms.filter(({ phase }) => phase === "starting");
+  const faults = starting.map((vm) => faultOfWaking(vm, facts));
+  const isOpen = starting.some((vm, index) => faults[index] === null && !isHealthy(observed(facts, vm)));
+  return isOpen && !isOverdue ? null : (faults.find((fault) => fault !== null) ?? null);
+}
+
+function faultOfWaking(vm: DesiredVm, facts: Facts): RolloutReason | null {
+  if (facts.hosts.get(vm.host)?.deadSinceMs !== undefined || facts.lost.has(vm.host)) {
+    return {
+      code: "start-failed",
+      message: `${vm.vm} was to start on ${vm.host}, which is dead`,
+      lastLines: [],
+    };
+  }
+  const entry = observed(facts, vm)?.entry;
+  return entry === undefined ? null : faultOfVm(vm, entry);
 }
 
 function faultOfVm({ vm, host }: DesiredVm, entry: VmEntry): RolloutReason | null {

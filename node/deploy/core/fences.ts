@@ -49,7 +49,19 @@ export function withoutFenced(vms: readonly VmName[], record: AppRecord, facts: 
   return vms.filter((vm) => !gone.has(vm));
 }
 
-function isOver({ host, start }: Fence, facts: Facts): boolean {
+/** The key of one in `Facts.returned`. */
+function fenceKey({ host, start, atMs }: Fence): string {
+  return `${host} ${start.incarnation} ${start.startId} ${atMs}`;
+}
+
+/** Of the fences of the record, those that are over: to be remembered, as their hosts may die once more before that is committed. */
+export function returnedOf({ fenced = [] }: AppRecord, facts: Facts): ReadonlySet<string> {
+  return new Set(fenced.filter((fence) => isOver(fence, facts)).map(fenceKey));
+}
+
+function isOver(fence: Fence, facts: Facts): boolean {
+  if (facts.returned?.has(fenceKey(fence)) === true) return true;
+  const { host, start } = fence;
   const fact = facts.hosts.get(host);
   if (fact === undefined) return false;
   const isBack = fact.connected ?? fact.open;

@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { type AppRecord, appName, encodeAppRecord, type RolloutStepReport } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 import { fitted, RECORD_BYTES_MAX } from "./commits.ts";
 import { submitAbort, submitPromote } from "./submit.ts";
 import { submitPause } from "./submit-pause.ts";

@@ -1,10 +1,9 @@
 // Heard demands: what each proxy said last of who asks for an app that may sleep, and how long ago. What is old says nothing. Pure.
 
-import { type Demand, type MemberName, QUIET_REPEAT_MS, WANTED_REPEAT_MS } from "../../../mesh/index.ts";
+import { type Demand, type MemberName, QUIET_KEPT_MS, WANTED_REPEAT_MS } from "../../../mesh/index.ts";
 
 /** Some may be lost, and a busy machine be late: whoever still waits says so again and again. */
 const WANTED_KEPT_MS = 10 * WANTED_REPEAT_MS;
-const QUIET_KEPT_MS = 2.5 * QUIET_REPEAT_MS;
 
 interface Heard {
   readonly demand: Demand;

@@ -1,6 +1,6 @@
 // Held step: whether the last step of a rollout holds the app's requests.
 
-import type { Rollout, RolloutStep, RolloutStepReport } from "../../../mesh/index.ts";
+import { isUnderWay, type Rollout, type RolloutStep, type RolloutStepReport } from "../../../mesh/index.ts";
 
 interface Held {
   readonly rollout: Pick<Rollout, "step" | "history"> | null;
@@ -15,4 +15,12 @@ export function lastHold({ rollout }: Held): RolloutStep | RolloutStepReport | n
 /** The rollout's last step holds the app's requests, whoever else does. */
 export function isHeldByStep(record: Held): boolean {
   return lastHold(record) !== null;
+}
+
+/** A step of the rollout that is under way holds them, and none that lifts that has begun: a handoff ends and starts VMs between them. */
+export function isWithinHold({ rollout }: { readonly rollout: Rollout | null }): boolean {
+  if (!isUnderWay(rollout) || rollout === null) return false;
+  const { step, history } = rollout;
+  const kinds = [...history, ...(step === null ? [] : [step])].map(({ kind }) => kind);
+  return kinds.findLast((kind) => kind === "hold" || kind === "serve" || kind === "flip") === "hold";
 }

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { claimedNames, memberName, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 import { stayOf } from "./drain.ts";
 import { submitMove } from "./move.ts";
 import { submitDestroy } from "./submit.ts";

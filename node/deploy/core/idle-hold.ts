@@ -1,7 +1,7 @@
 // Idle hold: requests that are kept because no VM of their app serves: it sleeps, or it is launched for the first time. Whatever brings one
 // sends them on, in the same commit.
 
-import { type AppRecord, type Hold, idleAfterMsOf, isUnderWay, RAN_ON_MAX } from "../../../mesh/index.ts";
+import { type AppRecord, type Hold, idleAfterMsOf, RAN_ON_MAX } from "../../../mesh/index.ts";
 
 /** Requests are sent on again, unless somebody else holds them. */
 export function withoutHoldBy(holder: Hold["by"], { hold, ...record }: AppRecord): AppRecord {
@@ -42,18 +42,13 @@ export function withSleepHold(record: AppRecord, atMs: number): AppRecord {
   return { ...record, hold: { by: "idle", atMs, ranOn } };
 }
 
-/** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request. */
-function sleepsBeneath(record: AppRecord): boolean {
+/** Were nobody else to hold its requests, it would sleep. What a person stopped is not woken by a request, unless they asked for VMs since. */
+export function sleepsBeneath(record: AppRecord): boolean {
   const { kind } = record.rollout ?? {};
-  const isStopped = kind !== "deploy" && kind !== "sleep" && kind !== "wake";
-  return !isStopped && idleAfterMsOf(record) !== null && !isAnyServing(record);
+  const isMeant = kind !== undefined && kind !== "stop" && kind !== "destroy";
+  return isMeant && idleAfterMsOf(record) !== null && !isAnyServing(record);
 }
 
-/** The same, of a record as it is; while a deploy is under way that brings what serves next. */
-export function isIdleHoldOwed(record: AppRecord): boolean {
-  return sleepsBeneath(record) && !(isUnderWay(record.rollout) && record.rollout?.kind === "deploy");
-}
-
-function isAnyServing({ vms }: Pick<AppRecord, "vms">): boolean {
+export function isAnyServing({ vms }: Pick<AppRecord, "vms">): boolean {
   return vms.some(({ phase }) => phase === "serving");
 }

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { type DeploySpec, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 
 const HANDOFF: DeploySpec = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 };
 const [OLD, NEW, NEXT] = ["hello-v1-1", "hello-v2-1", "hello-v1-2"].map(vmName) as [

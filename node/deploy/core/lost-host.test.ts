@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { type MemberName, memberName, type VmName, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 
 const OLD = vmName("hello-v1-1");
 const [PROXY, CUT] = [memberName("proxy-1"), memberName("proxy-2")];

@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { type AppSpec, memberName, vmName } from "../../../mesh/index.ts";
 import { takeoverAfterMs } from "../../lease.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 
 const OLD = vmName("hello-v1-1");
 const LEASE_MS = 10_000;

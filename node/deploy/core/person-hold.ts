@@ -1,10 +1,12 @@
 // Person's hold: an app's requests are kept by every proxy because somebody said so, until somebody says that they go on. It touches no VM
 // and no rollout: one that is under way goes on beside it.
 
-import { type AppRecord, isUnderWay } from "../../../mesh/index.ts";
-import { isHeldByStep } from "./held-step.ts";
-import { isIdleHoldOwed, withoutHoldBy } from "./idle-hold.ts";
+import { type AppRecord, type Hold, isUnderWay, type Rollout } from "../../../mesh/index.ts";
+import { isWithinHold } from "./held-step.ts";
+import { isAnyServing, sleepsBeneath, withoutHoldBy } from "./idle-hold.ts";
 import { needsAcks } from "./standing.ts";
+import { onlyGoesForward } from "./supersede.ts";
+import { isScaleOrRestart } from "./within.ts";
 
 /** `record` itself: it is so already. `invalid`: `message` says what to do. */
 export type HoldChange =
@@ -23,22 +25,55 @@ export function heldByPerson(record: AppRecord, atMs: number): HoldChange {
 }
 
 export function releasedByPerson(record: AppRecord): HoldChange {
-  const { app, hold, rollout } = record;
-  if (hold?.by === "idle" && !isUnderWay(rollout))
-    return { code: "invalid", message: `${app} sleeps: a request wakes it, and is sent on then` };
-  if (hold?.by === "person" && isIdleHoldOwed(record))
-    return { code: "changed", record: { ...record, hold: { ...hold, by: "idle" } } };
-  // What was the rollout's, or would be, is the rollout's again: it has closed what served, and nothing new serves yet.
-  if (hold?.by === "person" && isHeldByRollout(record))
-    return { code: "changed", record: { ...record, hold: { ...hold, by: "rollout" } } };
-  if (hold === undefined || hold.by === "person")
-    return { code: "changed", record: hold === undefined ? record : withoutHoldBy("person", record) };
-  const message = `${rollout?.id ?? app} holds the requests of ${app}, and sends them on as soon as it can: \`grapevine status ${app}\` says for whom it waits, \`grapevine abort ${app}\` takes it back`;
-  return { code: "invalid", message };
+  const { hold, rollout } = record;
+  if (hold === undefined) return { code: "changed", record };
+  if (hold.by === "person") {
+    const by = holderBeneath(record);
+    const released = by === null ? withoutHoldBy("person", record) : { ...record, hold: { ...hold, by } };
+    return { code: "changed", record: released };
+  }
+  if (isUnderWay(rollout)) return { code: "invalid", message: waitText(record, rollout) };
+  if (hold.by === "idle") return { code: "invalid", message: sleepText(record) };
+  // Nothing is under way that would lift it.
+  return { code: "changed", record: withoutHoldBy(hold.by, record) };
 }
 
-function isHeldByRollout(record: AppRecord): boolean {
-  const { rollout, vms } = record;
-  if (!isUnderWay(rollout)) return false;
-  return isHeldByStep(record) || !vms.some(({ phase }) => phase === "serving");
+/**
+ * Who has the requests held once no person does; null: nobody, they are sent on, or answered that nothing serves. Whatever is named here is
+ * lifted by what is under way, at its end at the latest, or by a request that wakes the app.
+ */
+function holderBeneath(record: AppRecord): Exclude<Hold["by"], "person"> | null {
+  const { rollout } = record;
+  if (!needsAcks(record)) return null;
+  // It closed what served, and nothing new serves yet.
+  if (isWithinHold(record)) return rollout?.kind === "sleep" ? "idle" : "rollout";
+  if (isAnyServing(record)) return null;
+  if (sleepsBeneath(record)) return "idle";
+  // What is under way brings one that serves, or comes to its end.
+  const isRetiring = rollout?.kind === "stop" || rollout?.kind === "destroy";
+  const isComing = isUnderWay(rollout) && (!isRetiring || rollout?.next !== undefined);
+  return isComing ? "launch" : null;
+}
+
+function sleepText({ app }: AppRecord): string {
+  return `${app} sleeps: a request wakes it, and is sent on then`;
+}
+
+function waitText(record: AppRecord, rollout: Rollout | null): string {
+  const { app, hold } = record;
+  const id = rollout?.id ?? app;
+  const isPaused = rollout?.state === "paused";
+  const status = isPaused
+    ? `it is paused, \`grapevine resume ${app}\` lets it go on`
+    : `\`grapevine status ${app}\` says for whom it waits`;
+  if (hold?.by !== "rollout")
+    return `no VM of ${app} serves: ${id} sends its requests on as soon as one does; ${status}`;
+  const abort =
+    rollout !== null && canAbort(record, rollout) ? `, \`grapevine abort ${app}\` takes it back` : "";
+  return `${id} holds the requests of ${app}, and sends them on as soon as it can: ${status}${abort}`;
+}
+
+function canAbort(record: AppRecord, rollout: Rollout): boolean {
+  const isReturning = rollout.kind === "deploy" || isScaleOrRestart(rollout);
+  return isReturning && rollout.direction === "forward" && !onlyGoesForward(record, rollout);
 }

@@ -13,7 +13,8 @@ import {
 import { countOf, deployed, deployOf } from "../testing/any-deploy.ts";
 import { isBehindAnother, isPrepared } from "../testing/handed-over.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 import { submitMove } from "./move.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
@@ -75,6 +76,13 @@ const KINDS = [
   "gate-closes",
   "gate-closes",
   "hold",
+  "person-hold",
+  "person-release",
+  "quiet",
+  "heal",
+  "heal",
+  "heal",
+  "wanted",
   "commit-held",
   "pass",
 ] as const;
@@ -94,7 +102,7 @@ const happenings = fc.array(fc.record({ kind: fc.constantFrom(...KINDS), pick: f
 const RUNS = { numRuns: Number(process.env["PROPERTY_RUNS"] ?? 300) };
 
 /** Nothing here waits: this only bounds a machine that is busy with other things. */
-const TIMEOUT_MS = 60_000 + RUNS.numRuns * 20;
+const TIMEOUT_MS = 60_000 + RUNS.numRuns * 100;
 
 describe("Rollout, whatever happens in whatever order", () => {
   it.each([
@@ -109,7 +117,12 @@ describe("Rollout, whatever happens in whatever order", () => {
           for (const happening of all) happen(world, happening);
           ensureProxy(world);
           world.cooperate();
+          if (world.committed?.record.hold?.by === "person") world.holdByPerson("release");
+          // It may fall asleep then.
+          world.cooperate();
           const record = world.committed?.record;
+          // What is kept is kept for a request that wakes the app.
+          expect([undefined, "idle"]).toContain(record?.hold?.by);
           expect(isUnderWay(record?.rollout)).toBe(false);
           const isKept = (release: number) => record?.kept?.release === release;
           expect((record?.vms ?? []).filter((vm) => vm.phase !== "serving" && !isKept(vm.release))).toEqual(
@@ -307,6 +320,19 @@ function happen(world: World, { kind, pick }: Happening): void {
       return;
     case "hold":
       world.isHoldingSwaps = pick % 2 === 0;
+      return;
+    case "person-hold":
+    case "person-release":
+      world.holdByPerson(kind === "person-hold" ? "hold" : "release");
+      return;
+    case "heal":
+      world.heal();
+      return;
+    case "quiet":
+      for (const name of world.proxies.keys()) world.demand(name, { wanted: 0, quietMs: 90_000 });
+      return;
+    case "wanted":
+      world.demand(proxy, { wanted: 1, quietMs: null });
       return;
     case "commit-held":
       if (world.held !== null) world.carryOut(world.held);

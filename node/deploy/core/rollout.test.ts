@@ -13,7 +13,8 @@ import {
   type Weights,
 } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, PREPARED, World } from "../testing/world.ts";
+import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 import { describeSubject } from "./describe.ts";
 import { stayOf } from "./drain.ts";
 import { submitMove } from "./move.ts";

@@ -14,16 +14,16 @@ import type {
 } from "../../../mesh/index.ts";
 import type { AppView } from "../app-view.ts";
 import { isOfStep } from "./canary/evidence.ts";
-import { HeardCounts } from "./canary/heard-counts.ts";
-import type { CommitContext } from "./commits.ts";
+import { type CommitContext, fitted } from "./commits.ts";
 import { deadlineMsOf, holdOf, isForPerson, silenceOf, wantResumed } from "./deadlines.ts";
 import { type Decision, decide, standingOfRollout } from "./decide.ts";
 import { describeRecord, describeRollout } from "./describe.ts";
-import type { Facts, HostFact, ObservedVm, ProxyFact } from "./facts.ts";
-import { FENCE_OVER, fencesOf } from "./fences.ts";
+import type { HostFact, ObservedVm, ProxyFact } from "./facts.ts";
+import { FENCE_OVER, fencesOf, returnedOf, withoutEndedFences } from "./fences.ts";
 import { HeardDemands } from "./heard-demands.ts";
 import { withoutLeftovers } from "./housekeeping.ts";
 import { departedKey, leaseLeftMs, withDeparted } from "./may-run.ts";
+import { noFacts, type OwnFacts } from "./own-facts.ts";
 import { repairOf } from "./repair.ts";
 import { sleepOf, wakeOf } from "./sleep.ts";
 import type { Standing, Want } from "./standing.ts";
@@ -89,39 +89,9 @@ export interface RolloutOptions {
   readonly repairAfterMs: number;
 }
 
-interface OwnFacts extends Facts {
-  readonly vms: Map<VmName, Map<MemberName, ObservedVm>>;
-  readonly acks: Map<MemberName, Ack>;
-  readonly gates: Map<MemberName, GateStanding>;
-  readonly counts: HeardCounts;
-  bakedMs: number;
-  readonly departedMs: Map<string, number>;
-  readonly proxies: Map<MemberName, ProxyFact>;
-  readonly hosts: Map<MemberName, HostFact>;
-  readonly lost: Set<MemberName>;
-  wanted: number;
-  quietMs: ReadonlyMap<MemberName, number>;
-  readonly heardAtMs: Map<MemberName, number>;
-  readonly expected: Set<MemberName>;
-}
-
 export class Rollout {
   readonly #options: RolloutOptions;
-  readonly #facts: OwnFacts = {
-    vms: new Map(),
-    acks: new Map(),
-    gates: new Map(),
-    counts: new HeardCounts(),
-    bakedMs: 0,
-    departedMs: new Map(),
-    proxies: new Map(),
-    hosts: new Map(),
-    lost: new Set(),
-    wanted: 0,
-    quietMs: new Map(),
-    heardAtMs: new Map(),
-    expected: new Set(),
-  };
+  readonly #facts: OwnFacts = noFacts();
   /** What the register has, as far as we know; null until the first `committed`. */
   #committed: CommittedApp | null = null;
   /** The epoch that our swap under way expects; null: none is. */
@@ -298,6 +268,7 @@ export class Rollout {
     const committed = this.#committed;
     if (committed === null) return;
     const { rollout } = committed.record;
+    this.#facts.returned = returnedOf(committed.record, this.#facts);
     const nextLostMs = this.#noteLost(nowMs);
     this.#facts.bakedMs = nowMs - this.#clock.knownSinceMs;
     this.#facts.wanted = this.#demands.wanted(nowMs);
@@ -310,7 +281,11 @@ export class Rollout {
     if (rollout?.state === "paused") this.#wants = [wantResumed(committed.record)];
     if (this.#swapping !== null) return;
     // What it brought is its own still, and nothing moves: no deadline counts, no VM is replaced.
-    if (rollout?.state === "paused") return;
+    if (rollout?.state === "paused") {
+      const next = withoutEndedFences(committed.record, this.#facts);
+      if (next !== committed.record) this.#swap({ next: fitted(next), why: FENCE_OVER }, committed, effects);
+      return;
+    }
     if (rollout?.state !== "running") {
       this.#keepHouse(committed, nowMs, effects);
       return;

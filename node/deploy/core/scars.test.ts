@@ -3,7 +3,8 @@
 import { describe, expect, it } from "vitest";
 import { type DeploySpec, type VmState, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 
 const WAIT_TIMEOUT_MS = 60_000;
 const DAY_MS = 86_400_000;

@@ -1,53 +1,13 @@
 import { describe, expect, test } from "vitest";
-import {
-  type AppRecord,
-  appName,
-  type DeploySpec,
-  memberName,
-  type VmEntry,
-  vmName,
-} from "../../../mesh/index.ts";
+import { type AppRecord, appName, memberName, vmName } from "../../../mesh/index.ts";
+import { asleep, awake, ENDED, HANDOFF, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import type { World } from "../testing/world.ts";
 import { heldByPerson, releasedByPerson } from "./person-hold.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
 const app = appName("hello");
-const ENDED: Partial<VmEntry> = { state: "failed", reason: "it ended" };
-const HANDOFF: DeploySpec = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 };
-
-/** An app of one VM that has run for long enough. */
-function awake(deploy?: DeploySpec): World {
-  const world = new World({ hosts: 2, proxies: 2, isGated: true });
-  const given = deploy === undefined ? {} : { deploy };
-  world.submit(specOf("hello", { idle: { afterMs: 5_000 }, ...given }), "1");
-  world.cooperate();
-  world.pass(60_000);
-  return world;
-}
-
-function asleep(deploy?: DeploySpec): World {
-  const world = awake(deploy);
-  quiet(world);
-  world.cooperate();
-  expect(recordOf(world)).toMatchObject({ vms: [], hold: { by: "idle" }, rollout: { kind: "sleep" } });
-  return world;
-}
-
-function recordOf({ committed }: World): AppRecord {
-  if (committed === null) throw new Error("nothing was committed");
-  return committed.record;
-}
-
-function quiet(world: World, proxies: readonly string[] = ["proxy-1", "proxy-2"]): void {
-  for (const proxy of proxies)
-    world.feed({ kind: "demand", proxy: memberName(proxy), demand: { app, wanted: 0, quietMs: 9_000 } });
-}
-
-function wanted(world: World): void {
-  const demand = { app, wanted: 1, quietMs: null };
-  world.feed({ kind: "demand", proxy: memberName("proxy-1"), demand });
-}
 
 /** Somebody commits it beside the machine. */
 function commit(world: World, next: AppRecord): void {

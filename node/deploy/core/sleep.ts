@@ -24,6 +24,9 @@ const SLEEP_PAUSE_MS = 60_000;
 /** After a wake that came to nothing, doubled each time: whoever waits does not wait for long, and each try is some commits. */
 const WAKE_PAUSE_FIRST_MS = 500;
 const WAKE_PAUSE_LAST_MS = 30_000;
+/** After a wake that brought a part of the app: nobody waits, it is as after a repair that failed. */
+const PART_PAUSE_MS = 60_000;
+const WHY_PART = "the last wake brought a part of it: the rest is started";
 /** Of many proxies it says how many. */
 const NAMES_SAID_MAX = 8;
 
@@ -42,7 +45,7 @@ export function sleepOf({ epoch, record }: CommittedApp, context: CommitContext)
     from: current,
     to: current,
     targets: record.vms.map(({ vm }) => vm),
-    before: record.vms.length,
+    before: record.vms.length + missingOf(record),
   };
   const first = applyFirst(fitted({ ...record, rollout: sleep }), context);
   if (first.code === "no-host") return NOTHING;
@@ -93,6 +96,8 @@ export function whyAwake({ record }: CommittedApp, facts: Facts, wallMs: number)
 
 function dueAtMsOf({ rollout }: AppRecord, afterMs: number): number {
   const pauseMs = hasFailed(rollout, "sleep") ? SLEEP_PAUSE_MS : 0;
+  // Tries to start the rest of it do not keep it awake.
+  if (hasFailed(rollout, "wake")) return 0;
   return (rollout?.endedAtMs ?? 0) + Math.max(afterMs, pauseMs);
 }
 
@@ -100,12 +105,22 @@ function hasFailed(rollout: Rollout | null, kind: Rollout["kind"]): boolean {
   return rollout?.kind === kind && rollout.state !== "succeeded" && rollout.reason?.code !== "aborted";
 }
 
-/** `begin`: somebody asks for an app that sleeps. However many ask at once, one commit begins it. */
+/** VMs that the last wake did not bring, of an app of which it brought some; 0: it is whole, or it sleeps. */
+function missingOf({ rollout, current, vms, hold }: AppRecord): number {
+  const serving = vms.filter(({ phase, release }) => phase === "serving" && release === current).length;
+  const isPart = hasFailed(rollout, "wake") && hold === undefined && serving > 0;
+  return isPart ? Math.max(0, (rollout?.count ?? 0) - serving) : 0;
+}
+
+/** `begin`: somebody asks for an app that sleeps, or the last wake brought a part of it. However many ask at once, one commit begins it. */
 export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext): Repair {
   const { current, rollout } = record;
-  if (!isAsleep(record) || current === null || (context.facts.wanted ?? 0) === 0) return NOTHING;
+  const isPart = missingOf(record) > 0;
+  const isWanted = isAsleep(record) && (context.facts.wanted ?? 0) > 0;
+  if (current === null || !(isPart || isWanted)) return NOTHING;
   const tries = triesOf(rollout);
-  const dueAtMs = tries === 0 ? 0 : (rollout?.endedAtMs ?? 0) + wakePauseMs(tries);
+  const pauseMs = isPart ? PART_PAUSE_MS : wakePauseMs(tries);
+  const dueAtMs = tries === 0 ? 0 : (rollout?.endedAtMs ?? 0) + pauseMs;
   if (dueAtMs > context.wallMs) return { code: "none", dueAtMs };
   const wake: Rollout = {
     ...emptyRollout(context),
@@ -119,9 +134,10 @@ export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext):
   };
   const begun = fitted({ ...record, rollout: wake });
   const first = applyFirst(begun, context);
+  if (isPart && first.code === "no-host") return NOTHING;
   // Where no host can run it that is what it waits for, and what is shown.
   const next = first.code === "no-host" ? begun : first.record;
-  return { code: "begin", record: next, why: "somebody asks for it: it is woken" };
+  return { code: "begin", record: next, why: isPart ? WHY_PART : "somebody asks for it: it is woken" };
 }
 
 /** As many VMs as ran before it fell asleep; the app's file says how many of one that never did. */

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { memberName, vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 
 function ackAll(world: World): void {
   for (const name of world.proxies.keys()) {

@@ -3,7 +3,7 @@
 
 import type { AppName, CommittedApp, Rollout } from "../../../mesh/index.ts";
 import { type CommitContext, rolloutOf, withPause } from "./commits.ts";
-import { isHeldByStep } from "./held-step.ts";
+import { isWithinHold } from "./held-step.ts";
 import { deployUnderWay, type Submission } from "./submit.ts";
 
 export function submitPause(
@@ -16,7 +16,7 @@ export function submitPause(
   const { record, rollout } = found;
   if (rollout.state === "paused") return { code: "joined", rollout };
   // It would keep requests until somebody comes back.
-  if (isHeldByStep(record) || record.hold?.by === "rollout") {
+  if (isWithinHold(record) || record.hold?.by === "rollout") {
     const message = `${rollout.id} holds the requests of ${app} for its cutover, which is over soon: pause it then, or "grapevine abort ${app}" takes it back now`;
     return { code: "invalid", message };
   }

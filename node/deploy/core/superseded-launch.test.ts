@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { vmName } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY, World } from "../testing/world.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
 
 test("a first launch that is superseded once it serves keeps its requests until what follows it serves", () => {
   const world = new World({ hosts: 2, proxies: 1, isGated: true });

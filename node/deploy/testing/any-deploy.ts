@@ -52,5 +52,7 @@ export function deployOf(pick: number): DeploySpec {
 
 export function deployed(pick: number): AppSpec {
   const deploy = deployOf(pick);
-  return specOf("hello", { count: countOf(deploy, 1 + (pick % 3)), deploy });
+  // One of three may sleep.
+  const idle = pick % 3 === 0 ? { idle: { afterMs: 5_000 } } : {};
+  return specOf("hello", { count: countOf(deploy, 1 + (pick % 3)), deploy, ...idle });
 }

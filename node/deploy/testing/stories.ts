@@ -12,7 +12,8 @@ import {
 import { isPrepared } from "./handed-over.ts";
 import { type SpecOverrides, specOf } from "./specs.ts";
 import { GOOD_COUNTS } from "./told-counts.ts";
-import { HEALTHY, PREPARED, World } from "./world.ts";
+import { HEALTHY, PREPARED } from "./vm-states.ts";
+import { World } from "./world.ts";
 
 export interface Story {
   readonly name: string;

@@ -7,7 +7,6 @@ import {
   type AppSpec,
   appName,
   type CommittedApp,
-  commandVmOf,
   type Demand,
   type MemberName,
   memberName,
@@ -23,6 +22,7 @@ import type { HostFact, ObservedVm } from "../core/facts.ts";
 import { withFenced } from "../core/fences.ts";
 import { planViewOf } from "../core/forecast.ts";
 import { pastTimesOf } from "../core/past-times.ts";
+import { heldByPerson, releasedByPerson } from "../core/person-hold.ts";
 import { Rollout, type RolloutEffect, type RolloutInput } from "../core/rollout.ts";
 import {
   type Submission,
@@ -39,13 +39,15 @@ import type { PlanView } from "../plan-view.ts";
 import { ConfirmingHosts } from "./confirming-hosts.ts";
 import { decoded } from "./decoded.ts";
 import { entryOf } from "./fake-host.ts";
-import { isPrepared } from "./handed-over.ts";
+import { healWorld } from "./heal-world.ts";
 import { Judge, routesTo } from "./judge.ts";
-import { countsInput, GOOD_COUNTS, type ToldCounts } from "./told-counts.ts";
+import { countsInput, type ToldCounts } from "./told-counts.ts";
 import { type TrueProxy, trueProxy } from "./true-proxy.ts";
 
 const APP = appName("hello");
 const DRIVER = memberName("host-1");
+/** More commits than that of which none waits for anything are one that comes again and again. */
+const IN_A_ROW_MAX = 20;
 /** 2026-01-01: the wall clock at the start of a world. */
 const WALL_START_MS = 1_767_225_600_000;
 
@@ -54,6 +56,8 @@ export class World {
   committed: CommittedApp | null = null;
   machine: Rollout;
   readonly proxies: Map<MemberName, TrueProxy> = new Map();
+  /** Proxies that neither hear nor say anything while all others do their part. */
+  readonly silent: Set<MemberName> = new Set();
   readonly hosts: Set<MemberName> = new Set();
   /** Hosts that their peers hold dead, since when. */
   readonly dead: Map<MemberName, number> = new Map();
@@ -76,6 +80,7 @@ export class World {
   /** Whom the driver of the last swap took for off, and for dead: who is back while it is on its way, it cannot know. */
   #decided: Pick<World, "off" | "dead"> | null = null;
   #versions = 0;
+  #inARow = 0;
 
   constructor(options: { readonly hosts: number; readonly proxies: number; readonly isGated?: boolean }) {
     this.gates = options.isGated === true ? new Map() : null;
@@ -243,7 +248,11 @@ export class World {
       return;
     }
     if (why !== "") this.lines.push(`  ${why}`);
+    // Each is decided in the commit of the one before: nobody has done or said anything between them.
+    this.#inARow += 1;
+    assert.ok(this.#inARow <= IN_A_ROW_MAX, `commits without end: ${this.machine.describe()}`);
     this.#commit(next, this.#decided ?? this);
+    this.#inARow -= 1;
   }
 
   #commit(record: AppRecord, { off, dead }: Pick<World, "off" | "dead"> = this): void {
@@ -357,31 +366,16 @@ export class World {
 
   /** Everyone does their part once. */
   heal(): void {
-    for (const host of [...this.dead.keys()]) this.hostBack(host, { isNew: false });
-    for (const host of this.hosts) this.closeGate(host);
-    for (const proxy of this.proxies.values()) Object.assign(proxy, { known: true, connected: true });
-    this.membersChanged();
-    for (const name of this.proxies.keys()) {
-      this.apply(name);
-      this.count({ proxy: name, startId: "a", ...GOOD_COUNTS });
-      this.finish(name);
-      this.answer(name);
-      while ((this.proxies.get(name)?.told.length ?? 0) > 0) this.deliver(name);
-    }
-    const wanted = new Set(this.committed?.record.vms.map((vm) => vm.vm));
-    const command = this.committed === null ? null : commandVmOf(this.committed.record);
-    if (command !== null) {
-      this.say(command.vm, ENDED_WELL);
-      return;
-    }
-    for (const vm of [...this.entries.keys()]) if (!wanted.has(vm)) this.gone(vm);
-    for (const vm of wanted) {
-      if (isPrepared(this, vm)) this.say(vm, PREPARED);
-      else if (this.entries.get(vm)?.entry.health !== "healthy") this.say(vm, HEALTHY);
-    }
+    healWorld(this);
+  }
+
+  /** A person has the app's requests held, or sent on. False: refused. */
+  holdByPerson(verb: "hold" | "release"): boolean {
+    const record = this.committed?.record;
+    if (record === undefined || record.deleted) return false;
+    const change =
+      verb === "hold" ? heldByPerson(record, WALL_START_MS + this.nowMs) : releasedByPerson(record);
+    if (change.code === "changed" && change.record !== record) this.#commit(change.record);
+    return change.code === "changed";
   }
 }
-
-const ENDED_WELL: Partial<VmEntry> = { state: "exited", exit: { code: 0, signal: null } };
-export const PREPARED: Partial<VmEntry> = { state: "prepared" };
-export const HEALTHY: Partial<VmEntry> = { state: "running", health: "healthy", reason: null };

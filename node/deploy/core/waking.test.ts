@@ -1,0 +1,175 @@
+import { describe, expect, test } from "vitest";
+import { type DesiredVm, memberName } from "../../../mesh/index.ts";
+import { asleep, awake, ENDED, HANDOFF, recordOf, wanted } from "../testing/sleeping.ts";
+import { specOf } from "../testing/specs.ts";
+import { HEALTHY } from "../testing/vm-states.ts";
+import { World } from "../testing/world.ts";
+import { withHoldAtEnd } from "./idle-hold.ts";
+
+describe("an app of three VMs that is woken", () => {
+  /** Its VMs ran on three hosts. */
+  function woken(): World {
+    const world = new World({ hosts: 3, proxies: 2, isGated: true });
+    world.submit(specOf("hello", { count: 3, idle: { afterMs: 90_000 } }), "1");
+    world.cooperate();
+    world.pass(120_000);
+    quietFor(world, 100_000);
+    world.cooperate();
+    expect(recordOf(world)).toMatchObject({ vms: [], hold: { by: "idle" } });
+    wanted(world);
+    expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["starting", "starting", "starting"]);
+    return world;
+  }
+
+  function quietFor(world: World, quietMs: number): void {
+    for (const proxy of ["proxy-1", "proxy-2"]) world.demand(memberName(proxy), { wanted: 0, quietMs });
+  }
+
+  function nameOn(world: World, host: string): DesiredVm["vm"] {
+    const placed = recordOf(world).vms.find((vm) => vm.host === host && vm.phase === "starting");
+    if (placed === undefined) throw new Error(`nothing starts on ${host}`);
+    return placed.vm;
+  }
+
+  /** The one on host-3 cannot be started, before the others run. */
+  function partOf(world: World): void {
+    world.say(nameOn(world, "host-3"), ENDED);
+    expect(recordOf(world).rollout?.state).toBe("running");
+    world.say(nameOn(world, "host-1"), HEALTHY);
+    world.say(nameOn(world, "host-2"), HEALTHY);
+  }
+
+  test("serves by those that came to run, and starts the rest a while later, as often as it takes", () => {
+    const world = woken();
+    partOf(world);
+    const part = { vms: [{ phase: "serving" }, { phase: "serving" }] };
+    expect(recordOf(world)).toMatchObject({ ...part, rollout: { kind: "wake", state: "failed" } });
+    expect(recordOf(world).hold).toBeUndefined();
+    world.pass(59_000);
+    expect(recordOf(world)).toMatchObject(part);
+    world.pass(1_000);
+    world.say(nameOn(world, "host-3"), ENDED);
+    expect(recordOf(world)).toMatchObject({ ...part, rollout: { kind: "wake", state: "failed" } });
+    world.pass(60_000);
+    world.cooperate();
+    expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["serving", "serving", "serving"]);
+    expect(recordOf(world).rollout).toMatchObject({ kind: "wake", state: "succeeded" });
+  });
+
+  test("and of which a part serves falls asleep as any other, and is woken with three again", () => {
+    const world = woken();
+    partOf(world);
+    quietFor(world, 100_000);
+    world.cooperate();
+    expect(recordOf(world)).toMatchObject({ vms: [], rollout: { kind: "sleep", state: "succeeded" } });
+    wanted(world);
+    expect(recordOf(world).vms).toHaveLength(3);
+  });
+
+  test("serves by those that run once the wait is over, if another one never says anything", () => {
+    const world = woken();
+    world.say(nameOn(world, "host-1"), HEALTHY);
+    for (let passed = 0; recordOf(world).hold !== undefined; passed += 1) {
+      expect(passed).toBeLessThan(10);
+      world.pass(60_000);
+    }
+    expect(recordOf(world)).toMatchObject({ vms: [{ host: "host-1", phase: "serving" }] });
+  });
+
+  test("does not wait for a host that dies: its VM is started elsewhere", () => {
+    const world = woken();
+    for (const host of ["host-1", "host-2", "host-3"])
+      if (host !== "host-2") world.say(nameOn(world, host), HEALTHY);
+    world.hostDies(memberName("host-2"));
+    expect(recordOf(world).vms).toMatchObject([{ phase: "serving" }, { phase: "serving" }]);
+    world.pass(60_000);
+    world.cooperate();
+    expect(recordOf(world).vms.map(({ host, phase }) => [host, phase])).toEqual([
+      ["host-1", "serving"],
+      ["host-3", "serving"],
+      ["host-1", "serving"],
+    ]);
+  });
+
+  test("starts as many as there is room for, and the rest when there is more", () => {
+    const world = woken();
+    partOf(world);
+    quietFor(world, 100_000);
+    world.cooperate();
+    const room = new Map([
+      ["host-1", 1],
+      ["host-2", 1],
+    ]);
+    const roomFor = (more: ReadonlyMap<string, number>) =>
+      world.feed({
+        kind: "hosts",
+        hosts: [...more].map(([host, capacity]) => {
+          const vms = recordOf(world).vms.filter((vm) => vm.host === host).length;
+          return { host: memberName(host), open: true, hasGate: true, vms, capacity };
+        }),
+      });
+    roomFor(room);
+    wanted(world);
+    expect(recordOf(world).vms).toMatchObject([{ host: "host-1" }, { host: "host-2" }]);
+    for (const { vm } of recordOf(world).vms) world.say(vm, HEALTHY);
+    roomFor(room);
+    for (const proxy of world.proxies.keys()) {
+      world.apply(proxy);
+      world.answer(proxy);
+      world.deliver(proxy);
+    }
+    expect(recordOf(world)).toMatchObject({
+      vms: [{ phase: "serving" }, { phase: "serving" }],
+      rollout: { kind: "wake", state: "failed", reason: { code: "no-host" } },
+    });
+    world.pass(120_000);
+    expect(recordOf(world).vms).toHaveLength(2);
+    roomFor(new Map([...room, ["host-3", 1]]));
+    expect(recordOf(world).vms).toHaveLength(3);
+  });
+});
+
+describe("an app whose VM starts on a host that dies", () => {
+  test("is woken elsewhere at once", () => {
+    const world = asleep();
+    wanted(world);
+    const [started] = recordOf(world).vms;
+    world.hostDies(started?.host ?? memberName("none"));
+    expect(recordOf(world)).toMatchObject({ vms: [], hold: { by: "idle" }, rollout: { state: "failed" } });
+    world.pass(500);
+    wanted(world);
+    expect(recordOf(world).vms).toMatchObject([{ phase: "starting" }]);
+    expect(recordOf(world).vms[0]?.host).not.toBe(started?.host);
+  });
+
+  test("is not, if it never runs twice, until a person says that this host is off", () => {
+    const world = asleep(HANDOFF);
+    world.confirming.confirm = true;
+    world.membersChanged();
+    wanted(world);
+    const host = recordOf(world).vms[0]?.host ?? memberName("none");
+    world.hostDies(host);
+    world.pass(500);
+    wanted(world);
+    expect(recordOf(world)).toMatchObject({ vms: [], mayRun: [{ host }], rollout: { state: "running" } });
+    world.fence(host);
+    expect(recordOf(world).vms).toMatchObject([{ phase: "starting" }]);
+    expect(recordOf(world).vms[0]?.host).not.toBe(host);
+  });
+});
+
+describe("an app that may sleep, and of which nothing serves", () => {
+  test.each([
+    ["restart", true],
+    ["move", true],
+    ["repair", true],
+    ["stop", false],
+    ["destroy", false],
+  ] as const)("after a %s sleeps: %s", (kind, sleeps) => {
+    const record = recordOf(awake());
+    const rollout = record.rollout === null ? null : { ...record.rollout, kind };
+    expect(withHoldAtEnd({ ...record, vms: [], rollout }, 1).hold).toEqual(
+      sleeps ? { by: "idle", atMs: 1 } : undefined,
+    );
+  });
+});

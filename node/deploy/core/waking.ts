@@ -1,0 +1,25 @@
+// Waking: what a wake starts, and what it leaves. Requests wait for it, so few VMs that serve are better than none.
+
+import type { AppRecord, DesiredVm } from "../../../mesh/index.ts";
+import { asReached, type CommitContext, rolloutOf, withStep } from "./commits.ts";
+import type { Facts } from "./facts.ts";
+import { isSound } from "./last-sound.ts";
+import type { Planned } from "./plan-next.ts";
+import type { Applied } from "./starts.ts";
+
+/** What came to run well serves. What an earlier rollout closed is kept by whom it waits for. */
+export function wokenOf(record: AppRecord, facts: Facts): readonly DesiredVm[] {
+  return record.vms.flatMap((vm): readonly DesiredVm[] => {
+    if (vm.phase === "serving" || vm.phase === "cordoned") return [vm];
+    return vm.phase === "starting" && isSound(vm, facts) ? [asReached(vm, "serving", facts)] : [];
+  });
+}
+
+/** Of a wake as many are started as there is room for. */
+export function withFittingStep(record: AppRecord, planned: Planned, context: CommitContext): Applied {
+  const applied = withStep(record, planned, context);
+  const isFewer = rolloutOf(record).kind === "wake" && planned.kind === "start" && planned.vms.length > 1;
+  if (applied.code === "applied" || !isFewer) return applied;
+  const fewer = withFittingStep(record, { ...planned, vms: planned.vms.slice(0, -1) }, context);
+  return fewer.code === "applied" ? fewer : applied;
+}
