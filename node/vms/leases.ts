@@ -215,8 +215,6 @@ export class Leases {
   }
 
   #patienceMs({ leased, untilMs }: Held): number {
-    // Nothing runs yet.
-    if (untilMs === 0) return leased.leaseMs;
     const leftMs = Math.ceil(untilMs - this.#deps.nowMs());
     return leftMs > 0 ? Math.min(leftMs, leased.leaseMs) : AGAIN_MS;
   }
