@@ -13,6 +13,8 @@ export interface VolumeSpec {
 }
 
 export const VOLUMES_MAX = 8;
+/** Of all releases of an app together: what was made once is remembered. */
+export const HOME_VOLUMES_MAX: number = 4 * VOLUMES_MAX;
 export const VOLUME_NAME: RegExp = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/;
 
 export interface Home {
@@ -29,6 +31,6 @@ export const volumesShape: ZodType<readonly VolumeSpec[]> = z
 
 export const homeShape: ZodType<Home> = z.strictObject({
   host: memberNameShape,
-  made: z.array(z.string().regex(VOLUME_NAME)).max(4 * VOLUMES_MAX),
+  made: z.array(z.string().regex(VOLUME_NAME)).max(HOME_VOLUMES_MAX),
   isRemoved: z.exactOptional(z.literal(true)),
 });

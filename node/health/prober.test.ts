@@ -76,7 +76,7 @@ describe("probe()", () => {
       reason: "no answer within 30 ms",
     });
     const begun = await serve((_request, response) => response.write("begun"));
-    expect(await probe({ ...http, timeoutMs: 30 }, begun, never)).toEqual({ passed: true });
+    expect(await probe({ ...http, timeoutMs: 30_000 }, begun, never)).toEqual({ passed: true });
   });
 
   it("fails when nothing listens, when the connection is cut, and when the answer is no HTTP", async () => {

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -176,9 +176,12 @@ describe("leases", () => {
     await until(() => readProcess(before?.pid ?? 0)?.ended !== false);
   });
 
-  it("are not renewed while nobody would end the VM: then we do", async () => {
+  it.each([
+    { what: "a watchdog ends as it starts", block: (path: string) => mkdirSync(path) },
+    { what: "a watchdog hangs as it starts", block: (path: string) => execFileSync("mkfifo", [path]) },
+  ])("are not renewed while nobody would end the VM: then we do, where $what", async ({ block }) => {
     // No watchdog comes up where it cannot write down who it is.
-    mkdirSync(join(folder, "watchdog.json.new"));
+    block(join(folder, "watchdog.json.new"));
     writeLease(folder, uptimeMs() + 400);
     const script = "setInterval(() => 0, 1000)";
     const env = { GRAPEVINE_VM_FOLDER: folder };
@@ -187,7 +190,8 @@ describe("leases", () => {
       "exit",
     );
     const untilMs = readLease(folder);
-    leases.adopt(leased());
+    // Longer than this test may take.
+    leases.adopt({ ...leased(), leaseMs: 600_000 });
     const [, signal] = await ended;
     expect(signal).toBe("SIGKILL");
     expect(uptimeMs()).toBeGreaterThanOrEqual(untilMs);

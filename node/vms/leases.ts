@@ -148,12 +148,14 @@ export class Leases {
   }
 
   async #isWatched(held: Held): Promise<boolean> {
+    const { folder } = held.leased;
     try {
+      if (this.#isOver(held) && !isWatched(folder)) killMembers(folder);
       await this.#watched(held);
       return true;
     } catch (error) {
       if (held.ending.signal.aborted) return false;
-      const { vm, folder } = held.leased;
+      const { vm } = held.leased;
       this.#deps.logger.warn(
         { vm, reason: messageOf(error) },
         "nobody would end the VM when its lease is over: it is not renewed",
@@ -199,17 +201,22 @@ export class Leases {
     }
   }
 
-  /** One start at a time. It is not waited for longer than the lease: then somebody else has to end the VM. */
+  /** One start at a time. It is not waited for longer than what is left of the lease: then somebody else has to end the VM. */
   async #watched(held: Held): Promise<void> {
-    const { folder, leaseMs } = held.leased;
+    const { folder } = held.leased;
     if (held.watching === null) {
       if (isWatched(folder)) return;
-      const signal = AbortSignal.any([held.gone.signal, AbortSignal.timeout(leaseMs)]);
+      const signal = AbortSignal.any([held.gone.signal, AbortSignal.timeout(this.#patienceMs(held))]);
       held.watching = startWatchdog(folder, signal).finally(() => {
         held.watching = null;
       });
     }
     await held.watching;
+  }
+
+  #patienceMs({ leased, untilMs }: Held): number {
+    const leftMs = Math.ceil(untilMs - this.#deps.nowMs());
+    return leftMs > 0 ? Math.min(leftMs, leased.leaseMs) : AGAIN_MS;
   }
 
   #log(held: Held, isRenewed: boolean): void {

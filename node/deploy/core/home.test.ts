@@ -4,8 +4,9 @@ import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
 import { stayOf } from "./drain.ts";
+import { withDataRemoved, withoutVainHome } from "./home.ts";
 import { submitMove } from "./move.ts";
-import { submitDestroy } from "./submit.ts";
+import { submitAbort, submitDestroy } from "./submit.ts";
 
 const deploy = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 } as const;
 const volumes = [{ name: "data", path: "data" }];
@@ -90,5 +91,51 @@ describe("an app with a volume", () => {
     world.cooperate();
     expect(record().vms).toHaveLength(1);
     expect(record().home?.isRemoved).toBeUndefined();
+  });
+
+  it("keeps its home and its data after a destroy with its data that went back", () => {
+    const { home } = record();
+    const wentBack = withDataRemoved(record(), true);
+    expect(wentBack).toMatchObject({ deleted: false, home: { isRemoved: true } });
+    expect(withoutVainHome(wentBack).home).toEqual(home);
+    expect(withDataRemoved(wentBack, false).home).toEqual(home);
+    expect(withoutVainHome({ ...wentBack, deleted: true }).home).toBeUndefined();
+  });
+
+  it("has no more volumes over its releases than are remembered", () => {
+    const many = (release: number) =>
+      specOf("hello", {
+        deploy,
+        volumes: Array.from({ length: 8 }, (_, index) => ({
+          name: `r${release}-${index}`,
+          path: `p${index}`,
+        })),
+      });
+    for (const release of [2, 3, 4]) {
+      world.submit(many(release), String(release));
+      world.cooperate();
+    }
+    expect(record().home?.made).toHaveLength(25);
+    const refused = world.submit(many(5), "5");
+    expect(refused).toMatchObject({
+      code: "invalid",
+      message: expect.stringMatching(/33 volumes .* keeps 32/),
+    });
+  });
+
+  it("goes anywhere while none of its releases ever served", () => {
+    world = new World({ hosts: 3, proxies: 1, isGated: true });
+    world.submit(spec("1"), "1");
+    const host = record().vms[0]?.host ?? memberName("none");
+    expect(record().home).toEqual({ host, made: [] });
+    world.ask((at, context) => submitAbort(at, record().app, context));
+    world.cooperate();
+    expect(record()).toMatchObject({ vms: [], current: null });
+    world.hostDies(host);
+    world.submit(spec("2"), "2");
+    world.cooperate();
+    const [next] = record().vms;
+    expect(next?.host).not.toBe(host);
+    expect(record().home).toEqual({ host: next?.host, made: ["data"] });
   });
 });

@@ -21,11 +21,23 @@ export function withVolumesMade(record: AppRecord, release: number): AppRecord {
   return { ...record, home: { ...home, made: [...new Set([...home.made, ...names])] } };
 }
 
-/** Of what was destroyed with its data nothing is left that a new release would have to go to. */
-export function withoutRemovedHome(record: AppRecord): AppRecord {
-  if (record.home?.isRemoved !== true) return record;
-  const { home: _home, ...rest } = record;
-  return rest;
+/**
+ * Where a new release need not go: what was there was removed with the app, or nothing of it ever served there, and nothing runs. A destroy that
+ * went back removed nothing.
+ */
+export function withoutVainHome(record: AppRecord): AppRecord {
+  const { home, ...rest } = record;
+  if (home === undefined) return record;
+  const isRemoved = record.deleted && home.isRemoved === true;
+  const isUnused = home.made.length === 0 && record.vms.length === 0;
+  return isRemoved || isUnused ? rest : withDataRemoved(record, false);
+}
+
+/** What the destroy that begins does with its data, whatever an earlier one meant to. */
+export function withDataRemoved(record: AppRecord, removesData: boolean): AppRecord {
+  if (record.home === undefined) return record;
+  const { isRemoved: _isRemoved, ...home } = record.home;
+  return { ...record, home: removesData ? { ...home, isRemoved: true } : home };
 }
 
 /** Why no VM can be started now; null: nothing of the kind. */

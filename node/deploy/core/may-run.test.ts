@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type AppSpec, memberName, vmName } from "../../../mesh/index.ts";
+import { type AppSpec, MAY_RUN_HOSTS_MAX, memberName, vmName } from "../../../mesh/index.ts";
 import { takeoverAfterMs } from "../../lease.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
@@ -150,4 +150,27 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     for (let round = 0; round < 4; round += 1) answered();
     expect(vms()).toEqual(["hello-v2-1 starting"]);
   });
+});
+
+it("more hosts that never come back than a record holds end no driver: the oldest is forgotten, and a VM listed there waited for", () => {
+  world = new World({ hosts: MAY_RUN_HOSTS_MAX + 6, proxies: 1, isGated: true });
+  world.confirming.confirm = true;
+  begun(leased);
+  const lost = new Set<string>();
+  for (let losses = 0; losses < MAY_RUN_HOSTS_MAX + 2; losses += 1) {
+    const old = hostOf(record()?.vms[0]?.vm ?? "none");
+    for (const { vm } of record()?.vms ?? []) world.confirming.ended.add(vm);
+    lost.add(lose(old));
+    for (let second = 0; second < 40; second += 1) {
+      for (const { vm, host, phase } of record()?.vms ?? [])
+        if (!lost.has(host)) world.say(vm, phase === "prepared" ? PREPARED : HEALTHY);
+      for (const host of world.hosts) world.closeGate(host);
+      answered();
+      world.membersChanged();
+      world.pass(1_000);
+    }
+  }
+  expect(record()?.mayRun).toHaveLength(MAY_RUN_HOSTS_MAX);
+  expect(record()?.mayRun?.map(({ host }) => host)).not.toContain([...lost][0]);
+  expect(waits()).toMatch(/waits for hello-v1-1 to be gone/);
 });

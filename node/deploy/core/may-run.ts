@@ -38,12 +38,15 @@ export function withDeparted(
     (list, vm) => added(list, vm, before as AppRecord, epoch),
     held,
   );
-  if (all.length > MAY_RUN_HOSTS_MAX)
-    throw new Error(
-      `${next.app}: VMs may run on ${all.length} hosts, none of which confirms that they do not`,
-    );
   const { mayRun: _before, ...rest } = next;
-  return all.length === 0 ? rest : { ...rest, mayRun: all };
+  return all.length === 0 ? rest : { ...rest, mayRun: fitting(all, facts) };
+}
+
+/** Hosts that never come back and confirm: where they become too many the oldest whose lease is over are forgotten. */
+function fitting(all: readonly MayRun[], facts: Facts): readonly MayRun[] {
+  const over = all.filter((one) => isLeaseOver(one, facts));
+  const forgotten = new Set(over.slice(0, Math.max(0, all.length - MAY_RUN_HOSTS_MAX)));
+  return all.filter((one) => !forgotten.has(one));
 }
 
 function hasExclusive({ releases, vms, rollout }: AppRecord): boolean {

@@ -7,6 +7,7 @@ import {
   type AppSpec,
   claimedHostnames,
   encodeAppRecord,
+  HOME_VOLUMES_MAX,
   isName,
   isUnderWay,
   previewHostname,
@@ -55,6 +56,16 @@ export function releasesFault(record: AppRecord): string | null {
     ({ phase, release }) => phase === "cordoned" && release !== record.current,
   );
   return `VMs of ${needed.size} releases run, a record holds ${RELEASES_MAX} with the new one: "grapevine status ${record.app}" says who keeps ${left?.vm ?? "them"}; wait for it, or exclude it`;
+}
+
+/** What was made is remembered, so that it is not made anew where it is lost: at most so much of it. */
+export function volumesFault({ app, home, rollout, releases }: AppRecord, spec: AppSpec): string | null {
+  const made = home === undefined || home.isRemoved === true ? [] : home.made;
+  const onItsWay = isUnderWay(rollout) ? releases.find(({ number }) => number === rollout?.to) : undefined;
+  const wanted = [...(onItsWay?.spec.volumes ?? []), ...(spec.volumes ?? [])].map(({ name }) => name);
+  const all = new Set([...made, ...wanted]);
+  if (all.size <= HOME_VOLUMES_MAX) return null;
+  return `${app} would have ${all.size} volumes over all its releases, a host keeps ${HOME_VOLUMES_MAX} of an app: use names that it has (${made.join(", ")}), or "grapevine destroy ${app} --remove-data" first`;
 }
 
 /** A VM in the record: its name, host, phase and version as msgpack, rounded up. */

@@ -15,12 +15,19 @@ import { type CommitContext, fitted, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { isAlone } from "./handoff.ts";
-import { withoutRemovedHome } from "./home.ts";
+import { withDataRemoved, withoutVainHome } from "./home.ts";
 import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { stopWarning } from "./past-times.ts";
 import { splitFault } from "./shares.ts";
-import { countFault, hostnameFault, nameFault, releasesFault, sizeFault } from "./submit-faults.ts";
+import {
+  countFault,
+  hostnameFault,
+  nameFault,
+  releasesFault,
+  sizeFault,
+  volumesFault,
+} from "./submit-faults.ts";
 import { onlyGoesForward, withoutNext, withSuperseded, withTakenBack } from "./supersede.ts";
 import { isScaleOrRestart } from "./within.ts";
 
@@ -78,6 +85,7 @@ export function submitDeploy(request: DeployRequest, context: CommitContext): Su
     nameFault(app, number) ??
     hostnameFault(request) ??
     countFault(record, spec) ??
+    volumesFault(record, spec) ??
     releasesFault(record);
   if (reason !== null) return { code: "invalid", message: reason };
   if (running !== null) return superseding({ epoch, record }, releaseOf(number, request, context), context);
@@ -166,7 +174,7 @@ function withRelease(record: AppRecord, request: DeployRequest, context: CommitC
   // Until the rollout is over both releases serve under the names of both.
   const hostnames = [...new Set([...record.hostnames, ...spec.hostnames])];
   return {
-    ...withNothingKept(withoutRemovedHome(record)),
+    ...withNothingKept(withoutVainHome(record)),
     deleted: false,
     lastRelease: number,
     hostnames,
@@ -279,15 +287,10 @@ export function submitDestroy(
   return home === undefined ? begun : noted(begun, dataText(app, home));
 }
 
-function withDataRemoved(record: AppRecord, removesData: boolean): AppRecord {
-  const { home } = record;
-  return home === undefined || !removesData ? record : { ...record, home: { ...home, isRemoved: true } };
-}
-
 function dataText(app: AppName, { host, isRemoved }: NonNullable<AppRecord["home"]>): string {
   const where = `${host}, in volumes/${app} of its state folder`;
   return isRemoved === true
-    ? `its data is removed on ${where}`
+    ? `its data is removed on ${where}, as soon as ${host} is connected: deploy ${app} again only after that`
     : `its data is kept on ${where}; a later deploy of ${app} goes there`;
 }
 
