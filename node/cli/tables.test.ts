@@ -169,6 +169,13 @@ describe("appText()", () => {
       "hello: destroyed, epoch 1, weights -, hello.localhost\n\nno rollout yet\n\nno VM runs\n\nno proxy is registered\n",
     );
   });
+
+  it("says what starts an app whose last VM a person stopped, and not that it sleeps", () => {
+    const stopped = fakeRollout({ kind: "stop", state: "succeeded", step: null });
+    const text = appText(fakeView({ vms: [], rollout: stopped, idle: { afterMs: 5_000, awake: null } }));
+    expect(text).toContain("stopped: requests get 503; `grapevine scale hello 1` starts a VM\n");
+    expect(text).not.toContain("sleeps");
+  });
 });
 
 describe("routesText()", () => {

@@ -92,6 +92,7 @@ export function appText(view: AppView): string {
     leftoversText(view.leftovers),
     keptText(view),
     heldText(view),
+    stoppedText(view),
     idleText(view),
     excludedText(view),
     fencedText(view),
@@ -163,10 +164,20 @@ function heldText({ app, held, rollout }: AppView): string {
   return `${plainText(`requests are held for ${formatDuration(held.forMs)} by ${who}`)}\n`;
 }
 
+/** A person stopped its last VM: no request wakes it. */
+function isStopped({ vms, rollout, deleted }: AppView): boolean {
+  return !deleted && vms.length === 0 && rollout?.kind === "stop" && rollout.state === "succeeded";
+}
+
+function stoppedText(view: AppView): string {
+  if (!isStopped(view)) return "";
+  return `${plainText(`stopped: requests get 503; \`grapevine scale ${view.app} 1\` starts a VM`)}\n`;
+}
+
 /** Of one that is awake. */
 function idleText(view: AppView): string {
   const { idle } = view;
-  if (idle == null || isAsleep(view)) return "";
+  if (idle == null || isAsleep(view) || isStopped(view)) return "";
   const why = idle.awake === null ? "" : `; awake: ${idle.awake}`;
   return `${plainText(`sleeps once nobody asked for it for ${formatDuration(idle.afterMs)}${why}`)}
 `;

@@ -10,9 +10,9 @@ function parsed(text: string) {
 }
 
 describe("exclusive, fence and lease", () => {
-  it("are a handoff, and a lease of ten seconds, where nothing more is written", () => {
+  it("are a handoff, and a lease of fifteen seconds, where nothing more is written", () => {
     expect(parsed("exclusive = true")).toMatchObject({ exclusive: true, deploy: { strategy: "handoff" } });
-    expect(parsed('exclusive = true\nfence = "lease"')).toMatchObject({ fence: { leaseMs: 10_000 } });
+    expect(parsed('exclusive = true\nfence = "lease"')).toMatchObject({ fence: { leaseMs: 15_000 } });
     expect(parsed('fence = "lease"\nlease = "2s"\n[deploy]\nstrategy = "handoff"')).toMatchObject({
       fence: { leaseMs: 2_000 },
     });

@@ -7,7 +7,8 @@ import type { KeyProblem, TimeRange } from "./key-shapes.ts";
 import { volumesProblem } from "./volume-keys.ts";
 
 const leaseRange: TimeRange = { minMs: LEASE_MS_MIN, maxMs: LEASE_MS_MAX };
-const LEASE_DEFAULT_MS = 10_000;
+/** More than the default of `[stop] timeout`, by what may be gone of it when it is renewed. */
+const LEASE_DEFAULT_MS = 15_000;
 
 const exclusiveText = "must be true or false, for example exclusive = true";
 const fenceText = 'must be "person" or "lease", for example fence = "lease"';
@@ -40,7 +41,7 @@ export const fenceShape: ZodType<"person" | "lease" | undefined> = told(
 export const leaseShape: ZodType<number | undefined> = told(
   durationShape({ ...leaseRange, example: 'lease = "10s"' }).optional(),
   {
-    unset: '`"10s"` with `fence = "lease"`',
+    unset: '`"15s"` with `fence = "lease"`',
     means:
       'Of `fence = "lease"`: a VM is killed so long after its host last reached a majority of the voters.',
     raised: "the app is back elsewhere later",

@@ -29,6 +29,7 @@ export const holdShape: ZodType<HoldSpec> = z
       max_age: told(
         durationShape({ ...holdAgeRange, example: 'max_age = "30s"' }).default(HOLD_DEFAULTS.maxAgeMs),
         {
+          means: "so long a request waits at most, then it gets 503; a change over has half of it",
           raised: "a change over may take longer before requests fail, and clients wait that long",
           lowered: "a hold that takes longer fails requests sooner; a change over gives up after half of it",
         },
@@ -40,6 +41,7 @@ export const holdShape: ZodType<HoldSpec> = z
           .max(REQUESTS_MAX, requestsText)
           .default(HOLD_DEFAULTS.maxRequests),
         {
+          means: "so many wait at each proxy",
           raised: "more wait at each proxy, and more arrive at once afterwards",
           lowered: "more get 503 at once",
         },

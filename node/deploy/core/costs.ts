@@ -68,13 +68,37 @@ function takingAway(foreseen: readonly ForeseenStep[]): readonly ForeseenStep[] 
   );
 }
 
-/** What is in force is what the VM that leaves was deployed with; the record has it while the VM is there. */
+/**
+ * What is in force is what the VM that leaves was deployed with; the record has it while the VM is there. A hold is over before a longer
+ * drain_timeout is: then nothing is cut, and the deploy goes back.
+ */
 function drainCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
   const leaving = takingAway(foreseen);
-  if (leaving.length === 0) return [];
+  const cut = leaving.filter(({ step, committed }) => !outlastsHold(step.vms, committed.record));
+  const kept = leaving.filter((one) => !cut.includes(one));
+  return [
+    ...drainCostOf(cut, (vms) => `after ${drainText(record, vms)} are cut`),
+    ...drainCostOf(kept, (vms, { committed }) => {
+      const most = describeDuration(holdTimeoutMsOf(committed.record) ?? 0);
+      return `after ${most} (half of [hold] max_age) take the deploy back: where some run as long, raise max_age, or set drain_timeout, now ${drainTimesOf(record, vms).map(describeDuration).join(" or ")}, below ${most}, which cuts them`;
+    }),
+  ];
+}
+
+function drainCostOf(
+  leaving: readonly ForeseenStep[],
+  outcome: (vms: readonly VmName[], first: ForeseenStep) => string,
+): readonly CostView[] {
+  const [first] = leaving;
+  if (first === undefined) return [];
   const vms = leaving.flatMap(({ step }) => step.vms);
-  const what = `requests, streams and WebSockets that still run on ${listed(vms)} after ${drainText(record, vms)} are cut`;
+  const what = `requests, streams and WebSockets that still run on ${listed(vms)} ${outcome(vms, first)}`;
   return [{ code: "drain-timeout", steps: leaving.map(({ step }) => step.number), what }];
+}
+
+function outlastsHold(vms: readonly VmName[], record: AppRecord): boolean {
+  const holdMs = holdTimeoutMsOf(record);
+  return holdMs !== null && drainTimesOf(record, vms).some((drainMs) => drainMs >= holdMs);
 }
 
 /** How long requests are kept, and what of them is not: the bounds of `[hold]`. */
@@ -117,12 +141,14 @@ function handoverCost(
 }
 
 /** "30s (drain_timeout)", of each release that leaves. */
-function drainText({ vms, releases }: AppRecord, leaving: readonly VmName[]): string {
+function drainText(record: AppRecord, leaving: readonly VmName[]): string {
+  return `${drainTimesOf(record, leaving).map(describeDuration).join(" or ")} (drain_timeout)`;
+}
+
+function drainTimesOf({ vms, releases }: AppRecord, leaving: readonly VmName[]): readonly number[] {
   const numbers = new Set(vms.filter(({ vm }) => leaving.includes(vm)).map(({ release }) => release));
-  const times = releases
-    .filter(({ number }) => numbers.has(number))
-    .map(({ spec }) => spec.deploy.drainTimeoutMs);
-  return `${[...new Set(times)].map(describeDuration).join(" or ")} (drain_timeout)`;
+  const times = releases.filter(({ number }) => numbers.has(number));
+  return [...new Set(times.map(({ spec }) => spec.deploy.drainTimeoutMs))];
 }
 
 /** Where no gate refuses what a proxy sends that was not asked, or cannot be heard. */
