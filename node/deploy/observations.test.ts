@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type DesiredVm, encodeRecord, memberName, vmKey, vmName } from "../../mesh/index.ts";
+import { type DesiredVm, encodeRecord, hostKey, memberName, vmKey, vmName } from "../../mesh/index.ts";
 import { Observations } from "./observations.ts";
 import { Cluster, settled } from "./testing/cluster.ts";
 import { entryOf } from "./testing/fake-host.ts";
@@ -52,6 +52,15 @@ describe("Observations", () => {
     await settled();
     expect(observations.refresh()).toEqual([]);
     expect(names()).toEqual([]);
+  });
+
+  it("takes an entry of a host that it cannot read for no word that nothing runs there", async () => {
+    const { mesh } = cluster.hosts[1]!;
+    mesh.write(hostKey(memberName("host-2")), encodeRecord({ format: 1, laterThanWe: true }));
+    await settled();
+    const facts = observations.hosts(new Map());
+    expect(facts.find(({ host }) => host === "host-2")).toMatchObject({ alone: [] });
+    expect(facts.find(({ host }) => host === "host-3")).not.toHaveProperty("alone");
   });
 
   it("names the hosts that are open with their load, and the proxies with whether they registered", async () => {

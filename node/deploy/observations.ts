@@ -117,7 +117,7 @@ export class Observations {
         ...dead,
         ...start,
         ...gated,
-        ...(said?.ok ? saidOf(said.value) : {}),
+        ...(said === null ? {} : said.ok ? saidOf(said.value) : UNREADABLE),
       };
     });
     return [...held, ...this.#forgotten(loads)];
@@ -148,6 +148,9 @@ export class Observations {
 function startOf({ incarnation, startId }: Version): Start {
   return { incarnation, startId };
 }
+
+/** What a host of another cut says we cannot tell: nothing is confirmed by it. One that says nothing of the kind never heard of it. */
+const UNREADABLE: Pick<HostFact, "alone"> = { alone: [] };
 
 /** What a host says of itself that matters to who places VMs. */
 function saidOf(entry: HostEntry): Pick<HostFact, "region" | "cordoned" | "draining" | "capacity" | "alone"> {
