@@ -2,7 +2,7 @@
 // told of records that it published itself.
 
 import type { Logger } from "pino";
-import { connectedOwners, type Mesh, messageOf, type Registers, takeRecords } from "../mesh/index.ts";
+import { connectedVoters, type Mesh, messageOf, type Registers, takeRecords } from "../mesh/index.ts";
 import { unlessAborted } from "./unless-aborted.ts";
 
 /** For one voter, which reads all registers at a majority; then the next is asked. */
@@ -24,9 +24,7 @@ export async function readRecords(deps: ReadRecordsDeps, signal: AbortSignal): P
 
 /** Of the voters, ourselves perhaps, one has read all records at a majority and told us. */
 async function tryRead({ mesh, registers, logger }: ReadRecordsDeps, stop: AbortSignal): Promise<boolean> {
-  const connected = connectedOwners(mesh.members());
-  for (const { owner, name } of registers.directory.list?.voters ?? []) {
-    if (!connected.has(owner)) continue;
+  for (const { owner, name } of connectedVoters(mesh, registers.directory)) {
     const signal = AbortSignal.any([stop, AbortSignal.timeout(RECORDS_READ_MS)]);
     try {
       await unlessAborted(takeRecords({ mesh, registers }, owner, signal), signal);

@@ -2,7 +2,7 @@
 // becomes one, and again and again, since a voter may have restarted and a message may be lost.
 
 import {
-  connectedOwners,
+  connectedVoters,
   encodeRecord,
   GATE_STANDINGS_MAX,
   GATE_TOPIC,
@@ -63,9 +63,8 @@ export class GateTeller {
   /** Ourselves too, if we are one. */
   #lookForVoters(): void {
     const { mesh, directory, standings } = this.#deps;
-    const named = new Set(directory.list?.voters.map(({ owner }) => owner));
     const before = this.#voters;
-    this.#voters = new Set([...connectedOwners(mesh.members())].filter((owner) => named.has(owner)));
+    this.#voters = new Set(connectedVoters(mesh, directory).map(({ owner }) => owner));
     const joined = new Set([...this.#voters].filter((owner) => !before.has(owner)));
     if (joined.size > 0) this.#tell(standings(), joined);
   }

@@ -3,8 +3,9 @@
 import {
   type AppName,
   askLease,
-  connectedOwners,
+  connectedVoters,
   type LeaseAnswer,
+  type LeaseQuestion,
   messageOf,
   type OwnerId,
   placedVms,
@@ -54,7 +55,7 @@ function appOf({ registers }: ReadRecordsDeps, vm: VmName): AppName | undefined 
 
 /** Null: a majority does not have it run here, or nobody says. */
 async function namedEpoch(
-  question: Parameters<LeasesDeps["ask"]>[0],
+  question: LeaseQuestion,
   ask: LeasesDeps["ask"],
   signal: AbortSignal,
 ): Promise<number | null> {
@@ -73,11 +74,10 @@ async function namedEpoch(
  */
 async function askAnyVoter(
   { mesh, registers }: ReadRecordsDeps,
-  question: Parameters<typeof askLease>[2],
+  question: LeaseQuestion,
   { silent, signal }: { readonly silent: Set<OwnerId>; readonly signal: AbortSignal },
 ): Promise<LeaseAnswer> {
-  const connected = connectedOwners(mesh.members());
-  const all = (registers.directory.list?.voters ?? []).filter(({ owner }) => connected.has(owner));
+  const all = connectedVoters(mesh, registers.directory);
   const voters = [
     ...all.filter(({ owner }) => !silent.has(owner)),
     ...all.filter(({ owner }) => silent.has(owner)),

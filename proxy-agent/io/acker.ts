@@ -5,6 +5,7 @@ import {
   ACK_TOPIC,
   type Ack,
   type AppName,
+  connectedVoters,
   encodeRecord,
   type Mesh,
   type OwnerId,
@@ -14,7 +15,6 @@ import { type AckState, isUnsettled } from "../core/ack-state.ts";
 import type { AppRoute } from "../core/route-table.ts";
 import { ACK_MESSAGE_BYTES_MAX, ACK_UNSETTLED_MS, ACKS_PER_MESSAGE_MAX } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
-import { connectedVoters } from "./connected-voters.ts";
 import type { Flights } from "./flights.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Verifier } from "./verifier.ts";
@@ -143,7 +143,7 @@ export class Acker {
   #lookForVoters(): void {
     const { mesh, directory } = this.#deps;
     const before = this.#connected;
-    this.#connected = connectedVoters(mesh, directory);
+    this.#connected = new Set(connectedVoters(mesh, directory).map(({ owner }) => owner));
     const joined = new Set([...this.#connected].filter((owner) => !before.has(owner)));
     if (joined.size > 0) this.#tellAll(joined);
   }

@@ -1,22 +1,13 @@
 // Canary teller: tells every voter, twice a second while an app bakes, what this proxy counted of it. Any of them may drive the rollout, or
 // take it over.
 
-import {
-  CANARIES_PER_MESSAGE_MAX,
-  CANARY_TOPIC,
-  type CanaryMessage,
-  encodeRecord,
-  type Mesh,
-  type VoterDirectory,
-} from "../../mesh/index.ts";
+import { CANARIES_PER_MESSAGE_MAX, CANARY_TOPIC, type CanaryMessage } from "../../mesh/index.ts";
 import type { CanaryCounter } from "../core/canary-counts.ts";
 import type { RouteTable } from "../core/route-table.ts";
 import { CANARY_TELL_MS } from "../limits.ts";
-import { connectedVoters } from "./connected-voters.ts";
+import { type TellVotersDeps, tellVoters } from "./tell-voters.ts";
 
-export interface CanaryTellerDeps {
-  readonly mesh: Mesh;
-  readonly directory: Pick<VoterDirectory, "list">;
+export interface CanaryTellerDeps extends TellVotersDeps {
   readonly counter: CanaryCounter;
   /** Random, of this start of the proxy. */
   readonly startId: string;
@@ -44,15 +35,13 @@ export class CanaryTeller {
   }
 
   #tell(): void {
-    const { mesh, directory, counter, startId } = this.#deps;
+    const { mesh, counter, startId } = this.#deps;
     if (counter.isIdle) this.stop();
     const all = counter.counts();
     for (let from = 0; from < all.length; from += CANARIES_PER_MESSAGE_MAX) {
       const counts = all.slice(from, from + CANARIES_PER_MESSAGE_MAX);
       const message: CanaryMessage = { format: 1, proxy: mesh.self.name, startId, counts };
-      for (const voter of connectedVoters(mesh, directory)) {
-        mesh.tell(voter, CANARY_TOPIC, encodeRecord(message));
-      }
+      tellVoters(this.#deps, CANARY_TOPIC, message);
     }
   }
 }

@@ -1,7 +1,7 @@
 // Catch up: a client shows that a newer record than ours is in force. It is asked for at the gates of the app and at the voters, while
 // gossip may bring it, and nothing is sent by the older one meanwhile. What a majority of the voters does not have was never in force.
 
-import { type AppName, connectedOwners, type Mesh, type Registers, takeRecords } from "../../mesh/index.ts";
+import { type AppName, connectedVoters, type Mesh, type Registers, takeRecords } from "../../mesh/index.ts";
 import { type Endpoint, reachedEndpoints } from "../core/route-table.ts";
 import { CATCH_UP_GATES_MAX, CATCH_UP_PAUSE_MS, CATCH_UP_STEP_MS, CATCH_UP_WAITERS_MAX } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
@@ -115,9 +115,7 @@ export class CatchUp {
 
   async #askVoters(): Promise<boolean> {
     const { mesh, registers } = this.#deps;
-    const connected = connectedOwners(mesh.members());
-    const voters = registers.directory.list?.voters ?? [];
-    for (const { owner } of voters.filter((voter) => connected.has(voter.owner))) {
+    for (const { owner } of connectedVoters(mesh, registers.directory)) {
       try {
         const signal = AbortSignal.timeout(CATCH_UP_STEP_MS);
         // Of a record that this release cannot read nobody can say that it is not newer.

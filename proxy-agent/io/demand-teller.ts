@@ -7,26 +7,18 @@ import {
   DEMANDS_PER_MESSAGE_MAX,
   type Demand,
   type DemandMessage,
-  encodeRecord,
-  type Mesh,
-  type VoterDirectory,
   WANTED_REPEAT_MS,
 } from "../../mesh/index.ts";
 import { Demands, type UnderWay } from "../core/demands.ts";
 import type { AppRoute, RouteTable } from "../core/route-table.ts";
 import { monotonicUnixMs } from "./clock.ts";
-import { connectedVoters } from "./connected-voters.ts";
-
-export interface DemandTellerDeps {
-  readonly mesh: Pick<Mesh, "self" | "members" | "tell">;
-  readonly directory: Pick<VoterDirectory, "list">;
-}
+import { type TellVotersDeps, tellVoters } from "./tell-voters.ts";
 
 /** setTimeout's own bound. */
 const DELAY_MS_MAX = 2 ** 31 - 1;
 
 export class DemandTeller {
-  readonly #deps: DemandTellerDeps;
+  readonly #deps: TellVotersDeps;
   readonly #demands = new Demands();
   #timer: NodeJS.Timeout | undefined;
   /** When it rings; infinity: it is not set. */
@@ -34,7 +26,7 @@ export class DemandTeller {
   #repeat: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(deps: DemandTellerDeps) {
+  constructor(deps: TellVotersDeps) {
     this.#deps = deps;
   }
 
@@ -91,12 +83,11 @@ export class DemandTeller {
   }
 
   #tell(all: readonly Demand[]): void {
-    const { mesh, directory } = this.#deps;
+    const proxy = this.#deps.mesh.self.name;
     for (let from = 0; from < all.length; from += DEMANDS_PER_MESSAGE_MAX) {
       const demands = all.slice(from, from + DEMANDS_PER_MESSAGE_MAX);
-      const message: DemandMessage = { format: 1, proxy: mesh.self.name, demands };
-      for (const voter of connectedVoters(mesh, directory))
-        mesh.tell(voter, DEMAND_TOPIC, encodeRecord(message));
+      const message: DemandMessage = { format: 1, proxy, demands };
+      tellVoters(this.#deps, DEMAND_TOPIC, message);
     }
   }
 }

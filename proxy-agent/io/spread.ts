@@ -1,7 +1,7 @@
 // Spread: brings what this proxy wrote to the voters, before it counts on it that they know.
 
 import {
-  connectedOwners,
+  connectedVoters,
   type MemberName,
   type Mesh,
   messageOf,
@@ -45,8 +45,7 @@ export async function spreadToVoters(
   { mesh, registers }: { readonly mesh: Mesh; readonly registers: Registers },
   signal: AbortSignal,
 ): Promise<string | null> {
-  const connected = connectedOwners(mesh.members());
-  const voters = registers.directory.list?.voters.filter(({ owner }) => connected.has(owner)) ?? [];
+  const voters = connectedVoters(mesh, registers.directory);
   if (voters.length === 0) return `none of the voters (${registers.voterNames.join(", ")}) can be reached`;
   const failures = await failuresOf(voters, (voter) => spread(mesh, voter, signal));
   return failures.length < voters.length ? null : describeFailures(failures);
