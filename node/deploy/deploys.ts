@@ -67,8 +67,10 @@ export interface Deploys {
   plan(spec: AppSpec): Promise<PlanResult>;
   /** Cordons, drains and stops one VM; the app goes on with one less until its next deploy. */
   stopVm(vm: VmName): Promise<SubmitResult>;
-  /** Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. */
-  /** `removesData`: what its volumes have too; else that is kept. */
+  /**
+   * Cordons, drains and stops all VMs of an app, then removes its routes. Release numbers are kept. `removesData`: what its volumes have is
+   * removed too; else that is kept.
+   */
   destroy(app: AppName, removesData?: boolean): Promise<SubmitResult>;
   /** The new release of a deploy that waits for approval takes over. */
   promote(app: AppName): Promise<SubmitResult>;

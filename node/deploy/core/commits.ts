@@ -6,6 +6,7 @@ import {
   type DesiredVm,
   ENTRY_VALUE_BYTES_MAX,
   encodeAppRecord,
+  isUnderWay,
   type MemberName,
   pinMaxAgeMs,
   RELEASES_MAX,
@@ -291,6 +292,11 @@ export function withDeleted(record: AppRecord): AppRecord {
     releases: [],
     current: null,
   };
+}
+
+/** Null: none is under way. */
+export function runningOf({ rollout }: Pick<AppRecord, "rollout">): Rollout | null {
+  return isUnderWay(rollout) ? rollout : null;
 }
 
 export function rolloutOf(record: AppRecord): Rollout {

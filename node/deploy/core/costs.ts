@@ -3,6 +3,7 @@
 import {
   type AppRecord,
   describeDuration,
+  type HoldSpec,
   holdBoundsOf,
   holdSpecOf,
   isGated,
@@ -21,6 +22,7 @@ import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
 import { areAllGated } from "./gates.ts";
 import { isAlone } from "./handoff.ts";
+import { isAnyServing } from "./idle-hold.ts";
 import { describePast, type PastTimes, stopWarning } from "./past-times.ts";
 import { needsAcks } from "./standing.ts";
 
@@ -51,12 +53,10 @@ const CRASH_COST: CostView = {
 };
 
 function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
-  if (record.vms.some(({ phase }) => phase === "serving")) return [];
+  if (isAnyServing(record)) return [];
   const serving = foreseen.find(({ step }) => step.kind === "serve" || step.kind === "flip");
   if (serving === undefined) return [];
-  const { maxAgeMs, maxRequests, maxBytes } = holdBoundsOf(record);
-  const bounds = `${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold])`;
-  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are kept, ${bounds}: what is more is answered 503`;
+  const what = `nothing of ${record.app} serves before step ${serving.step.number}: until then its requests are kept, ${boundsText(holdBoundsOf(record))}: what is more is answered 503`;
   return [{ code: "first-launch", steps: [serving.step.number], what }];
 }
 
@@ -105,15 +105,18 @@ function outlastsHold(vms: readonly VmName[], record: AppRecord): boolean {
 function holdCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
   const { to } = rolloutOf(record);
   const spec = record.releases.find(({ number }) => number === to)?.spec;
-  const { maxAgeMs, maxRequests, maxBytes } = holdSpecOf(spec);
+  const bounds = `of them ${boundsText(holdSpecOf(spec))}: what is more is answered 503`;
   return foreseen.flatMap(({ step, committed }): readonly CostView[] => {
     const timeoutMs = holdTimeoutMsOf(committed.record);
     if (timeoutMs === null) return [];
     const most = describeDuration(timeoutMs);
-    const bounds = `of them ${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold]): what is more is answered 503`;
     const what = `requests are kept until ${listed(step.vms)} are closed by their gates and drained, one commit and one answer of each gate if nothing is slow, at most ${most}: then ${releaseName(rolloutOf(record).from)} serves on; ${bounds}`;
     return [{ code: "hold", steps: [step.number], what }];
   });
+}
+
+function boundsText({ maxAgeMs, maxRequests, maxBytes }: HoldSpec): string {
+  return `${maxRequests} and ${describeBytes(maxBytes)} at each proxy, for ${describeDuration(maxAgeMs)} each ([hold])`;
 }
 
 /** What ends after the hold, and what is started before it is lifted. */

@@ -63,8 +63,7 @@ function faultOf(record: AppRecord, release: number | null, facts: Facts): Rollo
 function firstFault(vms: readonly DesiredVm[], facts: Facts): RolloutReason | null {
   for (const vm of vms) {
     if (vm.phase === "cordoned") continue;
-    const entry = observed(facts, vm)?.entry;
-    const reason = entry === undefined ? null : faultOfVm(vm, entry);
+    const reason = faultOfObserved(vm, facts);
     if (reason !== null) return reason;
   }
   return null;
@@ -114,6 +113,10 @@ function faultOfWaking(vm: DesiredVm, facts: Facts): RolloutReason | null {
       lastLines: [],
     };
   }
+  return faultOfObserved(vm, facts);
+}
+
+function faultOfObserved(vm: DesiredVm, facts: Facts): RolloutReason | null {
   const entry = observed(facts, vm)?.entry;
   return entry === undefined ? null : faultOfVm(vm, entry);
 }

@@ -26,14 +26,19 @@ export function withLaunchHold(record: AppRecord, atMs: number): AppRecord {
 /** Of a rollout that is over: what it held is sent on. An app that may sleep, and has nothing that serves, sleeps: a request wakes it. */
 export function withHoldAtEnd(record: AppRecord, atMs: number): AppRecord {
   const free = withoutHoldBy("launch", withoutHoldBy("rollout", record));
-  return free.hold === undefined && sleepsBeneath(free) ? { ...free, hold: { by: "idle", atMs } } : free;
+  return withIdleHold(free, atMs);
 }
 
 /** Of a rollout that goes back to an app that slept: what comes from this commit on waits too, until that is woken. */
 export function withHoldOnWayBack(record: AppRecord, atMs: number): AppRecord {
   const { direction, next } = record.rollout ?? {};
-  const isOwed = direction === "back" && next === undefined && record.hold === undefined;
-  return isOwed && sleepsBeneath(record) ? { ...record, hold: { by: "idle", atMs } } : record;
+  return direction === "back" && next === undefined ? withIdleHold(record, atMs) : record;
+}
+
+function withIdleHold(record: AppRecord, atMs: number): AppRecord {
+  return record.hold === undefined && sleepsBeneath(record)
+    ? { ...record, hold: { by: "idle", atMs } }
+    : record;
 }
 
 /** Of an app that falls asleep. Where it ran it wakes fastest: what it needs is there. */

@@ -13,7 +13,7 @@ import {
 import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
 import { keptHome } from "./home.ts";
-import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
+import { rolloutWithin } from "./new-rollout.ts";
 import { place } from "./place.ts";
 import { begin, type Submission } from "./submit.ts";
 
@@ -47,11 +47,8 @@ export function submitMove(
     return { code: isSame ? "joined" : "locked", rollout };
   }
   const move: Rollout = {
-    ...emptyRollout(context),
-    id: laterRolloutId(app, first.release, committed.epoch),
+    ...rolloutWithin(committed, first.release, context),
     kind: "move",
-    from: first.release,
-    to: first.release,
     targets: withRoom(record, host, context).map(({ vm }) => vm),
     count: askedCount(record, first.release),
     leaves: host,

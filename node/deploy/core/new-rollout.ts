@@ -1,6 +1,6 @@
 // New rollout: what each begins with.
 
-import type { AppName, AppRecord, Rollout } from "../../../mesh/index.ts";
+import type { AppName, AppRecord, CommittedApp, Rollout } from "../../../mesh/index.ts";
 import type { CommitContext } from "./commits.ts";
 import { registeredProxies } from "./facts.ts";
 
@@ -29,6 +29,16 @@ export function deployOf(record: AppRecord, to: number, context: CommitContext, 
     targets: targets.map((vm) => vm.vm),
     ...(surplus > 0 ? { before: targets.length - surplus } : {}),
   };
+}
+
+/** Of one by which `release` goes on: it brings no other. */
+export function rolloutWithin(
+  { epoch, record }: CommittedApp,
+  release: number,
+  context: CommitContext,
+): Omit<Rollout, "kind" | "targets"> {
+  const id = laterRolloutId(record.app, release, epoch);
+  return { ...emptyRollout(context), id, from: release, to: release };
 }
 
 export function emptyRollout({

@@ -8,7 +8,7 @@ import { applyFirst } from "./decide.ts";
 import type { Facts } from "./facts.ts";
 import { isAlone, isGivenUp } from "./handoff.ts";
 import { hasLease } from "./may-run.ts";
-import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
+import { rolloutWithin } from "./new-rollout.ts";
 
 /** `begin`: commit this. `none`: nothing now; look again at `dueAtMs`, milliseconds since 1970, unless it is null. */
 export type Repair =
@@ -18,7 +18,8 @@ export type Repair =
 /** After a repair that failed: what is wrong is seldom over in seconds, and each try is some commits. */
 const PAUSE_MS = 60_000;
 
-export function repairOf({ epoch, record }: CommittedApp, context: CommitContext, afterMs: number): Repair {
+export function repairOf(committed: CommittedApp, context: CommitContext, afterMs: number): Repair {
+  const { record } = committed;
   const dueByHost = dueOf(context.facts, afterMs);
   const serving = record.vms.filter(({ phase }) => phase === "serving");
   // With a lease its VM is gone some time after it left the record.
@@ -36,11 +37,8 @@ export function repairOf({ epoch, record }: CommittedApp, context: CommitContext
   const release = Math.max(...lost.map((vm) => vm.release));
   const targets = lost.filter((vm) => vm.release === release);
   const rollout: Rollout = {
-    ...emptyRollout(context),
-    id: laterRolloutId(record.app, release, epoch),
+    ...rolloutWithin(committed, release, context),
     kind: "repair",
-    from: release,
-    to: release,
     targets: targets.map(({ vm }) => vm),
     count: serving.filter((vm) => vm.release === release).length,
   };

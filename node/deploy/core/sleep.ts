@@ -15,7 +15,7 @@ import { type CommitContext, fitted } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import type { Facts } from "./facts.ts";
 import { isSound } from "./last-sound.ts";
-import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
+import { rolloutWithin } from "./new-rollout.ts";
 import { ackersOf } from "./quorum.ts";
 import type { Repair } from "./repair.ts";
 
@@ -30,7 +30,8 @@ const WHY_PART = "the last wake brought a part of it: the rest is started";
 /** Of many proxies it says how many. */
 const NAMES_SAID_MAX = 8;
 
-export function sleepOf({ epoch, record }: CommittedApp, context: CommitContext): Repair {
+export function sleepOf(committed: CommittedApp, context: CommitContext): Repair {
+  const { record } = committed;
   const { facts, wallMs } = context;
   const afterMs = idleAfterMsOf(record);
   const { current } = record;
@@ -39,11 +40,8 @@ export function sleepOf({ epoch, record }: CommittedApp, context: CommitContext)
   if (dueAtMs > wallMs) return { code: "none", dueAtMs };
   if (!isQuiet(record, facts, afterMs)) return NOTHING;
   const sleep: Rollout = {
-    ...emptyRollout(context),
-    id: laterRolloutId(record.app, current, epoch),
+    ...rolloutWithin(committed, current, context),
     kind: "sleep",
-    from: current,
-    to: current,
     targets: record.vms.map(({ vm }) => vm),
     before: record.vms.length + missingOf(record),
   };
@@ -69,7 +67,11 @@ function isEachSound({ vms }: AppRecord, facts: Facts): boolean {
 /** Every proxy that is registered says so, but those that a person excluded: silence is no quiet, and no proxy at all is none. */
 function isQuiet(record: AppRecord, facts: Facts, afterMs: number): boolean {
   const proxies = proxiesOf(record, facts);
-  return proxies.length > 0 && proxies.every((proxy) => (facts.quietMs?.get(proxy) ?? -1) >= afterMs);
+  return proxies.length > 0 && notQuietOf(proxies, facts, afterMs).length === 0;
+}
+
+function notQuietOf(proxies: readonly MemberName[], facts: Facts, afterMs: number): readonly MemberName[] {
+  return proxies.filter((proxy) => (facts.quietMs?.get(proxy) ?? -1) < afterMs);
 }
 
 function proxiesOf(record: AppRecord, facts: Facts): readonly MemberName[] {
@@ -88,7 +90,7 @@ export function whyAwake({ record }: CommittedApp, facts: Facts, wallMs: number)
   if (unsound !== undefined) return `${unsound.vm} is not well`;
   const proxies = proxiesOf(record, facts);
   if (proxies.length === 0) return "no proxy is registered";
-  const asked = proxies.filter((proxy) => (facts.quietMs?.get(proxy) ?? -1) < afterMs);
+  const asked = notQuietOf(proxies, facts, afterMs);
   const names = asked.length <= NAMES_SAID_MAX ? asked.join(", ") : `${asked.length} proxies`;
   if (asked.length > 0) return `${names} got requests for ${app} since, or cannot be heard`;
   return dueAtMsOf(record, afterMs) > wallMs ? "its last rollout ended not long ago" : null;
@@ -113,7 +115,8 @@ function missingOf({ rollout, current, vms, hold }: AppRecord): number {
 }
 
 /** `begin`: somebody asks for an app that sleeps, or the last wake brought a part of it. However many ask at once, one commit begins it. */
-export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext): Repair {
+export function wakeOf(committed: CommittedApp, context: CommitContext): Repair {
+  const { record } = committed;
   const { current, rollout } = record;
   const isPart = missingOf(record) > 0;
   const isWanted = isAsleep(record) && (context.facts.wanted ?? 0) > 0;
@@ -123,11 +126,8 @@ export function wakeOf({ epoch, record }: CommittedApp, context: CommitContext):
   const dueAtMs = tries === 0 ? 0 : (rollout?.endedAtMs ?? 0) + pauseMs;
   if (dueAtMs > context.wallMs) return { code: "none", dueAtMs };
   const wake: Rollout = {
-    ...emptyRollout(context),
-    id: laterRolloutId(record.app, current, epoch),
+    ...rolloutWithin(committed, current, context),
     kind: "wake",
-    from: current,
-    to: current,
     targets: [],
     count: countToWake(record),
     ...(tries === 0 ? {} : { tries }),

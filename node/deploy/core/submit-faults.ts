@@ -9,11 +9,10 @@ import {
   encodeAppRecord,
   HOME_VOLUMES_MAX,
   isName,
-  isUnderWay,
   previewHostname,
   RELEASES_MAX,
 } from "../../../mesh/index.ts";
-import { type CommitContext, RECORD_BYTES_MAX } from "./commits.ts";
+import { type CommitContext, RECORD_BYTES_MAX, runningOf } from "./commits.ts";
 import { registeredProxies } from "./facts.ts";
 import type { DeployRequest } from "./submit.ts";
 
@@ -48,7 +47,7 @@ export function countFault(record: AppRecord, spec: AppSpec): string | null {
 
 /** A record holds so many releases: one that drops out has its VMs stopped, whoever still sends requests there. */
 export function releasesFault(record: AppRecord): string | null {
-  const { from = null, to = null } = (isUnderWay(record.rollout) ? record.rollout : null) ?? {};
+  const { from = null, to = null } = runningOf(record) ?? {};
   const needed = new Set([record.current, from, to, ...record.vms.map(({ release }) => release)]);
   needed.delete(null);
   if (needed.size < RELEASES_MAX) return null;
@@ -59,9 +58,11 @@ export function releasesFault(record: AppRecord): string | null {
 }
 
 /** What was made is remembered, so that it is not made anew where it is lost: at most so much of it. */
-export function volumesFault({ app, home, rollout, releases }: AppRecord, spec: AppSpec): string | null {
+export function volumesFault(record: AppRecord, spec: AppSpec): string | null {
+  const { app, home, releases } = record;
+  const running = runningOf(record);
   const made = home === undefined || home.isRemoved === true ? [] : home.made;
-  const onItsWay = isUnderWay(rollout) ? releases.find(({ number }) => number === rollout?.to) : undefined;
+  const onItsWay = releases.find(({ number }) => number === running?.to);
   const wanted = [...(onItsWay?.spec.volumes ?? []), ...(spec.volumes ?? [])].map(({ name }) => name);
   const all = new Set([...made, ...wanted]);
   if (all.size <= HOME_VOLUMES_MAX) return null;

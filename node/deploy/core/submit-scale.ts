@@ -14,7 +14,7 @@ import {
 import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
 import { counted } from "./describe.ts";
-import { emptyRollout, laterRolloutId } from "./new-rollout.ts";
+import { rolloutWithin } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { begin, noted, type Submission, unknownApp, withoutRepair } from "./submit.ts";
@@ -48,7 +48,13 @@ export function submitScale(
   if (record.vms.length + more > APP_VMS_MAX) return { code: "invalid", message: roomText(record, more) };
   const targets = more > 0 ? [] : leastNeeded(serving, -more, context);
   const before = serving.length;
-  const rollout = { ...rolloutOf(found, context), kind: "scale", targets, count, before } as const;
+  const rollout = {
+    ...rolloutWithin(found, found.release, context),
+    kind: "scale",
+    targets,
+    count,
+    before,
+  } as const;
   const note =
     more > 0
       ? `v${release} gets ${counted(more, "VM")} more: ${count} in all`
@@ -72,7 +78,13 @@ export function submitRestart(
   const surge = Math.min(count, paceOf(deploy, count).surge);
   if (record.vms.length + surge > APP_VMS_MAX) return { code: "invalid", message: roomText(record, surge) };
   const targets = serving.map(({ vm }) => vm);
-  const rollout = { ...rolloutOf(found, context), kind: "restart", targets, count, before: count } as const;
+  const rollout = {
+    ...rolloutWithin(found, found.release, context),
+    kind: "restart",
+    targets,
+    count,
+    before: count,
+  } as const;
   const note = `each VM of v${release} makes way for a new one (${deploy.strategy}): ${counted(count, "VM")}`;
   return noted(begin(record, rollout, context), note);
 }
@@ -131,14 +143,6 @@ function mixedFault({ app, vms, weights }: AppRecord, current: number): string |
   if (weights === undefined && other === undefined) return null;
   const beside = other === undefined ? "" : ` beside v${current}`;
   return `v${other?.release ?? current} of ${app} serves${beside}: say first which of them it is, with "grapevine deploy FILE" or "grapevine traffic set ${app} v${current}=100"`;
-}
-
-function rolloutOf(
-  { epoch, record, release }: StandingApp,
-  context: CommitContext,
-): Omit<Rollout, "kind" | "targets" | "count" | "before"> {
-  const id = laterRolloutId(record.app, release, epoch);
-  return { ...emptyRollout(context), id, from: release, to: release };
 }
 
 function roomText({ vms }: AppRecord, more: number): string {

@@ -1,17 +1,16 @@
 // Submit: what a request makes of an app's record: the first commit of a rollout, or the reason why there is none.
 
-import {
-  type AppName,
-  type AppRecord,
-  type AppSpec,
-  type CommittedApp,
-  isUnderWay,
-  type Release,
-  type Rollout,
-  type VmName,
+import type {
+  AppName,
+  AppRecord,
+  AppSpec,
+  CommittedApp,
+  Release,
+  Rollout,
+  VmName,
 } from "../../../mesh/index.ts";
 import { surplusOfMove } from "./asked-count.ts";
-import { type CommitContext, fitted, withNothingKept } from "./commits.ts";
+import { type CommitContext, fitted, runningOf, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { isAlone } from "./handoff.ts";
@@ -325,10 +324,6 @@ export function begin(record: AppRecord, rollout: Rollout, context: CommitContex
   const fault = sizeFault(first.record, context);
   if (fault !== null) return { code: "invalid", message: fault };
   return { code: "begin", record: first.record, rollout: first.record.rollout ?? rollout };
-}
-
-function runningOf(record: AppRecord): Rollout | null {
-  return isUnderWay(record.rollout) ? record.rollout : null;
 }
 
 function firstRecord(app: AppName, others: readonly AppRecord[]): AppRecord {
