@@ -31,6 +31,12 @@ export function readProcess(pid: number): ProcessRow | null {
   return text === null ? null : parseStat(text);
 }
 
+/** That process, and no later one of its pid. Throws as `readProcess` does. */
+export function isRunning({ pid, startTime }: Pick<ProcessRow, "pid" | "startTime">): boolean {
+  const row = readProcess(pid);
+  return row !== null && !row.ended && row.startTime === startTime;
+}
+
 /** Every process that we can see. */
 export function listProcesses(): readonly ProcessRow[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));

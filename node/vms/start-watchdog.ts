@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { forgetWatchdog, type NamedProcess, readWatchdog } from "./lease-file.ts";
-import { readProcess } from "./process-table.ts";
+import { isRunning, readProcess } from "./process-table.ts";
 
 const PROGRAM = fileURLToPath(new URL("watchdog.ts", import.meta.url));
 
@@ -57,6 +57,5 @@ export function endWatchdog(folder: string): void {
 
 function runningOf(folder: string): NamedProcess | null {
   const known = readWatchdog(folder);
-  const row = known === null ? null : readProcess(known.pid);
-  return row !== null && !row.ended && row.startTime === known?.startTime ? known : null;
+  return known !== null && isRunning(known) ? known : null;
 }

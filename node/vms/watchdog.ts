@@ -6,7 +6,7 @@ import { constants, setPriority } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type NamedProcess, readLease, writeWatchdog } from "./lease-file.ts";
-import { readProcess, uptimeMs } from "./process-table.ts";
+import { isRunning, readProcess, uptimeMs } from "./process-table.ts";
 import { killMembers } from "./vm-members.ts";
 
 /** A machine that was suspended runs on for so long at most before the look: timers stand still meanwhile, the clock does not. */
@@ -34,11 +34,6 @@ function comeFirst(): void {
   } catch {
     return;
   }
-}
-
-function isRunning({ pid, startTime }: NamedProcess): boolean {
-  const row = readProcess(pid);
-  return row !== null && !row.ended && row.startTime === startTime;
 }
 
 /** A lease or a clock that cannot be read is over. */
