@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseAppFile } from "./app-file.ts";
+import { refusalsOf } from "./testing/refusals.ts";
 
 const required = 'name = "hello"\ncommand = ["node", "server.js"]\n[deploy]\n';
 
@@ -42,9 +43,7 @@ describe("cutover keys", () => {
       'app.toml:6: deploy.pin_max_age: must be a duration from 1s to 168h with its unit (ms, s, m or h), for example pin_max_age = "10m"; found "8d"',
     ],
   ])("refuse what makes no sense, and say what to write: %s", (text, message) => {
-    const parsed = parseAppFile("app.toml", required + text);
-    const found = parsed.ok ? [] : parsed.error.map((e) => `${e.file}:${e.line}: ${e.key}: ${e.message}`);
-    expect(found).toEqual([message]);
+    expect(refusalsOf(required + text)).toEqual([message]);
   });
 
   it("lets nothing be atomic that no gate could close", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseAppFile } from "./app-file.ts";
+import { refusalsOf } from "./testing/refusals.ts";
 
 const HEAD = 'name = "hello"\ncommand = ["node", "server.js"]\n';
 const HANDOFF = '[deploy]\nstrategy = "handoff"\n';
@@ -33,11 +34,6 @@ describe("handoff keys", () => {
       'app.toml:5: deploy.max_surge: is of strategy = "rolling" alone: remove it, or write strategy = "rolling"; found 2',
     ],
   ])("%s is refused", (keys, message) => {
-    const parsed = parseAppFile("app.toml", HEAD + keys);
-    expect(parsed.ok).toBe(false);
-    const said = parsed.ok
-      ? []
-      : parsed.error.map((one) => `${one.file}:${one.line}: ${one.key}: ${one.message}`);
-    expect(said).toEqual([message]);
+    expect(refusalsOf(HEAD + keys)).toEqual([message]);
   });
 });

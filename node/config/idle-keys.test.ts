@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseAppFile } from "./app-file.ts";
+import { refusalsOf } from "./testing/refusals.ts";
 
 const HEAD = 'name = "hello"\ncommand = ["node", "server.js"]\n';
 
@@ -34,11 +35,6 @@ describe("idle keys", () => {
       'app.toml:4: gate: is "off", and min_running = 0 needs a gate that closes the last VM before it is stopped: remove it, or min_running = 0; found "off"',
     ],
   ])("%s is refused", (keys, message) => {
-    const parsed = parseAppFile("app.toml", HEAD + keys);
-    expect(parsed.ok).toBe(false);
-    const said = parsed.ok
-      ? []
-      : parsed.error.map((one) => `${one.file}:${one.line}: ${one.key}: ${one.message}`);
-    expect(said).toEqual([message]);
+    expect(refusalsOf(HEAD + keys)).toEqual([message]);
   });
 });
