@@ -33,6 +33,7 @@ export type BreakName =
   | "hold-confirmation"
   | "hold-expiry"
   | "hold-ignored"
+  | "opening-early"
   | "pin-ignored"
   | "sticky-catch-up"
   | "sticky-floor";
@@ -166,6 +167,21 @@ export const BREAKS: Readonly<Record<BreakName, Break>> = {
         scenario: "rolling: 0 to 1, healthy, launches",
         stored: [{ kind: "supersede", atEvent: 48 }],
         invariant: /^no-failed-request/,
+      },
+    ],
+  },
+  "opening-early": {
+    text: "a proxy sends what is held to a VM that is opening before its host said that it is healthy",
+    seen: [
+      {
+        scenario: "handoff: 1 to 1, healthy, none",
+        stored: [],
+        invariant: /^(held-is-held|no-failed-request)/,
+      },
+      {
+        scenario: "idle: 1 to 1, healthy, sleeps",
+        stored: [],
+        invariant: /^(held-is-held|no-failed-request)/,
       },
     ],
   },

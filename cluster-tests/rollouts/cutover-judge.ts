@@ -2,7 +2,7 @@
 // requests than before. Once one was sent by the new side, none is by the old one, whichever of the two releases is the newer.
 
 import assert from "node:assert/strict";
-import type { AppRecord, CommittedApp } from "../../mesh/index.ts";
+import type { AppRecord, CommittedApp, VmName } from "../../mesh/index.ts";
 import { sharesOf } from "../../node/deploy/core/shares.ts";
 import type { Endpoint } from "../../proxy-agent/core/route-table.ts";
 
@@ -14,6 +14,8 @@ export class CutoverJudge {
   /** The first request that was sent by the new side, for people; null: none was yet. */
   #first: string | null = null;
   readonly #byEpoch = new Map<number, AppRecord>();
+  /** VMs of which their hosts said at some time that they are healthy. */
+  readonly #well = new Set<VmName>();
 
   noteCommit({ epoch, record }: CommittedApp): void {
     this.#byEpoch.set(epoch, record);
@@ -29,10 +31,16 @@ export class CutoverJudge {
     this.#first = null;
   }
 
+  noteHealthy(vm: VmName): void {
+    this.#well.add(vm);
+  }
+
   /** It is at its VM. `epoch`: of the table by which it was sent. */
   judgeDispatch({ vm, release }: Pick<Endpoint, "vm" | "release">, epoch: number, isAtomic: boolean): void {
+    const { hold, vms = [] } = this.#byEpoch.get(epoch) ?? {};
+    const isOpened = this.#well.has(vm) && vms.some((one) => one.vm === vm && one.phase === "opening");
     assert.ok(
-      this.#byEpoch.get(epoch)?.hold === undefined,
+      hold === undefined || (hold.by !== "person" && isOpened),
       `held-is-held: ${vm} gets a request by epoch ${epoch}, at which the app is held`,
     );
     if (!isAtomic || this.#isTakenBack) return;

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import {
   type AppRecord,
   type CommittedApp,
+  type DesiredVm,
   isSameWeights,
   isUnderWay,
   type MemberName,
@@ -13,7 +14,7 @@ import {
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
-import { isReachedBy } from "../../proxy-agent/core/route-fold.ts";
+import { isReachedBy } from "../../proxy-agent/core/reached-vms.ts";
 import { CutoverJudge } from "./cutover-judge.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
@@ -52,10 +53,11 @@ export class Judges {
     judgeSuccession(before, record);
     for (const { vm } of record.vms.filter(isReachedBy(record))) this.#reached.add(vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
-    const isReplacedDead = (host: MemberName) => record.rollout?.kind === "repair" && truth.dead.has(host);
-    for (const { vm, host } of before?.vms ?? []) {
-      if (!left.has(vm) && this.#reached.has(vm) && !isReplacedDead(host))
-        judgeRemoval(vm, truth.hosts.get(host), truth);
+    const isReplacedDead = ({ host, phase }: DesiredVm) =>
+      (record.rollout?.kind === "repair" || phase === "opening") && truth.dead.has(host);
+    for (const vm of before?.vms ?? []) {
+      if (!left.has(vm.vm) && this.#reached.has(vm.vm) && !isReplacedDead(vm))
+        judgeRemoval(vm, truth.hosts.get(vm.host), truth);
     }
     const served = before?.vms.some(({ phase }) => phase === "serving") === true;
     // What is held waits, and is answered by what serves next.
@@ -148,10 +150,12 @@ function judgeHold(before: AppRecord | null, { hold, rollout }: AppRecord): void
 }
 
 /** A VM that may have requests leaves the record. */
-function judgeRemoval(vm: VmName, host: SimHost | undefined, truth: Truth): void {
+function judgeRemoval({ vm, phase }: DesiredVm, host: SimHost | undefined, truth: Truth): void {
   const running = host?.vms.get(vm);
   if (host === undefined || running === undefined) return;
   const { entry, requests } = running;
+  // It does not run: nothing is left to close.
+  if (phase === "opening" && entry.state !== "running" && requests.size === 0) return;
   assert.equal(requests.size, 0, `no-early-stop: ${vm} leaves the record with requests in it`);
   if (entry.gated === true)
     assert.ok(

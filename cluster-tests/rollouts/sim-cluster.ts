@@ -281,6 +281,7 @@ export class SimCluster {
         for (const request of requests) if (flights.some((flight) => request.isFlight(flight))) request.cut();
       },
       publish: (host, vm, observed) => {
+        if (observed?.entry.health === "healthy") this.#judges.cutover.noteHealthy(vm);
         if (host.isCut || !host.isUp) this.#withheld.set(vm, { host, observed });
         else this.#spread(host, vm, observed);
       },

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { AppRecord, CommittedApp, GateStanding, MemberName, VmName } from "../../mesh/index.ts";
 import { type FlightId, Gate, type GateInput, type Refusal } from "../../proxy-agent/core/gate.ts";
-import { isReachedBy } from "../../proxy-agent/core/route-fold.ts";
+import { isReachedBy } from "../../proxy-agent/core/reached-vms.ts";
 import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimTime } from "./sim-time.ts";

@@ -264,7 +264,12 @@ export class SimHost {
     if (this.#turns !== null && vm.entry.state === "prepared")
       return desired.phase === "prepared" ? [] : this.#turns.actionsOf(desired.vm, start);
     // In phase `starting` the rollout decides what becomes of it.
-    if (vm.entry.state === "exited" && vm.isRested && desired.phase !== "starting")
+    if (
+      vm.entry.state === "exited" &&
+      vm.isRested &&
+      desired.phase !== "starting" &&
+      desired.phase !== "opening"
+    )
       return [say("is started again", () => this.#say(vm, { state: "preparing" }))];
     if (vm.entry.state !== "running" || vm.isHung) return [];
     if (vm.entry.health === "unknown")

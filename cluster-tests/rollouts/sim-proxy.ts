@@ -153,7 +153,7 @@ export class SimProxy {
     for (const { owner, entry } of this.inbox.splice(0)) this.#fold.takeEntry(entry, owner);
     if (committed !== null && committed.epoch > this.epoch) {
       this.#committed = committed;
-      this.#fold.takeCommitted(committed);
+      this.#fold.takeCommitted(this.#broken === "opening-early" ? withEachOpened(committed) : committed);
       this.#acks.seen(SIM_APP, committed.epoch, this.#time.nowMs);
     }
     this.#adopt(this.#fold.build());
@@ -366,4 +366,12 @@ export class SimProxy {
     const { applied, verified, nack, inFlight, cut } = ack;
     return { ack, text: JSON.stringify([applied, verified, nack, inFlight, cut]) };
   }
+}
+
+/** As if what is opening served by now. */
+function withEachOpened(committed: CommittedApp): CommittedApp {
+  const { hold, ...record } = committed.record;
+  if (hold === undefined || !record.vms.some(({ phase }) => phase === "opening")) return committed;
+  const vms = record.vms.map((vm) => (vm.phase === "opening" ? { ...vm, phase: "serving" as const } : vm));
+  return { ...committed, record: { ...record, vms } };
 }

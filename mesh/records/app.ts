@@ -28,13 +28,15 @@ export function appOfKey(key: string): AppName | null {
  * What the record wants of a VM.
  * - `prepared`: have all at hand that its start needs, and run nothing of it.
  * - `starting`: run it, route nothing to it yet.
+ * - `opening`: run it. The app's requests are held, and a proxy sends them there once the VM's host says that it is healthy, without another
+ *   commit: whoever waits does not wait for that too.
  * - `standby`: run it, and be ready to route to it: proxies dial it, and of requests it gets those for a preview name alone
  *   (`preview.ts`).
  * - `serving`: run it and route to it.
  * - `cordoned`: leave it running, route nothing new to it, let what runs finish.
  * A VM that is not in the record is stopped by its host.
  */
-const VM_PHASES = ["prepared", "starting", "standby", "serving", "cordoned"] as const;
+const VM_PHASES = ["prepared", "starting", "opening", "standby", "serving", "cordoned"] as const;
 export type VmPhase = (typeof VM_PHASES)[number];
 
 export interface DesiredVm {
@@ -217,7 +219,8 @@ export interface Exclusion {
 }
 
 /**
- * Proxies keep the app's requests, and send none to a VM, until it is lifted: by a later commit alone, never by a clock. `rollout`: the step
+ * Proxies keep the app's requests, and send none to a VM, until it is lifted: by a later commit, or by the word of its host that a VM which is
+ * `opening` is healthy, never by a clock. A person's is lifted by a commit alone. `rollout`: the step
  * `hold` placed it, and the rollout lifts it. `person`: `grapevine hold`, until `grapevine release`. `launch`: no release has served yet.
  * `idle`: the app sleeps, and a request wakes it.
  */

@@ -124,7 +124,11 @@ export class Narrator {
       const text = describeVm(vm);
       if (vm.state === null || this.#vmsSaid.get(vm.vm) === text) return [];
       // What ran before and is as it was says nothing of this rollout.
-      const isFirstAndFine = !this.#vmsSaid.has(vm.vm) && vm.phase !== "starting" && vm.health === "healthy";
+      const isFirstAndFine =
+        !this.#vmsSaid.has(vm.vm) &&
+        vm.phase !== "starting" &&
+        vm.phase !== "opening" &&
+        vm.health === "healthy";
       this.#vmsSaid.set(vm.vm, text);
       return isFirstAndFine ? [] : [{ event: "vm", text: `  ${text}`, facts: vm }];
     });

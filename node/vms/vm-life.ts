@@ -197,7 +197,7 @@ export class VmLife {
     if (state === "idle") return this.#prepare();
     if (this.#state.state === "prepared") return this.#placed(this.#state.port, nowMs);
     const isDown = (state === "exited" || state === "failed") && this.isAtRest;
-    const isKeptUp = phase !== "prepared" && phase !== "starting";
+    const isKeptUp = phase !== "prepared" && phase !== "starting" && phase !== "opening";
     return isDown && isKeptUp ? this.#retry(state) : [];
   }
 
@@ -329,7 +329,7 @@ export class VmLife {
     return this.phase === null ? this.#settle() : this.#retry("failed");
   }
 
-  /** It is down. In phase `starting` the rollout decides what becomes of it; later its host brings it back. */
+  /** It is down. Before it serves the rollout decides what becomes of it; later its host brings it back. */
   #retry(state: "exited" | "failed"): readonly LifeEffect[] {
     const isRetrying = this.phase === "serving" || this.phase === "cordoned";
     const entered = this.#enter({ state, isRetrying });

@@ -52,6 +52,8 @@ function whyNot({ vm, wanted, said }: KnownVm, { app, epoch }: Pick<VmRouting, "
     return `${record} has it prepared: it is started once nothing else of ${committed.record.app} runs`;
   if (desired.phase === "starting")
     return `${record} wants it to start: nothing is routed to it before it serves`;
+  if (desired.phase === "opening")
+    return `${record} wants it to start: what is held is sent there once ${desired.host} says that it is healthy`;
   if (desired.phase === "standby")
     return `${record} has it on standby: nothing but its preview name leads there`;
   if (isPinned(desired, committed.record))

@@ -13,7 +13,8 @@ import {
 } from "../../mesh/index.ts";
 import { GATE_CUT_MARGIN_MS } from "../limits.ts";
 import { type ArmId, Arms, type InFlight } from "./arms.ts";
-import { drainTimeoutOf, isReachedBy } from "./route-fold.ts";
+import { isReachedBy } from "./reached-vms.ts";
+import { drainTimeoutOf } from "./route-fold.ts";
 
 /** One request, from its admission to its end. Never used twice by a running gate. */
 export type FlightId = number & { readonly brand: "flight" };

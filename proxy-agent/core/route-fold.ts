@@ -15,7 +15,6 @@ import {
   hostKey,
   idleAfterMsOf,
   isGated,
-  isPinned,
   isPreviewed,
   isUnderWay,
   type MemberName,
@@ -30,6 +29,7 @@ import {
 } from "../../mesh/index.ts";
 import { DELETED_VMS_MAX } from "../limits.ts";
 import type { KnownVm } from "./explain-vm.ts";
+import { byName, isAwaitedBy, isReached, reachedVms } from "./reached-vms.ts";
 import {
   type AppRoute,
   EMPTY_TABLE,
@@ -240,7 +240,8 @@ export class RouteFold {
   #buildRoute({ epoch, record }: CommittedApp): AppRoute {
     const reached = this.#reached.get(record) ?? reachedVms(record);
     this.#reached.set(record, reached);
-    const all = reached.flatMap((desired) => this.#endpoint(record, desired) ?? []);
+    const opened = this.#opened(record);
+    const all = [...reached, ...opened].flatMap((desired) => this.#endpoint(record, desired) ?? []);
     const addressed = new Set(all.map(({ vm }) => vm));
     const awaited = reached.filter(isReached).filter(isAwaitedBy(record));
     const namesIn = (wanted: DesiredVm["phase"]) =>
@@ -260,7 +261,7 @@ export class RouteFold {
         record,
         all.filter(({ vm }) => pinned.has(vm)),
       ),
-      hold: holdRouteOf(record),
+      hold: holdRouteOf(record, opened.length > 0),
       ...(idleAfterMs === null ? {} : { idleAfterMs }),
       standby: waiting.size === 0 ? [] : all.filter(({ vm }) => waiting.has(vm)),
       preview: null,
@@ -270,6 +271,13 @@ export class RouteFold {
       lost: awaited.flatMap((desired) => this.#describeLost(desired) ?? []),
     };
     return { ...route, preview: previewOf(route, record) };
+  }
+
+  /** Of those that are opening: the ones that get requests by now. */
+  #opened({ vms }: AppRecord): readonly DesiredVm[] {
+    return vms
+      .filter((vm) => vm.phase === "opening" && !this.#away.has(vm.host) && isHealthy(this.#heardOf(vm)))
+      .sort(byName);
   }
 
   #heardOf({ vm, host }: DesiredVm): Heard | undefined {
@@ -283,7 +291,7 @@ export class RouteFold {
     const gate = isGatedIn(record, release) ? this.#gates.get(host) : undefined;
     const address = gate?.at ?? addressOf(heard);
     if (address === undefined) return null;
-    const healthy = heard?.entry?.state === "running" && heard.entry.health === "healthy";
+    const healthy = isHealthy(heard);
     const hostAway = this.#away.has(host);
     const isBehindGate = gate !== undefined;
     const before = this.#endpoints.get(vm);
@@ -338,18 +346,8 @@ function isOlder(held: Version | undefined, version: Version): boolean {
   return held === undefined || compareVersions(held, version) < 0;
 }
 
-/** Requests go there, if only by a preview name. */
-function isReached({ phase }: DesiredVm): boolean {
-  return phase === "serving" || phase === "standby";
-}
-
-/** The same, or by a pin alone. */
-export function isReachedBy(record: AppRecord): (vm: DesiredVm) => boolean {
-  return (vm) => isReached(vm) || isPinned(vm, record);
-}
-
-function reachedVms(record: AppRecord): readonly DesiredVm[] {
-  return record.vms.filter(isReachedBy(record)).sort(byName);
+function isHealthy(heard: Heard | undefined): boolean {
+  return heard?.entry?.state === "running" && heard.entry.health === "healthy";
 }
 
 function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
@@ -358,29 +356,6 @@ function previewOf(route: AppRoute, record: AppRecord): AppRoute | null {
   const previewed = new Set(record.vms.flatMap((vm) => (isPreviewed(vm, record) ? [vm.vm] : [])));
   const endpoints = reachedEndpoints(route).filter(({ vm }) => previewed.has(vm));
   return { ...route, hostnames, endpoints, weights: null, standby: [], clients: null, hold: NOT_HELD };
-}
-
-function byName(left: DesiredVm, right: DesiredVm): number {
-  return left.vm < right.vm ? -1 : 1;
-}
-
-/**
- * Of a serve, standby or weigh step the VMs that it brings into routing; of a deploy's other steps the VMs of the release that shall stay, of a
- * move's those that it started, of a restart's those that shall stay; otherwise all. An old VM that
- * broke, or whose host is down, must not hold up the deploy that replaces it.
- */
-function isAwaitedBy({ rollout }: AppRecord): (desired: DesiredVm) => boolean {
-  if (rollout === null || !isUnderWay(rollout)) return () => true;
-  const { step, kind, direction, from, to, targets, history } = rollout;
-  if (step?.kind === "weigh") return ({ vm }) => step.serves?.includes(vm) === true;
-  if (step?.kind === "serve" || step?.kind === "standby") return ({ vm }) => step.vms.includes(vm);
-  if (kind === "restart") return ({ vm }) => targets.includes(vm) === (direction === "back");
-  if (kind === "move") {
-    const started = history.flatMap((report) => (report.kind === "start" ? report.vms : []));
-    return ({ vm }) => started.includes(vm);
-  }
-  if (kind !== "deploy") return () => true;
-  return ({ release }) => release === (direction === "forward" ? to : from);
 }
 
 function bakeOf({ rollout }: AppRecord): AppRoute["bake"] {

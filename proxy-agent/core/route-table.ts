@@ -40,8 +40,10 @@ export interface HoldRoute {
 
 export const NOT_HELD: HoldRoute = { by: null, bounds: HOLD_DEFAULTS };
 
-export function holdRouteOf(record: Pick<AppRecord, "hold" | "releases">): HoldRoute {
-  return { by: record.hold?.by ?? null, bounds: holdBoundsOf(record) };
+/** `isOpened`: a VM runs well for which the record has them held. A person's hold is lifted by that person alone. */
+export function holdRouteOf(record: Pick<AppRecord, "hold" | "releases">, isOpened: boolean): HoldRoute {
+  const by = record.hold?.by ?? null;
+  return { by: isOpened && by !== "person" ? null : by, bounds: holdBoundsOf(record) };
 }
 
 export function isHeld({ hold }: Pick<AppRoute, "hold">): boolean {

@@ -35,7 +35,7 @@ import { isSound } from "./last-sound.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
-import { type Applied, placeOn, releaseOf, withHandedOver, withStarted } from "./starts.ts";
+import { type Applied, placeOn, releaseOf, startPhaseOf, withHandedOver, withStarted } from "./starts.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 export interface CommitContext {
@@ -109,7 +109,7 @@ function changeVms(
     return { code: "applied", record, hosts: placing.placements.map(({ host }) => host) };
   }
   if (planned.kind === "prepare") return withStarted(record, planned, { facts, phase: "prepared" });
-  if (planned.kind === "start") return withStarted(record, planned, { facts, phase: "starting" });
+  if (planned.kind === "start") return withStarted(record, planned, { facts, phase: startPhaseOf(record) });
   if (planned.kind === "handover") return withHandedOver(record, planned, facts);
   if (planned.kind === "approve" || planned.kind === "bake") return { code: "applied", record };
   const named = new Set(planned.vms);
@@ -134,7 +134,9 @@ function changeVms(
 /** Of a rollout's step: a person's hold stays theirs, and only they lift it. */
 function withHoldOf({ hold }: PlannedStep, record: AppRecord, wallMs: number): AppRecord {
   if (hold === "lifted") return withoutHoldBy("rollout", record);
-  if (hold !== "placed" || record.hold?.by === "person") return record;
+  // What a wake clears away first goes while the app sleeps: a request wakes it still.
+  const isOthers = record.hold?.by === "person" || record.rollout?.kind === "wake";
+  if (hold !== "placed" || isOthers) return record;
   if (record.rollout?.kind === "sleep") return withSleepHold(record, wallMs);
   return { ...record, hold: { by: "rollout", atMs: wallMs } };
 }

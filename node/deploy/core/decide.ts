@@ -38,6 +38,7 @@ import { isAnyServing } from "./idle-hold.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { waitText } from "./may-run.ts";
+import { isFreeToLeave } from "./opening.ts";
 import { isDone, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
@@ -189,10 +190,11 @@ function failWeigh(input: DecideInput, record: AppRecord, wants: readonly Want[]
 }
 
 function endRepair(input: DecideInput, reason: RolloutReason): Decision {
-  const record = withReopened(input.committed.record, input.facts);
-  const { kind, to } = rolloutOf(record);
+  const { committed, facts } = input;
+  const { kind, to } = rolloutOf(committed.record);
   // Of an app that sleeps nothing has to be left: the next request wakes it again. But what came to run well serves.
   const isWake = kind === "wake";
+  const record = isWake ? committed.record : withReopened(committed.record, facts);
   const vms = isWake ? wokenOf(record, input.facts) : withoutUnrouted(record);
   const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
   const at = { release: isWake ? null : to, facts: input.facts };
@@ -261,10 +263,8 @@ function applyPlan(record: AppRecord, planned: Planned, input: DecideInput): App
     const retiring =
       input.standing.wants.length > 0 ? [] : retiringOf(rolloutOf(input.committed.record).step);
     for (const vm of record.vms.filter((candidate) => planned.vms.includes(candidate.vm))) {
-      const isFree =
-        vm.phase === "prepared" ||
-        vm.phase === "starting" ||
-        (vm.phase === "cordoned" && retiring.includes(vm.vm));
+      const isClosed = vm.phase === "cordoned" && retiring.includes(vm.vm);
+      const isFree = isClosed || isFreeToLeave(vm, input.facts);
       if (!isFree) throw new Error(`${vm.vm} is ${vm.phase}: it cannot be stopped yet`);
     }
   }

@@ -96,6 +96,11 @@ export function isHealthy(seen: ObservedVm | undefined): boolean {
   return seen?.entry.state === "running" && seen.entry.health === "healthy";
 }
 
+/** What it said last is old news from that moment on. */
+export function isHeldDead({ hosts, lost }: Facts, host: MemberName): boolean {
+  return hosts.get(host)?.deadSinceMs !== undefined || lost.has(host);
+}
+
 /** Its host says so: we hold that host's state, and the VM is not in it. Without a host: nobody lists it. */
 export function isGone(facts: Facts, vm: VmName, host: MemberName | undefined): boolean {
   const seen = facts.vms.get(vm);

@@ -9,7 +9,8 @@ import {
 } from "../../../mesh/index.ts";
 import { faultOfBake } from "./canary/evidence.ts";
 import { exchangeOf } from "./exchange.ts";
-import { type Facts, isHealthy, observed } from "./facts.ts";
+import { type Facts, isHealthy, isHeldDead, observed } from "./facts.ts";
+import { isToServe } from "./opening.ts";
 import { isFresh } from "./within.ts";
 
 export type RolloutReason = NonNullable<Rollout["reason"]>;
@@ -99,14 +100,14 @@ export function faultOfStarted(record: AppRecord, facts: Facts): RolloutReason |
  * held dead did not: the next try goes elsewhere.
  */
 export function faultOfWake(record: AppRecord, facts: Facts, isOverdue: boolean): RolloutReason | null {
-  const starting = record.vms.filter(({ phase }) => phase === "starting");
+  const starting = record.vms.filter(isToServe);
   const faults = starting.map((vm) => faultOfWaking(vm, facts));
   const isOpen = starting.some((vm, index) => faults[index] === null && !isHealthy(observed(facts, vm)));
   return isOpen && !isOverdue ? null : (faults.find((fault) => fault !== null) ?? null);
 }
 
 function faultOfWaking(vm: DesiredVm, facts: Facts): RolloutReason | null {
-  if (facts.hosts.get(vm.host)?.deadSinceMs !== undefined || facts.lost.has(vm.host)) {
+  if (isHeldDead(facts, vm.host)) {
     return {
       code: "start-failed",
       message: `${vm.vm} was to start on ${vm.host}, which is dead`,

@@ -12,6 +12,7 @@ import type { Facts } from "./facts.ts";
 import { isFenced } from "./fences.ts";
 import { isHeldByStep } from "./held-step.ts";
 import { areLeasesOver, mayRunOf } from "./may-run.ts";
+import { isToServe, withOpeningClosed } from "./opening.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
 /** A release that runs, or is on its way, or would be gone back to, says that two VMs never run at once. */
@@ -88,6 +89,6 @@ export function isGivenUp(record: AppRecord, facts: Facts, host: MemberName): bo
 export function withoutUnrouted(record: AppRecord): readonly DesiredVm[] {
   const started = record.vms.filter(({ phase }) => phase !== "prepared");
   const isLast = isAlone(record) && started.length === 1;
-  if (!isLast) return started.filter(({ phase }) => phase !== "starting");
-  return started.map((vm) => (vm.phase === "starting" ? { ...vm, phase: "serving" } : vm));
+  if (!isLast) return started.filter(({ phase }) => phase !== "starting").map(withOpeningClosed);
+  return started.map((vm) => (isToServe(vm) ? { ...vm, phase: "serving" } : vm));
 }

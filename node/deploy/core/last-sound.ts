@@ -2,14 +2,12 @@
 // host is lost. A rollout that goes back meets it when the host of the old VMs died meanwhile, one that goes on when that of the new did.
 
 import type { AppRecord, DesiredVm, RolloutStep, VmName } from "../../../mesh/index.ts";
-import { type Facts, isHealthy, observed } from "./facts.ts";
+import { type Facts, isHealthy, isHeldDead, observed } from "./facts.ts";
 import { isLeaving } from "./quorum.ts";
 import { type Want, wantHealthy } from "./standing.ts";
 
 export function isSound(vm: DesiredVm, facts: Facts): boolean {
-  // What its host said last of it is old news from the moment on when the host is held dead.
-  const isHeldDead = facts.hosts.get(vm.host)?.deadSinceMs !== undefined || facts.lost.has(vm.host);
-  return !isHeldDead && isHealthy(observed(facts, vm));
+  return !isHeldDead(facts, vm.host) && isHealthy(observed(facts, vm));
 }
 
 /** What must come first; empty: some VM is left that is known to serve, or none is taken away that is. */

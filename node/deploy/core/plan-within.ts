@@ -5,6 +5,7 @@ import type { AppRecord, DeploySpec, DesiredVm, Rollout, RolloutStep } from "../
 import { nextVmName } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { handoffOf } from "./handoff.ts";
+import { asPlanned } from "./opening.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { rolling } from "./strategies/rolling.ts";
@@ -30,7 +31,8 @@ export function planWithin(
   };
   if (common.handoff !== undefined) {
     const isForward = direction === "forward";
-    const vms = isForward ? forwardOf(record.vms, rollout) : backOf(record.vms, rollout);
+    const all = asPlanned(record.vms, facts);
+    const vms = isForward ? wokenAnew(forwardOf(all, rollout), rollout) : backOf(all, rollout);
     // A move was to leave as many as it found.
     const target = { release: to, count: isForward ? count : (rollout.before ?? count) };
     return STRATEGIES.handoff.plan({ ...common, vms, target, surge: 0, unavailable: 0 })[0] ?? null;
@@ -87,9 +89,17 @@ function forwardOf(vms: readonly DesiredVm[], { targets }: Rollout): PlannedVms 
   return vms.map((vm) => (targets.includes(vm.vm) ? { ...vm, release: NO_RELEASE } : vm));
 }
 
+/** Of an app that never runs twice what an earlier wake closed goes first. */
+function wokenAnew(vms: PlannedVms, { kind }: Rollout): PlannedVms {
+  if (kind !== "wake") return vms;
+  return vms.map((vm) => (vm.phase === "cordoned" ? { ...vm, release: NO_RELEASE } : vm));
+}
+
 function backOf(vms: readonly DesiredVm[], { step }: Rollout): PlannedVms {
   const anew = step?.kind === "start" ? step.vms : step?.kind === "handover" ? (step.serves ?? []) : [];
   const isDropped = ({ vm, phase }: DesiredVm) =>
-    phase === "standby" || phase === "prepared" || (phase === "starting" && !anew.includes(vm));
+    phase === "standby" ||
+    phase === "prepared" ||
+    ((phase === "starting" || phase === "opening") && !anew.includes(vm));
   return vms.map((vm) => (isDropped(vm) ? { ...vm, release: NO_RELEASE } : vm));
 }

@@ -90,7 +90,7 @@ describe("an app that sleeps", () => {
     wanted(world);
     expect(world.machine.view(world.nowMs)?.rollout?.stalled).toContain("to be placed: no host");
     world.hostBack(memberName("host-2"), { isNew: false });
-    expect(recordOf(world).vms).toMatchObject([{ vm: "hello-v1-2", host: "host-2", phase: "starting" }]);
+    expect(recordOf(world).vms).toMatchObject([{ vm: "hello-v1-2", host: "host-2", phase: "opening" }]);
   });
 
   test("is woken by a person who scales it, and then by a request with as many VMs", () => {
@@ -103,7 +103,7 @@ describe("an app that sleeps", () => {
     quiet(world);
     world.cooperate();
     wanted(world);
-    expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["starting", "starting"]);
+    expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["opening", "opening"]);
   });
 
   test("is woken where it ran, though another host has less to do, and elsewhere if that one is gone", () => {
@@ -200,7 +200,7 @@ describe("a new release of an app that sleeps, which fails while it comes to ser
     wanted(world);
     expect(recordOf(world).vms).toMatchObject([
       { vm: "hello-v2-1", phase: "cordoned" },
-      { vm: "hello-v1-2", phase: "starting" },
+      { vm: "hello-v1-2", phase: "opening" },
     ]);
     world.say(vmName("hello-v1-2"), ENDED);
     expect(recordOf(world)).toMatchObject({
@@ -225,7 +225,7 @@ describe("an app that never runs twice", () => {
     expect(recordOf(world).rollout).toMatchObject({ kind: "sleep", state: "running" });
     world.gone(vmName("hello-v1-1"));
     wanted(world);
-    expect(recordOf(world).vms).toMatchObject([{ vm: "hello-v1-2", phase: "starting" }]);
+    expect(recordOf(world).vms).toMatchObject([{ vm: "hello-v1-2", phase: "opening" }]);
     world.say(vmName("hello-v1-2"), HEALTHY);
     expect(recordOf(world).hold).toBeUndefined();
   });

@@ -2,9 +2,11 @@
 
 import type { AppRecord, DesiredVm, MemberName } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
-import { hostOfNext } from "./handoff.ts";
+import { hostOfNext, isAlone } from "./handoff.ts";
+import { isWithinHold } from "./held-step.ts";
 import { awayHome, withHome } from "./home.ts";
 import { type Placing, place } from "./place.ts";
+import { canReturn } from "./replacing.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 export type Applied =
@@ -28,6 +30,15 @@ export function releaseOf({ app }: AppRecord, { release }: { readonly release: n
   return release;
 }
 
+/** Of what is started now: whether requests that are held wait for it alone. What must stay healthy for a while first is served by its step. */
+export function startPhaseOf(record: AppRecord): "starting" | "opening" {
+  const { rollout, releases } = record;
+  if (rollout?.kind === "wake") return "opening";
+  const minHealthyMs = releases.find(({ number }) => number === rollout?.to)?.spec.deploy.minHealthyMs ?? 0;
+  const isAwaited = isWithinHold(record) && isAlone(record) && !(minHealthyMs > 0 && canReturn(record));
+  return isAwaited ? "opening" : "starting";
+}
+
 export function withStarted(
   record: AppRecord,
   planned: PlannedStep & { readonly release: number | null },
@@ -37,7 +48,7 @@ export function withStarted(
     host = hostOfNext(record, facts),
   }: {
     readonly facts: Facts;
-    readonly phase: "prepared" | "starting" | "serving";
+    readonly phase: "prepared" | "starting" | "opening" | "serving";
     readonly host?: MemberName | null | undefined;
   },
 ): Applied {
@@ -64,7 +75,7 @@ export function withStarted(
   return { code: "applied", record: first === undefined ? next : withHome(next, release, first.host) };
 }
 
-/** On the host of those that leave, which keeps the order. */
+/** On the host of those that leave, which keeps the order. Requests are held meanwhile, and go to it as soon as it is healthy. */
 export function withHandedOver(
   record: AppRecord,
   { vms, serves = [], release }: PlannedStep & { readonly release: number | null },
@@ -74,7 +85,7 @@ export function withHandedOver(
   const started = withStarted(
     record,
     { kind: "start", vms: serves, release },
-    { facts, phase: "starting", host },
+    { facts, phase: "opening", host },
   );
   if (started.code === "no-host") return started;
   const left = started.record.vms.filter(({ vm }) => !vms.includes(vm));

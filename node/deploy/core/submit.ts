@@ -17,6 +17,7 @@ import { isAlone } from "./handoff.ts";
 import { withDataRemoved, withoutVainHome } from "./home.ts";
 import { withLaunchHold } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
+import { withOpeningClosed } from "./opening.ts";
 import { stopWarning } from "./past-times.ts";
 import { splitFault } from "./shares.ts";
 import {
@@ -145,7 +146,8 @@ export function withoutRepair(record: AppRecord): AppRecord {
   if (running === null || !isOfItself(running)) return record;
   if (running.kind === "sleep") return withSleepUndone(record, running);
   // What may run already is ended before another one of it is started.
-  const vms = isAlone(record) ? record.vms : record.vms.filter(({ phase }) => phase !== "starting");
+  const started = record.vms.filter(({ phase }) => phase !== "starting").map(withOpeningClosed);
+  const vms = isAlone(record) ? record.vms : started;
   return { ...record, vms, rollout: null };
 }
 

@@ -17,7 +17,7 @@ describe("an app of three VMs that is woken", () => {
     world.cooperate();
     expect(recordOf(world)).toMatchObject({ vms: [], hold: { by: "idle" } });
     wanted(world);
-    expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["starting", "starting", "starting"]);
+    expect(recordOf(world).vms.map(({ phase }) => phase)).toEqual(["opening", "opening", "opening"]);
     return world;
   }
 
@@ -26,7 +26,7 @@ describe("an app of three VMs that is woken", () => {
   }
 
   function nameOn(world: World, host: string): DesiredVm["vm"] {
-    const placed = recordOf(world).vms.find((vm) => vm.host === host && vm.phase === "starting");
+    const placed = recordOf(world).vms.find((vm) => vm.host === host && vm.phase === "opening");
     if (placed === undefined) throw new Error(`nothing starts on ${host}`);
     return placed.vm;
   }
@@ -73,7 +73,11 @@ describe("an app of three VMs that is woken", () => {
       expect(passed).toBeLessThan(10);
       world.pass(60_000);
     }
-    expect(recordOf(world)).toMatchObject({ vms: [{ host: "host-1", phase: "serving" }] });
+    const phases = () => recordOf(world).vms.map(({ host, phase }) => `${host} ${phase}`);
+    // A proxy may have heard that they are well.
+    expect(phases()).toEqual(["host-1 serving", "host-2 cordoned", "host-3 cordoned"]);
+    world.cooperate();
+    expect(phases()).toEqual(["host-1 serving"]);
   });
 
   test("does not wait for a host that dies: its VM is started elsewhere", () => {
@@ -138,7 +142,7 @@ describe("an app whose VM starts on a host that dies", () => {
     expect(recordOf(world)).toMatchObject({ vms: [], hold: { by: "idle" }, rollout: { state: "failed" } });
     world.pass(500);
     wanted(world);
-    expect(recordOf(world).vms).toMatchObject([{ phase: "starting" }]);
+    expect(recordOf(world).vms).toMatchObject([{ phase: "opening" }]);
     expect(recordOf(world).vms[0]?.host).not.toBe(started?.host);
   });
 
@@ -153,7 +157,7 @@ describe("an app whose VM starts on a host that dies", () => {
     wanted(world);
     expect(recordOf(world)).toMatchObject({ vms: [], mayRun: [{ host }], rollout: { state: "running" } });
     world.fence(host);
-    expect(recordOf(world).vms).toMatchObject([{ phase: "starting" }]);
+    expect(recordOf(world).vms).toMatchObject([{ phase: "opening" }]);
     expect(recordOf(world).vms[0]?.host).not.toBe(host);
   });
 });

@@ -4,14 +4,16 @@ import type { AppRecord, DesiredVm } from "../../../mesh/index.ts";
 import { asReached, type CommitContext, rolloutOf, withStep } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { isSound } from "./last-sound.ts";
+import { isFreeToLeave, isToServe, withOpeningClosed } from "./opening.ts";
 import type { Planned } from "./plan-next.ts";
 import type { Applied } from "./starts.ts";
 
-/** What came to run well serves. What an earlier rollout closed is kept by whom it waits for. */
+/** What came to run well serves. What did not leaves, closed first if it must be. What an earlier rollout closed is kept by whom it waits for. */
 export function wokenOf(record: AppRecord, facts: Facts): readonly DesiredVm[] {
   return record.vms.flatMap((vm): readonly DesiredVm[] => {
     if (vm.phase === "serving" || vm.phase === "cordoned") return [vm];
-    return vm.phase === "starting" && isSound(vm, facts) ? [asReached(vm, "serving", facts)] : [];
+    if (isToServe(vm) && isSound(vm, facts)) return [asReached(vm, "serving", facts)];
+    return isFreeToLeave(vm, facts) ? [] : [withOpeningClosed(vm)];
   });
 }
 

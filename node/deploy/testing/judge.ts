@@ -44,7 +44,7 @@ export interface Truth {
 export function routesTo(table: CommittedApp | null, vm: VmName): boolean {
   const routed = table?.record.vms.find((candidate) => candidate.vm === vm);
   if (routed === undefined || table === null) return false;
-  return routed.phase === "serving" || routed.phase === "standby" || isPinned(routed, table.record);
+  return ["opening", "serving", "standby"].includes(routed.phase) || isPinned(routed, table.record);
 }
 
 /** One step of a rollout at most is its release command, and it is the first. */
@@ -213,10 +213,12 @@ export class Judge {
     judgeSuccession(before, record);
     judgeBake(before, record, truth);
     for (const { vm, phase } of record.vms) {
-      if (phase === "serving" || phase === "standby") this.#reached.add(vm);
+      if (phase === "opening" || phase === "serving" || phase === "standby") this.#reached.add(vm);
     }
     const removed = (before?.vms ?? []).filter((vm) => !record.vms.some((left) => left.vm === vm.vm));
-    for (const vm of removed) if (this.#reached.has(vm.vm)) judgeRemoval(vm, truth, record);
+    for (const vm of removed) {
+      if (this.#reached.has(vm.vm) && !isOpeningLeft(vm, truth)) judgeRemoval(vm, truth, record);
+    }
     const served = before?.vms.some((vm) => vm.phase === "serving") === true;
     judgeWeights(record);
     judgeHold(before, record, truth);
@@ -272,6 +274,11 @@ function judgeExcept(rollout: Rollout, deadHostOf: (vm: VmName) => MemberName | 
     for (const host of [...fenced.map((fence) => fence.host), ...left])
       if (host !== undefined) assert.ok(rollout.except?.includes(host), `${host} is not named at the end`);
   }
+}
+
+/** Of what is opening: it does not run, or a dead host has it, which ends it when it is back. */
+function isOpeningLeft({ vm, host, phase }: DesiredVm, { entries, dead }: Truth): boolean {
+  return phase === "opening" && (entries.get(vm)?.entry.state !== "running" || dead?.has(host) === true);
 }
 
 /**

@@ -40,7 +40,7 @@ function clearingStep(input: PlanInput, wanted: Phases, others: Phases): Planned
   if (others.serving.length > 0 && wanted.prepared.length < missing) {
     return { kind: "prepare", vms: nextNames(input, missing - wanted.prepared.length) };
   }
-  const open = [...others.serving, ...others.standby, ...others.cordoned];
+  const open = [...others.serving, ...others.opening, ...others.standby, ...others.cordoned];
   const areClosed = open.every(({ vm, phase }) => phase === "cordoned" && retiring.includes(vm));
   if (!areClosed && !isNext) return stepOf("cordon", open);
   if (!areClosed) return { ...stepOf("hold", open), hold: "placed" };
@@ -64,6 +64,6 @@ function names(input: PlanInput, { prepared }: Phases, count: number): PlannedSt
 }
 
 /** Of all these a process may run; those that serve come first. */
-function running({ serving, standby, cordoned, starting }: Phases): readonly PlannedVm[] {
-  return [...serving, ...standby, ...cordoned, ...starting];
+function running({ serving, opening, standby, cordoned, starting }: Phases): readonly PlannedVm[] {
+  return [...serving, ...opening, ...standby, ...cordoned, ...starting];
 }

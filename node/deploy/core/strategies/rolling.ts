@@ -28,7 +28,7 @@ export function nextRollingStep(input: PlanInput): PlannedStep | null {
   const dropped = [...unused, ...others.starting, ...wanted.starting.slice(room)];
   if (dropped.length > 0) return stepOf("stop", dropped);
   if (putBack.length > 0) return stepOf("serve", putBack);
-  const entering = [...wanted.starting, ...wanted.standby];
+  const entering = [...wanted.starting, ...wanted.opening, ...wanted.standby];
   if (entering.length > 0) return stepOf("serve", entering);
   const cordoned = [...others.cordoned, ...wanted.cordoned];
   const retired = cordoned.filter((vm) => input.retiring.includes(vm.vm));

@@ -116,6 +116,7 @@ function byPhase(vms: readonly PlannedVm[]): Phases {
   return {
     prepared: of("prepared"),
     starting: of("starting"),
+    opening: of("opening"),
     standby: of("standby"),
     serving: of("serving"),
     cordoned: of("cordoned"),
@@ -157,8 +158,8 @@ export function applyPlanned(
     case "start":
       return [...move("starting"), ...fresh("starting")];
     case "handover":
-      return [...vms.filter((vm) => !named.has(vm.vm)), ...fresh("starting")].map((vm) =>
-        entering.has(vm.vm) ? { ...vm, phase: "starting" } : vm,
+      return [...vms.filter((vm) => !named.has(vm.vm)), ...fresh("opening")].map((vm) =>
+        entering.has(vm.vm) ? { ...vm, phase: "opening" } : vm,
       );
     case "standby":
       return move("standby");

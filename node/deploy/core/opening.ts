@@ -1,0 +1,36 @@
+// Opening: VMs to which requests that are held go as soon as their hosts say that they are healthy. A proxy may have heard that before we do, so
+// they leave as those do that serve: closed first. But of what ended nothing is left to close, and what a dead host has that host ends when
+// it is back.
+
+import type { DesiredVm } from "../../../mesh/index.ts";
+import { type Facts, isHeldDead, observed } from "./facts.ts";
+
+type Vm = Pick<DesiredVm, "phase">;
+
+/** It was started, and nothing but its health is waited for. */
+export function isToServe({ phase }: Vm): boolean {
+  return phase === "starting" || phase === "opening";
+}
+
+/** Nobody has to be asked before it leaves. */
+export function isFreeToLeave(vm: DesiredVm, facts: Facts): boolean {
+  if (vm.phase === "opening") return hasEnded(vm, facts) || isHeldDead(facts, vm.host);
+  return vm.phase === "prepared" || vm.phase === "starting";
+}
+
+/** Before it serves its host does not start it again. */
+function hasEnded(vm: DesiredVm, facts: Facts): boolean {
+  const state = observed(facts, vm)?.entry.state;
+  return state === "exited" || state === "failed";
+}
+
+/** As a strategy plans them: those that are free to leave are as if nothing had ever been routed to them. */
+export function asPlanned(vms: readonly DesiredVm[], facts: Facts): readonly DesiredVm[] {
+  return vms.map((vm) =>
+    vm.phase === "opening" && isFreeToLeave(vm, facts) ? { ...vm, phase: "starting" } : vm,
+  );
+}
+
+export function withOpeningClosed<Closed extends Pick<DesiredVm, "phase" | "requires">>(vm: Closed): Closed {
+  return vm.phase === "opening" ? { ...vm, phase: "cordoned", requires: null } : vm;
+}
