@@ -14,6 +14,8 @@ import { type Answer, get } from "../harness/get.ts";
 import { getJson, until, untilView } from "../harness/observe.ts";
 import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 
+/** As long as a proxy may keep a request here: who is told of a failure sooner gave up by themself. */
+const PATIENT_CLIENT_MS = 300_000;
 /** `IDLE_ROUNDS=20` wakes it so often for the figures. */
 const ROUNDS = Number(process.env["IDLE_ROUNDS"] ?? 3);
 const HOST = "web.localhost";
@@ -72,7 +74,7 @@ test("an app answers its first request from the moment that its deploy was accep
   const app = scenario.app({ idleAfter: "1s", readyFile, hold: ['max_age = "5m"'] });
   const deploy = scenario.start(["deploy", app.file]);
   await deploy.waitFor(/web-v1: submitted/);
-  const client = scenario.load({ through: ["proxy-1"] });
+  const client = scenario.load({ through: ["proxy-1"], timeoutMs: PATIENT_CLIENT_MS });
   const first = ask("proxy-2");
   for (const proxy of PROXIES)
     await until(`some wait at ${proxy}`, async () => ((await held(proxy)) > 0 ? true : null));
