@@ -73,14 +73,30 @@ export function explore({
   const points = undisturbed.events;
   const tally = new Tally(scenario, seed, points);
   tally.add({ scenario, faults: [], broken, random: null }, undisturbed);
-  const strikes = (kind: FaultName, atEvent: number) =>
-    tally.try({ scenario, faults: [{ kind, atEvent }], broken, random: null });
+  /** The first of them that finds something to break. */
+  const strikes = (kinds: readonly FaultName[], atEvent: number): FaultName | null => {
+    let left = kinds;
+    for (let [kind, ...instead] = left; kind !== undefined; [kind, ...instead] = left) {
+      const faults = [{ kind, atEvent }];
+      const result = tally.try({ scenario, faults, instead, broken, random: null });
+      if (result.faults !== null) return result.faults[0]?.kind ?? null;
+      left = result.untried;
+    }
+    return null;
+  };
   if (seed === 0) {
     let turn = 0;
     for (let atEvent = 0; atEvent < points; atEvent += 1) {
       if (isFirstEnough && tally.hasFound) break;
-      if (!isCover) for (const kind of kinds) strikes(kind, atEvent);
-      else turn = (turn + 1 + inTurn(kinds, turn).findIndex((kind) => strikes(kind, atEvent))) % kinds.length;
+      if (isCover) {
+        const struck = strikes(inTurn(kinds, turn), atEvent);
+        turn = struck === null ? turn : (kinds.indexOf(struck) + 1) % kinds.length;
+        continue;
+      }
+      for (let left = kinds; left.length > 0; ) {
+        const struck = strikes(left, atEvent);
+        left = struck === null ? [] : left.slice(left.indexOf(struck) + 1);
+      }
     }
     return tally.explored;
   }
@@ -117,15 +133,16 @@ class Tally {
     this.#points = points;
   }
 
-  /** `again`: the same randomness from its beginning. False: the fault found nothing to break. */
-  try(options: RunOptions, again: RunOptions["random"] = null): boolean {
+  /** `again`: the same randomness from its beginning. */
+  try(options: RunOptions, again: RunOptions["random"] = null): RunResult {
     const result = run(options);
     this.add(options, result, again);
-    return result.hasStruck;
+    return result;
   }
 
   add(options: RunOptions, result: RunResult, again: RunOptions["random"] = null): void {
-    if (!result.hasStruck) return;
+    const { faults } = result;
+    if (faults === null) return;
     const sums = this.#sums;
     sums.runs += 1;
     sums.events += result.events;
@@ -135,13 +152,8 @@ class Tally {
     if (result.violation === null) return;
     sums.violations += 1;
     if (this.#first !== null) return;
-    const { lines } = run({ ...options, random: again, isTold: true });
-    const head = {
-      scenario: this.#scenario.name,
-      seed: this.#seed,
-      faults: options.faults,
-      text: result.violation,
-    };
+    const { lines } = run({ ...options, faults, random: again, isTold: true });
+    const head = { scenario: this.#scenario.name, seed: this.#seed, faults, text: result.violation };
     this.#first = { ...head, lines: lines.slice(-STORY_LINES) };
   }
 

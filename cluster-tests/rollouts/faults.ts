@@ -131,6 +131,8 @@ const FAULTS: Readonly<Record<FaultName, Strike>> = {
 export const DRIVER_FAULT_NAMES = Object.keys(DRIVER_FAULTS) as readonly FaultName[];
 export const MEMBER_FAULT_NAMES = Object.keys(MEMBER_FAULTS) as readonly FaultName[];
 export const EXCLUSIVE_FAULT_NAMES = Object.keys(EXCLUSIVE_FAULTS) as readonly FaultName[];
+/** Those that ask a driver, which takes in all that it heard before it answers: also where nothing comes of it. */
+export const LOOKING_FAULT_NAMES: readonly FaultName[] = ["abort", "supersede"];
 export const FAULT_NAMES = Object.keys(FAULTS) as readonly FaultName[];
 
 export interface Fault {

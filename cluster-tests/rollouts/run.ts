@@ -16,10 +16,11 @@ import type { RolloutInput } from "../../node/deploy/core/rollout.ts";
 import type { Submission } from "../../node/deploy/core/submit.ts";
 import { submitRestart, submitScale } from "../../node/deploy/core/submit-scale.ts";
 import type { BreakName } from "./breaks.ts";
-import { type Fault, strike } from "./faults.ts";
+import type { Fault, FaultName } from "./faults.ts";
 import { proxyFactsOf } from "./member-facts.ts";
 import { Mover } from "./mover.ts";
 import { Person } from "./person.ts";
+import { NothingToStrike, PlannedFaults } from "./planned-faults.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
 import { watchDemand } from "./sim-demand.ts";
@@ -38,6 +39,8 @@ import { submitTo } from "./submit-to.ts";
 export interface RunOptions {
   readonly scenario: Scenario;
   readonly faults: readonly Fault[];
+  /** Where a single fault finds nothing to break: what is tried in its place, in turn. */
+  readonly instead?: readonly FaultName[];
   readonly broken: BreakName | null;
   /** null: in turn, the same for all. */
   readonly random: (() => number) | null;
@@ -45,8 +48,10 @@ export interface RunOptions {
 }
 
 export interface RunResult {
-  /** False: a fault found nothing to break, so that the run is none of its own. */
-  readonly hasStruck: boolean;
+  /** What struck, or may have; null: a single fault found nothing to break, so that the run is none of its own. */
+  readonly faults: readonly Fault[] | null;
+  /** Of what was to be tried `instead`: what was not. */
+  readonly untried: readonly FaultName[];
   readonly events: number;
   readonly commits: number;
   readonly requests: number;
@@ -57,9 +62,8 @@ export interface RunResult {
   readonly lines: readonly string[];
 }
 
-class NothingToStrike extends Error {}
-
-export function run({ scenario, faults, broken, random, isTold = false }: RunOptions): RunResult {
+export function run(options: RunOptions): RunResult {
+  const { scenario, broken, random, isTold = false } = options;
   let turn = 0;
   const inTurn = (count: number) => {
     turn += 1;
@@ -69,9 +73,16 @@ export function run({ scenario, faults, broken, random, isTold = false }: RunOpt
   const prepared = preparedOf(scenario);
   const cluster = new SimCluster({ scenario, broken, pick, isTold, prepared });
   const course = new Course(cluster, scenario);
+  const planned = new PlannedFaults(options);
+  const resultOf = (violation: string | null): RunResult => {
+    const { events, requests, register, lines } = cluster;
+    const { faults, untried } = planned;
+    const { state } = course;
+    return { faults, untried, events, requests, commits: register.commits, state, lines, violation };
+  };
   try {
     settle(cluster);
-    scheduleFaults(cluster, faults);
+    cluster.onEvent = () => planned.strikeDue(cluster);
     course.begin();
     cluster.runUntilQuiet();
     const canDrive = cluster.drivers.some(({ condition }) => condition === "up");
@@ -85,11 +96,9 @@ export function run({ scenario, faults, broken, random, isTold = false }: RunOpt
       cluster.runUntilQuiet();
     }
     course.judgeEnd();
-    return { ...resultOf(cluster, course), violation: null };
+    return resultOf(null);
   } catch (error) {
-    if (error instanceof NothingToStrike)
-      return { ...resultOf(cluster, course), hasStruck: false, violation: null };
-    return { ...resultOf(cluster, course), violation: messageOf(error) };
+    return resultOf(error instanceof NothingToStrike ? null : messageOf(error));
   }
 }
 
@@ -127,21 +136,6 @@ function settle(cluster: SimCluster): void {
 /** That it cannot be meant is a mistake of the scenario. */
 function begin(submission: Submission): void {
   assert.equal(submission.code, "begin", JSON.stringify(submission));
-}
-
-function resultOf(cluster: SimCluster, { state }: Course): Omit<RunResult, "violation"> {
-  const { events, requests, register, lines } = cluster;
-  return { hasStruck: true, events, requests, commits: register.commits, state, lines };
-}
-
-function scheduleFaults(cluster: SimCluster, faults: readonly Fault[]): void {
-  const isAlone = faults.length === 1;
-  cluster.onEvent = () => {
-    for (const fault of faults) {
-      if (fault.atEvent !== cluster.events) continue;
-      if (!strike(cluster, fault) && isAlone) throw new NothingToStrike();
-    }
-  };
 }
 
 /** All that was wrong is mended: from here on everything must come to its end. */

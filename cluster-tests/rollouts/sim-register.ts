@@ -1,7 +1,7 @@
 // Sim register: the app's record on the voters, changed by compare-and-swap alone. How voters agree has simulators of its own; here it
 // is atomic, and what goes wrong is what its users see: an answer that is lost, a majority that is away for a while.
 
-import type { AppRecord, CommittedApp } from "../../mesh/index.ts";
+import { type AppRecord, type CommittedApp, encodeAppRecord } from "../../mesh/index.ts";
 
 export class SimRegister {
   committed: CommittedApp | null = null;
@@ -18,6 +18,8 @@ export class SimRegister {
   /** False: another one was first. */
   swap(expectedEpoch: number, next: AppRecord): boolean {
     if (this.isAway || expectedEpoch !== (this.committed?.epoch ?? 0)) return false;
+    // What cannot be encoded is found.
+    encodeAppRecord(next);
     this.commits += 1;
     this.#set({ epoch: expectedEpoch + 1, record: next });
     return true;

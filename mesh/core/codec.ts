@@ -54,11 +54,7 @@ const WORD_CHARS_MAX = 64;
 const CHECKSUM_MAX = 2 ** 53 - 1;
 
 export function encodeMessage(message: Message): Uint8Array {
-  const body = packValue(fieldsOf(message));
-  const bytes = new Uint8Array(HEAD_BYTES + body.length);
-  bytes[0] = FORMAT;
-  bytes[1] = KIND_BYTES[message.kind];
-  bytes.set(body, HEAD_BYTES);
+  const bytes = packValue(fieldsOf(message), [FORMAT, KIND_BYTES[message.kind]]);
   if (bytes.length > FRAME_BYTES_MAX) throw new Error(`bug: a ${message.kind} of ${bytes.length} bytes`);
   return bytes;
 }

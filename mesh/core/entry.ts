@@ -16,7 +16,7 @@ export type EntryBoundsFailure = "key-bounds" | "value-bounds";
 
 /** What is wrong with key and value, or undefined. A lone surrogate would not survive UTF-8, so it is refused. */
 export function checkEntryBounds(key: string, value: Uint8Array | null): EntryBoundsFailure | undefined {
-  if (key.length === 0 || utf8Bytes(key) > ENTRY_KEY_BYTES_MAX || !key.isWellFormed()) return "key-bounds";
+  if (key.length === 0 || isOverBound(key) || !key.isWellFormed()) return "key-bounds";
   if (value !== null && value.length > ENTRY_VALUE_BYTES_MAX) return "value-bounds";
   return undefined;
 }
@@ -31,6 +31,11 @@ export function isSameValue(left: Uint8Array | null, right: Uint8Array | null): 
   return left.length === right.length && left.every((byte, index) => byte === right[index]);
 }
 
+/** To compute the hash of what is smaller costs no more than to remember it. */
+const LARGE_BYTES_MIN = 1_024;
+/** Of large entries: it is asked for again when an entry is replaced, and when a state is built aside. */
+const hashes = new WeakMap<Entry, number>();
+
 /**
  * 53 bits over key, counter and value; 0 for a tombstone, so that states collected at different times compare equal.
  * Two FNV-1a lanes with different primes, each finished by an avalanche. It finds accidents, not forgeries: a forger
@@ -38,16 +43,23 @@ export function isSameValue(left: Uint8Array | null, right: Uint8Array | null): 
  */
 export function hashEntry(entry: Entry): number {
   if (entry.value === null) return 0;
+  if (entry.value.length < LARGE_BYTES_MIN) return computeHash(entry, entry.value);
+  const hash = hashes.get(entry) ?? computeHash(entry, entry.value);
+  hashes.set(entry, hash);
+  return hash;
+}
+
+function computeHash({ key, version }: Entry, value: Uint8Array): number {
   let [low, high] = [0x811c9dc5, 0x9747b28c];
   const mix = (word: number): void => {
     low = Math.imul(low ^ word, 0x01000193);
     high = Math.imul(high ^ word, 0x5bd1e995);
     high ^= high >>> 15;
   };
-  for (let index = 0; index < entry.key.length; index += 1) mix(entry.key.charCodeAt(index));
-  mix(entry.version.counter >>> 0);
-  mix(Math.floor(entry.version.counter / 2 ** 32));
-  for (const byte of entry.value) mix(byte);
+  for (let index = 0; index < key.length; index += 1) mix(key.charCodeAt(index));
+  mix(version.counter >>> 0);
+  mix(Math.floor(version.counter / 2 ** 32));
+  for (const byte of value) mix(byte);
   return combineHash(avalanche(high), avalanche(low));
 }
 
@@ -69,6 +81,7 @@ export function avalanche(word: number): number {
   return mixed ^ (mixed >>> 16);
 }
 
-function utf8Bytes(text: string): number {
-  return new TextEncoder().encode(text).length;
+/** A character takes three bytes at most: hardly any key has to be encoded for it. */
+function isOverBound(key: string): boolean {
+  return 3 * key.length > ENTRY_KEY_BYTES_MAX && new TextEncoder().encode(key).length > ENTRY_KEY_BYTES_MAX;
 }

@@ -6,11 +6,14 @@ import { Packr } from "msgpackr";
 /** Plain maps and lists: msgpackr's records would need a schema that a peer of another release, or a relay, does not have. */
 const packr = new Packr({ useRecords: false, mapsAsObjects: true, variableMapSize: true });
 
-/** Throws (a bug) on what no plain value stands for: undefined, a date, a set. */
-export function packValue(value: unknown): Uint8Array {
+/** Throws (a bug) on what no plain value stands for: undefined, a date, a set. `head`: bytes before it. */
+export function packValue(value: unknown, head: readonly number[] = []): Uint8Array {
+  const body = packr.pack(value);
+  if (!isPlain(body)) throw new TypeError("bug: packed what is no plain value");
   // A copy: msgpackr hands out a part of a buffer that it goes on using.
-  const bytes = new Uint8Array(packr.pack(value));
-  if (!isPlain(bytes)) throw new TypeError("bug: packed what is no plain value");
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
   return bytes;
 }
 

@@ -148,6 +148,7 @@ export class Store implements StoreView {
 
   /** A peer has this of an owner in force. */
   confirm({ owner, start, counter }: Pick<DigestItem, "owner" | "start" | "counter">): void {
+    if (this.#unconfirmed.size === 0) return;
     const head = this.head(owner);
     if (head !== undefined) this.#unconfirmed.show(owner, { ...start, counter }, head);
   }

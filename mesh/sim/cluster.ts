@@ -167,8 +167,7 @@ export class Cluster {
     this.trace(
       () => `${member.name} <- ${sender.name} gossip #${id} hops=${hops} ${describeMessage(payload)}`,
     );
-    const message = this.#usesCodec ? throughCodec(payload) : payload;
-    const input = { kind: "gossip", from: sender.owner, delta: gossipDelta(message) } as const;
+    const input = { kind: "gossip", from: sender.owner, delta: gossipDelta(payload) } as const;
     this.step(member, input, { path: "push", hops });
   }
 
@@ -231,7 +230,9 @@ export class Cluster {
     const id = this.#gossipIds.get(name) ?? this.#gossipIds.size + 1;
     this.#gossipIds.set(name, id);
     this.trace(() => `${member.name} publishes #${id} ${describeMessage(message)}`);
-    member.overlay?.publish({ id, payload: freezeMessage(message), bytes: messageBytes(message) });
+    // The same bytes to all, so decoded once: nobody changes what it is told.
+    const payload = freezeMessage(this.#usesCodec ? throughCodec(message) : message);
+    member.overlay?.publish({ id, payload, bytes: messageBytes(message) });
   }
 
   #send(from: SimMember, to: SimMember, message: ReplicaMessage): void {

@@ -2,8 +2,17 @@
 
 import { decodeMessage, encodeMessage } from "../core/codec.ts";
 import type { OwnerId } from "../core/ids.ts";
-import type { DeltaMessage, GossipMessage, HostDelta, Message, ReplicaMessage } from "../core/message.ts";
+import type {
+  DeltaMessage,
+  DigestItem,
+  GossipMessage,
+  HostDelta,
+  Message,
+  ReplicaMessage,
+} from "../core/message.ts";
+import { compareStarts, compareVersions } from "../core/version.ts";
 import type { Entry } from "../mesh.ts";
+import { isSameBytes } from "./ledger.ts";
 
 const TAMPERED_VALUE = new TextEncoder().encode("tampered");
 /** Of a list, so many items are measured; the rest is taken to be alike. */
@@ -33,11 +42,51 @@ export function messageBytes(message: Message): number {
   return 2 + valueBytes(message);
 }
 
-/** Over the wire and back: a copy, and what the codec cannot carry is found. */
+/**
+ * Over the wire and back: a copy, and what the codec cannot carry is found. Of it parts that came as they were sent are the sender's
+ * own, which nobody changes: what members remember of one (a hash) they remember together.
+ */
 export function throughCodec<Passed extends Message>(message: Passed): Passed {
   const decoded = decodeMessage(encodeMessage(message));
   if (!decoded.ok) throw new Error(`codec: ${decoded.error}`);
-  return decoded.value as Passed;
+  return withPartsOf(message, decoded.value) as Passed;
+}
+
+function withPartsOf(sent: Message, came: Message): Message {
+  if (sent.kind === "gossip" && came.kind === "gossip")
+    return { ...came, delta: withEntriesOf(sent.delta, came.delta) };
+  if (sent.kind === "delta" && came.kind === "delta")
+    return { ...came, deltas: came.deltas.map((delta, at) => withEntriesOf(sent.deltas[at], delta)) };
+  const hasItems = (message: Message) => message.kind === "digest" || message.kind === "pull";
+  if (!hasItems(sent) || !hasItems(came)) return came;
+  return { ...came, items: came.items.map((item, at) => sameOr(sent.items[at], item, isSameItem)) };
+}
+
+function withEntriesOf(sent: HostDelta | undefined, came: HostDelta): HostDelta {
+  return { ...came, entries: came.entries.map((entry, at) => sameOr(sent?.entries[at], entry, isSameEntry)) };
+}
+
+function sameOr<Part>(sent: Part | undefined, came: Part, isSame: (sent: Part, came: Part) => boolean): Part {
+  return sent !== undefined && isSame(sent, came) ? sent : came;
+}
+
+function isSameEntry(sent: Entry, came: Entry): boolean {
+  const isSameKey = sent.owner === came.owner && sent.key === came.key;
+  return (
+    isSameKey && compareVersions(sent.version, came.version) === 0 && isSameBytes(sent.value, came.value)
+  );
+}
+
+function isSameItem(sent: DigestItem, came: DigestItem): boolean {
+  return (
+    sent.owner === came.owner &&
+    compareStarts(sent.start, came.start) === 0 &&
+    sent.counter === came.counter &&
+    sent.compacted === came.compacted &&
+    sent.checksum === came.checksum &&
+    sent.isInForce === came.isInForce &&
+    sent.wantsRepair === came.wantsRepair
+  );
 }
 
 /** As a relay that lies would pass it on: one entry of another owner has another value. Undefined: nothing to change. */

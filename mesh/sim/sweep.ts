@@ -18,20 +18,20 @@ export function sweep(cluster: Cluster, ledger: Ledger, checkers: Checkers): voi
 function compare({ nowMs }: Cluster, checkers: Checkers, observer: SimMember, slot: Slot): void {
   const told = checkers.lastTold(observer, slot);
   const held = observer.replica?.store.get(slot.owner, slot.key);
-  const what = `${slot.key} of ${slot.owner.slice(-5)} at ${observer.name}`;
+  const what = (): string => `${slot.key} of ${slot.owner.slice(-5)} at ${observer.name}`;
   const isToldLive = told !== undefined && told.value !== null;
   if (isToldLive && held === undefined) {
-    checkers.report("no-empty-table", nowMs, `${what} went without a word`);
+    checkers.report("no-empty-table", nowMs, `${what()} went without a word`);
   } else if (held !== undefined && !isToldLive) {
-    checkers.report("no-resurrection", nowMs, `${what} is there, though its deletion was told, or nothing`);
+    checkers.report("no-resurrection", nowMs, `${what()} is there, though its deletion was told, or nothing`);
   } else if (held !== undefined && told !== undefined && compareVersions(held.version, told.version) !== 0) {
-    checkers.report("single-writer", nowMs, `${what} stands at another version than was told`);
+    checkers.report("single-writer", nowMs, `${what()} stands at another version than was told`);
   }
   if (held !== undefined && isDeletedBy(slot, held.version, observer.replica?.store.head(slot.owner))) {
     checkers.report(
       "no-resurrection",
       nowMs,
-      `${what} is there, though its owner deleted it by the version held`,
+      `${what()} is there, though its owner deleted it by the version held`,
     );
   }
 }

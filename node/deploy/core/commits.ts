@@ -318,12 +318,21 @@ export function servedBefore({ releases, current }: AppRecord): Release | undefi
 /** Keeps the record within its bounds: releases that nothing needs go first, then the oldest steps' answers, then the oldest steps. */
 export function fitted(record: AppRecord): AppRecord {
   let fit: AppRecord = withoutVainHold(withSoundWeights({ ...record, releases: keptReleases(record) }));
-  while (encodeAppRecord(fit).length > RECORD_BYTES_MAX) {
+  while (isOverBound(fit)) {
     const history = shortened(fit.rollout?.history ?? []);
     if (fit.rollout === null || history === null) return fit;
     fit = { ...fit, rollout: { ...fit.rollout, history } };
   }
   return fit;
+}
+
+/** Of a value msgpack takes five times the characters of its JSON at most: 9 bytes of a number that is one and a comma there. */
+const BYTES_PER_JSON_CHAR_MAX = 5;
+
+/** A decision is made with each answer, and hardly any record is near the bound: to encode it was a tenth of all that a decision costs. */
+function isOverBound(record: AppRecord): boolean {
+  const isNear = BYTES_PER_JSON_CHAR_MAX * JSON.stringify(record).length > RECORD_BYTES_MAX;
+  return isNear && encodeAppRecord(record).length > RECORD_BYTES_MAX;
 }
 
 /** Null: nothing of it can go. */
