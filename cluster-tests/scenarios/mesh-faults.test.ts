@@ -19,14 +19,14 @@ const seed = Number(process.env["FAULTS_SEED"] ?? Math.floor(Math.random() * 2 *
 process.stdout.write(`mesh faults: FAULTS_SEED=${seed}\n`);
 
 const clusters = new Set<MeshProcesses>();
-/** Left by the test before, which ended well. */
-let left: MeshProcesses | undefined;
+/** Of the test before, which ended well. */
+let handedOn: MeshProcesses | undefined;
 afterEach(async () => {
-  const over = [...clusters].filter((cluster) => cluster !== left);
+  const over = [...clusters].filter((cluster) => cluster !== handedOn);
   for (const cluster of over) clusters.delete(cluster);
   await Promise.all(over.map((cluster) => cluster.dispose()));
 });
-afterAll(() => left?.dispose());
+afterAll(() => handedOn?.dispose());
 
 async function create(...args: Parameters<typeof MeshProcesses.create>): Promise<MeshProcesses> {
   const cluster = await MeshProcesses.create(...args);
@@ -34,7 +34,7 @@ async function create(...args: Parameters<typeof MeshProcesses.create>): Promise
   return cluster;
 }
 
-/** The life of `a` is an hour above the clock, as all later ones of it are: the clock alone brings none above another. */
+/** From its first life on `a` is an hour above the clock: no later one rises by the clock alone. */
 async function createThree(): Promise<MeshProcesses> {
   const cluster = await create(THREE);
   await Promise.all([
@@ -45,15 +45,15 @@ async function createThree(): Promise<MeshProcesses> {
   return cluster;
 }
 
-/** Three that run and are equal: what the test before left, else new ones. A job that a life had once is not written again in it. */
+/** Three that run and are equal: those of the test before, else new ones. Each test has jobs of its own: what was deleted is not written again. */
 function testThree(name: string, body: (cluster: MeshProcesses) => Promise<void>): void {
   test(
     name,
     async () => {
-      const cluster = left ?? (await createThree());
-      left = undefined;
+      const cluster = handedOn ?? (await createThree());
+      handedOn = undefined;
       await body(cluster);
-      left = cluster;
+      handedOn = cluster;
     },
     HANG_MS,
   );
