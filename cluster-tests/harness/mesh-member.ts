@@ -16,7 +16,7 @@ import {
   valueHash,
 } from "./mesh-protocol.ts";
 
-/** Few: a burst must last long enough to be killed in it. */
+/** Few: the others must hear of it while it goes on. */
 const BURST_WRITES_A_TURN = 5;
 
 enableCompileCache();
@@ -66,9 +66,7 @@ async function obey(mesh: RunningMesh, command: MeshCommand): Promise<void> {
       break;
     }
     case "burst":
-      await burst(mesh, command);
-      tell({ event: "answer" });
-      break;
+      return burst(mesh, command.keys);
     case "announce":
       mesh.announce();
       tell({ event: "answer" });
@@ -86,11 +84,8 @@ async function obey(mesh: RunningMesh, command: MeshCommand): Promise<void> {
   }
 }
 
-async function burst(
-  mesh: RunningMesh,
-  { writes, keys }: MeshCommand & { readonly do: "burst" },
-): Promise<void> {
-  for (let serial = 0; serial < writes; serial += 1) {
+async function burst(mesh: RunningMesh, keys: number): Promise<never> {
+  for (let serial = 0; ; serial += 1) {
     mesh.write(`vm/${serial % keys}`, bytesOf(burstText(serial)));
     if (serial % BURST_WRITES_A_TURN === 0) await nextTurn();
   }

@@ -21,8 +21,8 @@ export interface MeshMemberOptions {
 export type MeshCommand =
   /** Null deletes. */
   | { readonly do: "write"; readonly entries: readonly (readonly [key: string, text: string | null])[] }
-  /** So many writes, a few a turn of the event loop, to `vm/0` … `vm/<keys - 1>` in turn: see `burstText`. */
-  | { readonly do: "burst"; readonly writes: number; readonly keys: number }
+  /** Writes until it is killed, a few a turn of the event loop, to `vm/0` … `vm/<keys - 1>` in turn: see `burstText`. */
+  | { readonly do: "burst"; readonly keys: number }
   | { readonly do: "announce" }
   | { readonly do: "dump" }
   | { readonly do: "stop" };

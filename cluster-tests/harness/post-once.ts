@@ -21,7 +21,12 @@ export interface Posted {
   /** Null: no whole answer came. */
   readonly status: number | null;
   readonly text: string;
+  /** By `performance.now`. */
+  readonly beganMs: number;
+  readonly endedMs: number;
 }
+
+type Answer = Pick<Posted, "status" | "text">;
 
 export class PostOnce {
   readonly #options: PostOptions;
@@ -63,13 +68,16 @@ export class PostOnce {
       const index = this.#sent++;
       const bytes = sizes[index % sizes.length] ?? 1;
       const target = targets[index % targets.length] ?? "";
-      this.#posted.push(await this.#post({ id: `post-${index}`, bytes, target }));
+      const id = `post-${index}`;
+      const beganMs = performance.now();
+      const answer = await this.#post({ id, bytes, target });
+      this.#posted.push({ id, bytes, ...answer, beganMs, endedMs: performance.now() });
     }
   }
 
-  #post({ id, bytes, target }: { id: string; bytes: number; target: string }): Promise<Posted> {
-    const { promise, resolve } = Promise.withResolvers<Posted>();
-    const fail = (error: Error) => resolve({ id, bytes, status: null, text: error.message });
+  #post({ id, bytes, target }: { id: string; bytes: number; target: string }): Promise<Answer> {
+    const { promise, resolve } = Promise.withResolvers<Answer>();
+    const fail = (error: Error) => resolve({ status: null, text: error.message });
     const url = `${target}/once?log=${encodeURIComponent(this.#log)}&id=${id}`;
     const headers = { host: this.#options.host, "content-length": bytes };
     const outgoing = request(url, { method: "POST", headers, agent: false }, (response) => {
@@ -78,7 +86,7 @@ export class PostOnce {
         text += chunk.toString();
       });
       response.once("error", fail);
-      response.once("end", () => resolve({ id, bytes, status: response.statusCode ?? null, text }));
+      response.once("end", () => resolve({ status: response.statusCode ?? null, text }));
     });
     outgoing.once("error", fail);
     sendBody(outgoing, bytes);

@@ -8,7 +8,7 @@ import { uptimeMs } from "../../node/vms/process-table.ts";
 import { AppFolder, type AppSettings } from "../harness/app-folder.ts";
 import { LabCluster } from "../harness/lab-cluster.ts";
 import { NetLab } from "../harness/net-lab.ts";
-import { until } from "../harness/observe.ts";
+import { PATIENCE_MS, until } from "../harness/observe.ts";
 import { VmLifetimes } from "../harness/vm-lifetimes.ts";
 
 const LEASE_MS = 3_000;
@@ -34,7 +34,8 @@ beforeAll(async () => {
   });
   lives = new VmLifetimes(cluster.folder, uptimeMs);
   await cluster.run(["host", "cordon", SAFE], SAFE);
-});
+  // Nine members start at once: says that they hang, where each wait for one of them has said before what it lacks.
+}, 3 * PATIENCE_MS);
 afterAll(async () => {
   await lives?.stop();
   await cluster?.stop();

@@ -1,30 +1,62 @@
 // What befalls real members: each test ends with equal values at all, and at no event was an invariant broken
 // (`harness/change-watch.ts`). FAULTS_SEED=N repeats what is random here; when a process is killed is the machine's to say.
 
-import { afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { compareVersions } from "../../mesh/index.ts";
 import { seededRandom } from "../../mesh/sim/seeded-random.ts";
 import type { MeshProcess } from "../harness/mesh-process.ts";
 import { MeshProcesses, type Texts } from "../harness/mesh-processes.ts";
-import { burstText, valueHash } from "../harness/mesh-protocol.ts";
+import { burstText, type HeldEntry, valueHash } from "../harness/mesh-protocol.ts";
 
 const HOUR_MS = 60 * 60 * 1_000;
 const YEAR_MS = 365 * 24 * HOUR_MS;
 /** Says that a test hangs; each wait says what it lacks before. */
 const HANG_MS = 60_000;
+const FOUR = ["a", "b", "c", "d"] as const;
+const THREE = ["a", "b", "c"] as const;
 
 const seed = Number(process.env["FAULTS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 process.stdout.write(`mesh faults: FAULTS_SEED=${seed}\n`);
 
-const clusters: MeshProcesses[] = [];
+const clusters = new Set<MeshProcesses>();
+/** Of the test before, which ended well. */
+let handedOn: MeshProcesses | undefined;
 afterEach(async () => {
-  await Promise.all(clusters.splice(0).map((cluster) => cluster.dispose()));
+  const over = [...clusters].filter((cluster) => cluster !== handedOn);
+  for (const cluster of over) clusters.delete(cluster);
+  await Promise.all(over.map((cluster) => cluster.dispose()));
 });
+afterAll(() => handedOn?.dispose());
 
 async function create(...args: Parameters<typeof MeshProcesses.create>): Promise<MeshProcesses> {
   const cluster = await MeshProcesses.create(...args);
-  clusters.push(cluster);
+  clusters.add(cluster);
   return cluster;
+}
+
+/** From its first life on `a` is an hour above the clock: no later one rises by the clock alone. */
+async function createThree(): Promise<MeshProcesses> {
+  const cluster = await create(THREE);
+  await Promise.all([
+    cluster.start("a", life("a", "at first"), HOUR_MS),
+    cluster.startAll((name) => life(name, "at first"), ["b", "c"]),
+  ]);
+  await cluster.expectEqual();
+  return cluster;
+}
+
+/** Three that run and are equal: those of the test before, else new ones. Each test has jobs of its own: what was deleted is not written again. */
+function testThree(name: string, body: (cluster: MeshProcesses) => Promise<void>): void {
+  test(
+    name,
+    async () => {
+      const cluster = handedOn ?? (await createThree());
+      handedOn = undefined;
+      await body(cluster);
+      handedOn = cluster;
+    },
+    HANG_MS,
+  );
 }
 
 function pick(from: number, to: number): number {
@@ -39,10 +71,12 @@ function shuffled<Item>(items: readonly Item[]): readonly Item[] {
     .map(({ item }) => item);
 }
 
-/** Routes `vm/0` … as one life of a member writes them, and jobs, which it may delete. */
-function life(name: string, generation: number, jobs: readonly number[] = [], routes = 3): Texts {
-  const vms = Array.from({ length: routes }, (_, at) => [`vm/${at}`, `${name} ${generation}`] as const);
-  return Object.fromEntries([...vms, ...jobs.map((job) => [`job/${job}`, `${name} ${generation}`] as const)]);
+const KEYS = 50;
+
+/** Routes `vm/0` … as a member writes them at one time, and jobs, which it may delete. */
+function life(name: string, when: string, jobs: readonly number[] = []): Texts {
+  const keys = [...Array.from({ length: KEYS }, (_, at) => `vm/${at}`), ...jobs.map((job) => `job/${job}`)];
+  return Object.fromEntries(keys.map((key) => [key, `${name} ${when}`]));
 }
 
 /** Of `owner`, at `observer`. */
@@ -55,171 +89,13 @@ function expectRisen(cluster: MeshProcesses, owner: string, below: number): void
   for (const member of cluster.members) expect(incarnationAt(member, owner)).toBeGreaterThan(below);
 }
 
-const FOUR = ["a", "b", "c", "d"] as const;
-const THREE = ["a", "b", "c"] as const;
-
-test(
-  "rolling restart of all, stopped or killed, while the others write and delete",
-  async () => {
-    const cluster = await create(FOUR);
-    await cluster.startAll((name) => life(name, 1, [1, 2, 3, 4]));
-    await cluster.expectEqual();
-    const before = new Map(cluster.members.map(({ name, owner, watch }) => [name, watch.newest(owner)]));
-    for (const [at, name] of shuffled(FOUR).entries()) {
-      await (at % 2 === 0 ? cluster.kill(name) : cluster.stopMember(name));
-      for (const other of cluster.members)
-        await cluster.write(other.name, { "vm/0": `while ${name} was down`, [`job/${at + 1}`]: null });
-      // Jobs that it does not write again are deleted by that, as are those of the others that it did not see go.
-      await cluster.start(name, life(name, 2, [5 + at]));
-      await cluster.untilFull();
-    }
-    await cluster.expectEqual();
-    for (const { name, owner } of cluster.members)
-      expectRisen(cluster, owner, before.get(name)?.incarnation ?? Number.NaN);
-  },
-  HANG_MS,
-);
-
-test(
-  "all killed at once and started again: what was not written again is gone, all else is everywhere",
-  async () => {
-    const cluster = await create(FOUR);
-    await cluster.startAll((name) => life(name, 1, [1, 2]));
-    await cluster.expectEqual();
-    const before = cluster.members.map(({ owner, watch }) => [owner, watch.newest(owner)] as const);
-    await Promise.all(FOUR.map((name) => cluster.kill(name)));
-    await cluster.startAll((name) => life(name, 2, [2]));
-    await cluster.expectEqual();
-    for (const [owner, version] of before) expectRisen(cluster, owner, version?.incarnation ?? Number.NaN);
-  },
-  HANG_MS,
-);
-
-const BURST = { writes: 20_000, keys: 50 } as const;
-
-test(
-  "kill -9 in a burst of writes: the others agree on one moment of it, and then on what the next life writes",
-  async () => {
-    const cluster = await create(THREE);
-    await cluster.startAll((name) => life(name, 1, [], BURST.keys));
-    await cluster.expectEqual();
-    const [a, b, c] = THREE.map((name) => cluster.member(name)) as [MeshProcess, MeshProcess, MeshProcess];
-    const base = a.watch.newest(a.owner);
-    if (base === undefined) throw new Error("a wrote nothing");
-    // It hears the rest of the burst from who was awake.
-    c.freeze();
-    let isBurstOver = false;
-    const burst = a.ask({ do: "burst", ...BURST }).then(
-      () => {
-        isBurstOver = true;
-      },
-      () => undefined,
-    );
-    const killAt = base.counter + pick(50, 2_000);
-    await cluster.until(`write ${killAt}`, () => (b.watch.newest(a.owner)?.counter ?? 0) >= killAt);
-    await cluster.kill("a");
-    await burst;
-    expect(isBurstOver).toBe(false);
-    expect(c.watch.newest(a.owner)).toEqual(base);
-    c.thaw();
-    await cluster.until("one moment of the burst", () => {
-      const [atB, atC] = [b, c].map(({ watch }) => watch.newest(a.owner));
-      return atB !== undefined && atC !== undefined && compareVersions(atB, atC) === 0;
-    });
-    expectMoment(b, a.owner, base.counter);
-    expectMoment(c, a.owner, base.counter);
-
-    await cluster.start("a", life("a", 2, [], BURST.keys));
-    await cluster.expectEqual();
-  },
-  HANG_MS,
-);
-
-/** All that the owner had written at its newest write that is held, and nothing of later: no hole, no mixture. */
-function expectMoment({ watch }: MeshProcess, owner: string, base: number): void {
-  const writes = (watch.newest(owner)?.counter ?? 0) - base;
-  expect(writes).toBeGreaterThan(0);
-  expect(writes).toBeLessThan(BURST.writes);
-  for (let key = 0; key < BURST.keys; key += 1) {
-    const serial = writes - 1 - ((writes - 1 - key) % BURST.keys);
-    const text = key < writes ? burstText(serial) : "a 1";
-    expect(watch.entry(owner, `vm/${key}`)?.hash).toBe(valueHash(text));
-  }
-}
-
-test(
-  "a lost disk: with the key it is the same member, above all that it was; without, another one beside the old",
-  async () => {
-    const cluster = await create(THREE);
-    // The clock that its disk remembers is ahead of the one that it comes back with: only its peers can tell it.
-    const [a] = await Promise.all([
-      cluster.start("a", life("a", 1, [1]), HOUR_MS),
-      cluster.startAll((name) => life(name, 1), ["b", "c"]),
-    ]);
-    await cluster.expectEqual();
-    const lost = incarnationAt(cluster.member("b"), a.owner);
-    await cluster.kill("a");
-    cluster.wipeAllButKey("a");
-    const again = await cluster.start("a", life("a", 2, [2]));
-    await cluster.expectEqual();
-    expect(again.owner).toBe(a.owner);
-    expect(again.metrics["own-conflicts"]).toBeGreaterThan(0);
-    expectRisen(cluster, a.owner, lost);
-
-    const left = cluster.member("b").watch.held.get(a.owner);
-    const leftEntries = [...(left?.values() ?? [])];
-    await cluster.kill("a");
-    cluster.wipe("a");
-    const other = await cluster.start("a", life("a", 3, [3]));
-    expect(other.owner).not.toBe(a.owner);
-    await cluster.expectEqual();
-    for (const { watch } of cluster.members)
-      expect([...(watch.held.get(a.owner)?.values() ?? [])]).toEqual(expect.arrayContaining(leftEntries));
-  },
-  HANG_MS,
-);
-
-test(
-  "an old disk image put back inside a partition: what the other side holds of a later life is outdone when it heals",
-  async () => {
-    const cluster = await create(FOUR);
-    await cluster.startAll((name) => life(name, 1, [1]));
-    await cluster.expectEqual();
-    const { owner } = cluster.member("a");
-    await cluster.kill("a");
-    const putBack = cluster.image("a");
-    // A life that the image does not know, seen by c and d, and above what the clock will give to the next.
-    cluster.part(["b"], ["a", "c", "d"]);
-    await cluster.start("a", life("a", 2, [2]), HOUR_MS);
-    await cluster.untilShown("a", ["c", "d"]);
-    await cluster.kill("a");
-    putBack();
-    cluster.heal();
-    cluster.part(["a", "b"], ["c", "d"]);
-    await cluster.start("a", life("a", 3, [3]));
-    await cluster.untilParted(["a", "b"], ["c", "d"]);
-    await cluster.untilShown("a", ["b"]);
-    const [atB, atC] = ["b", "c"].map((name) => incarnationAt(cluster.member(name), owner));
-    expect(atC).toBeGreaterThan(atB ?? Number.NaN);
-    for (const observer of ["c", "d"]) {
-      expect(cluster.shows(observer, owner, "job/2", "a 2")).toBe(true);
-      expect(cluster.shows(observer, owner, "job/3", null)).toBe(true);
-    }
-    cluster.heal();
-    await cluster.expectEqual();
-    expectRisen(cluster, owner, atC ?? Number.NaN);
-    expect(cluster.member("a").metrics["own-conflicts"]).toBeGreaterThan(0);
-  },
-  HANG_MS,
-);
-
 const GRACE_MS = 300;
 
 test(
   "a partition longer than the grace of tombstones, deletions on both sides: nothing comes back",
   async () => {
     const cluster = await create(FOUR, { tombstoneGraceMs: GRACE_MS });
-    await cluster.startAll((name) => life(name, 1, [1, 2, 3, 4]));
+    await cluster.startAll((name) => life(name, "at first", [1, 2, 3, 4]));
     await cluster.expectEqual();
     const sides = [
       ["a", "b"],
@@ -236,8 +112,8 @@ test(
     for (const [here, there] of [sides, sides.toReversed()] as const) {
       const [deletes, watches] = here.map((name) => cluster.member(name).owner);
       for (const name of there) {
-        expect(cluster.shows(name, deletes ?? "", "job/1", `${here[0]} 1`)).toBe(true);
-        expect(cluster.shows(name, watches ?? "", "job/4", `${here[1]} 1`)).toBe(true);
+        expect(cluster.shows(name, deletes ?? "", "job/1", `${here[0]} at first`)).toBe(true);
+        expect(cluster.shows(name, watches ?? "", "job/4", `${here[1]} at first`)).toBe(true);
       }
     }
     cluster.heal();
@@ -245,72 +121,6 @@ test(
     // Another round of all with all: what is held somewhere would have its way by now.
     for (const name of FOUR) await cluster.write(name, { "job/after": "healed" });
     await cluster.expectEqual();
-  },
-  HANG_MS,
-);
-
-test(
-  "a clock a year ahead and back: the later life is in force, and nobody else follows the clock",
-  async () => {
-    const cluster = await create(THREE);
-    await cluster.startAll((name) => life(name, 1, [1]));
-    await cluster.expectEqual();
-    const { owner } = cluster.member("a");
-    const nowMs = Date.now();
-    await cluster.kill("a");
-    await cluster.start("a", life("a", 2, [2]), YEAR_MS);
-    await cluster.expectEqual();
-    expectRisen(cluster, owner, nowMs + YEAR_MS - HOUR_MS);
-    const ahead = incarnationAt(cluster.member("b"), owner);
-
-    await cluster.kill("b");
-    const b = await cluster.start("b", life("b", 2));
-    await cluster.kill("a");
-    await cluster.start("a", life("a", 3, [3]), -YEAR_MS);
-    await cluster.expectEqual();
-    for (const member of cluster.members) {
-      expect(incarnationAt(member, owner)).toBe(ahead + 1);
-      expect(incarnationAt(member, b.owner)).toBeLessThan(nowMs + HOUR_MS);
-    }
-    expect(cluster.member("a").metrics["own-conflicts"]).toBeUndefined();
-  },
-  HANG_MS,
-);
-
-test(
-  "a disk that is full while it runs: an alarm and no crash, the others' writes are heard, and it comes right",
-  async () => {
-    const cluster = await create(THREE);
-    await cluster.startAll((name) => life(name, 1), ["b", "c"]);
-    const { owner } = await cluster.start("a", life("a", 1, [1]), HOUR_MS);
-    await cluster.expectEqual();
-    const before = incarnationAt(cluster.member("b"), owner);
-    await cluster.kill("a");
-    cluster.wipeAllButKey("a");
-    // Alone it cannot know that it must be above its last life; when it is told, the disk is full.
-    cluster.part(["a"], ["b", "c"]);
-    const a = await cluster.start("a", life("a", 2, [2]));
-    a.fillDisk();
-    cluster.heal();
-    await cluster.untilCounted("a", "incarnations-unwritten", 2);
-    expect(a.logs).toContain("cannot write the incarnation, will retry");
-    await cluster.write("b", { "job/1": "while a's disk was full" });
-    await cluster.untilShown("b", ["a", "c"]);
-    await cluster.write("a", { "job/3": "while the disk was full" });
-    for (const observer of ["b", "c"]) {
-      expect(incarnationAt(cluster.member(observer), owner)).toBe(before);
-      expect(cluster.shows(observer, owner, "vm/0", "a 1")).toBe(true);
-      expect(cluster.shows(observer, owner, "job/3", null)).toBe(true);
-    }
-    a.freeDisk();
-    await cluster.expectEqual();
-    expect(a.isRunning).toBe(true);
-    expectRisen(cluster, owner, before);
-    await cluster.kill("a");
-    // What was written last is on the disk: the next life needs nobody to tell it.
-    const next = await cluster.start("a", life("a", 3));
-    await cluster.expectEqual();
-    expect(next.metrics["own-conflicts"]).toBeUndefined();
   },
   HANG_MS,
 );
@@ -370,4 +180,205 @@ test(
     expect(new Set(joiner.watch.routes)).toEqual(new Set([0, ROUTES]));
   },
   HANG_MS,
+);
+
+testThree("rolling restart of all, stopped or killed, while the others write and delete", async (cluster) => {
+  for (const name of THREE) await cluster.write(name, life(name, "before it is rolled", [1, 2, 3]));
+  await cluster.expectEqual();
+  const before = new Map(cluster.members.map(({ name, owner, watch }) => [name, watch.newest(owner)]));
+  for (const [at, name] of shuffled(THREE).entries()) {
+    await (at % 2 === 0 ? cluster.kill(name) : cluster.stopMember(name));
+    for (const other of cluster.members)
+      await cluster.write(other.name, { "vm/0": `while ${name} was down`, [`job/${at + 1}`]: null });
+    // Jobs that it does not write again are deleted by that, as are those of the others that it did not see go.
+    await cluster.start(name, life(name, "rolled", [5 + at]));
+    await cluster.untilFull();
+  }
+  await cluster.expectEqual();
+  for (const { name, owner } of cluster.members)
+    expectRisen(cluster, owner, before.get(name)?.incarnation ?? Number.NaN);
+});
+
+testThree(
+  "all killed at once and started again: what was not written again is gone, all else is everywhere",
+  async (cluster) => {
+    for (const name of THREE) await cluster.write(name, life(name, "before all are killed", [11, 12]));
+    await cluster.expectEqual();
+    const before = cluster.members.map(({ owner, watch }) => [owner, watch.newest(owner)] as const);
+    await Promise.all(THREE.map((name) => cluster.kill(name)));
+    await cluster.startAll((name) => life(name, "after all were killed", [12]));
+    await cluster.expectEqual();
+    for (const [owner, version] of before) expectRisen(cluster, owner, version?.incarnation ?? Number.NaN);
+  },
+);
+
+testThree(
+  "kill -9 in a burst of writes: the others agree on one moment of it, and then on what the next life writes",
+  async (cluster) => {
+    const [a, b, c] = THREE.map((name) => cluster.member(name)) as [MeshProcess, MeshProcess, MeshProcess];
+    // It hears the rest of the burst from who was awake.
+    c.freeze();
+    // It ends with its writer alone.
+    a.ask({ do: "burst", keys: KEYS }).catch(() => undefined);
+    const killAt = pick(KEYS, 2_000);
+    await cluster.until(`write ${killAt}`, () => burstWritesAt(b, a.owner) >= killAt);
+    await cluster.kill("a");
+    expect(burstWritesAt(c, a.owner)).toBe(0);
+    c.thaw();
+    await cluster.until("one moment of the burst", () => {
+      const [atB, atC] = [b, c].map(({ watch }) => watch.newest(a.owner));
+      return atB !== undefined && atC !== undefined && compareVersions(atB, atC) === 0;
+    });
+    expectMoment(b, a.owner);
+    expect(routesOf(c, a.owner)).toEqual(routesOf(b, a.owner));
+
+    await cluster.start("a", life("a", "after the burst"));
+    await cluster.expectEqual();
+  },
+);
+
+/** In the order of their versions. */
+function routesOf({ watch }: MeshProcess, owner: string): readonly HeldEntry[] {
+  const entries = [...(watch.held.get(owner)?.values() ?? [])].filter(({ key }) => key.startsWith("vm/"));
+  return entries.sort((left, right) => compareVersions(left.version, right.version));
+}
+
+const burstSerials = new Map<string, number>();
+
+/**
+ * How many writes of the burst were done when the newest of those that it holds was. By what they say: the counter of a version
+ * counts as well what the mesh writes of itself, as when it suspects who is frozen.
+ */
+function burstWritesAt(observer: MeshProcess, owner: string): number {
+  const newest = routesOf(observer, owner).at(-1);
+  for (let serial = burstSerials.size; serial < (newest?.version.counter ?? 0); serial += 1)
+    burstSerials.set(valueHash(burstText(serial)), serial);
+  return (burstSerials.get(newest?.hash ?? "") ?? -1) + 1;
+}
+
+/** All that the owner had written at its newest write that is held, in its order, and nothing of later: no hole, no mixture. */
+function expectMoment(observer: MeshProcess, owner: string): void {
+  const done = burstWritesAt(observer, owner);
+  const last = Array.from({ length: KEYS }, (_, at) => done - KEYS + at);
+  const expected = last.map((serial) => [`vm/${serial % KEYS}`, valueHash(burstText(serial))]);
+  expect(routesOf(observer, owner).map(({ key, hash }) => [key, hash])).toEqual(expected);
+}
+
+testThree(
+  "an old disk image put back inside a partition: what the other side holds of a later life is outdone when it heals",
+  async (cluster) => {
+    await cluster.write("a", life("a", "before the image", [21]));
+    await cluster.expectEqual();
+    const { owner } = cluster.member("a");
+    const kept = incarnationAt(cluster.member("b"), owner);
+    await cluster.kill("a");
+    const putBack = cluster.image("a");
+    // A life that the image does not know, seen by c, and above what the clock and the image will give to the next.
+    cluster.part(["b"], ["a", "c"]);
+    await cluster.start("a", life("a", "unknown to the image", [22]), kept + HOUR_MS - Date.now());
+    await cluster.untilShown("a", ["c"]);
+    await cluster.kill("a");
+    putBack();
+    cluster.heal();
+    cluster.part(["a", "b"], ["c"]);
+    await cluster.start("a", life("a", "put back", [23]));
+    await cluster.untilParted(["a", "b"], ["c"]);
+    await cluster.untilShown("a", ["b"]);
+    const [atB, atC] = ["b", "c"].map((name) => incarnationAt(cluster.member(name), owner));
+    expect(atC).toBeGreaterThan(atB ?? Number.NaN);
+    expect(cluster.shows("c", owner, "job/22", "a unknown to the image")).toBe(true);
+    expect(cluster.shows("c", owner, "job/23", null)).toBe(true);
+    cluster.heal();
+    await cluster.expectEqual();
+    expectRisen(cluster, owner, atC ?? Number.NaN);
+    expect(cluster.member("a").metrics["own-conflicts"]).toBeGreaterThan(0);
+  },
+);
+
+testThree(
+  "a clock a year ahead and back: the later life is in force, and nobody else follows the clock",
+  async (cluster) => {
+    const { owner } = cluster.member("a");
+    const nowMs = Date.now();
+    await cluster.kill("a");
+    await cluster.start("a", life("a", "a year ahead", [31]), YEAR_MS);
+    await cluster.expectEqual();
+    expectRisen(cluster, owner, nowMs + YEAR_MS - HOUR_MS);
+    const ahead = incarnationAt(cluster.member("b"), owner);
+
+    await cluster.kill("b");
+    const b = await cluster.start("b", life("b", "beside one that is ahead"));
+    await cluster.kill("a");
+    await cluster.start("a", life("a", "a year behind", [32]), -YEAR_MS);
+    await cluster.expectEqual();
+    for (const member of cluster.members) {
+      expect(incarnationAt(member, owner)).toBe(ahead + 1);
+      expect(incarnationAt(member, b.owner)).toBeLessThan(nowMs + HOUR_MS);
+    }
+    expect(cluster.member("a").metrics["own-conflicts"]).toBeUndefined();
+  },
+);
+
+testThree(
+  "a disk that is full while it runs: an alarm and no crash, the others' writes are heard, and it comes right",
+  async (cluster) => {
+    await cluster.write("a", life("a", "before its disk was full"));
+    await cluster.expectEqual();
+    const { owner } = cluster.member("a");
+    const before = incarnationAt(cluster.member("b"), owner);
+    // Its peers alone can tell it.
+    expect(before).toBeGreaterThan(Date.now());
+    await cluster.kill("a");
+    cluster.wipeAllButKey("a");
+    // Alone it cannot know that it must be above its last life; when it is told, the disk is full.
+    cluster.part(["a"], ["b", "c"]);
+    const a = await cluster.start("a", life("a", "alone", [41]));
+    a.fillDisk();
+    cluster.heal();
+    await cluster.untilCounted("a", "incarnations-unwritten", 2);
+    expect(a.logs).toContain("cannot write the incarnation, will retry");
+    await cluster.write("b", { "job/42": "while a's disk was full" });
+    await cluster.untilShown("b", ["a", "c"]);
+    await cluster.write("a", { "job/43": "while the disk was full" });
+    for (const observer of ["b", "c"]) {
+      expect(incarnationAt(cluster.member(observer), owner)).toBe(before);
+      expect(cluster.shows(observer, owner, "vm/0", "a before its disk was full")).toBe(true);
+      expect(cluster.shows(observer, owner, "job/43", null)).toBe(true);
+    }
+    a.freeDisk();
+    await cluster.expectEqual();
+    expect(a.isRunning).toBe(true);
+    expectRisen(cluster, owner, before);
+    await cluster.kill("a");
+    // What was written last is on the disk: the next life needs nobody to tell it.
+    const next = await cluster.start("a", life("a", "with a disk again"));
+    await cluster.expectEqual();
+    expect(next.metrics["own-conflicts"]).toBeUndefined();
+  },
+);
+
+testThree(
+  "a lost disk: with the key it is the same member, above all that it was; without, another one beside the old",
+  async (cluster) => {
+    const { owner } = cluster.member("a");
+    const lost = incarnationAt(cluster.member("b"), owner);
+    // Its peers alone can tell it.
+    expect(lost).toBeGreaterThan(Date.now());
+    await cluster.kill("a");
+    cluster.wipeAllButKey("a");
+    const again = await cluster.start("a", life("a", "without a disk", [51]));
+    await cluster.expectEqual();
+    expect(again.owner).toBe(owner);
+    expect(again.metrics["own-conflicts"]).toBeGreaterThan(0);
+    expectRisen(cluster, owner, lost);
+
+    const old = [...(cluster.member("b").watch.held.get(owner)?.values() ?? [])];
+    await cluster.kill("a");
+    cluster.wipe("a");
+    const other = await cluster.start("a", life("a", "as another", [52]));
+    expect(other.owner).not.toBe(owner);
+    await cluster.expectEqual();
+    for (const { watch } of cluster.members)
+      expect([...(watch.held.get(owner)?.values() ?? [])]).toEqual(expect.arrayContaining(old));
+  },
 );
