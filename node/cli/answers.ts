@@ -1,7 +1,8 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
 import { type ZodType, z } from "zod";
-import { HOLDERS, isName, type RegistersBackup, ROLLOUT_KINDS, ROLLOUT_STATES } from "../../mesh/index.ts";
+import type { RegistersBackup } from "../../mesh/index.ts";
+import { HOLDERS, isName, ROLLOUT_KINDS, ROLLOUT_STATES } from "../../mesh/words.ts";
 import type { EntryWriteView } from "../api/entries.ts";
 import type { HoldView } from "../api/hold-routes.ts";
 import type { HostCordonView } from "../api/host-cordon.ts";

@@ -2,7 +2,7 @@
 
 import { userInfo } from "node:os";
 import type { ZodType } from "zod";
-import { messageOf } from "../../mesh/index.ts";
+import { messageOf } from "../../mesh/words.ts";
 import { PackError } from "../releases/pack-error.ts";
 import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { devClusterFolder } from "./dev/running-clusters.ts";

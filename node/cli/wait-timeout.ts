@@ -1,6 +1,6 @@
 // Wait timeout: the text after --wait-timeout, as milliseconds.
 
-import { parseDuration } from "../../mesh/index.ts";
+import { parseDuration } from "../../mesh/words.ts";
 import { waitTimeoutRange } from "../config/deploy-keys.ts";
 import { UsageError } from "./session.ts";
 

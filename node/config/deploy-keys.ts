@@ -3,15 +3,13 @@
 import { type ZodType, z } from "zod";
 import {
   type AppSpec,
-  CUTOVERS,
   type DeploySpec,
-  describeDuration,
   durationShape,
   type KeyWords,
   PREVIEWED_HOSTNAME_CHARS_MAX,
-  STRATEGY_NAMES,
   told,
-} from "../../mesh/index.ts";
+} from "../../mesh/keys.ts";
+import { CUTOVERS, describeDuration, STRATEGY_NAMES } from "../../mesh/words.ts";
 import { canaryProblem } from "./canary-keys.ts";
 import { commandShape } from "./command-shape.ts";
 import {

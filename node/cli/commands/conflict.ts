@@ -1,7 +1,7 @@
 // Conflict: what a deploy does about a rollout of its app that runs: it fails, waits for the end of that, or has it taken back.
 
 import { z } from "zod";
-import { describeDuration, nearestWord } from "../../../mesh/index.ts";
+import { describeDuration, nearestWord } from "../../../mesh/words.ts";
 import type { Submitted } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { followRollout } from "../follow.ts";

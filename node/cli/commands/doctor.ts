@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { describeConfigErrors } from "../../../mesh/index.ts";
+import { describeConfigErrors } from "../../../mesh/keys.ts";
 import { DOCTOR_ALL_MS, DOCTOR_HEALTH_MS } from "../../limits.ts";
 import { ApiClient, NoAgentError } from "../api-client.ts";
 import { type DoctorReport, doctorText } from "../doctor/doctor-text.ts";

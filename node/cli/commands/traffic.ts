@@ -1,6 +1,6 @@
 // traffic get, traffic set, rollback, pause: where an app's requests go, by a person's word.
 
-import { describeWeights, type Weights, weightsFault } from "../../../mesh/index.ts";
+import { describeWeights, type Weights, weightsFault } from "../../../mesh/words.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { appViewShape } from "../answers.ts";
 import { submitToApp } from "../ask-app.ts";

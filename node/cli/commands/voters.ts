@@ -1,7 +1,8 @@
 // voters, registers: who keeps what is desired, how that is changed, and what to do when a majority of them is gone for good.
 
 import { lstat, readFile, writeFile } from "node:fs/promises";
-import { messageOf, writeDurably } from "../../../mesh/index.ts";
+import { writeDurably } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 import type { CollectedView, RestoredView, VotersView } from "../../api/voters.ts";
 import { collectedShape, registersBackupShape, restoredShape, votersShape } from "../answers.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";

@@ -2,7 +2,8 @@
 // from here. All questions go out side by side, each bounded; what is not answered is a fact too.
 
 import { type ZodType, z } from "zod";
-import { fail, type HostPort, messageOf, ok, parseHostPort, type Result } from "../../../mesh/index.ts";
+import { type HostPort, parseHostPort } from "../../../mesh/keys.ts";
+import { fail, messageOf, ok, type Result } from "../../../mesh/words.ts";
 import type { MemberRow } from "../../api/views.ts";
 import type { QuorumView, VotersView } from "../../api/voters.ts";
 import type { SyncView } from "../../introspection/sync-view.ts";
