@@ -3,10 +3,10 @@
 import { submittedShape } from "../answers.ts";
 import { postToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type FollowedOptions, followToEnd } from "../follow-to-end.ts";
 import { print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { s } from "../shape.ts";
 import { plainText } from "../table.ts";
-import { type FollowedOptions, followToEnd } from "./deploy.ts";
 
 const unchangedShape = s.object({ app: s.string(), unchanged: s.literal(true), note: s.string() });
 
