@@ -54,13 +54,24 @@ export function exchange(agent: Agent, question: Question, signal: AbortSignal):
     headers: headersOf(body),
     ...(socketPath === undefined ? {} : { socketPath }),
   });
-  const answered = answerTo(request, question, signal);
-  if (typeof body === "object") {
-    const sent = paced(body, answered.patience);
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const patience = new Patience(question.answerTimeoutMs, (ms) => request.destroy(silence(ms)));
+  onceConnected(request, question.connectTimeoutMs, () => {
+    patience.begin();
+    if (typeof body !== "object") return;
     // Whoever breaks it off, the request fails by it.
-    pipeline(Readable.from(sent, { objectMode: false }), request, () => undefined);
-  } else request.end(body);
-  return answered.answer;
+    pipeline(Readable.from(paced(body, patience, request), { objectMode: false }), request, () => undefined);
+  });
+  if (typeof body !== "object") request.end(body);
+  request.once("response", (response: IncomingMessage) => {
+    patience.close();
+    const { statusCode = 0, headers } = response;
+    resolve({ statusCode, headers, body: bodyOf(response, question.silenceTimeoutMs, signal) });
+  });
+  // Also after the answer, of which the body tells then.
+  request.on("error", reject);
+  request.once("close", () => patience.close());
+  return promise;
 }
 
 function headersOf(body: Question["body"]): Record<string, string> {
@@ -68,36 +79,19 @@ function headersOf(body: Question["body"]): Record<string, string> {
   return { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) };
 }
 
-function answerTo(
-  request: ClientRequest,
-  question: Question,
-  signal: AbortSignal,
-): { readonly answer: Promise<Answer>; readonly patience: Patience } {
-  const { connectTimeoutMs, answerTimeoutMs, silenceTimeoutMs } = question;
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const patience = new Patience(answerTimeoutMs, () => request.destroy(silence(answerTimeoutMs)));
-  const refusal = new ExchangeError("no-connection", `no connection within ${connectTimeoutMs / 1_000} s`);
-  const connecting = new Patience(connectTimeoutMs, () => request.destroy(refusal));
+function onceConnected(request: ClientRequest, timeoutMs: number, connected: () => void): void {
+  const patience = new Patience(timeoutMs, (ms) =>
+    request.destroy(new ExchangeError("no-connection", `no connection within ${ms / 1_000} s`)),
+  );
   request.once("socket", (socket: Socket) => {
-    if (!socket.connecting) return patience.begin();
-    connecting.begin();
+    if (!socket.connecting) return connected();
+    patience.begin();
     socket.once("connect", () => {
-      connecting.end();
-      patience.begin();
+      patience.close();
+      connected();
     });
   });
-  request.once("response", (response: IncomingMessage) => {
-    patience.close();
-    const { statusCode = 0, headers } = response;
-    resolve({ statusCode, headers, body: bodyOf(response, silenceTimeoutMs, signal) });
-  });
-  // Also after the answer, of which the body tells then.
-  request.on("error", reject);
-  request.once("close", () => {
-    connecting.close();
-    patience.close();
-  });
-  return { answer: promise, patience };
+  request.once("close", () => patience.close());
 }
 
 /** The time that whoever reads takes is no silence. */
@@ -106,7 +100,7 @@ async function* bodyOf(
   silenceTimeoutMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const patience = new Patience(silenceTimeoutMs, () => response.destroy(silence(silenceTimeoutMs)));
+  const patience = new Patience(silenceTimeoutMs, (ms) => response.destroy(silence(ms)));
   try {
     patience.begin();
     for await (const chunk of response) {
@@ -122,12 +116,21 @@ async function* bodyOf(
 }
 
 /** Nobody is waited for but who takes what there is: where the source is slow, the agent is not. */
-async function* paced(source: AsyncIterable<Uint8Array>, patience: Patience): AsyncGenerator<Uint8Array> {
+async function* paced(
+  source: AsyncIterable<Uint8Array>,
+  patience: Patience,
+  request: ClientRequest,
+): AsyncGenerator<Uint8Array> {
   patience.end();
-  for await (const chunk of source) {
-    patience.begin();
-    yield chunk;
-    patience.end();
+  try {
+    for await (const chunk of source) {
+      patience.begin();
+      yield chunk;
+      patience.end();
+    }
+  } catch (error) {
+    request.destroy(error instanceof Error ? error : new Error(String(error)));
+    throw error;
   }
   patience.begin();
 }
@@ -139,19 +142,21 @@ function silence(timeoutMs: number): ExchangeError {
 /** One wait after the other, each with the same end. */
 class Patience {
   readonly #timeoutMs: number;
-  readonly #onEnd: () => void;
+  readonly #onEnd: (timeoutMs: number) => void;
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   /** 0: it has no end. */
-  constructor(timeoutMs: number, onEnd: () => void) {
+  constructor(timeoutMs: number, onEnd: (timeoutMs: number) => void) {
     this.#timeoutMs = timeoutMs;
     this.#onEnd = onEnd;
   }
 
   begin(): void {
     this.end();
-    if (!this.#isClosed && this.#timeoutMs > 0) this.#timer = setTimeout(this.#onEnd, this.#timeoutMs);
+    const timeoutMs = this.#timeoutMs;
+    if (this.#isClosed || timeoutMs <= 0) return;
+    this.#timer = setTimeout(() => this.#onEnd(timeoutMs), timeoutMs);
   }
 
   end(): void {
