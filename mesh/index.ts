@@ -1,24 +1,11 @@
-// The front door of mesh: the shared truth and how it spreads. `node` and `proxy-agent` import from here only.
+// The front door of mesh: the shared truth and how it spreads. `node` and `proxy-agent` import from here only, or, who must be there
+// at once, from words.ts and keys.ts, which are part of it.
 
-export {
-  type HostPort,
-  hostPortShape,
-  type MemberConfig,
-  type MemberConfigKeys,
-  memberConfigShape,
-  nameShape,
-  parseHostPort,
-  publicMemberConfig,
-  toMemberConfig,
-  toMultiaddr,
-} from "./config.ts";
 export { ACCUSATION_PREFIX as SUSPECT_PREFIX } from "./core/accusation-entry.ts";
 export type { ConvergenceView } from "./core/convergence.ts";
 export { Histogram, type HistogramView } from "./core/histogram.ts";
 export type { EntryDifference } from "./core/holdings.ts";
-export * from "./core/ids.ts";
 export { decodeMember as decodeMemberEntry, MEMBER_KEY } from "./core/member.ts";
-export { compareStarts, compareVersions, describeVersion, type Start, type Version } from "./core/version.ts";
 export { askForRecords, askMember } from "./io/ask-member.ts";
 export { createClusterRoot, signVoterList } from "./io/cluster-root.ts";
 export {
@@ -38,7 +25,6 @@ export {
   inspectSync,
   type MemberSync,
 } from "./io/inspect-members.ts";
-export { type KeyWords, keyWords, told } from "./io/key-words.ts";
 export { LocalLink } from "./io/local-link.ts";
 export { LocalServer } from "./io/local-server.ts";
 export { logOutput } from "./io/log-output.ts";
@@ -56,24 +42,9 @@ export { HostRegisters, Registers } from "./io/register/registers.ts";
 export type { VoterDirectory } from "./io/register/voter-directory.ts";
 export { startMesh } from "./io/start-mesh.ts";
 export { makeStateFolder, StateFolderError } from "./io/state-folder.ts";
-export {
-  type ConfigError,
-  describeConfigErrors,
-  describeDuration,
-  durationShape,
-  nearestWord,
-  parseDuration,
-  parseToml,
-  readTomlFile,
-} from "./io/toml-file.ts";
 export { uptimeMs } from "./io/uptime.ts";
 export { createVerifier } from "./io/verifier.ts";
-export {
-  CALL_CHUNK_BYTES_MAX,
-  CONNECTIONS_MAX,
-  ENTRY_VALUE_BYTES_MAX,
-  TOMBSTONE_GRACE_MS,
-} from "./limits.ts";
+export * from "./keys.ts";
 export * from "./mesh.ts";
 export * from "./records/ack.ts";
 export * from "./records/app.ts";
@@ -94,15 +65,12 @@ export * from "./records/members.ts";
 export { type Claim, type ClaimedName, describeClaimedName } from "./records/names.ts";
 export * from "./records/preview.ts";
 export * from "./records/proxy-status.ts";
-export { decodeRecord, encodeRecord } from "./records/record-codec.ts";
-export * from "./records/release.ts";
 export { appNameShape, countShape, memberNameShape, vmNameShape } from "./records/shapes.ts";
 export * from "./records/step-report.ts";
 export * from "./records/vm.ts";
-export * from "./records/weights.ts";
 export * from "./register/register.ts";
 export { encodeCommitted } from "./register/register-codec.ts";
 export { decodeLink as decodeVoterLink, encodeLink as encodeVoterLink } from "./register/voter-chain.ts";
 export { majorityOf, type Voter, type VoterList } from "./register/voter-list.ts";
 export { encodeVoterList } from "./register/voter-list-codec.ts";
-export { fail, messageOf, ok, type Result } from "./result.ts";
+export * from "./words.ts";

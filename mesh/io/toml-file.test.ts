@@ -4,16 +4,9 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { type ZodType, z } from "zod";
-import {
-  describeConfigErrors,
-  describeDuration,
-  durationShape,
-  formerKey,
-  nearestWord,
-  parseDuration,
-  parseToml,
-  readTomlFile,
-} from "./toml-file.ts";
+import { describeDuration, parseDuration } from "../core/duration.ts";
+import { nearestWord } from "../core/nearest-word.ts";
+import { describeConfigErrors, durationShape, formerKey, parseToml, readTomlFile } from "./toml-file.ts";
 
 const countText = "must be a whole number from 1 to 100, for example count = 2";
 const example: ZodType<object> = z.strictObject({

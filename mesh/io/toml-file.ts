@@ -4,6 +4,8 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { type AST, getStaticTOMLValue, ParseError, parseTOML } from "toml-eslint-parser";
 import { type ZodType, z } from "zod";
+import { describeDuration, parseDuration } from "../core/duration.ts";
+import { nearestWord } from "../core/nearest-word.ts";
 import { fail, messageOf, ok, type Result } from "../result.ts";
 import { told } from "./key-words.ts";
 
@@ -70,16 +72,6 @@ export function describeConfigErrors(errors: readonly ConfigError[]): string {
     .join("\n");
 }
 
-const DURATION = /^(\d{1,12})(ms|s|m|h)$/;
-const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
-
-/** Milliseconds of "500ms", "30s", "5m", "1h"; undefined if it is none of these. */
-export function parseDuration(text: string): number | undefined {
-  const [, count, unit] = DURATION.exec(text) ?? [];
-  const unitMs = UNIT_MS[unit ?? ""];
-  return count === undefined || unitMs === undefined ? undefined : Number(count) * unitMs;
-}
-
 /** A duration with its unit; its value is in milliseconds. `example` is shown in the error: `interval = "500ms"`. */
 export function durationShape(options: {
   readonly minMs: number;
@@ -105,42 +97,6 @@ export type FormerKey = z.ZodOptional<z.ZodNever>;
 /** `message` is told of a file that still has it, as it is: what has taken its place. */
 export function formerKey(message: string): FormerKey {
   return z.never(message).optional();
-}
-
-/** The largest unit that needs no fraction: "90s", "2m", "250ms". */
-export function describeDuration(durationMs: number): string {
-  if (durationMs === 0) return "0s";
-  const unit = (["h", "m", "s"] as const).find((name) => durationMs % (UNIT_MS[name] ?? 1) === 0) ?? "ms";
-  return `${durationMs / (UNIT_MS[unit] ?? 1)}${unit}`;
-}
-
-/** The known word that `word` was probably meant to be. */
-export function nearestWord(word: string, known: readonly string[]): string | undefined {
-  const distanceMax = word.length < 4 ? 1 : Math.max(2, Math.floor(word.length / 3));
-  const ranked = known
-    .map((candidate) => ({ candidate, distance: editDistance(word.toLowerCase(), candidate) }))
-    .filter(({ candidate, distance }) => distance <= distanceMax || isStartOf(word, candidate))
-    .sort((left, right) => left.distance - right.distance);
-  return ranked[0]?.candidate;
-}
-
-/** "grace" for "grace_period". */
-function isStartOf(word: string, candidate: string): boolean {
-  return word.length >= 3 && candidate.startsWith(word.toLowerCase());
-}
-
-function editDistance(from: string, to: string): number {
-  if (Math.abs(from.length - to.length) > 8) return Number.POSITIVE_INFINITY;
-  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= from.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= to.length; column++) {
-      const swap = (previous[column - 1] ?? 0) + Number(from[row - 1] !== to[column - 1]);
-      current.push(Math.min(swap, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[to.length] ?? 0;
 }
 
 function wholeFile(file: string, message: string): ConfigError {

@@ -9,9 +9,18 @@ import { type Home, homeShape } from "./home.ts";
 import { type MayRun, mayRunShape } from "./may-run.ts";
 import { decodeRecord, encodeRecord } from "./record-codec.ts";
 import { type HoldSpec, holdSpecOf, type Release, releaseShape } from "./release.ts";
+import {
+  HOLDERS,
+  isUnderWay,
+  ROLLOUT_KINDS,
+  ROLLOUT_STATES,
+  type RolloutKind,
+  type RolloutState,
+} from "./rollout-words.ts";
 import { appNameShape, countShape, memberNameShape, versionShape, vmNameShape } from "./shapes.ts";
 import { type AnswersReport, askedListShape, sparedListShape } from "./step-report.ts";
-import { type Weights, weightsShape } from "./weights.ts";
+import type { Weights } from "./weights.ts";
+import { weightsShape } from "./weights-shape.ts";
 
 export const APP_PREFIX = "app/";
 
@@ -122,32 +131,6 @@ const ROLLOUT_FAILURES = [
 ] as const;
 type RolloutFailure = (typeof ROLLOUT_FAILURES)[number];
 
-/**
- * `running` is the only state in which it moves; `paused`: it takes no step and its deadlines stand still until somebody resumes or
- * aborts it; `failed` means that there was nothing to go back to, or of a `weigh` that not all have answered: it stands.
- */
-export const ROLLOUT_STATES = ["running", "paused", "succeeded", "failed", "rolled-back", "aborted"] as const;
-export type RolloutState = (typeof ROLLOUT_STATES)[number];
-
-/**
- * `repair`: the coordinator itself replaces VMs of a host that died. `move`: it has them run elsewhere, since their host is drained. `weigh`: a
- * person splits the requests, or sends all back. `scale`: the release that serves gets more VMs, or fewer. `restart`: each of its VMs makes
- * way for a new one. `sleep`, `wake`: the coordinator stops what nobody asks for, and starts it again for who does.
- */
-export const ROLLOUT_KINDS = [
-  "deploy",
-  "stop",
-  "destroy",
-  "repair",
-  "move",
-  "weigh",
-  "scale",
-  "restart",
-  "sleep",
-  "wake",
-] as const;
-type RolloutKind = (typeof ROLLOUT_KINDS)[number];
-
 export interface Rollout {
   /** `APP-vNUMBER` for a deploy of a new release; with the epoch appended for the others. */
   readonly id: string;
@@ -218,24 +201,12 @@ export interface Exclusion {
   readonly atMs: number;
 }
 
-/**
- * Proxies keep the app's requests, and send none to a VM, until it is lifted: by a later commit, or by the word of its host that a VM which is
- * `opening` is healthy, never by a clock. A person's is lifted by a commit alone. `rollout`: the step
- * `hold` placed it, and the rollout lifts it. `person`: `grapevine hold`, until `grapevine release`. `launch`: no release has served yet.
- * `idle`: the app sleeps, and a request wakes it.
- */
-export const HOLDERS = ["rollout", "person", "launch", "idle"] as const;
 export interface Hold {
   readonly by: (typeof HOLDERS)[number];
   /** Clock of who committed it, milliseconds since 1970: for people. */
   readonly atMs: number;
   /** Of `idle`: hosts that its VMs ran on last, and that have what it needs to run. Absent: none is known. */
   readonly ranOn?: readonly MemberName[];
-}
-
-/** It is not over: what it brought is its own still, and no other begins. */
-export function isUnderWay(rollout: Pick<Rollout, "state"> | null | undefined): boolean {
-  return rollout?.state === "running" || rollout?.state === "paused";
 }
 
 /** More proxies than one excludes by hand. */

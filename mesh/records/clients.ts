@@ -1,8 +1,9 @@
 // Clients: what an app's record promises each of its clients while releases change over. `sticky`: none is sent back. `pinned`: a page
 // keeps its release for a while. Both follow from the record, so that proxies, gates and whoever drives know the same.
 
-import { type AppRecord, type DesiredVm, isUnderWay } from "./app.ts";
+import type { AppRecord, DesiredVm } from "./app.ts";
 import type { DeploySpec, Release } from "./release.ts";
+import { isUnderWay } from "./rollout-words.ts";
 
 /** What a pin lasts where the app file does not say. */
 export const PIN_MAX_AGE_MS: number = 600_000;

@@ -1,6 +1,7 @@
 // Idle: whether an app may sleep, and whether it does, as its record says.
 
-import { type AppRecord, isUnderWay } from "./app.ts";
+import type { AppRecord } from "./app.ts";
+import { isUnderWay } from "./rollout-words.ts";
 
 /** For so long nobody may have asked before it is put to sleep: the release says so that is the whole app. Null: it never sleeps. */
 export function idleAfterMsOf({ current, releases }: Pick<AppRecord, "current" | "releases">): number | null {

@@ -1,8 +1,9 @@
 // Preview: the names under which VMs are reached that do not serve yet. They follow from the record, so that every proxy and
 // whoever claims names knows the same ones.
 
-import { type AppRecord, type DesiredVm, isUnderWay } from "./app.ts";
+import type { AppRecord, DesiredVm } from "./app.ts";
 import type { Release } from "./release.ts";
+import { isUnderWay } from "./rollout-words.ts";
 
 const PREVIEW_LABEL = "preview.";
 

@@ -3,6 +3,7 @@
 import { type ZodType, z } from "zod";
 import type { BundleHash, EnvHash, MemberName } from "../core/ids.ts";
 import { type VolumeSpec, volumesShape } from "./home.ts";
+import { CUTOVERS, type Cutover, STRATEGY_NAMES } from "./rollout-words.ts";
 import { bundleHashShape, countShape, envHashShape, memberNameShape, millisecondsShape } from "./shapes.ts";
 
 /** Healthy at the first pass, also within grace; unhealthy after `CHECK_FAILURES_MAX` failures in a row after it. */
@@ -25,8 +26,6 @@ export interface StopSpec {
   readonly timeoutMs: number;
 }
 
-export const STRATEGY_NAMES = ["rolling", "immediate", "bluegreen", "canary", "handoff"] as const;
-
 export interface CanarySpec {
   /** Percents of the requests that the new release gets, one after the other, each higher than the one before. */
   readonly weights: readonly number[];
@@ -38,10 +37,6 @@ export interface CanarySpec {
 
 export const CANARY_WEIGHTS_MAX = 10;
 export const CANARY_REQUESTS_MAX = 1_000_000;
-
-/** How requests change over from the old release to the new one. Default `fast`. */
-export const CUTOVERS = ["fast", "atomic", "sticky", "pinned"] as const;
-export type Cutover = (typeof CUTOVERS)[number];
 
 /** What one proxy keeps of one app while its requests are held. What is over a bound is answered 503 at once. */
 export interface HoldSpec {

@@ -1,9 +1,6 @@
 // Weights: how an app's requests are split over its releases while more than one of them serves. Whole percents, of releases
 // that have serving VMs; a record without them has each serving VM count alike.
 
-import { type ZodType, z } from "zod";
-import { countShape } from "./shapes.ts";
-
 export interface ReleaseWeight {
   readonly release: number;
   /** Percent, whole. 0: its VMs are dialled, and no request reaches them but by a preview name. */
@@ -14,9 +11,6 @@ export interface ReleaseWeight {
 export type Weights = readonly ReleaseWeight[];
 
 export const WEIGHTS_SUM = 100;
-/** More than a record has releases. */
-const WEIGHTS_MAX = 8;
-
 /** What keeps `weights` from being some, for people; null: nothing. */
 export function weightsFault(weights: Weights): string | null {
   const names = new Set(weights.map(({ release }) => release));
@@ -40,9 +34,3 @@ export function isSameWeights(left: Weights | undefined, right: Weights | undefi
   if (left === undefined || right === undefined) return left === right;
   return describeWeights(left) === describeWeights(right);
 }
-
-export const weightsShape: ZodType<Weights> = z
-  .array(z.strictObject({ release: countShape, weight: z.number().int().min(0).max(WEIGHTS_SUM) }))
-  .min(1)
-  .max(WEIGHTS_MAX)
-  .refine((weights) => weightsFault(weights) === null, "name each release once and sum to 100");

@@ -1,9 +1,9 @@
 // API client: asks an agent over HTTP or its unix socket, and goes on through another when that one does not answer.
 
-import { Readable } from "node:stream";
-import { Agent, type Dispatcher, request } from "undici";
-import { z } from "zod";
+import type { Agent } from "node:http";
+import { type Answer, connections, ExchangeError, exchange } from "./exchange.ts";
 import type { AgentAddress } from "./find-agent.ts";
+import { s } from "./shape.ts";
 
 /** A connection that says nothing for so long is given up: well above the API's heartbeat of 2 s. */
 const SILENCE_MS = 6_000;
@@ -48,17 +48,15 @@ interface WholeAnswer {
   readonly body: Uint8Array;
 }
 
-type Answer = Dispatcher.ResponseData;
-
-const errorShape = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
-const membersShape = z.array(
-  z.object({ name: z.string(), role: z.string(), api: z.string().nullable(), state: z.string() }),
+const errorShape = s.object({ error: s.object({ code: s.string(), message: s.string() }) });
+const membersShape = s.array(
+  s.object({ name: s.string(), role: s.string(), api: s.string().nullable(), state: s.string() }),
 );
 
 export class ApiClient {
   /** The one that answers now is first. */
   #addresses: AgentAddress[];
-  readonly #dispatchers = new Map<string, Agent>();
+  readonly #connections: Agent = connections();
 
   constructor(addresses: readonly AgentAddress[]) {
     this.#addresses = [...addresses];
@@ -84,7 +82,7 @@ export class ApiClient {
   /** True: 2xx, false: 404. */
   async exists(path: string, signal: AbortSignal): Promise<boolean> {
     try {
-      await (await this.#ask({ method: "HEAD", path }, signal)).body.dump();
+      await readBytes(await this.#ask({ method: "HEAD", path }, signal));
       return true;
     } catch (error) {
       if (error instanceof ApiError && error.code === "not-found") return false;
@@ -138,17 +136,17 @@ export class ApiClient {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy()));
+    this.#connections.destroy();
   }
 
   /** Every agent once, until one answers; an agent that cannot reach whom it needs is passed over like a dead one. */
-  async #ask(asked: ApiRequest, signal: AbortSignal, bodyTimeoutMs: number = SILENCE_MS): Promise<Answer> {
+  async #ask(asked: ApiRequest, signal: AbortSignal, silenceMs: number = SILENCE_MS): Promise<Answer> {
     const failures: string[] = [];
     let unavailable: ApiError | undefined;
     for (const candidate of [...this.#addresses]) {
       try {
         await this.#verify(candidate, signal);
-        const answer = await this.#send(candidate.address, asked, signal, bodyTimeoutMs);
+        const answer = await this.#send(candidate.address, asked, signal, silenceMs);
         if (answer.statusCode < 400) return answer;
         throw await toApiError(answer);
       } catch (error) {
@@ -175,44 +173,31 @@ export class ApiClient {
       signal,
       SILENCE_MS,
     );
-    const health = z.object({ name: z.string() }).safeParse(JSON.parse(await readText(answer)));
-    if (!health.success || health.data.name !== candidate.name)
-      throw new Error(`this is not ${candidate.name}`);
+    const health = s.object({ name: s.string() }).read(JSON.parse(await readText(answer)));
+    if (!health.ok || health.value.name !== candidate.name) throw new Error(`this is not ${candidate.name}`);
     this.#addresses = this.#addresses.map((other) =>
       other === candidate ? { ...other, isVerified: true } : other,
     );
   }
 
-  #send(address: string, asked: ApiRequest, signal: AbortSignal, bodyTimeoutMs: number): Promise<Answer> {
+  #send(address: string, asked: ApiRequest, signal: AbortSignal, silenceTimeoutMs: number): Promise<Answer> {
     const isUrl = address.startsWith("http://");
-    const options = {
+    const question = {
       method: asked.method,
-      dispatcher: this.#dispatcher(address, isUrl),
-      headersTimeout: asked.answerTimeoutMs ?? SILENCE_MS,
-      bodyTimeout: bodyTimeoutMs,
-      signal,
+      url: new URL(asked.path, isUrl ? address : "http://localhost"),
+      ...(isUrl ? {} : { socketPath: address }),
       ...bodyOf(asked),
+      connectTimeoutMs: CONNECT_TIMEOUT_MS,
+      answerTimeoutMs: asked.answerTimeoutMs ?? SILENCE_MS,
+      silenceTimeoutMs,
     };
-    return request(new URL(asked.path, isUrl ? address : "http://localhost"), options);
-  }
-
-  #dispatcher(address: string, isUrl: boolean): Agent {
-    const known = this.#dispatchers.get(address);
-    if (known !== undefined) return known;
-    const connect = isUrl
-      ? { timeout: CONNECT_TIMEOUT_MS }
-      : { socketPath: address, timeout: CONNECT_TIMEOUT_MS };
-    const made = new Agent({ connect });
-    this.#dispatchers.set(address, made);
-    return made;
+    return exchange(this.#connections, question, signal);
   }
 }
 
-function bodyOf(asked: ApiRequest): Pick<Dispatcher.RequestOptions, "body" | "headers"> {
-  if (asked.json !== undefined) {
-    return { body: JSON.stringify(asked.json), headers: { "content-type": "application/json" } };
-  }
-  return asked.stream === undefined ? {} : { body: Readable.from(asked.stream(), { objectMode: false }) };
+function bodyOf({ json, stream }: ApiRequest): { readonly body?: string | AsyncIterable<Uint8Array> } {
+  if (json !== undefined) return { body: JSON.stringify(json) };
+  return stream === undefined ? {} : { body: stream() };
 }
 
 async function readText(answer: Answer): Promise<string> {
@@ -233,8 +218,8 @@ async function readBytes(answer: Answer): Promise<Uint8Array> {
 async function toApiError(answer: Answer): Promise<ApiError> {
   const text = await readText(answer);
   const json = parseOrNull(text);
-  const parsed = errorShape.safeParse(json);
-  if (parsed.success) return new ApiError(parsed.data.error.code, parsed.data.error.message, json);
+  const parsed = errorShape.read(json);
+  if (parsed.ok) return new ApiError(parsed.value.error.code, parsed.value.error.message, json);
   if (answer.statusCode === 404) return new ApiError("not-found", "not found");
   return new ApiError("internal", `the agent answered ${answer.statusCode}: ${text.slice(0, 200)}`);
 }
@@ -249,8 +234,11 @@ function parseOrNull(text: string): unknown {
 
 /** No connection came about, so nothing was sent. */
 function neverArrived(error: unknown): boolean {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  return ["ECONNREFUSED", "ENOENT", "EACCES", "ENOTFOUND", "UND_ERR_CONNECT_TIMEOUT"].includes(code);
+  return ["ECONNREFUSED", "ENOENT", "EACCES", "ENOTFOUND", "no-connection"].includes(codeOf(error));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
 function ownWriteFailure(address: string, error: unknown): Error {
@@ -260,13 +248,13 @@ function ownWriteFailure(address: string, error: unknown): Error {
   );
 }
 
-/** The innermost reason: undici wraps what the system said. */
 function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const code = "code" in error ? String(error.code) : "";
+  const code = codeOf(error);
   if (code === "ECONNREFUSED") return "connection refused";
+  if (code === "ECONNRESET") return "other side closed";
   if (code === "ENOENT") return "no such socket";
-  if (code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT") return "no answer in time";
+  if (error instanceof ExchangeError && error.code === "silence") return "no answer in time";
   return error.message === "" ? code : error.message;
 }
 

@@ -1,7 +1,6 @@
 // Name voters: how a list of voters comes into force that the cluster's root key signs: the agent plans it, we sign it with the
 // key in our file, and the agent tells it to the voters. The key goes nowhere.
 
-import { signVoterList } from "../../mesh/index.ts";
 import type { VotersView } from "../api/voters.ts";
 import { voterPlanShape, votersShape } from "./answers.ts";
 import type { ApiClient } from "./api-client.ts";
@@ -37,6 +36,8 @@ export async function nameVoters(
     await client.json({ ...planned, isOwnWrite: true, answerTimeoutMs: PLAN_TIMEOUT_MS }, signal),
   );
   const list = new Uint8Array(Buffer.from(plan.list, "base64"));
+  // Only who signs waits for it to be loaded.
+  const { signVoterList } = await import("../../mesh/index.ts");
   const link = await signVoterList({ keyFile: rootKeyFile, cluster: plan.cluster }, list);
   if (!link.ok) throw new UsageError(link.error);
   const json = { link: Buffer.from(link.value).toString("base64") };

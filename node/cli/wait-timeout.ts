@@ -1,7 +1,7 @@
 // Wait timeout: the text after --wait-timeout, as milliseconds.
 
-import { parseDuration } from "../../mesh/index.ts";
-import { waitTimeoutRange } from "../config/deploy-keys.ts";
+import { parseDuration } from "../../mesh/words.ts";
+import { waitTimeoutRange } from "../config/key-shapes.ts";
 import { UsageError } from "./session.ts";
 
 /** Throws `UsageError`. */

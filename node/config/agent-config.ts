@@ -10,15 +10,14 @@ import {
   type MemberConfig,
   type MemberConfigKeys,
   memberConfigShape,
-  ok,
   parseHostPort,
   parseToml,
   publicMemberConfig,
-  type Result,
   readTomlFile,
   told,
   toMemberConfig,
-} from "../../mesh/index.ts";
+} from "../../mesh/keys.ts";
+import { ok, type Result } from "../../mesh/words.ts";
 
 export interface PortRange {
   readonly first: number;

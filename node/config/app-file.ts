@@ -8,17 +8,14 @@ import {
   type ConfigError,
   durationShape,
   encodeRecord,
-  fail,
   type HoldSpec,
-  isName,
   nameShape,
-  ok,
   parseToml,
-  type Result,
   readTomlFile,
   type StopSpec,
   told,
-} from "../../mesh/index.ts";
+} from "../../mesh/keys.ts";
+import { fail, isName, ok, type Result } from "../../mesh/words.ts";
 import { ENV_BYTES_MAX, type EnvValues, envBytes } from "../releases/env-blob.ts";
 import { canaryShape, withCanary } from "./canary-keys.ts";
 import { commandShape, hasNoNul } from "./command-shape.ts";

@@ -8,7 +8,7 @@ import {
   type DeploySpec,
   durationShape,
   told,
-} from "../../mesh/index.ts";
+} from "../../mesh/keys.ts";
 import { type KeyProblem, notTable, upToAnHour } from "./key-shapes.ts";
 
 /**

@@ -1,7 +1,7 @@
 // Command shape: a program and its arguments, as people write them.
 
 import { type ZodType, z } from "zod";
-import { told } from "../../mesh/index.ts";
+import { told } from "../../mesh/keys.ts";
 
 const ARGUMENTS_MAX = 64;
 

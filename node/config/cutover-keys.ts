@@ -1,13 +1,8 @@
 // Cutover keys: of [deploy] those that say what each client may count on while releases change over.
 
 import type { ZodType } from "zod";
-import {
-  type DeploySpec,
-  describeDuration,
-  durationShape,
-  type KeyWords,
-  PIN_MAX_AGE_MS,
-} from "../../mesh/index.ts";
+import { type DeploySpec, durationShape, type KeyWords, PIN_MAX_AGE_MS } from "../../mesh/keys.ts";
+import { describeDuration } from "../../mesh/words.ts";
 import { HOUR_MS, type KeyProblem, type TimeRange } from "./key-shapes.ts";
 
 /** The old VMs cost memory for so long, as with `keep_old`. */

@@ -3,15 +3,13 @@
 import { type ZodType, z } from "zod";
 import {
   type AppSpec,
-  CUTOVERS,
   type DeploySpec,
-  describeDuration,
   durationShape,
   type KeyWords,
   PREVIEWED_HOSTNAME_CHARS_MAX,
-  STRATEGY_NAMES,
   told,
-} from "../../mesh/index.ts";
+} from "../../mesh/keys.ts";
+import { CUTOVERS, describeDuration, STRATEGY_NAMES } from "../../mesh/words.ts";
 import { canaryProblem } from "./canary-keys.ts";
 import { commandShape } from "./command-shape.ts";
 import {
@@ -22,10 +20,15 @@ import {
   pinMaxAgeWords,
 } from "./cutover-keys.ts";
 import { handoffProblem } from "./handoff-keys.ts";
-import { HOUR_MS, type KeyProblem, notTable, type TimeRange, upToAnHour } from "./key-shapes.ts";
+import {
+  HOUR_MS,
+  type KeyProblem,
+  notTable,
+  type TimeRange,
+  upToAnHour,
+  waitTimeoutRange,
+} from "./key-shapes.ts";
 
-/** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
-export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
 /** Below a second every pause of a process would be silence. */
 const silenceRange: TimeRange = { minMs: 1_000, maxMs: HOUR_MS };
 /** The old VMs cost memory for so long; a week is for who looks at a release over a weekend. */

@@ -1,7 +1,8 @@
 // Exclusive keys: exclusive, fence and lease of an app file: that two VMs of the app never run at once, and what ends one nobody can reach.
 
 import { type ZodType, z } from "zod";
-import { type AppSpec, type DeploySpec, durationShape, told, type VolumeSpec } from "../../mesh/index.ts";
+import type { VolumeSpec } from "../../mesh/index.ts";
+import { type AppSpec, type DeploySpec, durationShape, told } from "../../mesh/keys.ts";
 import { LEASE_MS_MAX, LEASE_MS_MIN } from "../lease.ts";
 import type { KeyProblem, TimeRange } from "./key-shapes.ts";
 import { volumesProblem } from "./volume-keys.ts";

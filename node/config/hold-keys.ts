@@ -1,7 +1,7 @@
 // Hold keys: [hold] of an app file: how much each proxy keeps of the app's requests while those are held.
 
 import { type ZodType, z } from "zod";
-import { type AppSpec, durationShape, HOLD_DEFAULTS, type HoldSpec, told } from "../../mesh/index.ts";
+import { type AppSpec, durationShape, HOLD_DEFAULTS, type HoldSpec, told } from "../../mesh/keys.ts";
 import { HOUR_MS, type KeyProblem, notTable, type TimeRange } from "./key-shapes.ts";
 
 /** Shorter than a second no hold is over; few clients wait for an hour. */

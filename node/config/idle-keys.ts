@@ -1,13 +1,8 @@
 // Idle keys: min_running and idle_after of an app file: whether the app sleeps while nobody asks for it.
 
 import { type ZodType, z } from "zod";
-import {
-  type AppSpec,
-  describeDuration,
-  durationShape,
-  type IdleSpec,
-  type KeyWords,
-} from "../../mesh/index.ts";
+import { type AppSpec, durationShape, type IdleSpec, type KeyWords } from "../../mesh/keys.ts";
+import { describeDuration } from "../../mesh/words.ts";
 import { HOUR_MS, type KeyProblem, type TimeRange } from "./key-shapes.ts";
 
 /** Below a second an app would sleep between two clicks; after a week it does not matter any more. */

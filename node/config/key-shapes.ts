@@ -7,6 +7,9 @@ export interface TimeRange {
   readonly maxMs: number;
 }
 
+/** A wait before a rollout returns to old; also what `--wait-timeout` takes. */
+export const waitTimeoutRange: TimeRange = { minMs: 1_000, maxMs: 24 * HOUR_MS };
+
 /** Of what a person may also wish not to wait at all. */
 export const upToAnHour: TimeRange = { minMs: 0, maxMs: HOUR_MS };
 

@@ -1,7 +1,8 @@
 // Volume keys: [[volumes]] of an app file: directories that outlive its VMs, and pin the app to the host that has them.
 
 import { type ZodType, z } from "zod";
-import { told, VOLUME_NAME, VOLUMES_MAX, type VolumeSpec } from "../../mesh/index.ts";
+import type { VolumeSpec } from "../../mesh/index.ts";
+import { told, VOLUME_NAME, VOLUMES_MAX } from "../../mesh/keys.ts";
 import { type KeyProblem, notTable } from "./key-shapes.ts";
 
 const PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)*$/;

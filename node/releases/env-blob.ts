@@ -3,7 +3,7 @@
 
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { z } from "zod";
-import { compareText, type EnvHash, envHash, fail, ok, type Result } from "../../mesh/index.ts";
+import { compareText, type EnvHash, envHash, fail, ok, type Result } from "../../mesh/words.ts";
 
 export type EnvValues = Readonly<Record<string, string>>;
 

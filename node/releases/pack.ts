@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { open, realpath, rm } from "node:fs/promises";
 import { create, type TarOptionsWithAliasesAsyncNoFile } from "tar";
-import { type BundleHash, bundleHash } from "../../mesh/index.ts";
+import { type BundleHash, bundleHash } from "../../mesh/words.ts";
 import { BUNDLE_LIMITS, type BundleLimits, describeBytes } from "./bundle-limits.ts";
 import { type ListedFile, listFolder } from "./list-folder.ts";
 import { PackError } from "./pack-error.ts";

@@ -1,16 +1,12 @@
 // Admin: what this proxy sees, for people and for agents. Reads only; listens on loopback.
 
-import {
-  createServer,
-  type Server as HttpServer,
-  type IncomingMessage,
-  type ServerResponse,
-} from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Ack, AppName, Hold, MemberName, Mesh, OwnerId, Version, VmName } from "../../mesh/index.ts";
 import { type AppRoute, describeAddress, type RouteTable } from "../core/route-table.ts";
 import type { Flights } from "./flights.ts";
 import type { HeldRequests } from "./held-requests.ts";
+import { createServer } from "./http.ts";
 
 export interface ProxyStatus {
   readonly proxy: MemberName;

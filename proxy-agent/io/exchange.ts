@@ -1,9 +1,10 @@
 // Exchange: the client's side of one request: what it asked, whether it is still there, and how it is told no.
 
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { AppName } from "../../mesh/index.ts";
 import { LINGER_MS } from "../limits.ts";
+import { STATUS_CODES } from "./http.ts";
 import { RequestBody } from "./request-body.ts";
 
 export interface Refusal {

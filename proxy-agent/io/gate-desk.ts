@@ -1,7 +1,6 @@
 // Gate desk: what this proxy settles with gates beside the requests: it takes the newer record that a refusal carries, hands in the
 // one that a gate lacks, and asks whether a VM can be reached. So a proxy that hears nothing of the mesh goes on by the gates alone.
 
-import { request as httpRequest } from "node:http";
 import {
   type AppName,
   appKey,
@@ -24,6 +23,7 @@ import {
 } from "../core/gate-headers.ts";
 import type { Endpoint } from "../core/route-table.ts";
 import { GATE_ANSWER_BYTES_MAX, GATE_CATCH_UPS_MAX, GATE_ERRAND_TIMEOUT_MS } from "../limits.ts";
+import { httpRequest } from "./http.ts";
 import type { RouteFeed } from "./route-feed.ts";
 
 export interface GateDeskDeps {

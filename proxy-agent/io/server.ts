@@ -1,7 +1,7 @@
 // Server: the listener that clients reach. Reads requests by node's strict parser (it refuses Content-Length beside
 // Transfer-Encoding, repeated lengths and bad line ends), and hands each to the forwarder.
 
-import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
 import { requestHeaders } from "../core/header-rules.ts";
@@ -9,6 +9,7 @@ import { CLIENT_CONNECTIONS_MAX, CLIENT_HEAD_MS, CLIENT_IDLE_MS, CLIENT_PIPELINE
 import { Exchange, type ExchangeEnd, type Refusal } from "./exchange.ts";
 import type { Flights } from "./flights.ts";
 import { type Forwarder, gateHeader } from "./forward.ts";
+import { createServer, ServerResponse } from "./http.ts";
 import { Listener } from "./listener.ts";
 import type { Metrics } from "./metrics.ts";
 import { framingFault, targetOf } from "./target.ts";

@@ -1,7 +1,7 @@
 // Upgrade: one try of a WebSocket handshake at one endpoint. After its 101 both sides are one pipe, which counts as in
 // flight until it ends: a drain waits for it, and cuts it at the deadline.
 
-import { request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
+import type { IncomingMessage, RequestOptions } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { GATE_HEADER, readGateAnswer } from "../core/gate-headers.ts";
@@ -11,6 +11,7 @@ import { type GateLoss, gateLossOf, type Outcome } from "./attempt.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Flight } from "./flights.ts";
 import { GateWord } from "./gate-word.ts";
+import { httpRequest } from "./http.ts";
 
 export interface UpgradeTry {
   readonly exchange: Exchange;

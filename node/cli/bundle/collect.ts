@@ -1,7 +1,7 @@
 // Collect: asks for the parts of a bug report, each within a time and bytes, a few at once. A part that fails is a file that
 // says why: what cannot be had is part of the report.
 
-import { messageOf } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 import type { ApiClient } from "../api-client.ts";
 import type { BundlePart } from "./bundle-parts.ts";
 

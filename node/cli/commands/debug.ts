@@ -2,7 +2,8 @@
 
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { messageOf, programVersion } from "../../../mesh/index.ts";
+import { programVersion } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 import { memberRowsShape } from "../answers.ts";
 import { type BundleMember, bundleParts } from "../bundle/bundle-parts.ts";
 import { type CollectedPart, collectParts } from "../bundle/collect.ts";

@@ -1,4 +1,4 @@
-// deploy, vm stop, destroy: submit, then follow to the end. What they return is what was seen, never what is hoped.
+// deploy: pack and submit, then follow to the end.
 
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -6,31 +6,23 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { describeConfigErrors, nearestWord, STRATEGY_NAMES } from "../../../mesh/index.ts";
+import { describeConfigErrors } from "../../../mesh/keys.ts";
+import { nearestWord, STRATEGY_NAMES } from "../../../mesh/words.ts";
 import { type AppFile, type AppSubmission, readAppFile } from "../../config/app-file.ts";
 import { withCanary } from "../../config/canary-keys.ts";
 import { deployProblem } from "../../config/deploy-keys.ts";
 import { exclusiveProblem } from "../../config/exclusive-keys.ts";
-import type { RolloutView } from "../../deploy/app-view.ts";
-import { releaseName } from "../../deploy/core/describe.ts";
 import { packFolder } from "../../releases/pack.ts";
 import { type Submitted, submittedShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
-import { submitToApp } from "../ask-app.ts";
-import { EXIT, type ExitCode, exitCodeOf, exitCodeOfMissed } from "../exit-code.ts";
-import { type FollowEnd, followRollout } from "../follow.ts";
-import { describeEnd, describeStepEnd, type Told } from "../narrator.ts";
+import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type FollowedOptions, followToEnd } from "../follow-to-end.ts";
 import { planText } from "../plan-text.ts";
-import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
+import { print, printJson, type Session, UsageError, withAgent } from "../session.ts";
 import { planViewShape } from "../story-answers.ts";
-import { plainText } from "../table.ts";
-import { type Teller, tellerOf } from "../teller.ts";
+import { tellerOf } from "../teller.ts";
 import { waitTimeoutOf } from "../wait-timeout.ts";
 import { onConflictOf, submitDespite } from "./conflict.ts";
-
-export interface FollowedOptions extends ClientOptions {
-  readonly detach?: boolean;
-}
 
 export interface DeployOptions extends FollowedOptions {
   readonly strategy?: string;
@@ -82,49 +74,6 @@ async function showPlan(
   if (json === true) printJson(plan);
   else print(planText(plan));
   return EXIT.done;
-}
-
-export async function stopVm(vm: string, options: FollowedOptions): Promise<ExitCode> {
-  return withAgent("vm stop", options, async (session) => {
-    const asked = { method: "POST", path: `/v1/vms/${encodeURIComponent(vm)}/stop` } as const;
-    const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
-    return followToEnd(session, submitted, options);
-  });
-}
-
-export async function promote(app: string, options: FollowedOptions): Promise<ExitCode> {
-  return askedOfApp("promote", app, options);
-}
-
-export async function abort(app: string, options: FollowedOptions): Promise<ExitCode> {
-  return askedOfApp("abort", app, options);
-}
-
-export async function resume(app: string, options: FollowedOptions): Promise<ExitCode> {
-  return askedOfApp("resume", app, options);
-}
-
-function askedOfApp(
-  verb: "promote" | "abort" | "resume",
-  app: string,
-  options: FollowedOptions,
-): Promise<ExitCode> {
-  return withAgent(verb, options, async (session) => {
-    return followToEnd(session, await submitToApp(session, app, verb), options);
-  });
-}
-
-export interface DestroyOptions extends FollowedOptions {
-  readonly removeData?: boolean;
-}
-
-export async function destroy(app: string, options: DestroyOptions): Promise<ExitCode> {
-  return withAgent("destroy", options, async (session) => {
-    const query = options.removeData === true ? "?data=remove" : "";
-    const asked = { method: "DELETE", path: `/v1/apps/${encodeURIComponent(app)}${query}` } as const;
-    const submitted = submittedShape.parse(await session.client.json(asked, session.signal));
-    return followToEnd(session, submitted, options);
-  });
 }
 
 /** The file's spec with what the command line says in its place. Throws `UsageError`. */
@@ -198,113 +147,4 @@ async function submitOnce(
   const path = `/v1/apps/${spec.name}/deploys?submission=${submission}${conflict}`;
   const asked = { method: "POST", path, json: spec, answerTimeoutMs: SUBMIT_TIMEOUT_MS } as const;
   return submittedShape.parse(await client.json(asked, signal));
-}
-
-export async function followToEnd(
-  { client, signal }: Session,
-  submitted: Submitted,
-  options: FollowedOptions,
-): Promise<ExitCode> {
-  const teller = tellerOf(options);
-  try {
-    const { app, rollout, step, supersedes } = submitted;
-    teller.tell(toldOfBegin(submitted));
-    if (options.detach === true) return finish(submitted, { code: "detached" }, teller);
-    await client.learnAgents(signal);
-    const what = { app, rollout, untilStep: step, supersedes };
-    const end = await followRollout(client, { ...what, teller, signal });
-    return finish(submitted, end, teller);
-  } finally {
-    teller.close();
-  }
-}
-
-function toldOfBegin({ app, release, rollout, joined, note, supersedes }: Submitted): Told {
-  const asked = {
-    ...(note === undefined ? {} : { note }),
-    ...(supersedes === undefined ? {} : { supersedes }),
-  };
-  const facts = { app, release: releaseName(release), rollout, joined, ...asked };
-  const text = joined ? `${rollout}: on its way already; joined it` : `${rollout}: submitted`;
-  const lines = note === undefined ? text : `${plainText(note)}\n${text}`;
-  return { event: "submitted", text: lines, facts };
-}
-
-function finish(submitted: Submitted, end: FollowEnd, teller: Teller): ExitCode {
-  const exitCode = exitCodeOfEnd(submitted, end);
-  teller.end(endLines(submitted, end, exitCode), endJson(submitted, end, exitCode));
-  return exitCode;
-}
-
-function exitCodeOfEnd(submitted: Submitted, end: FollowEnd): ExitCode {
-  if (end.code === "detached") return EXIT.timedOut;
-  if (end.code === "replaced") return exitCodeOf(end.rollout, []);
-  const { rollout, leftovers, release } = end.view;
-  if (end.code === "stepped" && rollout?.direction === "back") return backCode(rollout);
-  // What it was to follow runs, or is over, and it is not what follows: somebody took it back.
-  if (submitted.supersedes !== undefined && end.code === "superseded" && rollout?.id === submitted.supersedes)
-    return EXIT.aborted;
-  // Another split took the place of this one: whether every proxy had it is not known.
-  if (end.code === "stepped") return isSplitReplaced(rollout, submitted.step) ? EXIT.timedOut : EXIT.done;
-  if (submitted.step !== undefined && end.code === "superseded") return EXIT.timedOut;
-  return end.code === "ended" && rollout !== null
-    ? exitCodeOf(rollout, leftovers)
-    : exitCodeOfMissed(submitted, release);
-}
-
-/** After a split that every proxy has the deploy waits for approval again; another split comes at once. */
-function isSplitReplaced(rollout: RolloutView | null, step = 0): boolean {
-  const steps = [...(rollout?.history ?? []), ...(rollout?.step == null ? [] : [rollout.step])];
-  return steps.some(({ number, kind }) => number === step + 1 && kind === "weigh");
-}
-
-/** Of a rollout that goes back, as if it were there. */
-function backCode({ reason }: RolloutView): ExitCode {
-  return exitCodeOf({ state: reason?.code === "aborted" ? "aborted" : "rolled-back", reason }, []);
-}
-
-function endLines(
-  { app, rollout, step, supersedes }: Submitted,
-  end: FollowEnd,
-  exitCode: ExitCode,
-): readonly string[] {
-  if (end.code === "ended") return describeEnd(end.view, exitCode);
-  if (end.code === "stepped") return describeStepEnd(end.view, step, exitCode);
-  if (end.code === "replaced") return [`${rollout}: ${end.rollout.state}; ${end.by} took its place`];
-  if (end.code === "superseded" && end.view.rollout?.id === supersedes)
-    return [`${rollout}: withdrawn: it does not begin (exit code ${exitCode})`];
-  if (end.code === "superseded")
-    return [
-      `${rollout}: over; ${end.view.rollout?.id ?? "nothing"} followed it${exitCode === EXIT.timedOut ? " (exit code 3: its end is not known)" : ""}`,
-    ];
-  return [
-    `detached; the rollout goes on; follow it with \`grapevine status ${app}\` (exit code 3: its end is not known)`,
-  ];
-}
-
-function endJson(submitted: Submitted, end: FollowEnd, exitCode: ExitCode): object {
-  const { app, release, rollout } = submitted;
-  const { supersedes } = submitted;
-  const shown = {
-    app,
-    release: releaseName(release),
-    rollout,
-    ...(supersedes === undefined ? {} : { supersedes }),
-  };
-  if (end.code === "detached") return { ...shown, state: "running", exitCode, steps: [] };
-  const isOther = end.code === "superseded" || end.code === "replaced";
-  const seen = isOther ? null : end.view.rollout;
-  const replaced = end.code === "replaced" ? end.rollout : null;
-  return {
-    ...shown,
-    ...(end.code === "replaced" ? { supersededBy: end.by } : {}),
-    state: seen?.state ?? replaced?.state ?? end.code,
-    exitCode,
-    steps: seen?.history ?? [],
-    reason: seen?.reason ?? replaced?.reason ?? null,
-    serving: end.view.release,
-    weights: end.view.weights,
-    leftovers: end.view.leftovers,
-    except: seen?.except ?? [],
-  };
 }

@@ -9,7 +9,7 @@ import {
   messageOf,
   parseDuration,
   type Version,
-} from "../../../mesh/index.ts";
+} from "../../../mesh/words.ts";
 import { readBounded } from "../../api/answer.ts";
 import type { EntryWriteView } from "../../api/entries.ts";
 import { type EntryRow, entryRowsShape, entryWriteShape } from "../answers.ts";

@@ -1,6 +1,6 @@
 // hold, release: whether every proxy keeps an app's requests, by a person's word. Each returns once it is in force on every proxy.
 
-import { describeDuration } from "../../../mesh/index.ts";
+import { describeDuration } from "../../../mesh/words.ts";
 import type { HoldView } from "../../api/hold-routes.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { describeBytes } from "../../releases/bundle-limits.ts";

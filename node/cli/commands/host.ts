@@ -1,7 +1,7 @@
 // host forget, fence, cordon, uncordon: a person's word on a host: that it is gone for good, that it is off, or that nothing new shall go
 // there.
 
-import { describeDuration, parseDuration } from "../../../mesh/index.ts";
+import { describeDuration, parseDuration } from "../../../mesh/words.ts";
 import type { HostFencedView } from "../../api/host-fence.ts";
 import type { HostForgottenView } from "../../api/hosts.ts";
 import { hostCordonShape, hostFencedShape, hostForgottenShape } from "../answers.ts";

@@ -1,15 +1,15 @@
 // traffic get, traffic set, rollback, pause: where an app's requests go, by a person's word.
 
-import { describeWeights, type Weights, weightsFault } from "../../../mesh/index.ts";
+import { describeWeights, type Weights, weightsFault } from "../../../mesh/words.ts";
 import type { AppView } from "../../deploy/app-view.ts";
 import { appViewShape } from "../answers.ts";
 import { submitToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
+import { type FollowedOptions, followToEnd } from "../follow-to-end.ts";
 import { describeShares } from "../narrator.ts";
 import { type ClientOptions, print, printJson, UsageError, withAgent } from "../session.ts";
 import { formatDuration, formatTable, plainText } from "../table.ts";
 import { healthyOf } from "../tables.ts";
-import { type FollowedOptions, followToEnd } from "./deploy.ts";
 
 export interface RollbackOptions extends FollowedOptions {
   readonly to?: string;

@@ -1,7 +1,7 @@
 // voters, registers: who keeps what is desired, how that is changed, and what to do when a majority of them is gone for good.
 
 import { lstat, readFile, writeFile } from "node:fs/promises";
-import { messageOf, writeDurably } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 import type { CollectedView, RestoredView, VotersView } from "../../api/voters.ts";
 import { collectedShape, registersBackupShape, restoredShape, votersShape } from "../answers.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
@@ -125,7 +125,7 @@ async function writeBackup(file: string, backup: unknown): Promise<void> {
   try {
     // A pipe, a device, a link: what is behind it is not ours to replace.
     if (there !== null && !there.isFile()) await writeFile(file, text, { mode: 0o600 });
-    else await writeDurably(file, text, { mode: 0o600 });
+    else await (await import("../../../mesh/index.ts")).writeDurably(file, text, { mode: 0o600 });
   } catch (error) {
     throw new UsageError(`the backup cannot be written: ${messageOf(error)}`);
   }

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { messageOf } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 import { DevCluster } from "../dev/dev-cluster.ts";
 import { endOfSession } from "../dev/end-of-session.ts";
 import { deployFolder } from "./deploy-folder.ts";

@@ -1,7 +1,7 @@
 // dev: a local cluster of real agents, gates and proxies that stays until Ctrl-C.
 
 import { once } from "node:events";
-import { messageOf } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 import { DevCluster, type DevClusterView, type DevOptions, refuseDevOptions } from "./dev-cluster.ts";
 import { endOfSession } from "./end-of-session.ts";
 

@@ -1,6 +1,6 @@
 // Examine host: all checks of one member's own machine, side by side.
 
-import { CONNECTIONS_MAX as PEERS_MAX } from "../../../mesh/index.ts";
+import { CONNECTIONS_MAX as PEERS_MAX } from "../../../mesh/words.ts";
 import { API_CONNECTIONS_MAX } from "../../limits.ts";
 import { proxyPart } from "../proxy-part.ts";
 import type { Finding } from "./finding.ts";

@@ -1,13 +1,8 @@
 // Gather seeds: whether the members that are asked first can be found, reached, and are who they should be.
 
-import {
-  type Greeting,
-  greet,
-  type HostPort,
-  parseHostPort,
-  type Result,
-  toMultiaddr,
-} from "../../../mesh/index.ts";
+import { type Greeting, greet } from "../../../mesh/index.ts";
+import { type HostPort, parseHostPort, toMultiaddr } from "../../../mesh/keys.ts";
+import type { Result } from "../../../mesh/words.ts";
 import { DOCTOR_GREET_MS } from "../../limits.ts";
 import { gatherNames, resolved } from "./gather-names.ts";
 import { type ConnectFacts, tryConnect } from "./gather-ports.ts";

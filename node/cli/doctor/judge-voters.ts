@@ -1,6 +1,7 @@
 // Judge voters: whether anything can be decided now, and what would stop it next, judged from facts alone.
 
-import { majorityOf, type Result } from "../../../mesh/index.ts";
+import { majorityOf } from "../../../mesh/index.ts";
+import type { Result } from "../../../mesh/words.ts";
 import type { SyncView } from "../../introspection/sync-view.ts";
 import { type Finding, failure, fine, warning } from "./finding.ts";
 import type { ClusterFacts, QuorumFacts } from "./gather-cluster.ts";

@@ -1,7 +1,7 @@
 // Or else: a wait that ends, with what is said in place of what did not come.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { messageOf } from "../../../mesh/index.ts";
+import { messageOf } from "../../../mesh/words.ts";
 
 /** `work`, or what `fallback` makes of the reason: it failed, or was not over within `ms`. Never rejects. */
 export async function orElse<Value>(

@@ -1,7 +1,8 @@
 // Target: which member of this machine is looked at, as its configuration says, whether or not it runs.
 
 import path from "node:path";
-import { type ConfigError, type HostPort, ok, parseHostPort, type Result } from "../../../mesh/index.ts";
+import { type ConfigError, type HostPort, parseHostPort } from "../../../mesh/keys.ts";
+import { ok, type Result } from "../../../mesh/words.ts";
 import { type AgentConfig, readAgentConfig } from "../../config/agent-config.ts";
 import { proxyPart } from "../proxy-part.ts";
 

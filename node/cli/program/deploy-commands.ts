@@ -1,7 +1,9 @@
 // deploy, scale, restart, destroy, vm: what changes what runs.
 
 import type { Command } from "commander";
-import type { DeployOptions, DestroyOptions, FollowedOptions } from "../commands/deploy.ts";
+import type { DeployOptions } from "../commands/deploy.ts";
+import type { DestroyOptions } from "../commands/rollout.ts";
+import type { FollowedOptions } from "../follow-to-end.ts";
 import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
 
 export function addDeployCommands(program: Command, setExitCode: SetExitCode): void {
@@ -35,7 +37,7 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
   )
     .option("--detach", detachHelp)
     .action(async (app: string, options: FollowedOptions) => {
-      setExitCode(await (await import("../commands/deploy.ts")).promote(app, options));
+      setExitCode(await (await import("../commands/rollout.ts")).promote(app, options));
     });
   asking(
     program,
@@ -45,7 +47,7 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
   )
     .option("--detach", detachHelp)
     .action(async (app: string, options: FollowedOptions) => {
-      setExitCode(await (await import("../commands/deploy.ts")).abort(app, options));
+      setExitCode(await (await import("../commands/rollout.ts")).abort(app, options));
     });
   addCountCommands(program, setExitCode, detachHelp);
   asking(
@@ -57,7 +59,7 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
     .option("--remove-data", "remove what its volumes have too; without it that is kept, and said where")
     .option("--detach", detachHelp)
     .action(async (app: string, options: DestroyOptions) => {
-      setExitCode(await (await import("../commands/deploy.ts")).destroy(app, options));
+      setExitCode(await (await import("../commands/rollout.ts")).destroy(app, options));
     });
   const vm = program.command("vm").description("Single VMs.");
   asking(
@@ -68,7 +70,7 @@ export function addDeployCommands(program: Command, setExitCode: SetExitCode): v
   )
     .option("--detach", detachHelp)
     .action(async (name: string, options: FollowedOptions) => {
-      setExitCode(await (await import("../commands/deploy.ts")).stopVm(name, options));
+      setExitCode(await (await import("../commands/rollout.ts")).stopVm(name, options));
     });
 }
 

@@ -1,9 +1,9 @@
 // traffic, rollback, hold, release, pause, resume: where requests go, and whether a deploy goes on.
 
 import type { Command } from "commander";
-import type { FollowedOptions } from "../commands/deploy.ts";
 import type { HoldOptions } from "../commands/hold.ts";
 import type { RollbackOptions } from "../commands/traffic.ts";
+import type { FollowedOptions } from "../follow-to-end.ts";
 import type { ClientOptions } from "../session.ts";
 import { asking, EXIT_CODES, type SetExitCode } from "./asking.ts";
 
@@ -80,6 +80,6 @@ export function addTrafficCommands(program: Command, setExitCode: SetExitCode): 
   )
     .option("--detach", DETACH)
     .action(async (app: string, options: FollowedOptions) => {
-      setExitCode(await (await import("../commands/deploy.ts")).resume(app, options));
+      setExitCode(await (await import("../commands/rollout.ts")).resume(app, options));
     });
 }

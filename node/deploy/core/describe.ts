@@ -1,13 +1,7 @@
 // Describe: a record in one line, the same in logs, transcripts and dumps.
 
-import {
-  type AppRecord,
-  type CommittedApp,
-  describeWeights,
-  isUnderWay,
-  type RolloutStep,
-  type Weights,
-} from "../../../mesh/index.ts";
+import type { AppRecord, CommittedApp, RolloutStep } from "../../../mesh/index.ts";
+import { describeWeights, isUnderWay, type Weights } from "../../../mesh/words.ts";
 
 /** "hello-v2 step 3 cordon hello-v1-1", "hello-v2 succeeded", "none". */
 export function describeRollout(record: AppRecord | null): string {

@@ -1,7 +1,7 @@
 // Gate server: the listener that proxies reach. Each request is judged and counted in the breath in which its head was read, and
 // what is refused is refused before a byte of it reached a VM.
 
-import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import type { Logger } from "pino";
 import { decodeRecord, encodeRecord, type Result } from "../../../mesh/index.ts";
@@ -23,6 +23,7 @@ import { Attempt, type Outcome } from "../attempt.ts";
 import { dial } from "../dial.ts";
 import { Exchange } from "../exchange.ts";
 import type { Flight } from "../flights.ts";
+import { createServer, ServerResponse } from "../http.ts";
 import { Listener } from "../listener.ts";
 import { framingFault } from "../target.ts";
 import { tryUpgrade } from "../upgrade.ts";
