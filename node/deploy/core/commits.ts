@@ -327,7 +327,7 @@ export function fitted(record: AppRecord): AppRecord {
 }
 
 /** Of a value msgpack takes five times the characters of its JSON at most: 9 bytes of a number that is one and a comma there. */
-const BYTES_PER_JSON_CHAR_MAX = 5;
+export const BYTES_PER_JSON_CHAR_MAX = 5;
 
 /** A decision is made with each answer, and hardly any record is near the bound: to encode it was a tenth of all that a decision costs. */
 function isOverBound(record: AppRecord): boolean {

@@ -1,11 +1,12 @@
 // What is committed fits, however full the record is of what was told of its steps.
 
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type AppRecord, appName, encodeAppRecord, type RolloutStepReport } from "../../../mesh/index.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
-import { fitted, RECORD_BYTES_MAX } from "./commits.ts";
+import { BYTES_PER_JSON_CHAR_MAX, fitted, RECORD_BYTES_MAX } from "./commits.ts";
 import { submitAbort, submitPromote } from "./submit.ts";
 import { submitPause } from "./submit-pause.ts";
 
@@ -79,4 +80,14 @@ describe("fitted()", () => {
     expect(encodeAppRecord(next).length).toBeLessThanOrEqual(RECORD_BYTES_MAX);
     expect(next.rollout!.history.map(({ asked }) => asked)).toEqual([undefined]);
   });
+});
+
+it("of whatever a record may hold the encoding has no more bytes than the estimate that spares it", () => {
+  const value = fc.jsonValue({ stringUnit: "grapheme" });
+  fc.assert(
+    fc.property(fc.dictionary(fc.string({ unit: "grapheme" }), value), (record) => {
+      const bytesMax = BYTES_PER_JSON_CHAR_MAX * JSON.stringify(record).length;
+      expect(encodeAppRecord(record as unknown as AppRecord).length).toBeLessThanOrEqual(bytesMax);
+    }),
+  );
 });
