@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, watch } from "node:fs";
+import { getCompileCacheDir } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -115,7 +116,7 @@ export class SupervisedMember {
       process.execPath,
       [MAIN, this.#options.role, "--config", this.#options.configFile, "--exit-with-parent"],
       // Detached: Ctrl-C reaches us alone, and we end the members in order.
-      { stdio: ["pipe", log, log], detached: true },
+      { stdio: ["pipe", log, log], detached: true, env: { ...process.env, ...keptCompiled() } },
     );
     closeSync(log);
     child.stdin?.on("error", () => {});
@@ -154,4 +155,10 @@ export class SupervisedMember {
 /** By itself, by a signal, or before it began (pid undefined: the system had no process for it). */
 function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null || child.pid === undefined;
+}
+
+/** A member has compiled code where we have it, from its first file on. Node keeps it in a folder of its version's within the one it is told. */
+function keptCompiled(): { readonly NODE_COMPILE_CACHE?: string } {
+  const folder = getCompileCacheDir();
+  return folder === undefined ? {} : { NODE_COMPILE_CACHE: dirname(folder) };
 }
