@@ -6,7 +6,7 @@ it("memberRowsShape takes no name that is none: names become paths of a bug repo
     ...{ name, role: "host", api: null, http: null, pid: null, state: "alive", forSeconds: 1, why: "" },
     ...{ connected: true, region: null, voter: false, incarnation: 1 },
   });
-  expect(memberRowsShape.read([row("host-1")]).ok).toBe(true);
+  expect(memberRowsShape.safeParse([row("host-1")]).success).toBe(true);
   for (const name of ["../../host-1", "a/b", "..", ""])
-    expect(memberRowsShape.read([row(name)]).ok).toBe(false);
+    expect(memberRowsShape.safeParse([row(name)]).success).toBe(false);
 });

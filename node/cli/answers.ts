@@ -1,5 +1,6 @@
 // Answers: what an agent's JSON must look like before a command believes it. Further keys pass: a newer agent may say more.
 
+import { type ZodType, z } from "zod";
 import type { RegistersBackup } from "../../mesh/index.ts";
 import { HOLDERS, isName, ROLLOUT_KINDS, ROLLOUT_STATES } from "../../mesh/words.ts";
 import type { EntryWriteView } from "../api/entries.ts";
@@ -12,134 +13,133 @@ import type { ProxyRoutes } from "../api/routes.ts";
 import type { MemberRow } from "../api/views.ts";
 import type { CollectedView, RestoredView, VoterPlanView, VotersView } from "../api/voters.ts";
 import type { AppView, VmView } from "../deploy/app-view.ts";
-import { type Shape, s } from "./shape.ts";
 
-const waitingShape = s.object({
-  who: s.string(),
-  what: s.string(),
-  forMs: s.number(),
-  silentMs: s.number().optional(),
+const waitingShape = z.looseObject({
+  who: z.string(),
+  what: z.string(),
+  forMs: z.number(),
+  silentMs: z.number().optional(),
 });
 
-const vmViewLoose = s.object({
-  vm: s.string(),
-  app: s.string(),
-  release: s.number(),
-  host: s.string(),
-  phase: s.string().nullable(),
-  state: s.string().nullable(),
-  health: s.string().nullable(),
-  address: s.string().nullable(),
-  reason: s.string().nullable(),
-  restarts: s.number(),
+const vmViewLoose = z.looseObject({
+  vm: z.string(),
+  app: z.string(),
+  release: z.number(),
+  host: z.string(),
+  phase: z.string().nullable(),
+  state: z.string().nullable(),
+  health: z.string().nullable(),
+  address: z.string().nullable(),
+  reason: z.string().nullable(),
+  restarts: z.number(),
 });
 
-const stepViewLoose = s.object({
-  number: s.number(),
-  kind: s.string(),
-  vms: s.array(s.string()),
-  serves: s.array(s.string()).optional(),
-  weights: s.array(s.object({ release: s.number(), weight: s.number() })).optional(),
-  forMs: s.number(),
-  acks: s
-    .object({
-      have: s.number(),
-      need: s.number(),
-      quorum: s.number().optional(),
-      slowest: s.object({ proxy: s.string(), ms: s.number() }).nullable(),
+const stepViewLoose = z.looseObject({
+  number: z.number(),
+  kind: z.string(),
+  vms: z.array(z.string()),
+  serves: z.array(z.string()).optional(),
+  weights: z.array(z.looseObject({ release: z.number(), weight: z.number() })).optional(),
+  forMs: z.number(),
+  acks: z
+    .looseObject({
+      have: z.number(),
+      need: z.number(),
+      quorum: z.number().optional(),
+      slowest: z.looseObject({ proxy: z.string(), ms: z.number() }).nullable(),
     })
     .nullable(),
-  waitingFor: s.array(waitingShape),
-  answers: s.object({ epoch: s.number().optional() }).optional(),
+  waitingFor: z.array(waitingShape),
+  answers: z.looseObject({ epoch: z.number().optional() }).optional(),
 });
 
-const rolloutViewLoose = s.object({
-  id: s.string(),
-  kind: s.enum(ROLLOUT_KINDS),
-  next: s.number().optional(),
-  superseded: s.object({ id: s.string(), state: s.enum(ROLLOUT_STATES) }).optional(),
-  count: s.number().optional(),
-  before: s.number().optional(),
-  from: s.number().nullable(),
-  to: s.number().nullable(),
-  state: s.enum(ROLLOUT_STATES),
-  direction: s.enum(["forward", "back"]),
-  driver: s.string(),
+const rolloutViewLoose = z.looseObject({
+  id: z.string(),
+  kind: z.enum(ROLLOUT_KINDS),
+  next: z.number().optional(),
+  superseded: z.looseObject({ id: z.string(), state: z.enum(ROLLOUT_STATES) }).optional(),
+  count: z.number().optional(),
+  before: z.number().optional(),
+  from: z.number().nullable(),
+  to: z.number().nullable(),
+  state: z.enum(ROLLOUT_STATES),
+  direction: z.enum(["forward", "back"]),
+  driver: z.string(),
   step: stepViewLoose.nullable(),
-  history: s.array(
-    s.object({
-      number: s.number(),
-      kind: s.string(),
-      vms: s.array(s.string()),
-      weights: s.array(s.object({ release: s.number(), weight: s.number() })).optional(),
-      waitedMs: s.number(),
-      outcome: s.string(),
-      fenced: s.array(s.object({ host: s.string(), atMs: s.number() })).optional(),
+  history: z.array(
+    z.looseObject({
+      number: z.number(),
+      kind: z.string(),
+      vms: z.array(z.string()),
+      weights: z.array(z.looseObject({ release: z.number(), weight: z.number() })).optional(),
+      waitedMs: z.number(),
+      outcome: z.string(),
+      fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number() })).optional(),
     }),
   ),
-  reason: s.object({ code: s.string(), message: s.string(), lastLines: s.array(s.string()) }).nullable(),
-  startedAtMs: s.number(),
-  endedAtMs: s.number().nullable(),
-  stalled: s.string().nullish(),
-  pause: s.object({ why: s.string(), atMs: s.number() }).optional(),
-  except: s.array(s.string()).optional(),
-  leaves: s.string().optional(),
+  reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
+  startedAtMs: z.number(),
+  endedAtMs: z.number().nullable(),
+  stalled: z.string().nullish(),
+  pause: z.looseObject({ why: z.string(), atMs: z.number() }).optional(),
+  except: z.array(z.string()).optional(),
+  leaves: z.string().optional(),
 });
 
 // Names are branded and kinds are closed lists in ours; an agent's word for either is only ever printed here.
-export const appViewShape: Shape<AppView> = s.object({
-  app: s.string(),
-  epoch: s.number(),
-  deleted: s.boolean(),
-  release: s.string().nullable(),
-  weights: s.record(s.number()),
-  byWeight: s.boolean().optional(),
-  hostnames: s.array(s.string()),
-  previews: s.array(s.string()).optional(),
+export const appViewShape: ZodType<AppView> = z.looseObject({
+  app: z.string(),
+  epoch: z.number(),
+  deleted: z.boolean(),
+  release: z.string().nullable(),
+  weights: z.record(z.string(), z.number()),
+  byWeight: z.boolean().optional(),
+  hostnames: z.array(z.string()),
+  previews: z.array(z.string()).optional(),
   rollout: rolloutViewLoose.nullable(),
-  vms: s.array(vmViewLoose),
-  proxies: s.array(
-    s.object({
-      proxy: s.string(),
-      applied: s.number(),
-      verified: s.number(),
-      inFlight: s.number(),
-      nack: s.string().nullable(),
-      current: s.boolean(),
+  vms: z.array(vmViewLoose),
+  proxies: z.array(
+    z.looseObject({
+      proxy: z.string(),
+      applied: z.number(),
+      verified: z.number(),
+      inFlight: z.number(),
+      nack: z.string().nullable(),
+      current: z.boolean(),
     }),
   ),
-  leftovers: s.array(waitingShape),
-  excluded: s.array(s.object({ proxy: s.string(), by: s.string() })).optional(),
-  fenced: s.array(s.object({ host: s.string(), atMs: s.number(), forMs: s.number() })).optional(),
-  held: s.object({ by: s.enum(HOLDERS), atMs: s.number(), forMs: s.number() }).nullish(),
-  idle: s.object({ afterMs: s.number(), awake: s.string().nullable() }).nullish(),
-  kept: s.object({ release: s.string(), vms: s.array(s.string()), forMs: s.number() }).nullish(),
-}) as unknown as Shape<AppView>;
+  leftovers: z.array(waitingShape),
+  excluded: z.array(z.looseObject({ proxy: z.string(), by: z.string() })).optional(),
+  fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number(), forMs: z.number() })).optional(),
+  held: z.looseObject({ by: z.enum(HOLDERS), atMs: z.number(), forMs: z.number() }).nullish(),
+  idle: z.looseObject({ afterMs: z.number(), awake: z.string().nullable() }).nullish(),
+  kept: z.looseObject({ release: z.string(), vms: z.array(z.string()), forMs: z.number() }).nullish(),
+}) as unknown as ZodType<AppView>;
 
-export const appViewsShape: Shape<AppView[]> = s.array(appViewShape);
+export const appViewsShape: ZodType<AppView[]> = z.array(appViewShape);
 
-export const vmViewsShape: Shape<VmView[]> = s.array(vmViewLoose) as unknown as Shape<VmView[]>;
+export const vmViewsShape: ZodType<VmView[]> = z.array(vmViewLoose) as unknown as ZodType<VmView[]>;
 
-export const memberRowsShape: Shape<MemberRow[]> = s.array(
-  s.object({
+export const memberRowsShape: ZodType<MemberRow[]> = z.array(
+  z.looseObject({
     // It becomes a path, of the API and of a file.
-    name: s.string().that(isName, "a name"),
-    role: s.enum(["host", "proxy"]),
-    api: s.string().nullable(),
-    http: s.string().nullable(),
-    pid: s.number().nullable(),
-    state: s.enum(["alive", "suspect", "dead", "left"]),
-    forSeconds: s.number(),
-    why: s.string(),
-    connected: s.boolean(),
-    region: s.string().nullable(),
-    voter: s.boolean(),
-    cordoned: s.boolean().default(false),
-    draining: s.boolean().default(false),
-    incarnation: s.number(),
-    addresses: s.array(s.string()).default([]),
+    name: z.string().refine(isName),
+    role: z.enum(["host", "proxy"]),
+    api: z.string().nullable(),
+    http: z.string().nullable(),
+    pid: z.number().nullable(),
+    state: z.enum(["alive", "suspect", "dead", "left"]),
+    forSeconds: z.number(),
+    why: z.string(),
+    connected: z.boolean(),
+    region: z.string().nullable(),
+    voter: z.boolean(),
+    cordoned: z.boolean().default(false),
+    draining: z.boolean().default(false),
+    incarnation: z.number(),
+    addresses: z.array(z.string()).default([]),
   }),
-) as unknown as Shape<MemberRow[]>;
+) as unknown as ZodType<MemberRow[]>;
 
 /** A proxy's route table in force, as its admin API shows it. */
 export interface RoutesView {
@@ -160,41 +160,41 @@ export interface RoutesView {
   readonly draining: readonly { readonly vm: string; readonly requests: number }[];
 }
 
-const routesViewShape: Shape<RoutesView> = s.object({
-  routes: s.array(
-    s.object({
-      hostname: s.string(),
-      app: s.string(),
-      epoch: s.number(),
-      endpoints: s.array(
-        s.object({
-          vm: s.string(),
-          release: s.number(),
-          host: s.string(),
-          address: s.string(),
-          healthy: s.boolean(),
-          hostAway: s.boolean().optional(),
+const routesViewShape: ZodType<RoutesView> = z.looseObject({
+  routes: z.array(
+    z.looseObject({
+      hostname: z.string(),
+      app: z.string(),
+      epoch: z.number(),
+      endpoints: z.array(
+        z.looseObject({
+          vm: z.string(),
+          release: z.number(),
+          host: z.string(),
+          address: z.string(),
+          healthy: z.boolean(),
+          hostAway: z.boolean().optional(),
         }),
       ),
     }),
   ),
-  draining: s.array(s.object({ vm: s.string(), requests: s.number() })),
+  draining: z.array(z.looseObject({ vm: z.string(), requests: z.number() })),
 });
 
 export type ProxyTable = Pick<ProxyRoutes, "proxy" | "reason"> & { readonly routes: RoutesView | null };
 
-export const proxyTablesShape: Shape<ProxyTable[]> = s.array(
-  s.object({ proxy: s.string(), reason: s.string().nullable(), routes: routesViewShape.nullable() }),
-) as unknown as Shape<ProxyTable[]>;
+export const proxyTablesShape: ZodType<ProxyTable[]> = z.array(
+  z.looseObject({ proxy: z.string(), reason: z.string().nullable(), routes: routesViewShape.nullable() }),
+) as unknown as ZodType<ProxyTable[]>;
 
-export const submittedShape: Shape<Submitted> = s.object({
-  app: s.string(),
-  rollout: s.string(),
-  release: s.number().nullable(),
-  joined: s.boolean(),
-  step: s.number().optional(),
-  note: s.string().optional(),
-  supersedes: s.string().optional(),
+export const submittedShape: ZodType<Submitted> = z.looseObject({
+  app: z.string(),
+  rollout: z.string(),
+  release: z.number().nullable(),
+  joined: z.boolean(),
+  step: z.number().optional(),
+  note: z.string().optional(),
+  supersedes: z.string().optional(),
 });
 
 /** A rollout that runs. */
@@ -212,90 +212,92 @@ export interface Submitted {
   readonly note?: string | undefined;
 }
 
-const versionLoose = s.object({ incarnation: s.number(), startId: s.number(), counter: s.number() });
+const versionLoose = z.looseObject({ incarnation: z.number(), startId: z.number(), counter: z.number() });
 
 const appliedLoose = {
-  acks: s.array(s.object({ name: s.string(), role: s.string(), ms: s.number() })),
-  missing: s.array(s.object({ name: s.string(), role: s.string(), why: s.string() })),
+  acks: z.array(z.looseObject({ name: z.string(), role: z.string(), ms: z.number() })),
+  missing: z.array(z.looseObject({ name: z.string(), role: z.string(), why: z.string() })),
 };
 
-export const hostForgottenShape: Shape<HostForgottenView> = s.object({
-  host: s.string(),
-  forgotten: s.enum(["now", "before"]),
-  vms: s.array(s.object({ vm: s.string(), app: s.string() })),
-  silent: s.array(s.string()),
+export const hostForgottenShape: ZodType<HostForgottenView> = z.looseObject({
+  host: z.string(),
+  forgotten: z.enum(["now", "before"]),
+  vms: z.array(z.looseObject({ vm: z.string(), app: z.string() })),
+  silent: z.array(z.string()),
   ...appliedLoose,
-}) as unknown as Shape<HostForgottenView>;
+}) as unknown as ZodType<HostForgottenView>;
 
-export const hostCordonShape: Shape<HostCordonView> = s.object({
-  host: s.string(),
-  cordoned: s.boolean(),
-  draining: s.boolean().default(false),
-}) as unknown as Shape<HostCordonView>;
+export const hostCordonShape: ZodType<HostCordonView> = z.looseObject({
+  host: z.string(),
+  cordoned: z.boolean(),
+  draining: z.boolean().default(false),
+}) as unknown as ZodType<HostCordonView>;
 
-export const hostFencedShape: Shape<HostFencedView> = s.object({
-  host: s.string(),
-  apps: s.array(s.string()),
-  vms: s.array(s.object({ vm: s.string(), app: s.string() })),
-  silent: s.array(s.string()),
-}) as unknown as Shape<HostFencedView>;
+export const hostFencedShape: ZodType<HostFencedView> = z.looseObject({
+  host: z.string(),
+  apps: z.array(z.string()),
+  vms: z.array(z.looseObject({ vm: z.string(), app: z.string() })),
+  silent: z.array(z.string()),
+}) as unknown as ZodType<HostFencedView>;
 
-export const proxyExclusionShape: Shape<ProxyExclusionView> = s.object({
-  proxy: s.string(),
-  excluded: s.boolean(),
-  apps: s.array(s.string()),
-}) as unknown as Shape<ProxyExclusionView>;
+export const proxyExclusionShape: ZodType<ProxyExclusionView> = z.looseObject({
+  proxy: z.string(),
+  excluded: z.boolean(),
+  apps: z.array(z.string()),
+}) as unknown as ZodType<ProxyExclusionView>;
 
-export const holdViewShape: Shape<HoldView> = s.object({
-  app: s.string(),
-  held: s.boolean(),
-  by: s.enum(HOLDERS).nullable(),
-  epoch: s.number(),
-  changed: s.boolean(),
-  bounds: s.object({ maxAgeMs: s.number(), maxRequests: s.number(), maxBytes: s.number() }),
-}) as unknown as Shape<HoldView>;
+export const holdViewShape: ZodType<HoldView> = z.looseObject({
+  app: z.string(),
+  held: z.boolean(),
+  by: z.enum(HOLDERS).nullable(),
+  epoch: z.number(),
+  changed: z.boolean(),
+  bounds: z.looseObject({ maxAgeMs: z.number(), maxRequests: z.number(), maxBytes: z.number() }),
+}) as unknown as ZodType<HoldView>;
 
-export const votersShape: Shape<VotersView> = s.object({
-  list: s.number().nullable(),
-  settled: s.boolean(),
-  restoring: s.boolean(),
-  voters: s.array(s.object({ id: s.string(), name: s.string(), connected: s.boolean(), state: s.string() })),
-}) as unknown as Shape<VotersView>;
+export const votersShape: ZodType<VotersView> = z.looseObject({
+  list: z.number().nullable(),
+  settled: z.boolean(),
+  restoring: z.boolean(),
+  voters: z.array(
+    z.looseObject({ id: z.string(), name: z.string(), connected: z.boolean(), state: z.string() }),
+  ),
+}) as unknown as ZodType<VotersView>;
 
-export const voterPlanShape: Shape<VoterPlanView> = s.object({
-  cluster: s.string(),
-  number: s.number(),
-  list: s.string(),
+export const voterPlanShape: ZodType<VoterPlanView> = z.looseObject({
+  cluster: z.string(),
+  number: z.number(),
+  list: z.string(),
 });
 
-const appEpochs = s.array(s.object({ app: s.string(), epoch: s.number() }));
+const appEpochs = z.array(z.looseObject({ app: z.string(), epoch: z.number() }));
 
-export const restoredShape: Shape<RestoredView> = s.object({
+export const restoredShape: ZodType<RestoredView> = z.looseObject({
   apps: appEpochs,
-  names: s.array(s.string()),
+  names: z.array(z.string()),
 });
 
-export const collectedShape: Shape<CollectedView> = s.object({
+export const collectedShape: ZodType<CollectedView> = z.looseObject({
   apps: appEpochs,
-  asked: s.array(s.string()),
-  silent: s.array(s.object({ name: s.string(), reason: s.string() })),
-}) as unknown as Shape<CollectedView>;
+  asked: z.array(z.string()),
+  silent: z.array(z.looseObject({ name: z.string(), reason: z.string() })),
+}) as unknown as ZodType<CollectedView>;
 
-export const registersBackupShape: Shape<RegistersBackup> = s.object({
-  format: s.literal(1),
-  cluster: s.string(),
-  lists: s.array(s.string()),
-  records: s.array(s.string()),
+export const registersBackupShape: ZodType<RegistersBackup> = z.looseObject({
+  format: z.literal(1),
+  cluster: z.string(),
+  lists: z.array(z.string()),
+  records: z.array(z.string()),
 });
 
 /** What `PUT` and `DELETE` of an entry answer. */
-export const entryWriteShape: Shape<EntryWriteView> = s.object({
-  key: s.string(),
-  owner: s.string(),
+export const entryWriteShape: ZodType<EntryWriteView> = z.looseObject({
+  key: z.string(),
+  owner: z.string(),
   version: versionLoose,
-  wait: s.literal("applied").nullable(),
+  wait: z.literal("applied").nullable(),
   ...appliedLoose,
-}) as unknown as Shape<EntryWriteView>;
+}) as unknown as ZodType<EntryWriteView>;
 
 /** An entry of some member, in the list. */
 export interface EntryRow {
@@ -306,11 +308,11 @@ export interface EntryRow {
   readonly bytes: number;
 }
 
-export const entryRowsShape: Shape<EntryRow[]> = s.array(
-  s.object({
-    key: s.string(),
-    name: s.string().nullable(),
+export const entryRowsShape: ZodType<EntryRow[]> = z.array(
+  z.looseObject({
+    key: z.string(),
+    name: z.string().nullable(),
     version: versionLoose,
-    bytes: s.number(),
+    bytes: z.number(),
   }),
 );

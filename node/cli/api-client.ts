@@ -1,9 +1,9 @@
 // API client: asks an agent over HTTP or its unix socket, and goes on through another when that one does not answer.
 
 import type { Agent } from "node:http";
+import { z } from "zod";
 import { type Answer, connections, ExchangeError, exchange } from "./exchange.ts";
 import type { AgentAddress } from "./find-agent.ts";
-import { s } from "./shape.ts";
 
 /** A connection that says nothing for so long is given up: well above the API's heartbeat of 2 s. */
 const SILENCE_MS = 6_000;
@@ -48,9 +48,9 @@ interface WholeAnswer {
   readonly body: Uint8Array;
 }
 
-const errorShape = s.object({ error: s.object({ code: s.string(), message: s.string() }) });
-const membersShape = s.array(
-  s.object({ name: s.string(), role: s.string(), api: s.string().nullable(), state: s.string() }),
+const errorShape = z.looseObject({ error: z.looseObject({ code: z.string(), message: z.string() }) });
+const membersShape = z.array(
+  z.looseObject({ name: z.string(), role: z.string(), api: z.string().nullable(), state: z.string() }),
 );
 
 export class ApiClient {
@@ -173,8 +173,9 @@ export class ApiClient {
       signal,
       SILENCE_MS,
     );
-    const health = s.object({ name: s.string() }).read(JSON.parse(await readText(answer)));
-    if (!health.ok || health.value.name !== candidate.name) throw new Error(`this is not ${candidate.name}`);
+    const health = z.looseObject({ name: z.string() }).safeParse(JSON.parse(await readText(answer)));
+    if (!health.success || health.data.name !== candidate.name)
+      throw new Error(`this is not ${candidate.name}`);
     this.#addresses = this.#addresses.map((other) =>
       other === candidate ? { ...other, isVerified: true } : other,
     );
@@ -218,8 +219,8 @@ async function readBytes(answer: Answer): Promise<Uint8Array> {
 async function toApiError(answer: Answer): Promise<ApiError> {
   const text = await readText(answer);
   const json = parseOrNull(text);
-  const parsed = errorShape.read(json);
-  if (parsed.ok) return new ApiError(parsed.value.error.code, parsed.value.error.message, json);
+  const parsed = errorShape.safeParse(json);
+  if (parsed.success) return new ApiError(parsed.data.error.code, parsed.data.error.message, json);
   if (answer.statusCode === 404) return new ApiError("not-found", "not found");
   return new ApiError("internal", `the agent answered ${answer.statusCode}: ${text.slice(0, 200)}`);
 }

@@ -2,8 +2,8 @@
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
+import { z } from "zod";
 import { fail, ok, type Result } from "../../mesh/words.ts";
-import { s } from "./shape.ts";
 
 export interface AgentAddress {
   /** "http://127.0.0.1:7900", or the path of a unix socket. */
@@ -26,10 +26,8 @@ export interface FindOptions {
 const DEV_FILE = /^(\d{1,10})\.json$/;
 const HOST_PORT = /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const DEV_FILE_BYTES_MAX = 64 * 1024;
-const devClusterShape = s.object({
-  agents: s
-    .array(s.object({ name: s.string(), api: s.string() }))
-    .that((agents) => agents.length <= 64, "a list of at most 64"),
+const devClusterShape = z.looseObject({
+  agents: z.array(z.looseObject({ name: z.string(), api: z.string() })).max(64),
 });
 
 /** At least one address, or why there is none and what to do. */
@@ -85,9 +83,9 @@ function newestDevCluster(folder: string, uid: number): readonly AgentAddress[] 
 function readDevFile(file: string): readonly AgentAddress[] {
   try {
     if (statSync(file).size > DEV_FILE_BYTES_MAX) return [];
-    const cluster = devClusterShape.read(JSON.parse(readFileSync(file, "utf8")));
-    if (!cluster.ok) return [];
-    return cluster.value.agents.map(({ name, api }) => ({ address: api, name, isVerified: true }));
+    const cluster = devClusterShape.safeParse(JSON.parse(readFileSync(file, "utf8")));
+    if (!cluster.success) return [];
+    return cluster.data.agents.map(({ name, api }) => ({ address: api, name, isVerified: true }));
   } catch {
     return [];
   }

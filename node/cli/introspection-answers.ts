@@ -1,137 +1,137 @@
 // Introspection answers: what an agent's JSON about the cluster must look like before a command believes it. Further keys
 // pass: a newer agent may say more.
 
+import { type ZodType, z } from "zod";
 import type { DiffView } from "../introspection/diff-view.ts";
 import type { SyncView } from "../introspection/sync-view.ts";
 import type { WhyView } from "../introspection/why-view.ts";
-import { type Shape, s } from "./shape.ts";
 
-const versionLoose = s.object({ text: s.string(), counter: s.number() });
-const proxyLoose = s.object({ serving: s.boolean(), stale: s.boolean(), serial: s.number() });
+const versionLoose = z.looseObject({ text: z.string(), counter: z.number() });
+const proxyLoose = z.looseObject({ serving: z.boolean(), stale: z.boolean(), serial: z.number() });
 const judgedKeys = {
-  name: s.string(),
-  role: s.string(),
-  state: s.string(),
-  forSeconds: s.number(),
-  why: s.string(),
-  reason: s.string().nullable(),
+  name: z.string(),
+  role: z.string(),
+  state: z.string(),
+  forSeconds: z.number(),
+  why: z.string(),
+  reason: z.string().nullable(),
 };
 
 // Names are branded and states closed lists in ours; an agent's word for either is only ever printed here.
-export const syncViewShape: Shape<SyncView> = s.object({
-  askedBy: s.string(),
-  synced: s.boolean(),
-  members: s.array(
-    s.object({
+export const syncViewShape: ZodType<SyncView> = z.looseObject({
+  askedBy: z.string(),
+  synced: z.boolean(),
+  members: z.array(
+    z.looseObject({
       ...judgedKeys,
-      synced: s.boolean().nullable(),
-      behind: s.array(
-        s.object({
-          owner: s.string(),
-          name: s.string().nullable(),
-          writes: s.number(),
+      synced: z.boolean().nullable(),
+      behind: z.array(
+        z.looseObject({
+          owner: z.string(),
+          name: z.string().nullable(),
+          writes: z.number(),
           held: versionLoose.nullable(),
         }),
       ),
-      mismatched: s.array(s.object({ owner: s.string(), name: s.string().nullable() })),
-      entries: s.number().nullable(),
-      stale: s.array(s.string()),
-      lagMs: s.number().nullable(),
-      uptimeMs: s.number().nullable(),
+      mismatched: z.array(z.looseObject({ owner: z.string(), name: z.string().nullable() })),
+      entries: z.number().nullable(),
+      stale: z.array(z.string()),
+      lagMs: z.number().nullable(),
+      uptimeMs: z.number().nullable(),
       proxy: proxyLoose.nullable(),
     }),
   ),
-}) as unknown as Shape<SyncView>;
+}) as unknown as ZodType<SyncView>;
 
-const sideLoose = s
-  .object({
+const sideLoose = z
+  .looseObject({
     version: versionLoose,
-    deleted: s.boolean(),
-    bytes: s.number(),
-    value: s.string().nullable(),
+    deleted: z.boolean(),
+    bytes: z.number(),
+    value: z.string().nullable(),
   })
   .nullable();
 
-export const diffViewShape: Shape<DiffView> = s.object({
-  a: s.string(),
-  b: s.string(),
-  equal: s.boolean(),
-  owners: s.number(),
-  count: s.number(),
-  truncated: s.boolean(),
-  differences: s.array(
-    s.object({
-      key: s.string(),
-      owner: s.string(),
-      name: s.string().nullable(),
+export const diffViewShape: ZodType<DiffView> = z.looseObject({
+  a: z.string(),
+  b: z.string(),
+  equal: z.boolean(),
+  owners: z.number(),
+  count: z.number(),
+  truncated: z.boolean(),
+  differences: z.array(
+    z.looseObject({
+      key: z.string(),
+      owner: z.string(),
+      name: z.string().nullable(),
       a: sideLoose,
       b: sideLoose,
-      newer: s.enum(["a", "b"]).nullable(),
+      newer: z.enum(["a", "b"]).nullable(),
     }),
   ),
-}) as unknown as Shape<DiffView>;
+}) as unknown as ZodType<DiffView>;
 
-export const whyViewShape: Shape<WhyView> = s.object({
-  vm: s.string(),
-  app: s.string().nullable(),
-  commits: s.array(
-    s.object({
-      epoch: s.number(),
-      by: s.string().nullable(),
+export const whyViewShape: ZodType<WhyView> = z.looseObject({
+  vm: z.string(),
+  app: z.string().nullable(),
+  commits: z.array(
+    z.looseObject({
+      epoch: z.number(),
+      by: z.string().nullable(),
       version: versionLoose,
-      inForce: s.boolean(),
+      inForce: z.boolean(),
     }),
   ),
-  record: s
-    .object({
-      epoch: s.number(),
-      deleted: s.boolean(),
-      wanted: s.object({ host: s.string(), phase: s.string(), release: s.number() }).nullable(),
-      rollout: s
-        .object({ id: s.string(), state: s.string(), driver: s.string(), step: s.string().nullable() })
+  record: z
+    .looseObject({
+      epoch: z.number(),
+      deleted: z.boolean(),
+      wanted: z.looseObject({ host: z.string(), phase: z.string(), release: z.number() }).nullable(),
+      rollout: z
+        .looseObject({ id: z.string(), state: z.string(), driver: z.string(), step: z.string().nullable() })
         .nullable(),
     })
     .nullable(),
-  said: s.array(
-    s.object({
-      by: s.string().nullable(),
-      owner: s.string(),
-      version: versionLoose.extend({ incarnation: s.number() }),
-      believed: s.boolean(),
-      deleted: s.boolean(),
-      problem: s.string().nullable(),
-      entry: s
-        .object({
-          state: s.string(),
-          health: s.string(),
-          address: s.object({ host: s.string(), port: s.number() }).nullable(),
-          reason: s.string().nullable(),
-          restarts: s.number(),
-          startedAtMs: s.number().nullable(),
-          healthyAtMs: s.number().nullable(),
+  said: z.array(
+    z.looseObject({
+      by: z.string().nullable(),
+      owner: z.string(),
+      version: versionLoose.extend({ incarnation: z.number() }),
+      believed: z.boolean(),
+      deleted: z.boolean(),
+      problem: z.string().nullable(),
+      entry: z
+        .looseObject({
+          state: z.string(),
+          health: z.string(),
+          address: z.looseObject({ host: z.string(), port: z.number() }).nullable(),
+          reason: z.string().nullable(),
+          restarts: z.number(),
+          startedAtMs: z.number().nullable(),
+          healthyAtMs: z.number().nullable(),
         })
         .nullable(),
     }),
   ),
-  members: s.array(
-    s.object({
+  members: z.array(
+    z.looseObject({
       ...judgedKeys,
-      holds: s.array(
-        s.object({
-          key: s.string(),
-          by: s.string().nullable(),
-          owner: s.string(),
+      holds: z.array(
+        z.looseObject({
+          key: z.string(),
+          by: z.string().nullable(),
+          owner: z.string(),
           version: versionLoose.nullable(),
-          current: s.boolean(),
-          deleted: s.boolean(),
-          path: s.string().nullable(),
-          from: s.string().nullable(),
-          agoMs: s.number().nullable(),
+          current: z.boolean(),
+          deleted: z.boolean(),
+          path: z.string().nullable(),
+          from: z.string().nullable(),
+          agoMs: z.number().nullable(),
         }),
       ),
       proxy: proxyLoose.nullable(),
-      routing: s.object({ isRouted: s.boolean(), epoch: s.number(), why: s.string() }).nullable(),
+      routing: z.looseObject({ isRouted: z.boolean(), epoch: z.number(), why: z.string() }).nullable(),
     }),
   ),
-  conclusions: s.array(s.string()),
-}) as unknown as Shape<WhyView>;
+  conclusions: z.array(z.string()),
+}) as unknown as ZodType<WhyView>;

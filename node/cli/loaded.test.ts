@@ -73,10 +73,10 @@ function loading(files: readonly URL[]): readonly string[] {
 
 const SECOND_CLIENT = "internal/deps/undici/undici";
 
-it("a command that asks an agent loads commander and few files of ours", async () => {
+it("a command that asks an agent loads commander, zod and few files of ours", async () => {
   const loaded = await loadedBy(MAIN, "status", "--api", api);
   expect(loaded.exitCode).toBe(0);
-  expect(loaded.packages).toEqual(["commander"]);
+  expect(loaded.packages).toEqual(["commander", "zod"]);
   expect(loaded.own.length).toBeLessThanOrEqual(55);
   expect(loaded.builtin).not.toContain(SECOND_CLIENT);
 });
@@ -88,12 +88,12 @@ it("help loads nothing of what it tells of", async () => {
   expect(loaded.own.length).toBeLessThanOrEqual(25);
 });
 
-it("no command that only asks has need of a package", async () => {
+it("no command that only asks has need of a package but zod", async () => {
   const asking = readdirSync(COMMANDS).filter((name) => !NOT_ONLY_ASKING.includes(name));
   expect(asking).toContain("rollout.ts");
   const loaded = await loadedBy(...loading(asking.map((name) => new URL(name, COMMANDS))));
   expect(loaded.exitCode).toBe(0);
-  expect(loaded.packages).toEqual([]);
+  expect(loaded.packages).toEqual(["zod"]);
   expect(loaded.builtin).not.toContain(SECOND_CLIENT);
 });
 

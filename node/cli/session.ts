@@ -1,13 +1,13 @@
 // Session: what every command that asks an agent has in common: finding it, signals, and failures as exit codes.
 
 import { userInfo } from "node:os";
+import { type ZodType, z } from "zod";
 import { messageOf } from "../../mesh/words.ts";
 import { PackError } from "../releases/pack-error.ts";
 import { ApiClient, ApiError, NoAgentError } from "./api-client.ts";
 import { devClusterFolder } from "./dev/running-clusters.ts";
 import { EXIT, type ExitCode, exitCodeOfError } from "./exit-code.ts";
 import { findAgents } from "./find-agent.ts";
-import type { Shape } from "./shape.ts";
 import { plainLines } from "./table.ts";
 
 export interface ClientOptions {
@@ -39,13 +39,15 @@ export function printJson(value: unknown): void {
 export async function ask<Value>(
   { client, signal }: Session,
   path: string,
-  shape: Shape<Value>,
+  shape: ZodType<Value>,
   answerTimeoutMs?: number,
 ): Promise<Value> {
   const request = { method: "GET", path, ...(answerTimeoutMs !== undefined && { answerTimeoutMs }) } as const;
-  const parsed = shape.read(await client.json(request, signal));
-  if (parsed.ok) return parsed.value;
-  throw new Error(`the agent answered what this release of the command cannot read: ${parsed.error}`);
+  const parsed = shape.safeParse(await client.json(request, signal));
+  if (parsed.success) return parsed.data;
+  throw new Error(
+    `the agent answered what this release of the command cannot read: ${z.prettifyError(parsed.error)}`,
+  );
 }
 
 /** Runs `body` against the agent that is found, and turns its failures into a message and an exit code. */

@@ -1,88 +1,88 @@
 // Story answers: what an agent's plan of a deploy, and its story of one, must look like before a command believes it.
 
+import { type ZodType, z } from "zod";
 import type { PlanView } from "../deploy/plan-view.ts";
 import type { RolloutStory, StoriesView } from "../deploy/story-view.ts";
-import { type Shape, s } from "./shape.ts";
 
-const askLoose = s.object({ kind: s.string(), who: s.string(), what: s.string() });
+const askLoose = z.looseObject({ kind: z.string(), who: z.string(), what: z.string() });
 
-const weightsLoose = s.array(s.object({ release: s.number(), weight: s.number() }));
+const weightsLoose = z.array(z.looseObject({ release: z.number(), weight: z.number() }));
 
-const sparedLoose = s.object({ proxy: s.string(), why: s.enum(["person", "silence", "unheard"]) });
+const sparedLoose = z.looseObject({ proxy: z.string(), why: z.enum(["person", "silence", "unheard"]) });
 
-export const planViewShape: Shape<PlanView> = s.object({
-  app: s.string(),
-  rollout: s.string(),
-  strategy: s.string(),
-  from: s.string().nullable(),
-  to: s.string(),
-  epoch: s.number(),
-  joined: s.boolean(),
-  steps: s.array(
-    s.object({
-      number: s.number(),
-      kind: s.string(),
-      vms: s.array(s.string()),
-      serves: s.array(s.string()),
+export const planViewShape: ZodType<PlanView> = z.looseObject({
+  app: z.string(),
+  rollout: z.string(),
+  strategy: z.string(),
+  from: z.string().nullable(),
+  to: z.string(),
+  epoch: z.number(),
+  joined: z.boolean(),
+  steps: z.array(
+    z.looseObject({
+      number: z.number(),
+      kind: z.string(),
+      vms: z.array(z.string()),
+      serves: z.array(z.string()),
       weights: weightsLoose.nullable(),
-      hosts: s.array(s.string()),
-      asks: s.array(askLoose),
-      quorum: s.number(),
-      spared: s.array(sparedLoose),
+      hosts: z.array(z.string()),
+      asks: z.array(askLoose),
+      quorum: z.number(),
+      spared: z.array(sparedLoose),
     }),
   ),
-  end: s.string(),
-  waitTimeoutMs: s.number(),
-  costs: s.array(s.object({ code: s.string(), steps: s.array(s.number()), what: s.string() })),
-  stuck: s.string().nullable(),
-}) as unknown as Shape<PlanView>;
+  end: z.string(),
+  waitTimeoutMs: z.number(),
+  costs: z.array(z.looseObject({ code: z.string(), steps: z.array(z.number()), what: z.string() })),
+  stuck: z.string().nullable(),
+}) as unknown as ZodType<PlanView>;
 
-export const rolloutStoryShape: Shape<RolloutStory> = s.object({
-  app: s.string(),
-  rollout: s.string(),
-  kind: s.string(),
-  strategy: s.string().nullable(),
-  from: s.string().nullable(),
-  to: s.string().nullable(),
-  leaves: s.string().optional(),
-  state: s.string(),
-  direction: s.string(),
-  driver: s.string(),
-  startedAtMs: s.number(),
-  endedAtMs: s.number().nullable(),
+export const rolloutStoryShape: ZodType<RolloutStory> = z.looseObject({
+  app: z.string(),
+  rollout: z.string(),
+  kind: z.string(),
+  strategy: z.string().nullable(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  leaves: z.string().optional(),
+  state: z.string(),
+  direction: z.string(),
+  driver: z.string(),
+  startedAtMs: z.number(),
+  endedAtMs: z.number().nullable(),
   // An agent of before does not say.
-  count: s.object({ before: s.number(), after: s.number() }).nullable().default(null),
-  superseded: s.object({ rollout: s.string(), state: s.string() }).nullable().default(null),
-  next: s.string().nullable().default(null),
-  reason: s.object({ code: s.string(), message: s.string(), lastLines: s.array(s.string()) }).nullable(),
-  except: s.array(s.string()),
-  dropped: s.number(),
-  steps: s.array(
-    s.object({
-      number: s.number(),
-      kind: s.string(),
-      vms: s.array(s.string()),
-      serves: s.array(s.string()),
+  count: z.looseObject({ before: z.number(), after: z.number() }).nullable().default(null),
+  superseded: z.looseObject({ rollout: z.string(), state: z.string() }).nullable().default(null),
+  next: z.string().nullable().default(null),
+  reason: z.looseObject({ code: z.string(), message: z.string(), lastLines: z.array(z.string()) }).nullable(),
+  except: z.array(z.string()),
+  dropped: z.number(),
+  steps: z.array(
+    z.looseObject({
+      number: z.number(),
+      kind: z.string(),
+      vms: z.array(z.string()),
+      serves: z.array(z.string()),
       weights: weightsLoose.nullable(),
-      back: s.boolean(),
-      running: s.boolean(),
-      afterMs: s.number().nullable(),
-      waitedMs: s.number(),
-      epoch: s.number().nullable(),
-      asked: s.array(askLoose.extend({ ms: s.number().nullable() })).nullable(),
-      askedMore: s.number(),
-      quorum: s.number().nullable(),
-      spared: s.array(sparedLoose),
-      fenced: s.array(s.string()),
-      forced: s.array(s.string()).default([]),
-      outcome: s.string(),
-      decided: s.string().nullable(),
+      back: z.boolean(),
+      running: z.boolean(),
+      afterMs: z.number().nullable(),
+      waitedMs: z.number(),
+      epoch: z.number().nullable(),
+      asked: z.array(askLoose.extend({ ms: z.number().nullable() })).nullable(),
+      askedMore: z.number(),
+      quorum: z.number().nullable(),
+      spared: z.array(sparedLoose),
+      fenced: z.array(z.string()),
+      forced: z.array(z.string()).default([]),
+      outcome: z.string(),
+      decided: z.string().nullable(),
     }),
   ),
-}) as unknown as Shape<RolloutStory>;
+}) as unknown as ZodType<RolloutStory>;
 
-export const storiesViewShape: Shape<StoriesView> = s.object({
-  app: s.string(),
-  answeredBy: s.string(),
-  rollouts: s.array(rolloutStoryShape),
-}) as unknown as Shape<StoriesView>;
+export const storiesViewShape: ZodType<StoriesView> = z.looseObject({
+  app: z.string(),
+  answeredBy: z.string(),
+  rollouts: z.array(rolloutStoryShape),
+}) as unknown as ZodType<StoriesView>;

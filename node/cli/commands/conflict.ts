@@ -1,11 +1,11 @@
 // Conflict: what a deploy does about a rollout of its app that runs: it fails, waits for the end of that, or has it taken back.
 
+import { z } from "zod";
 import { describeDuration, nearestWord } from "../../../mesh/words.ts";
 import type { Submitted } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { followRollout } from "../follow.ts";
 import { type Session, UsageError } from "../session.ts";
-import { s } from "../shape.ts";
 import type { Teller } from "../teller.ts";
 
 const ON_CONFLICT = ["fail", "wait", "supersede"] as const;
@@ -61,11 +61,11 @@ async function unlessLocked(submit: () => Promise<Submitted>): Promise<Submitted
   }
 }
 
-const lockedShape = s.object({ error: s.object({ rollout: s.string(), driver: s.string() }) });
+const lockedShape = z.looseObject({ error: z.looseObject({ rollout: z.string(), driver: z.string() }) });
 
 function runningIn({ answer }: ApiError): { readonly rollout: string; readonly driver: string } | null {
-  const read = lockedShape.read(answer);
-  return read.ok ? read.value.error : null;
+  const read = lockedShape.safeParse(answer);
+  return read.success ? read.data.error : null;
 }
 
 /** Nothing is submitted meanwhile: who is interrupted leaves nothing behind. */

@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { z } from "zod";
 import { describeConfigErrors } from "../../../mesh/keys.ts";
 import { DOCTOR_ALL_MS, DOCTOR_HEALTH_MS } from "../../limits.ts";
 import { ApiClient, NoAgentError } from "../api-client.ts";
@@ -15,23 +16,22 @@ import { orElse } from "../doctor/or-else.ts";
 import { agentTarget, programOf, readTarget, type Target } from "../doctor/target.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
-import { s } from "../shape.ts";
 
 export interface DoctorOptions extends ClientOptions {
   readonly config?: string;
 }
 
 const AGENT_SOCKET = "agent.sock";
-const healthShape = s.object({ name: s.string(), pid: pidShape });
+const healthShape = z.looseObject({ name: z.string(), pid: pidShape });
 /** An agent's configuration as it tells it (node/config/agent-config.ts, `publicConfig`). */
-const hostPortLoose = s.object({ host: s.string(), port: s.number() });
-const configShape = s.object({
-  name: s.string(),
-  cluster: s.string(),
-  stateDir: s.string(),
-  listen: s.string(),
-  advertise: s.array(s.string()),
-  seeds: s.array(s.string()),
+const hostPortLoose = z.looseObject({ host: z.string(), port: z.number() });
+const configShape = z.looseObject({
+  name: z.string(),
+  cluster: z.string(),
+  stateDir: z.string(),
+  listen: z.string(),
+  advertise: z.array(z.string()),
+  seeds: z.array(z.string()),
   api: hostPortLoose,
   gate: hostPortLoose.nullable(),
 });
@@ -114,9 +114,9 @@ async function targetOfAgent(
   const answer = await client
     .json({ method: "GET", path, answerTimeoutMs: DOCTOR_HEALTH_MS }, signal)
     .catch(() => null);
-  const about = s.object({ config: configShape }).read(answer);
-  if (!about.ok) return null;
-  return agentTarget(about.value.config);
+  const about = z.looseObject({ config: configShape }).safeParse(answer);
+  if (!about.success) return null;
+  return agentTarget(about.data.config);
 }
 
 type Found =

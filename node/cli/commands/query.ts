@@ -1,10 +1,10 @@
 // query: SQL about what an agent holds, once or watched.
 
+import { z } from "zod";
 import { ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { followLines } from "../follow-lines.ts";
 import { type ClientOptions, print, printJson, type Session, UsageError, withAgent } from "../session.ts";
-import { s, type ValueOf } from "../shape.ts";
 import { formatCsv, formatTable, plainText } from "../table.ts";
 
 export interface QueryOptions extends ClientOptions {
@@ -16,22 +16,22 @@ export interface QueryOptions extends ClientOptions {
 /** Longer than a query may take, and than its process may take to be ready. */
 const ANSWER_TIMEOUT_MS = 40_000;
 
-const rowShape = s.array(s.unknown());
-const resultShape = s.object({
-  columns: s.array(s.string()),
-  rows: s.array(rowShape),
-  truncated: s.boolean(),
+const rowShape = z.array(z.unknown());
+const resultShape = z.looseObject({
+  columns: z.array(z.string()),
+  rows: z.array(rowShape),
+  truncated: z.boolean(),
 });
-const lineShape = s.object({
-  columns: s.array(s.string()).optional(),
+const lineShape = z.looseObject({
+  columns: z.array(z.string()).optional(),
   row: rowShape.optional(),
-  endOfRows: s.object({ rows: s.number() }).optional(),
+  endOfRows: z.looseObject({ rows: z.number() }).optional(),
   added: rowShape.optional(),
   removed: rowShape.optional(),
-  changed: s.object({ from: rowShape, to: rowShape }).optional(),
-  error: s.object({ code: s.string(), message: s.string() }).optional(),
+  changed: z.looseObject({ from: rowShape, to: rowShape }).optional(),
+  error: z.looseObject({ code: z.string(), message: z.string() }).optional(),
 });
-type Line = ValueOf<typeof lineShape>;
+type Line = z.infer<typeof lineShape>;
 
 export function query(sql: string, options: QueryOptions): Promise<ExitCode> {
   return withAgent("query", options, async (session) => {

@@ -1,14 +1,14 @@
 // scale, restart: more VMs of the release that serves, or fewer, or new ones.
 
+import { z } from "zod";
 import { submittedShape } from "../answers.ts";
 import { postToApp } from "../ask-app.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { type FollowedOptions, followToEnd } from "../follow-to-end.ts";
 import { print, printJson, type Session, UsageError, withAgent } from "../session.ts";
-import { s } from "../shape.ts";
 import { plainText } from "../table.ts";
 
-const unchangedShape = s.object({ app: s.string(), unchanged: s.literal(true), note: s.string() });
+const unchangedShape = z.looseObject({ app: z.string(), unchanged: z.literal(true), note: z.string() });
 
 export function scale(app: string, count: string, options: FollowedOptions): Promise<ExitCode> {
   return withAgent("scale", options, async (session) => {
@@ -31,9 +31,9 @@ async function askedOf(
   options: FollowedOptions,
 ): Promise<ExitCode> {
   const answer = await postToApp(session, app, verb, json);
-  const unchanged = unchangedShape.read(answer);
-  if (!unchanged.ok) return followToEnd(session, submittedShape.parse(answer), options);
-  const { note } = unchanged.value;
+  const unchanged = unchangedShape.safeParse(answer);
+  if (!unchanged.success) return followToEnd(session, submittedShape.parse(answer), options);
+  const { note } = unchanged.data;
   if (options.json === true) printJson({ app, rollout: null, state: "unchanged", note, exitCode: EXIT.done });
   else print(plainText(`${app}: ${note}: nothing to do`));
   return EXIT.done;

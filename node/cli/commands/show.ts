@@ -1,6 +1,7 @@
 // status, members, vms, routes, logs: what is so now. Nothing here changes anything.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ZodType } from "zod";
 import { appViewShape, appViewsShape, memberRowsShape, proxyTablesShape, vmViewsShape } from "../answers.ts";
 import { ApiError } from "../api-client.ts";
 import { EXIT, type ExitCode } from "../exit-code.ts";
@@ -13,7 +14,6 @@ import {
   UsageError,
   withAgent,
 } from "../session.ts";
-import type { Shape } from "../shape.ts";
 import { appsTable, appText, membersTable, routesText, vmsTable } from "../tables.ts";
 
 /** How long `logs --follow` looks for an agent that knows the VM again. */
@@ -123,7 +123,7 @@ async function followLog(
 function show<Value>(
   command: string,
   path: string,
-  shape: Shape<Value>,
+  shape: ZodType<Value>,
   options: ClientOptions,
   format: (value: Value) => string,
 ): Promise<ExitCode> {

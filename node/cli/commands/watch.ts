@@ -1,28 +1,28 @@
 // watch: every change that an agent learns of, as it comes.
 
+import { z } from "zod";
 import { EXIT, type ExitCode } from "../exit-code.ts";
 import { followLines } from "../follow-lines.ts";
 import { type ClientOptions, print, printJson, withAgent } from "../session.ts";
-import { s, type ValueOf } from "../shape.ts";
 import { plainText } from "../table.ts";
 
-const entryShape = s.object({
-  key: s.string(),
-  name: s.string().nullable(),
-  owner: s.string(),
-  version: s.object({ counter: s.number() }),
-  deleted: s.boolean(),
-  bytes: s.number().optional(),
-  short: s.string().optional(),
+const entryShape = z.looseObject({
+  key: z.string(),
+  name: z.string().nullable(),
+  owner: z.string(),
+  version: z.looseObject({ counter: z.number() }),
+  deleted: z.boolean(),
+  bytes: z.number().optional(),
+  short: z.string().optional(),
 });
-type WatchedEntry = ValueOf<typeof entryShape>;
+type WatchedEntry = z.infer<typeof entryShape>;
 
-const lineShape = s.object({
-  position: s.string().nullable(),
+const lineShape = z.looseObject({
+  position: z.string().nullable(),
   entry: entryShape.optional(),
-  snapshotEnd: s.object({ entries: s.number() }).optional(),
+  snapshotEnd: z.looseObject({ entries: z.number() }).optional(),
   change: entryShape.optional(),
-  restart: s.object({ reason: s.string() }).optional(),
+  restart: z.looseObject({ reason: z.string() }).optional(),
 });
 
 /** Ctrl-C ends it with 0: there is no other end to wait for. */

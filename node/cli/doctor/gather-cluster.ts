@@ -1,6 +1,7 @@
 // Gather cluster: what one agent knows of all members, what each of them says of itself, and whether their ports can be reached
 // from here. All questions go out side by side, each bounded; what is not answered is a fact too.
 
+import { type ZodType, z } from "zod";
 import { type HostPort, parseHostPort } from "../../../mesh/keys.ts";
 import { fail, messageOf, ok, type Result } from "../../../mesh/words.ts";
 import type { MemberRow } from "../../api/views.ts";
@@ -10,7 +11,6 @@ import { DOCTOR_ANSWER_MS, DOCTOR_ASKED_AT_ONCE } from "../../limits.ts";
 import { memberRowsShape, votersShape } from "../answers.ts";
 import { type ApiClient, ApiError } from "../api-client.ts";
 import { syncViewShape } from "../introspection-answers.ts";
-import { type Shape, s } from "../shape.ts";
 import { gatherNames, resolved } from "./gather-names.ts";
 import { type ConnectFacts, tryConnect } from "./gather-ports.ts";
 
@@ -56,14 +56,14 @@ interface Asked {
   readonly signal: AbortSignal;
 }
 
-const quorumShape = s.object({ by: s.string(), tookMs: s.number(), apps: s.number() });
-const aboutShape = s.object({
-  node: s.string(),
-  grapevine: s.string().nullish(),
-  commit: s.string().nullish(),
-  wire: s.number().nullish(),
-  atMs: s.number(),
-  config: s.object({ gate: s.unknown().optional() }),
+const quorumShape = z.looseObject({ by: z.string(), tookMs: z.number(), apps: z.number() });
+const aboutShape = z.looseObject({
+  node: z.string(),
+  grapevine: z.string().nullish(),
+  commit: z.string().nullish(),
+  wire: z.number().nullish(),
+  atMs: z.number(),
+  config: z.looseObject({ gate: z.unknown().optional() }),
 });
 const MULTIADDR = /^\/(?:ip4|dns|dns4|dns6|ip6)\/([^/]+)\/tcp\/(\d+)$/;
 
@@ -95,10 +95,10 @@ function get({ client, signal }: Asked, path: string): Promise<unknown> {
   return client.json({ method: "GET", path, answerTimeoutMs: DOCTOR_ANSWER_MS }, signal);
 }
 
-async function answerOf<Value>(asked: Asked, path: string, shape: Shape<Value>): Promise<Result<Value>> {
+async function answerOf<Value>(asked: Asked, path: string, shape: ZodType<Value>): Promise<Result<Value>> {
   try {
-    const parsed = shape.read(await get(asked, path));
-    return parsed.ok ? parsed : fail("its answer cannot be read: another release");
+    const parsed = shape.safeParse(await get(asked, path));
+    return parsed.success ? ok(parsed.data) : fail("its answer cannot be read: another release");
   } catch (error) {
     return fail(messageOf(error));
   }

@@ -2,8 +2,8 @@
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import { type ZodType, z } from "zod";
 import { parseStat } from "../../vms/process-table.ts";
-import { type Shape, s } from "../shape.ts";
 import { plainText } from "../table.ts";
 import { readyFileOf, type Target } from "./target.ts";
 
@@ -35,10 +35,8 @@ export interface FilesFacts {
 }
 
 const COMMAND_CHARS_MAX = 160;
-export const pidShape: Shape<number> = s
-  .number()
-  .that((pid) => Number.isSafeInteger(pid) && pid > 0, "the id of a process");
-const readyShape = s.object({ pid: pidShape, api: s.string().optional() });
+export const pidShape: ZodType<number> = z.number().int().positive();
+const readyShape = z.looseObject({ pid: pidShape, api: z.string().optional() });
 
 export function gatherMachine(): MachineFacts {
   const { version, platform, arch } = process;
@@ -56,9 +54,9 @@ export function gatherMachine(): MachineFacts {
 /** The process that the member's ready file names, if it is alive and one of ours; null: it does not run, or not where we can see it. */
 export function gatherRunning(target: Pick<Target, "program" | "stateDir">): RunningFacts | null {
   const text = readOrNull(readyFileOf(target));
-  const ready = readyShape.read(parseJson(text));
-  if (!ready.ok) return null;
-  const { pid, api = null } = ready.value;
+  const ready = readyShape.safeParse(parseJson(text));
+  if (!ready.success) return null;
+  const { pid, api = null } = ready.data;
   // The pid of one that was killed may be another's by now.
   return isProgram(pid, target.program) ? { pid, api } : null;
 }
