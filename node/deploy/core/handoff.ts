@@ -19,6 +19,8 @@ import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 export function isAlone({ rollout, vms, releases, hold }: AppRecord): boolean {
   // Requests wait for the next one, and of the one before nothing may be named any more. An atomic cutover lifts its hold by its next step.
   if (hold?.by === "rollout" && !isHeldByStep({ rollout })) return true;
+  // A person may have made that hold theirs; a wake starts VMs of any app so.
+  if (rollout?.kind !== "wake" && vms.some(({ phase }) => phase === "opening")) return true;
   const meant = new Set([rollout?.to, rollout?.from, ...vms.map(({ release }) => release)]);
   return releases.some(({ number, spec }) => meant.has(number) && isExclusive(spec));
 }
