@@ -50,10 +50,10 @@ export function exchange(agent: Agent, question: Question, signal: AbortSignal):
   const request = http.request(url, {
     agent,
     method,
-    signal,
     headers: headersOf(body),
     ...(socketPath === undefined ? {} : { socketPath }),
   });
+  endWith(request, signal);
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const patience = new Patience(question.answerTimeoutMs, (ms) => request.destroy(silence(ms)));
   onceConnected(request, question.connectTimeoutMs, () => {
@@ -72,6 +72,23 @@ export function exchange(agent: Agent, question: Question, signal: AbortSignal):
   request.on("error", reject);
   request.once("close", () => patience.close());
   return promise;
+}
+
+/**
+ * Not by the option of that name, which would end the connection with an error even where it is kept for others by then. So after the
+ * answer it ends without one too: whoever reads the body looks at the signal.
+ */
+function endWith(request: ClientRequest, signal: AbortSignal): void {
+  let isAnswered = false;
+  const end = (): void => {
+    request.destroy(isAnswered ? undefined : signal.reason);
+  };
+  if (signal.aborted) end();
+  signal.addEventListener("abort", end);
+  request.once("response", () => {
+    isAnswered = true;
+  });
+  request.once("close", () => signal.removeEventListener("abort", end));
 }
 
 function headersOf(body: Question["body"]): Record<string, string> {
@@ -100,7 +117,11 @@ async function* bodyOf(
   silenceTimeoutMs: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const patience = new Patience(silenceTimeoutMs, (ms) => response.destroy(silence(ms)));
+  let fellSilent: ExchangeError | undefined;
+  const patience = new Patience(silenceTimeoutMs, (ms) => {
+    fellSilent = silence(ms);
+    response.destroy();
+  });
   try {
     patience.begin();
     for await (const chunk of response) {
@@ -108,11 +129,15 @@ async function* bodyOf(
       yield chunk;
       patience.begin();
     }
-    // What was cut short by us may look like an end.
+  } catch (error) {
     signal.throwIfAborted();
+    throw fellSilent ?? error;
   } finally {
     patience.close();
   }
+  // What was cut short by us may look like an end.
+  signal.throwIfAborted();
+  if (fellSilent !== undefined) throw fellSilent;
 }
 
 /** Nobody is waited for but who takes what there is: where the source is slow, the agent is not. */
