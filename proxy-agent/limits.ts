@@ -146,9 +146,10 @@ export const HOLD_RELEASE_FIRST: number = 64;
 export const HOLD_RELEASE_STEP_MS: number = 100;
 /**
  * A proxy that keeps requests asks the gates and the voters whether the hold is over: what lifted it may not reach it by the mesh. The first
- * time later than most holds last; doubled each time.
+ * time when the mesh itself would have mended what it lost: a voter reads a majority for each that asks, in the very moment in which others
+ * commit what all of them wait for. Doubled each time.
  */
-export const HOLD_ASK_FIRST_MS: number = 150;
+export const HOLD_ASK_FIRST_MS: number = 1_000;
 export const HOLD_ASK_LAST_MS: number = 2_000;
 /** A client of a WebSocket that was told of a restart answers within that, or its connection is closed: who is held waits for it. */
 export const RESTART_CLOSE_MS: number = 1_000;
