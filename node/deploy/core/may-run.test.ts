@@ -54,7 +54,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     expect(vms()).toEqual([`${OLD} serving`]);
     world.fence(host);
     for (let round = 0; round < 4; round += 1) answered();
-    expect(vms()).toEqual(["hello-v1-2 starting"]);
+    expect(vms()).toEqual(["hello-v1-2 opening"]);
   });
 
   it("says what it waits for: a person's word, or a lease, or a host that could run another one", () => {
@@ -87,7 +87,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     // Its watchdog has, though nobody hears of that.
     world.confirming.ended.add(OLD);
     world.pass(1);
-    expect(vms()).toEqual(["hello-v1-2 starting"]);
+    expect(vms()).toEqual(["hello-v1-2 opening"]);
     world.say(vmName("hello-v1-2"), HEALTHY);
     answered();
     expect(vms()).toEqual(["hello-v1-2 serving"]);
@@ -106,7 +106,7 @@ describe("a host that is lost with a VM of an app that never runs twice", () => 
     // Its watchdog has, though nobody hears of that.
     world.confirming.ended.add(OLD);
     world.pass(1);
-    expect(vms()).toEqual(["hello-v1-2 starting"]);
+    expect(vms()).toEqual(["hello-v1-2 opening"]);
   });
 
   it("is believed that nothing runs there only by a word that is of the commit by which the VM left, or later", () => {
