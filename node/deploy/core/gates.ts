@@ -6,6 +6,7 @@ import {
   type DesiredVm,
   type GateStanding,
   isGated,
+  type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
 import { counted } from "./describe.ts";
@@ -14,16 +15,20 @@ import { isFenced } from "./fences.ts";
 import type { Want } from "./standing.ts";
 
 /**
- * No request reaches this VM but through the gate of its host: so it was started, as its host says. One that was started before its
- * host had a gate may be known to a proxy by its own address.
+ * No request reaches this VM but through the gate of its host: so it was started, as its host says, or will be if it ever is. One that
+ * was started before its host had a gate may be known to a proxy by its own address.
  */
 function isBehindGate(desired: DesiredVm, { record }: CommittedApp, facts: Facts): boolean {
   const { release, host } = desired;
   const spec = record.releases.find(({ number }) => number === release)?.spec;
   const wantsGate = spec === undefined || isGated(spec);
-  return (
-    wantsGate && facts.hosts.get(host)?.hasGate === true && observed(facts, desired)?.entry.gated === true
-  );
+  if (!wantsGate || facts.hosts.get(host)?.hasGate !== true) return false;
+  const entry = observed(facts, desired)?.entry;
+  return entry !== undefined && (entry.gated === true || hasNeverRun(entry));
+}
+
+function hasNeverRun({ state, startedAtMs }: VmEntry): boolean {
+  return (state === "preparing" || state === "prepared") && startedAtMs === null;
 }
 
 /** Those of `vms` to which nobody's silence can send a request: they are behind a gate, or on a host that is off, as a person said. */
