@@ -10,15 +10,16 @@ import {
 } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 import { isFenced } from "./fences.ts";
-import { isHeldByStep } from "./held-step.ts";
+import { isHeldByRollout, isHeldByStep } from "./held-step.ts";
 import { areLeasesOver, mayRunOf } from "./may-run.ts";
 import { isToServe, withOpeningClosed } from "./opening.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
 /** A release that runs, or is on its way, or would be gone back to, says that two VMs never run at once. */
-export function isAlone({ rollout, vms, releases, hold }: AppRecord): boolean {
+export function isAlone(record: AppRecord): boolean {
   // Requests wait for the next one, and of the one before nothing may be named any more. An atomic cutover lifts its hold by its next step.
-  if (hold?.by === "rollout" && !isHeldByStep({ rollout })) return true;
+  if (isHeldByRollout(record) && !isHeldByStep(record)) return true;
+  const { rollout, vms, releases } = record;
   const meant = new Set([rollout?.to, rollout?.from, ...vms.map(({ release }) => release)]);
   return releases.some(({ number, spec }) => meant.has(number) && isExclusive(spec));
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type DeploySpec, memberName, vmName } from "../../../mesh/index.ts";
-import { recordOf } from "../testing/sleeping.ts";
+import { ENDED, recordOf } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
@@ -42,4 +42,22 @@ test("one that never came to run is closed by its gate alone: no silent proxy ke
   world.pass(61_000);
   expect(phasesOf(world)).toEqual(["hello-v1-2 serving"]);
   expect(recordOf(world).rollout?.state).toBe("rolled-back");
+});
+
+test("those of which one fails are closed and retired, also while a person holds the requests that they were to get", () => {
+  const world = new World({ hosts: 2, proxies: 1, isGated: true });
+  world.submit(specOf("hello", { deploy: HANDOFF }), "1");
+  world.say(vmName("hello-v1-1"), HEALTHY);
+  for (let round = 0; round < 3; round += 1) world.pass(61_000);
+  expect(phasesOf(world)).toEqual(["hello-v1-1 cordoned"]);
+  world.submit(specOf("hello", { count: 2 }), "2");
+  answer(world);
+  expect(phasesOf(world)).toEqual(["hello-v2-1 opening", "hello-v2-2 opening"]);
+  expect(world.holdByPerson("hold")).toBe(true);
+  world.gone(vmName("hello-v1-1"));
+  world.say(vmName("hello-v2-2"), HEALTHY);
+  world.say(vmName("hello-v2-1"), ENDED);
+  expect(phasesOf(world)).toContain("hello-v2-2 cordoned");
+  for (let round = 0; round < 3; round += 1) answer(world);
+  expect(phasesOf(world)).toEqual([]);
 });
