@@ -53,8 +53,9 @@ export class Judges {
     judgeSuccession(before, record);
     for (const { vm } of record.vms.filter(isReachedBy(record))) this.#reached.add(vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
+    const { kind } = record.rollout ?? {};
     const isReplacedDead = ({ host, phase }: DesiredVm) =>
-      (record.rollout?.kind === "repair" || phase === "opening") && truth.dead.has(host);
+      (kind === "repair" || kind === "wake" || phase === "opening") && truth.dead.has(host);
     for (const vm of before?.vms ?? []) {
       if (!left.has(vm.vm) && this.#reached.has(vm.vm) && !isReplacedDead(vm))
         judgeRemoval(vm, truth.hosts.get(vm.host), truth);

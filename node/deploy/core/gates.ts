@@ -76,9 +76,9 @@ function whyNotConfirmed({ awaits = [], fault }: GateStanding): string {
 }
 
 /**
- * `wantOfGate` of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. A repair stops
- * nothing: what it takes out of routing is on a host that is held dead, of the release that serves, and is stopped by that host when it
- * is back.
+ * `wantOfGate` of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. What a repair takes
+ * out of routing, or a wake that came to nothing, is on a host that is held dead, of the release that serves, and is stopped by that host when
+ * it is back.
  */
 export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
   return askedAtGates(vms, committed, facts).flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
@@ -91,9 +91,10 @@ export function askedAtGates(
   facts: Facts,
 ): readonly DesiredVm[] {
   const { record } = committed;
-  const isRepair = record.rollout?.kind === "repair";
+  const kind = record.rollout?.kind;
+  const isReplaced = kind === "repair" || kind === "wake";
   return gatedOf(vms, committed, facts).filter(
-    ({ host }) => !isFenced(record, facts, host) && !(isRepair && facts.lost.has(host)),
+    ({ host }) => !isFenced(record, facts, host) && !(isReplaced && facts.lost.has(host)),
   );
 }
 

@@ -292,7 +292,8 @@ function judgeRemoval(
 ): void {
   if (off?.has(host) === true) return;
   if (gates != null) {
-    const isReplaced = record.rollout?.kind === "repair" && dead?.has(host) === true;
+    const { kind } = record.rollout ?? {};
+    const isReplaced = (kind === "repair" || kind === "wake") && dead?.has(host) === true;
     const isClosed = gates.has(host) && !routesTo(gates.get(host) ?? null, vm);
     assert.ok(
       isClosed || isReplaced || off?.has(host),
