@@ -85,11 +85,12 @@ export function isGivenUp(record: AppRecord, facts: Facts, host: MemberName): bo
 
 /**
  * What is left of a rollout that comes to its end where it should not. Of most apps what does not serve is dropped; of one that never runs
- * twice nothing else may run, so what runs, or is to, is all there is: it serves, and its host starts it again if it ends.
+ * twice nothing else may run, so what runs, or is to, is all there is: it serves, and its host starts it again if it ends. So do several of a
+ * release that may run twice, which took its place.
  */
 export function withoutUnrouted(record: AppRecord): readonly DesiredVm[] {
   const started = record.vms.filter(({ phase }) => phase !== "prepared");
-  const isLast = isAlone(record) && started.length === 1;
+  const isLast = isAlone(record) && (started.length === 1 || started.every(isToServe));
   if (!isLast) return started.filter(({ phase }) => phase !== "starting").map(withOpeningClosed);
   return started.map((vm) => (isToServe(vm) ? { ...vm, phase: "serving" } : vm));
 }
