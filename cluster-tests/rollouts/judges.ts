@@ -155,8 +155,8 @@ function judgeRemoval({ vm, phase }: DesiredVm, host: SimHost | undefined, truth
   const running = host?.vms.get(vm);
   if (host === undefined || running === undefined) return;
   const { entry, requests } = running;
-  // It does not run: nothing is left to close.
-  if (phase === "opening" && entry.state !== "running" && requests.size === 0) return;
+  // It has ended, and its host does not start it again: nothing is left to close.
+  if (phase === "opening" && entry.state === "exited" && requests.size === 0) return;
   assert.equal(requests.size, 0, `no-early-stop: ${vm} leaves the record with requests in it`);
   if (entry.gated === true)
     assert.ok(
