@@ -53,8 +53,9 @@ export class Judges {
     judgeSuccession(before, record);
     for (const { vm } of record.vms.filter(isReachedBy(record))) this.#reached.add(vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
+    const { kind } = record.rollout ?? {};
     const isReplacedDead = ({ host, phase }: DesiredVm) =>
-      (record.rollout?.kind === "repair" || phase === "opening") && truth.dead.has(host);
+      (kind === "repair" || kind === "wake" || phase === "opening") && truth.dead.has(host);
     for (const vm of before?.vms ?? []) {
       if (!left.has(vm.vm) && this.#reached.has(vm.vm) && !isReplacedDead(vm))
         judgeRemoval(vm, truth.hosts.get(vm.host), truth);
@@ -154,8 +155,8 @@ function judgeRemoval({ vm, phase }: DesiredVm, host: SimHost | undefined, truth
   const running = host?.vms.get(vm);
   if (host === undefined || running === undefined) return;
   const { entry, requests } = running;
-  // It does not run: nothing is left to close.
-  if (phase === "opening" && entry.state !== "running" && requests.size === 0) return;
+  // It has ended, and its host does not start it again: nothing is left to close.
+  if (phase === "opening" && entry.state === "exited" && requests.size === 0) return;
   assert.equal(requests.size, 0, `no-early-stop: ${vm} leaves the record with requests in it`);
   if (entry.gated === true)
     assert.ok(

@@ -57,7 +57,7 @@ async function settled(): Promise<void> {
 
 function commit(
   epoch: number,
-  phase: "starting" | "serving" = "serving",
+  phase: "starting" | "opening" | "serving" = "serving",
   vms: readonly string[] = [VM],
   by: Mesh = voterMesh,
 ): void {
@@ -258,6 +258,11 @@ describe("GET /v1/why/VM", () => {
   });
 
   it.each<readonly [what: string, change: () => void, conclusion: RegExp]>([
+    [
+      "it opens",
+      () => commit(6, "opening"),
+      /wants it to start: what is held is sent there once host-2 says/,
+    ],
     ["it starts", () => commit(6, "starting"), /wants it starting: proxies route to VMs that serve alone/],
     ["no record names it", () => commit(6, "serving", []), /does not name hello-v1-1: its host stops it/],
     [

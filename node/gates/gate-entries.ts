@@ -3,6 +3,7 @@
 
 import {
   type AppName,
+  type DesiredVm,
   GATE_ENTRIES_BYTES_MAX,
   hostKey,
   MEMBER_KEY,
@@ -26,9 +27,8 @@ export function entriesOf(
 ): readonly Uint8Array[] {
   const vms = registers.apps.get(app)?.record.vms ?? [];
   // Those first that requests are sent to.
-  const inOrder = [...vms].sort(
-    (left, right) => Number(right.phase === "serving") - Number(left.phase === "serving"),
-  );
+  const isSentTo = ({ phase }: DesiredVm) => phase === "serving" || phase === "opening";
+  const inOrder = [...vms].sort((left, right) => Number(isSentTo(right)) - Number(isSentTo(left)));
   const proofs: Uint8Array[] = [];
   let bytesLeft = bytesMax;
   for (const host of new Set(inOrder.map(({ host }) => host))) {

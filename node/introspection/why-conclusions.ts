@@ -19,8 +19,10 @@ function ofRecord({ record, app, vm }: WhyFacts): readonly string[] {
   const epoch = `the record of ${app} (epoch ${record.epoch})`;
   if (record.wanted === null)
     return [`${epoch} does not name ${vm}: its host stops it, and nobody routes to it`];
-  const { phase } = record.wanted;
+  const { phase, host } = record.wanted;
   if (phase === "command") return [`${epoch} wants it to run the release command: nobody routes to it`];
+  if (phase === "opening")
+    return [`${epoch} wants it to start: what is held is sent there once ${host} says that it is healthy`];
   return phase === "serving"
     ? []
     : [`${epoch} wants it ${phase}: proxies route to VMs that serve alone${rolloutOf(record)}`];

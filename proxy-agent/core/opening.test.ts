@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { appName, encodeRecord, type Hold, type VmEntry, vmKey, vmName } from "../../mesh/index.ts";
-import { appRecord, desiredVm, HOST_1, vmEntry } from "../testing/cluster.ts";
+import { appRecord, desiredVm, HOST_1, type RecordOptions, vmEntry } from "../testing/cluster.ts";
 import { type FlightId, Gate } from "./gate.ts";
 import { RouteFold } from "./route-fold.ts";
 import { type AppRoute, isHeld } from "./route-table.ts";
+import { pickSticky } from "./sticky.ts";
 
 const HELLO = appName("hello");
 const NEXT = "hello-v2-1";
@@ -13,8 +14,8 @@ class HoldingProxy {
   readonly #fold = new RouteFold();
   #counter = 0;
 
-  constructor(by: Hold["by"]) {
-    const record = { ...appRecord({ vms: [desiredVm(NEXT, "opening")] }), hold: { by, atMs: 0 } };
+  constructor(by: Hold["by"], options: Partial<RecordOptions> = {}) {
+    const record = { ...appRecord({ vms: [desiredVm(NEXT, "opening")], ...options }), hold: { by, atMs: 0 } };
     this.#fold.takeCommitted({ epoch: 6, record });
   }
 
@@ -72,6 +73,22 @@ describe("what a proxy holds for a VM that is opening", () => {
     const proxy = new HoldingProxy("person");
     proxy.says({ health: "healthy" });
     expect(isHeld(proxy.route)).toBe(true);
+  });
+
+  test("waits while it is behind a gate that this proxy does not know", () => {
+    const proxy = new HoldingProxy("rollout");
+    proxy.says({ health: "healthy", gated: true });
+    expect(proxy.sendsTo).toBe("held");
+  });
+
+  test("goes there also for clients that are never sent back", () => {
+    const proxy = new HoldingProxy("idle", { cutover: "sticky" });
+    proxy.says({ health: "healthy" });
+    const { clients, endpoints } = proxy.route;
+    if (clients?.mode !== "sticky") throw new Error("not sticky");
+    const choice = { tried: new Set<never>(), inFlight: () => 0, isSuspect: () => false, random: () => 0.5 };
+    for (const floor of [null, 2])
+      expect(pickSticky({ clients, endpoints }, { place: 0, floor }, choice)?.vm).toBe(NEXT);
   });
 
   test("keeps no acknowledgement back: nobody has to have reached it", () => {

@@ -241,7 +241,7 @@ export class RouteFold {
     const reached = this.#reached.get(record) ?? reachedVms(record);
     this.#reached.set(record, reached);
     const opened = this.#opened(record);
-    const all = [...reached, ...opened].flatMap((desired) => this.#endpoint(record, desired) ?? []);
+    const all = [...reached.flatMap((desired) => this.#endpoint(record, desired) ?? []), ...opened];
     const addressed = new Set(all.map(({ vm }) => vm));
     const awaited = reached.filter(isReached).filter(isAwaitedBy(record));
     const namesIn = (wanted: DesiredVm["phase"]) =>
@@ -274,10 +274,12 @@ export class RouteFold {
   }
 
   /** Of those that are opening: the ones that get requests by now. */
-  #opened({ vms }: AppRecord): readonly DesiredVm[] {
-    return vms
-      .filter((vm) => vm.phase === "opening" && !this.#away.has(vm.host) && isHealthy(this.#heardOf(vm)))
-      .sort(byName);
+  #opened(record: AppRecord): readonly Endpoint[] {
+    return record.vms
+      .filter(({ phase }) => phase === "opening")
+      .sort(byName)
+      .flatMap((vm) => this.#endpoint(record, vm) ?? [])
+      .filter(({ healthy, hostAway }) => healthy && !hostAway);
   }
 
   #heardOf({ vm, host }: DesiredVm): Heard | undefined {

@@ -51,7 +51,10 @@ export function clientsRouteOf(record: AppRecord, kept: readonly Endpoint[]): Cl
 
 /** Of the record alone: what this proxy knows of the VMs beside it changes no client's release. */
 function sharesOf({ vms, weights }: AppRecord): readonly Share[] {
-  const serving = vms.filter(({ phase }) => phase === "serving").map(({ release }) => release);
+  // What opens serves as soon as it is healthy, and there is none beside it but of its release.
+  const serving = vms
+    .filter(({ phase }) => phase === "serving" || phase === "opening")
+    .map(({ release }) => release);
   const weigh = (release: number) =>
     weights === undefined ? serving.filter((one) => one === release).length : weightOf(weights, release);
   const releases = [...new Set(serving)].sort((left, right) => right - left);

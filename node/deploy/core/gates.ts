@@ -6,6 +6,7 @@ import {
   type DesiredVm,
   type GateStanding,
   isGated,
+  type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
 import { counted } from "./describe.ts";
@@ -14,16 +15,20 @@ import { isFenced } from "./fences.ts";
 import type { Want } from "./standing.ts";
 
 /**
- * No request reaches this VM but through the gate of its host: so it was started, as its host says. One that was started before its
- * host had a gate may be known to a proxy by its own address.
+ * No request reaches this VM but through the gate of its host: so it was started, as its host says, or will be if it ever is. One that
+ * was started before its host had a gate may be known to a proxy by its own address.
  */
 function isBehindGate(desired: DesiredVm, { record }: CommittedApp, facts: Facts): boolean {
   const { release, host } = desired;
   const spec = record.releases.find(({ number }) => number === release)?.spec;
   const wantsGate = spec === undefined || isGated(spec);
-  return (
-    wantsGate && facts.hosts.get(host)?.hasGate === true && observed(facts, desired)?.entry.gated === true
-  );
+  if (!wantsGate || facts.hosts.get(host)?.hasGate !== true) return false;
+  const entry = observed(facts, desired)?.entry;
+  return entry !== undefined && (entry.gated === true || hasNeverRun(entry));
+}
+
+function hasNeverRun({ state, startedAtMs }: VmEntry): boolean {
+  return (state === "preparing" || state === "prepared") && startedAtMs === null;
 }
 
 /** Those of `vms` to which nobody's silence can send a request: they are behind a gate, or on a host that is off, as a person said. */
@@ -71,9 +76,9 @@ function whyNotConfirmed({ awaits = [], fault }: GateStanding): string {
 }
 
 /**
- * `wantOfGate` of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. A repair stops
- * nothing: what it takes out of routing is on a host that is held dead, of the release that serves, and is stopped by that host when it
- * is back.
+ * `wantOfGate` of several: empty once every gate that they stand behind has confirmed, but those of hosts that are fenced. What a repair takes
+ * out of routing, or a wake that came to nothing, is on a host that is held dead, of the release that serves, and is stopped by that host when
+ * it is back.
  */
 export function wantsOfGates(vms: readonly VmName[], committed: CommittedApp, facts: Facts): readonly Want[] {
   return askedAtGates(vms, committed, facts).flatMap((vm) => wantOfGate(vm, committed, facts) ?? []);
@@ -86,9 +91,10 @@ export function askedAtGates(
   facts: Facts,
 ): readonly DesiredVm[] {
   const { record } = committed;
-  const isRepair = record.rollout?.kind === "repair";
+  const kind = record.rollout?.kind;
+  const isReplaced = kind === "repair" || kind === "wake";
   return gatedOf(vms, committed, facts).filter(
-    ({ host }) => !isFenced(record, facts, host) && !(isRepair && facts.lost.has(host)),
+    ({ host }) => !isFenced(record, facts, host) && !(isReplaced && facts.lost.has(host)),
   );
 }
 

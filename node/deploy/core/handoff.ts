@@ -10,17 +10,16 @@ import {
 } from "../../../mesh/index.ts";
 import type { Facts } from "./facts.ts";
 import { isFenced } from "./fences.ts";
-import { isHeldByStep } from "./held-step.ts";
+import { isHeldByRollout, isHeldByStep } from "./held-step.ts";
 import { areLeasesOver, mayRunOf } from "./may-run.ts";
 import { isToServe, withOpeningClosed } from "./opening.ts";
 import type { PlanInput, PlannedStep } from "./strategies/strategy.ts";
 
 /** A release that runs, or is on its way, or would be gone back to, says that two VMs never run at once. */
-export function isAlone({ rollout, vms, releases, hold }: AppRecord): boolean {
+export function isAlone(record: AppRecord): boolean {
   // Requests wait for the next one, and of the one before nothing may be named any more. An atomic cutover lifts its hold by its next step.
-  if (hold?.by === "rollout" && !isHeldByStep({ rollout })) return true;
-  // A person may have made that hold theirs; a wake starts VMs of any app so.
-  if (rollout?.kind !== "wake" && vms.some(({ phase }) => phase === "opening")) return true;
+  if (isHeldByRollout(record) && !isHeldByStep(record)) return true;
+  const { rollout, vms, releases } = record;
   const meant = new Set([rollout?.to, rollout?.from, ...vms.map(({ release }) => release)]);
   return releases.some(({ number, spec }) => meant.has(number) && isExclusive(spec));
 }
@@ -86,11 +85,12 @@ export function isGivenUp(record: AppRecord, facts: Facts, host: MemberName): bo
 
 /**
  * What is left of a rollout that comes to its end where it should not. Of most apps what does not serve is dropped; of one that never runs
- * twice nothing else may run, so what runs, or is to, is all there is: it serves, and its host starts it again if it ends.
+ * twice nothing else may run, so what runs, or is to, is all there is: it serves, and its host starts it again if it ends. So do several of a
+ * release that may run twice, which took its place.
  */
 export function withoutUnrouted(record: AppRecord): readonly DesiredVm[] {
   const started = record.vms.filter(({ phase }) => phase !== "prepared");
-  const isLast = isAlone(record) && started.length === 1;
+  const isLast = isAlone(record) && (started.length === 1 || started.every(isToServe));
   if (!isLast) return started.filter(({ phase }) => phase !== "starting").map(withOpeningClosed);
   return started.map((vm) => (isToServe(vm) ? { ...vm, phase: "serving" } : vm));
 }

@@ -1,6 +1,12 @@
 // Held step: whether the last step of a rollout holds the app's requests.
 
-import { isUnderWay, type Rollout, type RolloutStep, type RolloutStepReport } from "../../../mesh/index.ts";
+import {
+  type Hold,
+  isUnderWay,
+  type Rollout,
+  type RolloutStep,
+  type RolloutStepReport,
+} from "../../../mesh/index.ts";
 
 interface Held {
   readonly rollout: Pick<Rollout, "step" | "history"> | null;
@@ -23,4 +29,16 @@ export function isWithinHold({ rollout }: { readonly rollout: Rollout | null }):
   const { step, history } = rollout;
   const kinds = [...history, ...(step === null ? [] : [step])].map(({ kind }) => kind);
   return kinds.findLast((kind) => kind === "hold" || kind === "serve" || kind === "flip") === "hold";
+}
+
+/** The rollout under way holds them, or would if no person did. What falls asleep, or is woken, is held because nothing of it serves. */
+export function isHeldByRollout({
+  hold,
+  rollout,
+}: {
+  readonly hold?: Hold;
+  readonly rollout: Rollout | null;
+}): boolean {
+  if (hold?.by !== "person") return hold?.by === "rollout";
+  return isWithinHold({ rollout }) && rollout?.kind !== "sleep" && rollout?.kind !== "wake";
 }

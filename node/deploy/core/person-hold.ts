@@ -2,7 +2,7 @@
 // and no rollout: one that is under way goes on beside it.
 
 import { type AppRecord, type Hold, isUnderWay, type Rollout } from "../../../mesh/index.ts";
-import { isWithinHold } from "./held-step.ts";
+import { isHeldByRollout, isWithinHold } from "./held-step.ts";
 import { isAnyServing, sleepsBeneath, withoutHoldBy } from "./idle-hold.ts";
 import { needsAcks } from "./standing.ts";
 import { onlyGoesForward } from "./supersede.ts";
@@ -46,7 +46,8 @@ function holderBeneath(record: AppRecord): Exclude<Hold["by"], "person"> | null 
   const { rollout } = record;
   if (!needsAcks(record)) return null;
   // It closed what served, and nothing new serves yet.
-  if (isWithinHold(record)) return rollout?.kind === "sleep" ? "idle" : "rollout";
+  if (isHeldByRollout(record)) return "rollout";
+  if (isWithinHold(record)) return "idle";
   if (isAnyServing(record)) return null;
   if (sleepsBeneath(record)) return "idle";
   // What is under way brings one that serves, or comes to its end.

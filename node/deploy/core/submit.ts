@@ -194,7 +194,9 @@ export function submitStop(committed: CommittedApp | null, vm: VmName, context: 
     const isSame = running.kind === "stop" && running.targets.includes(vm);
     return { code: isSame ? "joined" : "locked", rollout: running };
   }
-  if (found.phase === "cordoned" && record.kept?.release !== found.release) {
+  // What a wake started is closed by this very word.
+  const isOpening = committed?.record.vms.some((one) => one.vm === vm && one.phase === "opening") === true;
+  if (found.phase === "cordoned" && !isOpening && record.kept?.release !== found.release) {
     return {
       code: "invalid",
       message: `${vm} is being stopped already: "grapevine status" says who keeps it`,

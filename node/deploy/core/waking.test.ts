@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type DesiredVm, memberName } from "../../../mesh/index.ts";
-import { asleep, awake, ENDED, HANDOFF, recordOf, wanted } from "../testing/sleeping.ts";
+import { asleep, awake, ENDED, HANDOFF, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
@@ -159,6 +159,38 @@ describe("an app whose VM starts on a host that dies", () => {
     world.fence(host);
     expect(recordOf(world).vms).toMatchObject([{ phase: "opening" }]);
     expect(recordOf(world).vms[0]?.host).not.toBe(host);
+  });
+
+  test("with a lease is started elsewhere once that is over, though its gate never said that it closed what turned unhealthy", () => {
+    const world = new World({ hosts: 2, proxies: 2, isGated: true });
+    world.confirming.confirm = true;
+    world.membersChanged();
+    const idle = { afterMs: 5_000 };
+    world.submit(specOf("hello", { deploy: HANDOFF, idle, fence: { leaseMs: 10_000 } }), "1");
+    world.cooperate();
+    world.pass(60_000);
+    quiet(world);
+    world.cooperate();
+    wanted(world);
+    const [started] = recordOf(world).vms;
+    if (started === undefined) throw new Error("nothing was started");
+    world.say(started.vm, { state: "running", health: "unhealthy" });
+    expect(recordOf(world).vms).toMatchObject([{ phase: "cordoned" }]);
+    world.hostDies(started.host);
+    for (let tries = 0; recordOf(world).vms.length > 0; tries += 1) {
+      expect(tries).toBeLessThan(10);
+      world.pass(30_000);
+      wanted(world);
+    }
+    // Its watchdog has, though nobody hears of that.
+    world.confirming.ended.add(started.vm);
+    for (let tries = 0; recordOf(world).vms.length === 0; tries += 1) {
+      expect(tries).toBeLessThan(10);
+      world.pass(30_000);
+      wanted(world);
+    }
+    expect(recordOf(world).vms).toMatchObject([{ phase: "opening" }]);
+    expect(recordOf(world).vms[0]?.host).not.toBe(started.host);
   });
 });
 

@@ -276,9 +276,11 @@ function judgeExcept(rollout: Rollout, deadHostOf: (vm: VmName) => MemberName | 
   }
 }
 
-/** Of what is opening: it does not run, or a dead host has it, which ends it when it is back. */
+/** Of what is opening: it has ended, or a dead host has it, which ends it when it is back. */
 function isOpeningLeft({ vm, host, phase }: DesiredVm, { entries, dead }: Truth): boolean {
-  return phase === "opening" && (entries.get(vm)?.entry.state !== "running" || dead?.has(host) === true);
+  const state = entries.get(vm)?.entry.state;
+  const hasEnded = state === "exited" || state === "failed";
+  return phase === "opening" && (hasEnded || dead?.has(host) === true);
 }
 
 /**
@@ -292,7 +294,8 @@ function judgeRemoval(
 ): void {
   if (off?.has(host) === true) return;
   if (gates != null) {
-    const isReplaced = record.rollout?.kind === "repair" && dead?.has(host) === true;
+    const { kind } = record.rollout ?? {};
+    const isReplaced = (kind === "repair" || kind === "wake") && dead?.has(host) === true;
     const isClosed = gates.has(host) && !routesTo(gates.get(host) ?? null, vm);
     assert.ok(
       isClosed || isReplaced || off?.has(host),

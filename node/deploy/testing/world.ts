@@ -276,8 +276,9 @@ export class World {
     if (base === undefined) return;
     this.#versions += 1;
     const version = { incarnation: 1, startId: 1, counter: this.#versions };
-    const gated = this.gates === null ? {} : ({ gated: true } as const);
-    this.entries.set(vm, { entry: { ...base, ...gated, ...change }, version });
+    const entry = { ...base, ...change };
+    const gated = this.gates !== null && entry.state === "running" ? ({ gated: true } as const) : {};
+    this.entries.set(vm, { entry: { ...entry, ...gated }, version });
     this.#feedVm(vm);
   }
 

@@ -33,7 +33,7 @@ export function nextRollingStep(input: PlanInput): PlannedStep | null {
   const cordoned = [...others.cordoned, ...wanted.cordoned];
   const retired = cordoned.filter((vm) => input.retiring.includes(vm.vm));
   if (retired.length > 0) return stepOf("stop", retired);
-  const leaving = [...cordoned, ...others.standby];
+  const leaving = [...cordoned, ...others.standby, ...others.opening];
   return startMore(input, wanted, others) ?? cordonMore(input, { wanted, others, leaving });
 }
 
