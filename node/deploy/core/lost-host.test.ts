@@ -84,6 +84,52 @@ describe("a rollout that goes back while the host of the old VMs is lost", () =>
   });
 });
 
+describe("a rollout that goes back while the host of one of two old VMs is lost, and no other host takes one", () => {
+  const [lost, fresh] = [vmName("hello-v1-2"), vmName("hello-v2-1")];
+
+  function dies(vm: VmName): void {
+    world.hostDies(world.committed?.record.vms.find((one) => one.vm === vm)?.host ?? memberName("none"));
+  }
+
+  beforeEach(() => {
+    world = new World({ hosts: 3, proxies: 2 });
+    world.submit(specOf("hello", { count: 2 }), "1");
+    world.cooperate();
+    dies(lost);
+    world.pass(LONG_MS / 2);
+    world.submit(specOf("hello", { count: 2, command: ["node", "2"] }), "2");
+    world.say(fresh, HEALTHY);
+    for (const host of world.hosts) world.draining.add(host);
+    world.membersChanged();
+    world.pass(LONG_MS / 2);
+  });
+
+  it("takes the new one away for the one that is left, and leaves the lost one to a repair", () => {
+    expect(world.abort().code).toBe("begin");
+    for (let round = 0; round < 3; round += 1) for (const proxy of [PROXY, CUT]) answer(proxy);
+    world.gone(fresh);
+    expect(world.lines.join()).toContain("hello-v2 aborted");
+    expect(phases()).toEqual({ [OLD]: "serving", [lost]: "serving" });
+  });
+
+  it("does so past proxies that are not connected", () => {
+    for (const proxy of world.proxies.values()) proxy.connected = false;
+    world.membersChanged();
+    expect(world.abort().code).toBe("begin");
+    expect(world.committed?.record.rollout?.state).toBe("aborted");
+    expect(phases()).toEqual({ [OLD]: "serving", [lost]: "serving", [fresh]: "cordoned" });
+  });
+
+  it("leaves the new one serving while nothing else is known to, and says so", () => {
+    for (const proxy of world.proxies.values()) proxy.connected = false;
+    dies(OLD);
+    expect(world.abort().code).toBe("begin");
+    world.pass(LONG_MS);
+    expect(world.lines.join()).toContain("hello-v2 failed");
+    expect(phases()).toEqual({ [OLD]: "serving", [lost]: "serving", [fresh]: "serving" });
+  });
+});
+
 describe("a rollout whose new VM was lost before the old one left", () => {
   it("leaves the old VM serving", () => {
     world.submit(specOf("hello", { command: ["node", "server.js", "healthy", "2"] }), "2");

@@ -109,7 +109,7 @@ function planCommand(
 
 /**
  * The next step on the way back. An old VM that is cordoned on a host that is away, or serves on one that is lost, is of no use to
- * anybody who is not: another one is started in its place where there is room, before any that serves is taken away.
+ * anybody who is not: another one is started in its place where there is room, before any that serves is taken away, be it lost.
  */
 export function planBack(
   record: AppRecord,
@@ -127,17 +127,31 @@ export function planBack(
   if (kind !== "deploy" || isAlone(record)) return planNext(record, retiring, context.facts);
   const reopening = planReopening(record);
   if (reopening !== null) return { ...reopening, release: from };
-  const { hosts, lost } = context.facts;
   // A move that it took the place of may have left one too many.
   const all = rollout.before === undefined ? record.vms : soundFirst(record, context.facts);
-  const vms = all
-    .filter(({ phase, host }) => phase !== "cordoned" || hosts.get(host)?.open !== false)
-    .map((vm) =>
-      vm.release === from && vm.phase === "serving" && lost.has(vm.host) ? { ...vm, release: -1 } : vm,
-    );
-  const planned = planNext({ ...record, vms }, retiring, context.facts);
+  const { useful, lost } = byUse(all, from, context.facts);
+  const served = useful.filter(({ release, phase }) => release === from && phase === "serving");
+  // Taken away before others are there in their place, they would be put back where there is no room for those, and so on without end.
+  const isWhole = served.length >= targetOf(record, rollout).count;
+  const leaving = isWhole ? lost.map((vm) => ({ ...vm, release: -1 })) : [];
+  const planned = planNext({ ...record, vms: [...leaving, ...useful] }, retiring, context.facts);
   const isNowhere = planned?.kind === "start" && withStep(record, planned, context).code === "no-host";
-  return isNowhere ? planNext(record, retiring, context.facts) : planned;
+  if (!isNowhere) return planned;
+  // As many as shall serve are the useful ones first.
+  const rest = all.filter((vm) => !useful.includes(vm));
+  return planNext({ ...record, vms: [...useful, ...rest] }, retiring, context.facts);
+}
+
+/** `lost`: those of `from` that serve on hosts that are lost. Neither: what is cordoned on a host that is away. */
+function byUse(
+  vms: readonly DesiredVm[],
+  from: number | null,
+  { hosts, lost }: Facts,
+): { readonly useful: readonly DesiredVm[]; readonly lost: readonly DesiredVm[] } {
+  const isLost = ({ release, phase, host }: DesiredVm) =>
+    release === from && phase === "serving" && lost.has(host);
+  const isAway = ({ phase, host }: DesiredVm) => phase === "cordoned" && hosts.get(host)?.open === false;
+  return { useful: vms.filter((vm) => !isLost(vm) && !isAway(vm)), lost: vms.filter(isLost) };
 }
 
 /** The old release, if the new one keeps it for a while. */
