@@ -1,9 +1,9 @@
 // Opening: VMs to which requests that are held go as soon as their hosts say that they are healthy. A proxy may have heard that before we do, so
-// they leave as those do that serve: closed first. But of what ended nothing is left to close, and what a dead host has that host ends when
+// they leave as those do that serve: closed first. But of what ended nothing is left to close, and what a lost host has that host ends when
 // it is back.
 
 import type { DesiredVm } from "../../../mesh/index.ts";
-import { type Facts, isHeldDead, observed } from "./facts.ts";
+import { type Facts, observed } from "./facts.ts";
 
 type Vm = Pick<DesiredVm, "phase">;
 
@@ -14,7 +14,7 @@ export function isToServe({ phase }: Vm): boolean {
 
 /** Nobody has to be asked before it leaves. */
 export function isFreeToLeave(vm: DesiredVm, facts: Facts): boolean {
-  if (vm.phase === "opening") return hasEnded(vm, facts) || isHeldDead(facts, vm.host);
+  if (vm.phase === "opening") return hasEnded(vm, facts) || facts.lost.has(vm.host);
   return vm.phase === "prepared" || vm.phase === "starting";
 }
 
