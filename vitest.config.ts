@@ -1,6 +1,6 @@
 // Four projects: `unit` is part of `npm run check`; `sim` runs many seeds of the simulators, and the register's model, on all cores; `cluster` starts real
 // agents and proxies as processes, `container` in containers, where a Docker engine answers.
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
@@ -24,8 +24,8 @@ export default defineConfig({
           name: "unit",
           include: ["{mesh,node,proxy-agent,cluster-tests,docker}/**/*.test.ts"],
           exclude: ["cluster-tests/scenarios/**", ...SIM_TESTS],
-          // vitest leaves one core for itself: of two that is half of them.
-          maxWorkers: "100%",
+          // vitest leaves one core for itself: of two that is half of them. Many tests start processes and wait for what those say.
+          maxWorkers: Math.ceil(1.5 * availableParallelism()),
           // Says that a test hangs, not that it is slow: many start processes, and a busy machine takes its time over those.
           testTimeout: 60_000,
           hookTimeout: 60_000,
