@@ -14,7 +14,7 @@ import {
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
 import { Judge, judgeSuccession } from "../../node/deploy/testing/judge.ts";
-import { isReachedBy } from "../../proxy-agent/core/reached-vms.ts";
+import { isOpenBy } from "../../proxy-agent/core/reached-vms.ts";
 import { CutoverJudge } from "./cutover-judge.ts";
 import type { SimCluster } from "./sim-cluster.ts";
 import { REPAIR_AFTER_MS } from "./sim-driver.ts";
@@ -51,7 +51,7 @@ export class Judges {
     judgeSleep(record);
     this.cutover.noteCommit(committed);
     judgeSuccession(before, record);
-    for (const { vm } of record.vms.filter(isReachedBy(record))) this.#reached.add(vm);
+    for (const { vm } of record.vms.filter(isOpenBy(record))) this.#reached.add(vm);
     const left = new Set(record.vms.map(({ vm }) => vm));
     const { kind } = record.rollout ?? {};
     const isReplacedDead = ({ host, phase }: DesiredVm) =>

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { AppRecord, CommittedApp, GateStanding, MemberName, VmName } from "../../mesh/index.ts";
 import { type FlightId, Gate, type GateInput, type Refusal } from "../../proxy-agent/core/gate.ts";
-import { isReachedBy } from "../../proxy-agent/core/reached-vms.ts";
+import { isOpenBy } from "../../proxy-agent/core/reached-vms.ts";
 import type { BreakName } from "./breaks.ts";
 import { SIM_APP } from "./sim-driver.ts";
 import type { SimTime } from "./sim-time.ts";
@@ -80,7 +80,7 @@ export class SimGate {
   hasClosed(vm: VmName): boolean {
     if (this.#confirmed === 0) return false;
     const record = this.#deps.recordOf(this.#confirmed);
-    const isOpen = isReachedBy(record);
+    const isOpen = isOpenBy(record);
     return !record.vms.some(
       (desired) => desired.vm === vm && desired.host === this.#deps.host && isOpen(desired),
     );

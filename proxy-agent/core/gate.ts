@@ -13,7 +13,7 @@ import {
 } from "../../mesh/index.ts";
 import { GATE_CUT_MARGIN_MS } from "../limits.ts";
 import { type ArmId, Arms, type InFlight } from "./arms.ts";
-import { isReachedBy } from "./reached-vms.ts";
+import { isOpenBy } from "./reached-vms.ts";
 import { drainTimeoutOf } from "./route-fold.ts";
 
 /** One request, from its admission to its end. Never used twice by a running gate. */
@@ -385,6 +385,6 @@ export class Gate {
 
 function openAt(host: MemberName, record: AppRecord): ReadonlyMap<VmName, number> {
   if (record.deleted) return new Map();
-  const here = record.vms.filter((vm) => vm.host === host).filter(isReachedBy(record));
+  const here = record.vms.filter((vm) => vm.host === host).filter(isOpenBy(record));
   return new Map(here.map(({ vm, release }) => [vm, drainTimeoutOf(record, release)]));
 }

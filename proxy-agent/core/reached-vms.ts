@@ -7,8 +7,8 @@ export function isReached({ phase }: DesiredVm): boolean {
   return phase === "serving" || phase === "standby";
 }
 
-/** The same, or as soon as it is healthy, or by a pin alone. */
-export function isReachedBy(record: AppRecord): (vm: DesiredVm) => boolean {
+/** Its gate lets requests through to it: it is reached, or will be as soon as it is healthy, or is by a pin alone. */
+export function isOpenBy(record: AppRecord): (vm: DesiredVm) => boolean {
   return (vm) => isReached(vm) || vm.phase === "opening" || isPinned(vm, record);
 }
 

@@ -25,7 +25,7 @@ function hasEnded(vm: DesiredVm, facts: Facts): boolean {
 }
 
 /** As a strategy plans them: those that are free to leave are as if nothing had ever been routed to them. */
-export function asPlanned(vms: readonly DesiredVm[], facts: Facts): readonly DesiredVm[] {
+export function withFreedAsStarting(vms: readonly DesiredVm[], facts: Facts): readonly DesiredVm[] {
   return vms.map((vm) =>
     vm.phase === "opening" && isFreeToLeave(vm, facts) ? { ...vm, phase: "starting" } : vm,
   );

@@ -7,7 +7,7 @@ import { atomicOf, planReopening } from "./cutover.ts";
 import { exchangeOf } from "./exchange.ts";
 import type { Facts } from "./facts.ts";
 import { handoffOf, isAlone } from "./handoff.ts";
-import { asPlanned } from "./opening.ts";
+import { withFreedAsStarting } from "./opening.ts";
 import { planWithin } from "./plan-within.ts";
 import { isLeaving } from "./quorum.ts";
 import { nextAtomicStepBack } from "./strategies/atomic.ts";
@@ -42,7 +42,7 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts:
     const isMeant = (vm: DesiredVm) =>
       isAll || (rollout.targets.includes(vm.vm) && (direction === "forward" || !isKept(vm, record)));
     const targets = vms.filter(isMeant).map(({ vm }) => vm);
-    const step = nextRetireStep({ vms: asPlanned(vms, facts), retiring, targets, direction });
+    const step = nextRetireStep({ vms: withFreedAsStarting(vms, facts), retiring, targets, direction });
     if (step === null) return null;
     // Of an app that falls asleep requests are kept from then on.
     const isHold = rollout.kind === "sleep" && step.kind === "cordon";
@@ -54,7 +54,7 @@ export function planNext(record: AppRecord, retiring: RolloutStep["vms"], facts:
   const needsApproval = deploy.approval === "manual" && rollout.approved !== true;
   const kept = keptRelease(record, rollout);
   const input: PlanInput = {
-    vms: asPlanned(vms, facts),
+    vms: withFreedAsStarting(vms, facts),
     retiring,
     target,
     nameOf,

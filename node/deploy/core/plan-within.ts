@@ -5,7 +5,7 @@ import type { AppRecord, DeploySpec, DesiredVm, Rollout, RolloutStep } from "../
 import { nextVmName } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { handoffOf } from "./handoff.ts";
-import { asPlanned } from "./opening.ts";
+import { withFreedAsStarting } from "./opening.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { rolling } from "./strategies/rolling.ts";
@@ -31,7 +31,7 @@ export function planWithin(
   };
   if (common.handoff !== undefined) {
     const isForward = direction === "forward";
-    const all = asPlanned(record.vms, facts);
+    const all = withFreedAsStarting(record.vms, facts);
     const vms = isForward ? wokenAnew(forwardOf(all, rollout), rollout) : backOf(all, rollout);
     // A move was to leave as many as it found.
     const target = { release: to, count: isForward ? count : (rollout.before ?? count) };
