@@ -239,6 +239,18 @@ describe("describeEnd()", () => {
     ]);
   });
 
+  it("says that a person holds what it brought to serve", () => {
+    const done = fakeView({
+      release: "v2",
+      rollout: fakeRollout({ state: "succeeded", endedAtMs: 1_640 }),
+      vms: [vm("hello-v2-1", { phase: "serving", health: "healthy" })],
+      held: { by: "person", atMs: 0, forMs: 5_000 },
+    });
+    expect(describeEnd(done, 0)).toEqual([
+      "hello-v2: succeeded after 640 ms: v2 serves on every proxy with 1 VM at hello.localhost; its requests are held since somebody said `grapevine hold hello`: `grapevine release hello` sends them on",
+    ]);
+  });
+
   it("gives the reason, the last lines of the output and what to do after a failure", () => {
     const reason = {
       code: "start-failed",

@@ -280,8 +280,15 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
     return `: every proxy sends ${describeShares(view.weights)}${describeKept(view)}`;
   const serving = view.vms.filter((vm) => vm.phase === "serving").length;
   const at = view.hostnames.length === 0 ? "" : ` at ${view.hostnames.join(", ")}`;
-  const kept = describeKept(view);
-  return `: ${view.release ?? "nothing"} serves on every proxy with ${counted(serving, "VM")}${at}${kept}`;
+  const more = `${describeKept(view)}${describeHeld(view)}`;
+  return `: ${view.release ?? "nothing"} serves on every proxy with ${counted(serving, "VM")}${at}${more}`;
+}
+
+/** What a person holds no rollout sends on, however well it went. */
+function describeHeld({ app, held }: AppView): string {
+  return held?.by === "person"
+    ? `; its requests are held since somebody said \`grapevine hold ${app}\`: \`grapevine release ${app}\` sends them on`
+    : "";
 }
 
 function describeKept({ kept }: AppView): string {
