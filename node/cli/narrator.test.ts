@@ -268,6 +268,14 @@ describe("describeEnd()", () => {
     ]);
   });
 
+  it("says after a failure that what was gone back to sleeps", () => {
+    const rollout = fakeRollout({ state: "rolled-back", endedAtMs: 3_000 });
+    const failed = fakeView({ rollout, held: { by: "idle", atMs: 0, forMs: 5_000 } });
+    expect(describeEnd(failed, 1).at(-1)).toBe(
+      "next: v1 sleeps, and a request wakes it; mend the release and deploy again",
+    );
+  });
+
   it("sends after a time-out to those who did not answer", () => {
     const reason = { code: "wait-timeout", message: "proxy-2 did not acknowledge epoch 7", lastLines: [] };
     const failed = fakeView({

@@ -319,7 +319,7 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     return [
       `next: it is tried again while ${view.rollout.leaves} is drained: \`grapevine host drain ${view.rollout.leaves}\` follows it`,
     ];
-  const running = view.release === null ? "nothing of it serves" : `${view.release} serves as before`;
+  const running = describeRunning(view);
   const isWithin = view.rollout?.kind === "scale" || view.rollout?.kind === "restart";
   if (isWithin && code !== EXIT.done && code !== EXIT.doneExcept)
     return [`next: ${running}; see why with \`grapevine explain ${view.rollout?.id}\`, then ask again`];
@@ -341,4 +341,9 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     default:
       return [`next: ${running}; deploy again when it should be otherwise`];
   }
+}
+
+function describeRunning({ release, held }: AppView): string {
+  if (release === null) return "nothing of it serves";
+  return held?.by === "idle" ? `${release} sleeps, and a request wakes it` : `${release} serves as before`;
 }
