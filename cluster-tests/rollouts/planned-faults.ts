@@ -6,7 +6,7 @@ import type { SimCluster } from "./sim-cluster.ts";
 /** There is no such run. */
 export class NothingToStrike extends Error {}
 
-interface Planned {
+export interface Planned {
   readonly faults: readonly Fault[];
   /** Where a single fault finds nothing to break: what is tried in its place, in turn. */
   readonly instead?: readonly FaultName[];

@@ -20,7 +20,7 @@ import type { Fault, FaultName } from "./faults.ts";
 import { proxyFactsOf } from "./member-facts.ts";
 import { Mover } from "./mover.ts";
 import { Person } from "./person.ts";
-import { NothingToStrike, PlannedFaults } from "./planned-faults.ts";
+import { NothingToStrike, type Planned, PlannedFaults } from "./planned-faults.ts";
 import { ROLLING, type Scenario } from "./scenarios.ts";
 import { type Prepared, SimCluster } from "./sim-cluster.ts";
 import { watchDemand } from "./sim-demand.ts";
@@ -36,11 +36,8 @@ import {
 } from "./strikes.ts";
 import { submitTo } from "./submit-to.ts";
 
-export interface RunOptions {
+export interface RunOptions extends Planned {
   readonly scenario: Scenario;
-  readonly faults: readonly Fault[];
-  /** Where a single fault finds nothing to break: what is tried in its place, in turn. */
-  readonly instead?: readonly FaultName[];
   readonly broken: BreakName | null;
   /** null: in turn, the same for all. */
   readonly random: (() => number) | null;

@@ -15,6 +15,7 @@ import {
   type VmName,
 } from "../../mesh/index.ts";
 import type { ObservedVm } from "../../node/deploy/core/facts.ts";
+import { isToServe } from "../../node/deploy/core/opening.ts";
 import type { Action } from "./action.ts";
 import type { Lifetimes } from "./lifetimes.ts";
 import type { Fate } from "./scenarios.ts";
@@ -263,13 +264,8 @@ export class SimHost {
     if (vm.entry.state === "preparing") return [start];
     if (this.#turns !== null && vm.entry.state === "prepared")
       return desired.phase === "prepared" ? [] : this.#turns.actionsOf(desired.vm, start);
-    // In phase `starting` the rollout decides what becomes of it.
-    if (
-      vm.entry.state === "exited" &&
-      vm.isRested &&
-      desired.phase !== "starting" &&
-      desired.phase !== "opening"
-    )
+    // Before it serves the rollout decides what becomes of it.
+    if (vm.entry.state === "exited" && vm.isRested && !isToServe(desired))
       return [say("is started again", () => this.#say(vm, { state: "preparing" }))];
     if (vm.entry.state !== "running" || vm.isHung) return [];
     if (vm.entry.health === "unknown")

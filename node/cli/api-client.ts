@@ -48,9 +48,9 @@ interface WholeAnswer {
   readonly body: Uint8Array;
 }
 
-const errorShape = z.looseObject({ error: z.looseObject({ code: z.string(), message: z.string() }) });
+const errorShape = z.object({ error: z.object({ code: z.string(), message: z.string() }) });
 const membersShape = z.array(
-  z.looseObject({ name: z.string(), role: z.string(), api: z.string().nullable(), state: z.string() }),
+  z.object({ name: z.string(), role: z.string(), api: z.string().nullable(), state: z.string() }),
 );
 
 export class ApiClient {
@@ -173,7 +173,7 @@ export class ApiClient {
       signal,
       SILENCE_MS,
     );
-    const health = z.looseObject({ name: z.string() }).safeParse(JSON.parse(await readText(answer)));
+    const health = z.object({ name: z.string() }).safeParse(JSON.parse(await readText(answer)));
     if (!health.success || health.data.name !== candidate.name)
       throw new Error(`this is not ${candidate.name}`);
     this.#addresses = this.#addresses.map((other) =>

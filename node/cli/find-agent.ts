@@ -26,8 +26,8 @@ export interface FindOptions {
 const DEV_FILE = /^(\d{1,10})\.json$/;
 const HOST_PORT = /^(?:[\w.-]+|\[[0-9a-fA-F:]+\]):\d{1,5}$/;
 const DEV_FILE_BYTES_MAX = 64 * 1024;
-const devClusterShape = z.looseObject({
-  agents: z.array(z.looseObject({ name: z.string(), api: z.string() })).max(64),
+const devClusterShape = z.object({
+  agents: z.array(z.object({ name: z.string(), api: z.string() })).max(64),
 });
 
 /** At least one address, or why there is none and what to do. */

@@ -32,6 +32,7 @@ import {
   withSleepHold,
 } from "./idle-hold.ts";
 import { isSound } from "./last-sound.ts";
+import { asCordoned } from "./opening.ts";
 import { isLeaving } from "./quorum.ts";
 import { withoutShareOf, withSoundWeights } from "./shares.ts";
 import { isAckStep, needsAcks } from "./standing.ts";
@@ -145,10 +146,6 @@ function withHoldOf({ hold }: PlannedStep, record: AppRecord, wallMs: number): A
 function asWeighedOut(vm: DesiredVm, { rollout }: AppRecord): DesiredVm {
   const isNext = rollout?.kind === "deploy" && vm.release === rollout.to;
   return isNext ? { ...vm, phase: "standby" } : asCordoned(vm);
-}
-
-export function asCordoned(vm: DesiredVm): DesiredVm {
-  return { ...vm, phase: "cordoned", requires: null };
 }
 
 export function asReached(vm: DesiredVm, phase: "standby" | "serving", facts: Facts): DesiredVm {

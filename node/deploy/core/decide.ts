@@ -3,7 +3,6 @@
 
 import type { AppRecord, CommittedApp, MemberName, Rollout, RolloutState } from "../../../mesh/index.ts";
 import {
-  asCordoned,
   asReached,
   type CommitContext,
   fitted,
@@ -38,7 +37,7 @@ import { isAnyServing } from "./idle-hold.ts";
 import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { waitText } from "./may-run.ts";
-import { isFreeToLeave } from "./opening.ts";
+import { asCordoned, isFreeToLeave } from "./opening.ts";
 import { isDone, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
@@ -195,9 +194,9 @@ function endRepair(input: DecideInput, reason: RolloutReason): Decision {
   // Of an app that sleeps nothing has to be left: the next request wakes it again. But what came to run well serves.
   const isWake = kind === "wake";
   const record = isWake ? committed.record : withReopened(committed.record, facts);
-  const vms = isWake ? wokenOf(record, input.facts) : withoutUnrouted(record);
-  const ended = withDirectionBack({ ...record, vms }, reason, input.facts);
-  const at = { release: isWake ? null : to, facts: input.facts };
+  const vms = isWake ? wokenOf(record, facts) : withoutUnrouted(record);
+  const ended = withDirectionBack({ ...record, vms }, reason, facts);
+  const at = { release: isWake ? null : to, facts };
   return endWith(input, withLastOne(ended, record, at), "failed");
 }
 

@@ -96,6 +96,11 @@ export function isHealthy(seen: ObservedVm | undefined): boolean {
   return seen?.entry.state === "running" && seen.entry.health === "healthy";
 }
 
+/** Of itself, or it could not be started. */
+export function hasEnded(entry: Pick<VmEntry, "state"> | undefined): boolean {
+  return entry?.state === "exited" || entry?.state === "failed";
+}
+
 /** What it said last is old news from that moment on. */
 export function isHeldDead({ hosts, lost }: Facts, host: MemberName): boolean {
   return hosts.get(host)?.deadSinceMs !== undefined || lost.has(host);

@@ -1,14 +1,8 @@
 // Handoff, of the record and what is known: which apps never run twice, where the next VM of one belongs, and what must have ended before it is
 // started. The steps themselves are in strategies/handoff.ts.
 
-import {
-  type AppRecord,
-  type DesiredVm,
-  isExclusive,
-  type MemberName,
-  type VmEntry,
-} from "../../../mesh/index.ts";
-import type { Facts } from "./facts.ts";
+import { type AppRecord, type DesiredVm, isExclusive, type MemberName } from "../../../mesh/index.ts";
+import { type Facts, hasEnded } from "./facts.ts";
 import { isFenced } from "./fences.ts";
 import { isHeldByRollout, isHeldByStep } from "./held-step.ts";
 import { areLeasesOver, mayRunOf } from "./may-run.ts";
@@ -57,6 +51,7 @@ export function runningBeside(
 ): readonly Pick<DesiredVm, "vm" | "host">[] {
   if ((kind !== "start" && kind !== "handover") || !isAlone(record)) return [];
   const named = new Set(record.vms.map(({ vm }) => vm));
+  // What no record wants any more is not started again.
   const seen = [...facts.vms].flatMap(([vm, byHost]) =>
     [...byHost].flatMap(([host, { entry }]) => (hasEnded(entry) ? [] : [{ vm, host }])),
   );
@@ -67,11 +62,6 @@ export function runningBeside(
     host === next ? [] : vms.slice(-1).map((vm) => ({ vm, host })),
   );
   return [...left, ...unconfirmed.filter(({ vm }) => !left.some((one) => one.vm === vm))];
-}
-
-/** What no record wants any more is not started again. */
-function hasEnded({ state }: VmEntry): boolean {
-  return state === "exited" || state === "failed";
 }
 
 /**

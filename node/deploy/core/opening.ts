@@ -2,26 +2,19 @@
 // they leave as those do that serve: closed first. But of what ended nothing is left to close, and what a lost host has that host ends when
 // it is back.
 
-import type { DesiredVm } from "../../../mesh/index.ts";
-import { type Facts, observed } from "./facts.ts";
-
-type Vm = Pick<DesiredVm, "phase">;
+import type { DesiredVm, WantedPhase } from "../../../mesh/index.ts";
+import { type Facts, hasEnded, observed } from "./facts.ts";
 
 /** It was started, and nothing but its health is waited for. */
-export function isToServe({ phase }: Vm): boolean {
+export function isToServe({ phase }: { readonly phase: WantedPhase }): boolean {
   return phase === "starting" || phase === "opening";
 }
 
 /** Nobody has to be asked before it leaves. */
 export function isFreeToLeave(vm: DesiredVm, facts: Facts): boolean {
-  if (vm.phase === "opening") return hasEnded(vm, facts) || facts.lost.has(vm.host);
+  // Before it serves its host does not start it again.
+  if (vm.phase === "opening") return hasEnded(observed(facts, vm)?.entry) || facts.lost.has(vm.host);
   return vm.phase === "prepared" || vm.phase === "starting";
-}
-
-/** Before it serves its host does not start it again. */
-function hasEnded(vm: DesiredVm, facts: Facts): boolean {
-  const state = observed(facts, vm)?.entry.state;
-  return state === "exited" || state === "failed";
 }
 
 /** As a strategy plans them: those that are free to leave are as if nothing had ever been routed to them. */
@@ -31,6 +24,10 @@ export function withFreedAsStarting(vms: readonly DesiredVm[], facts: Facts): re
   );
 }
 
-export function withOpeningClosed<Closed extends Pick<DesiredVm, "phase" | "requires">>(vm: Closed): Closed {
-  return vm.phase === "opening" ? { ...vm, phase: "cordoned", requires: null } : vm;
+export function withOpeningClosed(vm: DesiredVm): DesiredVm {
+  return vm.phase === "opening" ? asCordoned(vm) : vm;
+}
+
+export function asCordoned(vm: DesiredVm): DesiredVm {
+  return { ...vm, phase: "cordoned", requires: null };
 }

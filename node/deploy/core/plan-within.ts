@@ -5,7 +5,7 @@ import type { AppRecord, DeploySpec, DesiredVm, Rollout, RolloutStep } from "../
 import { nextVmName } from "./commits.ts";
 import type { Facts } from "./facts.ts";
 import { handoffOf } from "./handoff.ts";
-import { withFreedAsStarting } from "./opening.ts";
+import { isToServe, withFreedAsStarting } from "./opening.ts";
 import { STRATEGIES } from "./strategies/index.ts";
 import { paceOf } from "./strategies/pace.ts";
 import { rolling } from "./strategies/rolling.ts";
@@ -97,9 +97,7 @@ function wokenAnew(vms: PlannedVms, { kind }: Rollout): PlannedVms {
 
 function backOf(vms: readonly DesiredVm[], { step }: Rollout): PlannedVms {
   const anew = step?.kind === "start" ? step.vms : step?.kind === "handover" ? (step.serves ?? []) : [];
-  const isDropped = ({ vm, phase }: DesiredVm) =>
-    phase === "standby" ||
-    phase === "prepared" ||
-    ((phase === "starting" || phase === "opening") && !anew.includes(vm));
+  const isDropped = (vm: DesiredVm) =>
+    vm.phase === "standby" || vm.phase === "prepared" || (isToServe(vm) && !anew.includes(vm.vm));
   return vms.map((vm) => (isDropped(vm) ? { ...vm, release: NO_RELEASE } : vm));
 }

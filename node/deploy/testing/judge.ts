@@ -14,6 +14,7 @@ import {
   type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
+import { hasEnded } from "../core/facts.ts";
 import { isAlone } from "../core/handoff.ts";
 
 /** A proxy as it really is. */
@@ -278,9 +279,7 @@ function judgeExcept(rollout: Rollout, deadHostOf: (vm: VmName) => MemberName | 
 
 /** Of what is opening: it has ended, or a dead host has it, which ends it when it is back. */
 function isOpeningLeft({ vm, host, phase }: DesiredVm, { entries, dead }: Truth): boolean {
-  const state = entries.get(vm)?.entry.state;
-  const hasEnded = state === "exited" || state === "failed";
-  return phase === "opening" && (hasEnded || dead?.has(host) === true);
+  return phase === "opening" && (hasEnded(entries.get(vm)?.entry) || dead?.has(host) === true);
 }
 
 /**
