@@ -3,8 +3,10 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DevClusterView } from "../../node/cli/dev/dev-cluster.ts";
+import type { AppView } from "../../node/deploy/app-view.ts";
 import { type CommandResult, type RunningCommand, startCommand } from "../harness/command.ts";
 import { DevMachine } from "../harness/dev-process.ts";
+import { getJson, until } from "../harness/observe.ts";
 import { ROOT } from "./blocks.ts";
 
 const HELLO = join(ROOT, "docs/examples/hello");
@@ -53,10 +55,22 @@ export class ReadersMachine {
     return startCommand("bash", ["-c", `cd "${folder}"\n${here}`], { env, ownGroup: true });
   }
 
-  run(line: string, folder: string): Promise<CommandResult> {
+  async run(line: string, folder: string): Promise<CommandResult> {
+    if (/^kill -STOP /.test(line)) await this.#untilAllAreUpToDate();
     const { process: child, result } = this.start(line, folder);
     child.stdin?.end();
     return result;
+  }
+
+  /** A reader types more slowly than a deploy's last commit, for which no command waits, reaches the proxy that is struck then. */
+  async #untilAllAreUpToDate(): Promise<void> {
+    const apps = `${this.view.agents[0]?.api}/v1/apps`;
+    await until("proxies that are up to date", async () => {
+      const views = await getJson<readonly AppView[]>(apps);
+      const isBehind = ({ deleted, epoch, proxies }: AppView) =>
+        !deleted && proxies.some(({ applied }) => applied < epoch);
+      return views.some(isBehind) ? null : true;
+    });
   }
 
   /** Rejects with what is wrong with it. */
