@@ -13,6 +13,12 @@ import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 const ROUNDS = Number(process.env["HANDOFF_ROUNDS"] ?? 3);
 /** `HANDOFF_RATE=100` loads it more: its members share the machine, and what they do for requests takes the time that is measured. */
 const RATE_PER_SECOND = Number(process.env["HANDOFF_RATE"] ?? 50);
+/** `HANDOFF_HOSTS=1 HANDOFF_PROXIES=2` measures with so few alone: of those that die in the middle others must be left. */
+const HOSTS = Number(process.env["HANDOFF_HOSTS"] ?? 4);
+const PROXIES = Number(process.env["HANDOFF_PROXIES"] ?? 3);
+const areEnough = HOSTS >= 4 && PROXIES >= 3;
+/** An agent that nobody kills here. */
+const OBSERVER = `host-${HOSTS}`;
 /** Above the app's `[hold] max_age`: what fails is what the cluster did not keep, and not a client that lost its patience. */
 const CLIENT_MS = 35_000;
 /** A look reads all of /proc: more often it would take the time that is measured. */
@@ -22,7 +28,7 @@ let scenario: Scenario;
 let alone: AloneApp;
 let release = 0;
 beforeAll(async () => {
-  scenario = await Scenario.start({ hosts: 4, proxies: 3 });
+  scenario = await Scenario.start({ hosts: HOSTS, proxies: PROXIES });
   alone = new AloneApp(scenario.app());
 });
 afterAll(async () => {
@@ -30,13 +36,12 @@ afterAll(async () => {
   alone.remove();
 });
 
-const view = () => getJson<AppView>(`${scenario.api("host-4")}/v1/apps/web`);
+const view = () => getJson<AppView>(`${scenario.api(OBSERVER)}/v1/apps/web`);
 
-/** Asked of an agent that nobody kills here. */
 function deploy(settings: Parameters<AloneApp["change"]>[0] = {}) {
   release += 1;
   alone.change({ greeting: `v${release}`, ...settings });
-  return scenario.start(["deploy", alone.app.file], "host-4");
+  return scenario.start(["deploy", alone.app.file], OBSERVER);
 }
 
 async function deployed(): Promise<void> {
@@ -79,7 +84,7 @@ async function lastControl(): Promise<Control> {
   });
   const asked = steps.findLast(({ kind }) => kind === "serve")?.asked ?? [];
   const acks = asked.flatMap(({ kind, ms }) => (kind === "proxy" && ms !== null ? [ms] : []));
-  expect([commits.length, acks.length]).toEqual([3, 3]);
+  expect([commits.length, acks.length]).toEqual([3, PROXIES]);
   return { commitMs: Math.max(...commits), ackMs: Math.max(...acks) };
 }
 
@@ -176,7 +181,8 @@ async function killed(member: string): Promise<void> {
 
 test(
   "the driver, the gate, the agent of its host and a proxy are killed in the middle: lifetimes stay apart, and what the others send does not fail",
-  async () => {
+  async (context) => {
+    if (!areEnough) context.skip("it kills one after the other of four hosts and three proxies");
     const through = ["proxy-1", "proxy-2"];
     const others = scenario.loadBeside({ ratePerSecond: 60, through, timeoutMs: CLIENT_MS });
     const third = scenario.loadBeside({ ratePerSecond: 30, through: ["proxy-3"], timeoutMs: CLIENT_MS });
@@ -196,7 +202,7 @@ test(
       killedBefore.add(victim);
       const beginMs = monotonicMs();
       const running = deploy();
-      await untilView(scenario.api("host-4"), "web", isHandingOver);
+      await untilView(scenario.api(OBSERVER), "web", isHandingOver);
       await killed(victim);
       const { code, stdout, stderr } = await running.result;
       expect(code, `${what}, ${victim}: ${stdout}${stderr}`).toBe(0);
