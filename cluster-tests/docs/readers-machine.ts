@@ -67,8 +67,7 @@ export class ReadersMachine {
     const apps = `${this.view.agents[0]?.api}/v1/apps`;
     await until("proxies that are up to date", async () => {
       const views = await getJson<readonly AppView[]>(apps);
-      const isBehind = ({ deleted, epoch, proxies }: AppView) =>
-        !deleted && proxies.some(({ applied }) => applied < epoch);
+      const isBehind = ({ proxies }: AppView) => proxies.some(({ current }) => !current);
       return views.some(isBehind) ? null : true;
     });
   }
