@@ -108,7 +108,7 @@ export const appViewShape: ZodType<AppView> = z.looseObject({
       current: z.boolean(),
     }),
   ),
-  leftovers: z.array(waitingShape),
+  leftovers: z.array(waitingShape.extend({ wasKept: z.boolean().optional() })),
   excluded: z.array(z.looseObject({ proxy: z.string(), by: z.string() })).optional(),
   fenced: z.array(z.looseObject({ host: z.string(), atMs: z.number(), forMs: z.number() })).optional(),
   held: z.looseObject({ by: z.enum(HOLDERS), atMs: z.number(), forMs: z.number() }).nullish(),

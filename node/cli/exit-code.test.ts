@@ -4,11 +4,14 @@ import { exitCodeOf, exitCodeOfError, exitCodeOfMissed, isOver } from "./exit-co
 
 const reason = (code: string) => ({ code, message: "", lastLines: [] });
 const leftover = [{ who: memberName("proxy-2"), what: "to drain hello-v1-1", forMs: 1 }];
+const keptOver = leftover.map((one) => ({ ...one, wasKept: true }));
 
 describe("exitCodeOf()", () => {
   it.each([
     ["succeeded", null, [], 0],
     ["succeeded", null, leftover, 6],
+    ["succeeded", null, keptOver, 0],
+    ["succeeded", null, [...keptOver, ...leftover], 6],
     ["rolled-back", reason("check-failed"), [], 1],
     ["rolled-back", reason("start-failed"), leftover, 1],
     ["rolled-back", reason("no-host"), [], 1],

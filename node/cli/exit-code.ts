@@ -1,6 +1,6 @@
 // Exit codes: what a returned command says, as one table. DESIGN.md section 9; docs/cli.md for people.
 
-import type { RolloutView, Waiting } from "../deploy/app-view.ts";
+import type { LeftoverView, RolloutView } from "../deploy/app-view.ts";
 
 export const EXIT = {
   done: 0,
@@ -22,11 +22,11 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 /** Of a rollout as it was last seen; `leftovers` are those of its app. */
 export function exitCodeOf(
   rollout: Pick<RolloutView, "state" | "reason"> & Partial<Pick<RolloutView, "except">>,
-  leftovers: readonly Waiting[],
+  leftovers: readonly LeftoverView[],
 ): ExitCode {
   switch (rollout.state) {
     case "succeeded":
-      return leftovers.length === 0 && (rollout.except ?? []).length === 0 ? EXIT.done : EXIT.doneExcept;
+      return leftovers.every(isPastEnd) && (rollout.except ?? []).length === 0 ? EXIT.done : EXIT.doneExcept;
     case "failed":
     case "rolled-back":
       return rollout.reason?.code === "wait-timeout" ? EXIT.timedOut : EXIT.failed;
@@ -36,6 +36,11 @@ export function exitCodeOf(
     case "paused":
       return EXIT.timedOut;
   }
+}
+
+/** That it is there still says nothing of how its rollout ended: that was to leave it there, for its time. */
+export function isPastEnd({ wasKept }: LeftoverView): boolean {
+  return wasKept === true;
 }
 
 /**

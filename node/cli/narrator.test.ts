@@ -290,7 +290,10 @@ describe("describeEnd()", () => {
   });
 
   it("names the exceptions of what is done but for them", () => {
-    const leftovers = [{ who: memberName("proxy-2"), what: "to drain hello-v1-1", forMs: 4_000 }];
+    const leftovers = [
+      { who: memberName("proxy-2"), what: "to drain hello-v1-1", forMs: 4_000 },
+      { who: memberName("proxy-1"), what: "to drain hello-v0-1", forMs: 1, wasKept: true },
+    ];
     const done = fakeView({
       leftovers,
       rollout: fakeRollout({ kind: "destroy", state: "succeeded", endedAtMs: 1_000 }),

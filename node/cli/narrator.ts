@@ -4,7 +4,7 @@
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
 import { counted, describeScale, describeSubject, releaseName } from "../deploy/core/describe.ts";
 import { agedStep } from "./aged.ts";
-import { EXIT, type ExitCode } from "./exit-code.ts";
+import { EXIT, type ExitCode, isPastEnd } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
 
 /** Waits shorter than this are the normal course and not worth a line. */
@@ -331,7 +331,7 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     case EXIT.done:
       return [];
     case EXIT.doneExcept:
-      return [`except: ${[...view.leftovers.map(describeWaiting), ...exceptions(view)].join("; ")}`];
+      return [`except: ${[...leftoversAtEnd(view), ...exceptions(view)].join("; ")}`];
     case EXIT.timedOut:
       return [
         `next: ${running}; see who did not answer with \`grapevine status ${view.app}\` and \`grapevine members\`, then deploy again`,
@@ -341,6 +341,10 @@ function describeNext(view: AppView, code: ExitCode): readonly string[] {
     default:
       return [`next: ${running}; deploy again when it should be otherwise`];
   }
+}
+
+function leftoversAtEnd({ leftovers }: AppView): readonly string[] {
+  return leftovers.flatMap((leftover) => (isPastEnd(leftover) ? [] : [describeWaiting(leftover)]));
 }
 
 function describeRunning({ release, held }: AppView): string {

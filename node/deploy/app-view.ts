@@ -24,6 +24,12 @@ export interface Waiting {
   readonly silentMs?: number;
 }
 
+/** A cordoned VM that outlived its rollout, and who keeps it. */
+export interface LeftoverView extends Waiting {
+  /** It was kept for a rollback, as asked, and its time is over: its rollout ended well without it. */
+  readonly wasKept?: boolean;
+}
+
 export interface StepView {
   readonly number: number;
   readonly kind: RolloutStep["kind"];
@@ -119,8 +125,8 @@ export interface AppView {
   readonly rollout: RolloutView | null;
   readonly vms: readonly VmView[];
   readonly proxies: readonly ProxyAckView[];
-  /** Cordoned VMs that outlived their rollout and who keeps them: retired as soon as those answer. */
-  readonly leftovers: readonly Waiting[];
+  /** Retired as soon as those who keep them answer. */
+  readonly leftovers: readonly LeftoverView[];
   /** Proxies that the app's rollouts do not ask, and who said so. */
   readonly excluded?: readonly { readonly proxy: MemberName; readonly by: "person" | "silence" }[];
   /** Who has the app's requests held by its proxies, and for how long already; null or absent: nobody. */

@@ -11,7 +11,7 @@ import {
   type VmEntry,
   type VmName,
 } from "../../../mesh/index.ts";
-import type { AppView, ProxyAckView, RolloutView, StepView, VmView, Waiting } from "../app-view.ts";
+import type { AppView, LeftoverView, ProxyAckView, RolloutView, StepView, VmView } from "../app-view.ts";
 import { releaseName } from "./describe.ts";
 import { type Facts, observed, registeredProxies } from "./facts.ts";
 import { leftoversOf } from "./housekeeping.ts";
@@ -178,11 +178,13 @@ function keptView({ committed: { record }, wallMs }: ViewInput): NonNullable<App
   return { release: `v${kept.release}`, vms: names, forMs: Math.round(kept.untilMs - wallMs) };
 }
 
-function leftoverViews({ committed, facts, wallMs }: ViewInput): readonly Waiting[] {
-  const endedAtMs = committed.record.rollout?.endedAtMs ?? wallMs;
-  const forMs = Math.max(0, wallMs - endedAtMs);
+function leftoverViews({ committed, facts, wallMs }: ViewInput): readonly LeftoverView[] {
+  const { kept, rollout } = committed.record;
   return leftoversOf(committed, facts, wallMs).map(({ vm, wants }) => {
     const keepers = wants.map((want) => want.complaint).join("; ");
-    return { who: vm.vm, what: keepers === "" ? "to be retired" : `to be retired: ${keepers}`, forMs };
+    const what = keepers === "" ? "to be retired" : `to be retired: ${keepers}`;
+    const wasKept = vm.release === kept?.release;
+    const sinceMs = (wasKept ? kept.untilMs : rollout?.endedAtMs) ?? wallMs;
+    return { who: vm.vm, what, forMs: Math.max(0, wallMs - sinceMs), ...(wasKept ? { wasKept } : {}) };
   });
 }
