@@ -1,4 +1,4 @@
-// Load beside: a load client in a process of its own, so that a proxy which runs in its tester's process has that for itself.
+// Load beside: a load client in a process of its own, so that what its tester does meanwhile delays no request.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

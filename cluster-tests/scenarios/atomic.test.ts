@@ -19,7 +19,7 @@ import { failures, NO_FAILURES, Scenario } from "../harness/scenario.ts";
 const ROUNDS = Number(process.env["ATOMIC_ROUNDS"] ?? 2);
 /** Requests a second: so few that a machine with too much to do still serves them. */
 const RATE = Number(process.env["ATOMIC_RATE"] ?? 100);
-/** Of them through the proxy that is cut off, which runs in this process, beside the test. */
+/** Of them through the proxy that is cut off: who hears no commit learns of each from a gate that refuses. */
 const THIRD_RATE = RATE / 10;
 const COUNT = 4;
 const ATOMIC = ['strategy = "bluegreen"', 'approval = "manual"', 'keep_old = "1h"', 'cutover = "atomic"'];
