@@ -28,6 +28,8 @@ const HOST = "web.localhost";
 /** Resolves when it serves. `stateDir`: of the dev cluster. */
 export async function cutOffProxy(stateDir: string): Promise<CutOffProxy> {
   const child = spawn(process.execPath, [PROCESS, stateDir], { stdio: ["pipe", "pipe", "inherit"] });
+  // Of one that died: it is told by what it did not say.
+  child.stdin.on("error", () => undefined);
   const closed = once(child, "close");
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const said = async <Event extends CutOffLine["event"]>(event: Event) => {

@@ -26,7 +26,7 @@ export interface Waiting {
 
 /** A cordoned VM that outlived its rollout, and who keeps it. */
 export interface LeftoverView extends Waiting {
-  /** It was kept for a rollback, as asked, and its time is over: its rollout ended well without it. */
+  /** It was kept for a rollback, as `keep_old` asked, and its time is over: how a rollout ended does not rest on it. */
   readonly wasKept?: boolean;
 }
 

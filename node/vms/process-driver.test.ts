@@ -155,8 +155,10 @@ describe("ProcessDriver", () => {
 
   it("gives the VM its own environment, with our Node first in PATH, and the app's folder to run in", async () => {
     process.env["SECRET_OF_THE_AGENT"] = "1";
-    const handle = await start(["sh", "-c", "pwd; env"], { PORT: "20001", GREETING: "hi there" });
-    delete process.env["SECRET_OF_THE_AGENT"];
+    const env = { PORT: "20001", GREETING: "hi there" };
+    const handle = await start(["sh", "-c", "pwd; env"], env).finally(() => {
+      delete process.env["SECRET_OF_THE_AGENT"];
+    });
     await driver.waitForExit(handle, never);
     const lines = await readLastLines(join(folder, "output.log"), 100);
     expect(lines[0]).toBe(join(folder, "app"));

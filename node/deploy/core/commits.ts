@@ -225,7 +225,7 @@ export function withRolloutEnded(
   const releases = release === undefined ? record.releases : servedOf(record.releases, release);
   const all = { ...record, ...kept, releases, hostnames, current, rollout: ended };
   // What it closed serves again before, where it came to nothing: see `withReopened`.
-  const whole = withoutSilence(withHoldAtEnd(all, context.wallMs));
+  const whole = withoutSilence(withHoldAtEnd(withoutVainKeep(all), context.wallMs));
   const named = withNamesFreed(whole);
   return fitted(release === undefined ? named : withVolumesMade(named, release.number));
 }
@@ -248,8 +248,17 @@ function keptAtEnd(
   const from = rollout?.from;
   const keepMs = whole === undefined ? 0 : keepOldMs(whole);
   const isKept = state === "succeeded" && rollout?.kind === "deploy" && keepMs > 0;
-  if (!isKept || from == null || !vms.some((vm) => vm.release === from)) return {};
+  // Of an app that did not run any more, and is what it was: there is none before it.
+  const isSame = from === rollout?.to;
+  if (!isKept || from == null || isSame || !vms.some((vm) => vm.release === from)) return {};
   return { kept: { release: from, untilMs: wallMs + keepMs } };
+}
+
+/** A person stopped the last of what was kept. */
+function withoutVainKeep(record: AppRecord): AppRecord {
+  const { kept, vms } = record;
+  const isThere = vms.some(({ release, phase }) => phase === "cordoned" && release === kept?.release);
+  return kept === undefined || isThere ? record : withNothingKept(record);
 }
 
 /** How long a release keeps the one before it. */

@@ -2,7 +2,7 @@
 // its last commit, sees it leave, and a deploy that ended well.
 
 import { expect, it } from "vitest";
-import type { DeploySpec } from "../../../mesh/index.ts";
+import { type DeploySpec, vmName } from "../../../mesh/index.ts";
 import { exitCodeOf } from "../../cli/exit-code.ts";
 import { specOf } from "../testing/specs.ts";
 import { World } from "../testing/world.ts";
@@ -37,6 +37,28 @@ it("is nothing that the deploy did not end without", () => {
   expect(leftovers).toMatchObject([{ who: "hello-v1-1", wasKept: true }]);
   expect(leftovers[0]?.what).toContain("has not closed hello-v1-1 at its gate");
   expect(exitCodeOf(rollout, leftovers)).toBe(0);
+});
+
+it("is never the release that serves, which an app that was stopped is taken back to", () => {
+  const world = atEnd();
+  world.pass(KEEP_MS);
+  world.cooperate();
+  world.stopVm(vmName("hello-v2-1"));
+  world.cooperate();
+  expect(viewOf(world)).toMatchObject({ release: "v2", vms: [] });
+  world.rollback(2);
+  world.cooperate();
+  expect(viewOf(world)).toMatchObject({ rollout: { state: "succeeded", from: 2, to: 2 }, kept: null });
+});
+
+it("is forgotten once a person stopped the last of it", () => {
+  const world = atEnd();
+  world.cooperate();
+  expect(viewOf(world).kept).toMatchObject({ release: "v1" });
+  world.stopVm(vmName("hello-v1-1"));
+  world.cooperate();
+  expect(viewOf(world)).toMatchObject({ kept: null, vms: [{ vm: "hello-v2-1" }] });
+  expect(world.committed?.record).not.toHaveProperty("kept");
 });
 
 it("is left over since then, and until all have answered", () => {

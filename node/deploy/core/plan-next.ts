@@ -157,7 +157,7 @@ function byUse(
 /** The old release, if the new one keeps it for a while. */
 export function keptRelease({ releases }: AppRecord, { direction, from, to }: Rollout): number | null {
   const next = releases.find(({ number }) => number === to);
-  return direction === "forward" && next !== undefined && keepOldMs(next) > 0 ? from : null;
+  return direction === "forward" && from !== to && next !== undefined && keepOldMs(next) > 0 ? from : null;
 }
 
 /** Forward: the new release, as many VMs as it asks for. Back: as many of the old as there were. */

@@ -184,7 +184,9 @@ function leftoverViews({ committed, facts, wallMs }: ViewInput): readonly Leftov
     const keepers = wants.map((want) => want.complaint).join("; ");
     const what = keepers === "" ? "to be retired" : `to be retired: ${keepers}`;
     const wasKept = vm.release === kept?.release;
-    const sinceMs = (wasKept ? kept.untilMs : rollout?.endedAtMs) ?? wallMs;
+    // While a rollout runs nothing is retired.
+    const endedAtMs = rollout?.endedAtMs ?? wallMs;
+    const sinceMs = wasKept ? Math.max(kept.untilMs, endedAtMs) : endedAtMs;
     return { who: vm.vm, what, forMs: Math.max(0, wallMs - sinceMs), ...(wasKept ? { wasKept } : {}) };
   });
 }
