@@ -240,22 +240,26 @@ function servedOf(releases: readonly Release[], whole: Release): readonly Releas
 
 /** What the new release leaves of the old one, cordoned, and until when. */
 function keptAtEnd(
-  { rollout, vms }: AppRecord,
+  record: AppRecord,
   whole: Release | undefined,
   state: RolloutState,
   wallMs: number,
 ): Pick<AppRecord, "kept"> {
-  const from = rollout?.from;
-  const keepMs = whole === undefined ? 0 : keepOldMs(whole);
-  const isKept = state === "succeeded" && rollout?.kind === "deploy" && keepMs > 0;
-  // Of an app that did not run any more, and is what it was: there is none before it.
-  const isSame = from === rollout?.to;
-  if (!isKept || from == null || isSame || !vms.some((vm) => vm.release === from)) return {};
-  return { kept: { release: from, untilMs: wallMs + keepMs } };
+  const { rollout, vms } = record;
+  if (whole === undefined || state !== "succeeded" || rollout?.kind !== "deploy") return {};
+  const release = keptRelease(record, rollout);
+  if (release === null || !vms.some((vm) => vm.release === release)) return {};
+  return { kept: { release, untilMs: wallMs + keepOldMs(whole) } };
 }
 
-/** A person stopped the last of what was kept. */
-function withoutVainKeep(record: AppRecord): AppRecord {
+/** The old release, if the new one keeps it for a while. An app that is taken back to what it was when it ran last has none before it. */
+export function keptRelease({ releases }: AppRecord, { direction, from, to }: Rollout): number | null {
+  const next = releases.find(({ number }) => number === to);
+  return direction === "forward" && from !== to && next !== undefined && keepOldMs(next) > 0 ? from : null;
+}
+
+/** Once the last VM of what was kept has gone, nothing is. */
+export function withoutVainKeep(record: AppRecord): AppRecord {
   const { kept, vms } = record;
   const isThere = vms.some(({ release, phase }) => phase === "cordoned" && release === kept?.release);
   return kept === undefined || isThere ? record : withNothingKept(record);

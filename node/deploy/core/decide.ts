@@ -6,6 +6,7 @@ import {
   asReached,
   type CommitContext,
   fitted,
+  keptRelease,
   rolloutOf,
   type StepEnd,
   withDeleted,
@@ -38,7 +39,7 @@ import { withLastOne } from "./last-one.ts";
 import { isSound, missingBefore } from "./last-sound.ts";
 import { waitText } from "./may-run.ts";
 import { asCordoned, isFreeToLeave } from "./opening.ts";
-import { isDone, keptRelease, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
+import { isDone, type Planned, planBack, planNext, retiringOf, targetOf } from "./plan-next.ts";
 import { canReturn } from "./replacing.ts";
 import {
   leftOfCommand,

@@ -7,7 +7,7 @@ import {
   isUnderWay,
   type RolloutStep,
 } from "../../../mesh/index.ts";
-import { fitted, withNamesFreed, withNothingKept } from "./commits.ts";
+import { fitted, withNamesFreed, withNothingKept, withoutVainKeep } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
 import { withoutEndedFences, withoutFenced } from "./fences.ts";
 import { wantsOfGates } from "./gates.ts";
@@ -68,8 +68,7 @@ export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: 
   if (vms.length === record.vms.length || record.rollout === null) return null;
   const rollout = { ...record.rollout, proxies: registeredProxies(facts) };
   const left = withNamesFreed({ ...record, vms, rollout });
-  const isAnyKept = vms.some((vm) => vm.phase === "cordoned" && vm.release === record.kept?.release);
-  return fitted(isAnyKept ? left : withNothingKept(left));
+  return fitted(withoutVainKeep(left));
 }
 
 function isPinOver(record: AppRecord, wallMs: number): boolean {

@@ -2,7 +2,14 @@
 
 import type { AppRecord, AppSpec, DesiredVm, Rollout, RolloutStep } from "../../../mesh/index.ts";
 import { whyNoCanary } from "./canary/skip.ts";
-import { type CommitContext, commandVmName, keepOldMs, nextVmName, rolloutOf, withStep } from "./commits.ts";
+import {
+  type CommitContext,
+  commandVmName,
+  keptRelease,
+  nextVmName,
+  rolloutOf,
+  withStep,
+} from "./commits.ts";
 import { atomicOf, planReopening } from "./cutover.ts";
 import { exchangeOf } from "./exchange.ts";
 import type { Facts } from "./facts.ts";
@@ -152,12 +159,6 @@ function byUse(
     release === from && phase === "serving" && lost.has(host);
   const isAway = ({ phase, host }: DesiredVm) => phase === "cordoned" && hosts.get(host)?.open === false;
   return { useful: vms.filter((vm) => !isLost(vm) && !isAway(vm)), lost: vms.filter(isLost) };
-}
-
-/** The old release, if the new one keeps it for a while. */
-export function keptRelease({ releases }: AppRecord, { direction, from, to }: Rollout): number | null {
-  const next = releases.find(({ number }) => number === to);
-  return direction === "forward" && from !== to && next !== undefined && keepOldMs(next) > 0 ? from : null;
 }
 
 /** Forward: the new release, as many VMs as it asks for. Back: as many of the old as there were. */

@@ -180,12 +180,12 @@ function keptView({ committed: { record }, wallMs }: ViewInput): NonNullable<App
 
 function leftoverViews({ committed, facts, wallMs }: ViewInput): readonly LeftoverView[] {
   const { kept, rollout } = committed.record;
+  // While a rollout runs nothing is retired.
+  const endedAtMs = rollout?.endedAtMs ?? wallMs;
   return leftoversOf(committed, facts, wallMs).map(({ vm, wants }) => {
     const keepers = wants.map((want) => want.complaint).join("; ");
     const what = keepers === "" ? "to be retired" : `to be retired: ${keepers}`;
     const wasKept = vm.release === kept?.release;
-    // While a rollout runs nothing is retired.
-    const endedAtMs = rollout?.endedAtMs ?? wallMs;
     const sinceMs = wasKept ? Math.max(kept.untilMs, endedAtMs) : endedAtMs;
     return { who: vm.vm, what, forMs: Math.max(0, wallMs - sinceMs), ...(wasKept ? { wasKept } : {}) };
   });
