@@ -11,7 +11,7 @@ import {
   type Weights,
 } from "../../../mesh/index.ts";
 import { countOf, deployed, deployOf } from "../testing/any-deploy.ts";
-import { isBehindAnother, isPrepared } from "../testing/handed-over.ts";
+import { isPrepared, mayComeUp } from "../testing/handed-over.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
@@ -230,10 +230,10 @@ function happen(world: World, { kind, pick }: Happening): void {
       return;
     case "healthy":
       if (vm !== null && isPrepared(world, vm)) world.say(vm, PREPARED);
-      else if (vm !== null && !isBehindAnother(world, vm)) world.say(vm, HEALTHY);
+      else if (vm !== null && mayComeUp(world, vm)) world.say(vm, HEALTHY);
       return;
     case "unhealthy":
-      if (vm !== null && !isPrepared(world, vm) && !isBehindAnother(world, vm) && pick % 2 === 0)
+      if (vm !== null && mayComeUp(world, vm) && pick % 2 === 0)
         world.say(vm, { state: "running", health: "unhealthy" });
       return;
     case "exited":

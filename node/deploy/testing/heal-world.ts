@@ -2,7 +2,7 @@
 // and answer, VMs become healthy or go, as the record wants it by now.
 
 import { commandVmOf } from "../../../mesh/index.ts";
-import { isPrepared } from "./handed-over.ts";
+import { isPrepared, mayComeUp } from "./handed-over.ts";
 import { GOOD_COUNTS } from "./told-counts.ts";
 import { ENDED_WELL, HEALTHY, PREPARED } from "./vm-states.ts";
 import type { World } from "./world.ts";
@@ -33,6 +33,7 @@ function healVms(world: World): void {
   for (const vm of [...world.entries.keys()]) if (!wanted.has(vm)) world.gone(vm);
   for (const vm of wanted) {
     if (isPrepared(world, vm)) world.say(vm, PREPARED);
-    else if (world.entries.get(vm)?.entry.health !== "healthy") world.say(vm, HEALTHY);
+    else if (mayComeUp(world, vm) && world.entries.get(vm)?.entry.health !== "healthy")
+      world.say(vm, HEALTHY);
   }
 }
