@@ -60,6 +60,7 @@ function commit(
   phase: "starting" | "opening" | "serving" = "serving",
   vms: readonly string[] = [VM],
   by: Mesh = voterMesh,
+  more: Pick<AppRecord, "hold"> = {},
 ): void {
   const record: AppRecord = {
     format: 1,
@@ -71,6 +72,7 @@ function commit(
     lastRelease: 1,
     vms: vms.map((vm) => ({ vm: vmName(vm), release: 1, host: memberName("host-2"), phase, requires: null })),
     rollout: null,
+    ...more,
   };
   by.write(appKey(HELLO), new StandInVoter(by).certified(epoch, record));
 }
@@ -264,6 +266,16 @@ describe("GET /v1/why/VM", () => {
       /wants it to start: what is held is sent there once host-2 says/,
     ],
     ["it starts", () => commit(6, "starting"), /wants it starting: proxies route to VMs that serve alone/],
+    [
+      "a person holds its requests",
+      () => commit(6, "serving", [VM], voterMesh, { hold: { by: "person", atMs: 1 } }),
+      /^hello's requests are held since somebody said `grapevine hold hello`: `grapevine release hello` sends/,
+    ],
+    [
+      "its app's requests wait for a VM",
+      () => commit(6, "starting", [VM], voterMesh, { hold: { by: "idle", atMs: 1 } }),
+      /^hello's requests are held until a VM of it serves/,
+    ],
     ["no record names it", () => commit(6, "serving", []), /does not name hello-v1-1: its host stops it/],
     [
       "it is not healthy",

@@ -2,7 +2,13 @@
 // for once that takes long. As a line for people, with the facts for programs. Pure: the same views at the same times tell the same.
 
 import type { AppView, RolloutView, StepView, VmView, Waiting } from "../deploy/app-view.ts";
-import { counted, describeScale, describeSubject, releaseName } from "../deploy/core/describe.ts";
+import {
+  counted,
+  describePersonHold,
+  describeScale,
+  describeSubject,
+  releaseName,
+} from "../deploy/core/describe.ts";
 import { agedStep } from "./aged.ts";
 import { EXIT, type ExitCode, isPastEnd } from "./exit-code.ts";
 import { formatDuration, plainText } from "./table.ts";
@@ -284,11 +290,8 @@ function describeResult(view: AppView, rollout: RolloutView, code: ExitCode): st
   return `: ${view.release ?? "nothing"} serves on every proxy with ${counted(serving, "VM")}${at}${more}`;
 }
 
-/** What a person holds no rollout sends on, however well it went. */
 function describeHeld({ app, held }: AppView): string {
-  return held?.by === "person"
-    ? `; its requests are held since somebody said \`grapevine hold ${app}\`: \`grapevine release ${app}\` sends them on`
-    : "";
+  return held?.by === "person" ? `; its ${describePersonHold(app)}` : "";
 }
 
 function describeKept({ kept }: AppView): string {

@@ -1,5 +1,6 @@
 // Why, conclusions: what is wrong with one VM's way to the proxies, in sentences, the most important first.
 
+import { describePersonHold } from "../deploy/core/describe.ts";
 import type { HeldView, RecordView, SaidView, WhyMemberView, WhyView } from "./why-view.ts";
 
 type WhyFacts = Omit<WhyView, "conclusions">;
@@ -7,6 +8,7 @@ type WhyFacts = Omit<WhyView, "conclusions">;
 export function conclude(facts: WhyFacts): readonly string[] {
   return [
     ...ofRecord(facts),
+    ...ofHold(facts),
     ...ofHost(facts),
     ...facts.members.flatMap((member) => ofProxy(member, facts)),
     ...facts.members.flatMap(ofSilence),
@@ -26,6 +28,14 @@ function ofRecord({ record, app, vm }: WhyFacts): readonly string[] {
   return phase === "serving"
     ? []
     : [`${epoch} wants it ${phase}: proxies route to VMs that serve alone${rolloutOf(record)}`];
+}
+
+/** However well a proxy routes to it: nothing is sent there meanwhile. */
+function ofHold({ app, record }: WhyFacts): readonly string[] {
+  if (app === null || record === null || record.heldBy === null) return [];
+  if (record.heldBy === "person") return [`${app}'s ${describePersonHold(app)}`];
+  const until = record.heldBy === "rollout" ? "its rollout sends them on" : "a VM of it serves";
+  return [`${app}'s requests are held until ${until}`];
 }
 
 function rolloutOf({ rollout }: RecordView): string {

@@ -14,6 +14,7 @@ import {
   decodeCommittedApp,
   decodeRecord,
   type Entry,
+  type Hold,
   type InspectedEntry,
   type MemberName,
   type MemberRole,
@@ -51,6 +52,8 @@ export interface RecordView {
   readonly deleted: boolean;
   /** null: it does not name this VM, whose host stops it. */
   readonly wanted: Pick<WantedVm, "host" | "phase" | "release" | "requires"> | null;
+  /** Who has the app's requests held; null: they are sent on. */
+  readonly heldBy: Hold["by"] | null;
   readonly rollout: (Pick<Rollout, "id" | "state" | "driver"> & { readonly step: string | null }) | null;
 }
 
@@ -200,7 +203,7 @@ async function commitOf(
 }
 
 function viewRecord({ epoch, record }: CommittedApp, wanted: WantedVm | null): RecordView {
-  const { deleted, rollout } = record;
+  const { deleted, hold, rollout } = record;
   const asked = wanted && {
     host: wanted.host,
     phase: wanted.phase,
@@ -212,6 +215,7 @@ function viewRecord({ epoch, record }: CommittedApp, wanted: WantedVm | null): R
     epoch,
     deleted,
     wanted: asked,
+    heldBy: hold?.by ?? null,
     rollout: rollout && { id: rollout.id, state: rollout.state, driver: rollout.driver, step },
   };
 }

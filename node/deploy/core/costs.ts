@@ -16,7 +16,7 @@ import { describeBytes } from "../../releases/bundle-limits.ts";
 import type { CostView } from "../plan-view.ts";
 import { rolloutOf } from "./commits.ts";
 import { holdTimeoutMsOf } from "./cutover.ts";
-import { releaseName } from "./describe.ts";
+import { describePersonHold, releaseName } from "./describe.ts";
 import type { Facts } from "./facts.ts";
 import { fencesOf } from "./fences.ts";
 import type { ForeseenStep } from "./forecast.ts";
@@ -34,6 +34,7 @@ export function costsOf(
 ): readonly CostView[] {
   if (!needsAcks(record)) return [];
   return [
+    ...personHoldCost(record),
     ...firstLaunchCost(record, foreseen),
     ...drainCost(record, foreseen),
     ...holdCost(record, foreseen),
@@ -51,6 +52,11 @@ const CRASH_COST: CostView = {
   steps: [],
   what: "a host, a gate or a proxy that crashes meanwhile fails the requests in flight on it that may not run twice",
 };
+
+function personHoldCost({ app, hold }: AppRecord): readonly CostView[] {
+  if (hold?.by !== "person") return [];
+  return [{ code: "hold", steps: [], what: `its ${describePersonHold(app)}, the deploy does not` }];
+}
 
 function firstLaunchCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
   if (isAnyServing(record)) return [];

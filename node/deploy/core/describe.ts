@@ -53,6 +53,11 @@ export function releaseName(release: number | null): string | null {
   return release === null ? null : `v${release}`;
 }
 
+/** What a person holds no rollout sends on, however well it goes. */
+export function describePersonHold(app: string): string {
+  return `requests are held since somebody said \`grapevine hold ${app}\`: \`grapevine release ${app}\` sends them on`;
+}
+
 /** "scale of v1 from 1 to 3 VMs". */
 export function describeScale(release: string | null, before: number, after: number): string {
   return `scale of ${release ?? "nothing"} from ${before} to ${counted(after, "VM")}`;

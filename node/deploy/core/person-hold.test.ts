@@ -47,6 +47,18 @@ describe("a person's hold", () => {
   });
 });
 
+test("the plan of a deploy says that its requests stay held", () => {
+  const world = new World({ hosts: 2, proxies: 1, isGated: true });
+  world.submit(specOf("hello"), "1");
+  world.cooperate();
+  const next = specOf("hello", { command: ["node", "2"] });
+  const heldText = /^its requests are held since somebody said `grapevine hold hello`/;
+  const costs = () => world.plan(next, "2").costs.filter(({ what }) => heldText.test(what));
+  expect(costs()).toEqual([]);
+  expect(world.holdByPerson("hold")).toBe(true);
+  expect(costs()).toMatchObject([{ code: "hold", steps: [] }]);
+});
+
 describe("a release", () => {
   test("ends a person's hold, and of an app that is not held it is so already", () => {
     const released = releasedByPerson(record("person"));

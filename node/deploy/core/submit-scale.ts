@@ -14,6 +14,7 @@ import {
 import { askedCount } from "./asked-count.ts";
 import type { CommitContext } from "./commits.ts";
 import { counted } from "./describe.ts";
+import { isAlone } from "./handoff.ts";
 import { rolloutWithin } from "./new-rollout.ts";
 import { splitFault } from "./shares.ts";
 import { paceOf } from "./strategies/pace.ts";
@@ -44,6 +45,8 @@ export function submitScale(
   const spec = record.releases.find(({ number }) => number === release)?.spec;
   if (spec !== undefined && isExclusive(spec) && count !== 1)
     return { code: "invalid", message: aloneText(app) };
+  // Its next VM is on its way, and its requests wait for that.
+  if (replaced !== null && isAlone(record)) return { code: "joined", rollout: replaced };
   const more = count - serving.length;
   if (record.vms.length + more > APP_VMS_MAX) return { code: "invalid", message: roomText(record, more) };
   const targets = more > 0 ? [] : leastNeeded(serving, -more, context);

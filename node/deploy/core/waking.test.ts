@@ -1,10 +1,21 @@
 import { describe, expect, test } from "vitest";
-import { type DesiredVm, memberName } from "../../../mesh/index.ts";
+import { appName, type DesiredVm, memberName, vmName } from "../../../mesh/index.ts";
 import { asleep, awake, ENDED, HANDOFF, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
-import { HEALTHY } from "../testing/vm-states.ts";
+import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
 import { withHoldAtEnd } from "./idle-hold.ts";
+import { submitMove } from "./move.ts";
+import { submitScale } from "./submit-scale.ts";
+
+function answer(world: World): void {
+  for (const host of world.hosts) world.closeGate(host);
+  for (const proxy of world.proxies.keys()) {
+    world.apply(proxy);
+    world.answer(proxy);
+    world.deliver(proxy);
+  }
+}
 
 describe("an app of three VMs that is woken", () => {
   /** Its VMs ran on three hosts. */
@@ -118,11 +129,7 @@ describe("an app of three VMs that is woken", () => {
     expect(recordOf(world).vms).toMatchObject([{ host: "host-1" }, { host: "host-2" }]);
     for (const { vm } of recordOf(world).vms) world.say(vm, HEALTHY);
     roomFor(room);
-    for (const proxy of world.proxies.keys()) {
-      world.apply(proxy);
-      world.answer(proxy);
-      world.deliver(proxy);
-    }
+    answer(world);
     expect(recordOf(world)).toMatchObject({
       vms: [{ phase: "serving" }, { phase: "serving" }],
       rollout: { kind: "wake", state: "failed", reason: { code: "no-host" } },
@@ -205,6 +212,33 @@ describe("an app whose VM starts on a host that dies", () => {
     expect(recordOf(world).vms).toMatchObject([{ phase: "opening" }]);
     expect(recordOf(world).vms[0]?.host).not.toBe(started.host);
   });
+});
+
+test("a scale of an app that never runs twice, said while its one VM is woken or moved, joins that: its requests wait until the VM is well", () => {
+  const scaled = (world: World) =>
+    world.ask((at, context) => submitScale(at, { app: appName("hello"), count: 1 }, context));
+  const woken = asleep(HANDOFF);
+  wanted(woken);
+  expect(recordOf(woken)).toMatchObject({ vms: [{ phase: "opening" }], hold: { by: "idle" } });
+  expect(scaled(woken)).toMatchObject({ code: "joined", rollout: { kind: "wake" } });
+  expect(recordOf(woken)).toMatchObject({ vms: [{ phase: "opening" }], hold: { by: "idle" } });
+  woken.cooperate();
+  expect(recordOf(woken)).toMatchObject({ vms: [{ phase: "serving" }], rollout: { kind: "wake" } });
+
+  const moved = awake(HANDOFF);
+  const [before] = recordOf(moved).vms;
+  const host = before?.host ?? memberName("none");
+  moved.draining.add(host);
+  moved.membersChanged();
+  moved.ask((at, context) => submitMove(at, { app: appName("hello"), host }, context));
+  moved.say(vmName("hello-v1-2"), PREPARED);
+  answer(moved);
+  moved.gone(vmName("hello-v1-1"));
+  expect(recordOf(moved)).toMatchObject({ vms: [{ phase: "opening" }], hold: { by: "rollout" } });
+  expect(scaled(moved)).toMatchObject({ code: "joined", rollout: { kind: "move" } });
+  moved.cooperate();
+  expect(recordOf(moved).vms).toMatchObject([{ phase: "serving" }]);
+  expect(recordOf(moved).vms[0]?.host).not.toBe(host);
 });
 
 describe("an app that may sleep, and of which nothing serves", () => {
