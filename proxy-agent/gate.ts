@@ -2,12 +2,11 @@
 // certified records and where the VMs are, and tells the voters what it confirms; so no gossip slows its traffic.
 
 import path from "node:path";
-import type { Logger } from "pino";
-import type { AppName, createVerifier, HostPort, MemberName } from "../mesh/index.ts";
+import type { AppName, HostPort, MemberName } from "../mesh/index.ts";
 import { AgentLink } from "./io/gate/agent-link.ts";
 import { ArmDesk } from "./io/gate/arm-desk.ts";
 import { GateServer } from "./io/gate/gate-server.ts";
-import { GateState } from "./io/gate/gate-state.ts";
+import { GateState, type GateStateDeps } from "./io/gate/gate-state.ts";
 import { orListenError } from "./io/listen-error.ts";
 
 export interface GateOptions {
@@ -17,11 +16,6 @@ export interface GateOptions {
   readonly stateDir: string;
   readonly listen: HostPort;
   readonly agentSocket: string;
-}
-
-export interface GateDeps {
-  readonly logger: Logger;
-  readonly crypto?: ReturnType<typeof createVerifier>;
 }
 
 export interface RunningGate {
@@ -39,12 +33,13 @@ const COUNTERS = [
 ];
 
 /** Resolves once it listens: open with what its disk says, or shut until its agent has read a majority. Rejects with `ListenError`. */
-export async function startGate(options: GateOptions, { logger, crypto }: GateDeps): Promise<RunningGate> {
+export async function startGate(options: GateOptions, deps: GateStateDeps): Promise<RunningGate> {
+  const { logger } = deps;
   const { cluster, host, stateDir } = options;
   const counters = new Map<string, number>(COUNTERS.map((name) => [name, 0]));
   const count = (counter: string) => void counters.set(counter, (counters.get(counter) ?? 0) + 1);
   const file = { cluster, host, path: path.join(stateDir, DISK_FILE) };
-  const state = await GateState.open(file, { logger, ...(crypto === undefined ? {} : { crypto }) });
+  const state = await GateState.open(file, deps);
   const told = { state, logger, counters: () => Object.fromEntries(counters) };
   const link = new AgentLink(options, told);
   const arms = new ArmDesk(options, { state, count, logger });

@@ -264,8 +264,11 @@ export interface AppRecord {
   readonly home?: Home;
   /** Of one of which two VMs never run at once. Absent: nothing. */
   readonly mayRun?: readonly MayRun[];
-  /** Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. */
-  readonly kept?: { readonly release: number; readonly untilMs: number };
+  /**
+   * Cordoned VMs of this release are kept until then, by the clock of whoever drives, milliseconds since 1970: it only delays. `over`: no page
+   * is sent there any more.
+   */
+  readonly kept?: { readonly release: number; readonly untilMs: number; readonly over?: true };
   /** How often a person gave a newer release less than it had: what a sticky client saw before the last time binds nobody. Absent: never. */
   readonly backs?: number;
   /** The running one, or the last that ended. */
@@ -393,7 +396,9 @@ const appRecordShape: ZodType<AppRecord> = z.strictObject({
   fenced: z.exactOptional(z.array(fenceShape).max(FENCES_MAX)),
   mayRun: z.exactOptional(mayRunShape),
   home: z.exactOptional(homeShape),
-  kept: z.exactOptional(z.strictObject({ release: countShape, untilMs: z.number() })),
+  kept: z.exactOptional(
+    z.strictObject({ release: countShape, untilMs: z.number(), over: z.exactOptional(z.literal(true)) }),
+  ),
   backs: z.exactOptional(countShape),
   rollout: rolloutShape.nullable(),
 });

@@ -46,5 +46,6 @@ export function isPinned(vm: DesiredVm, record: AppRecord): boolean {
     if (rollout?.kind === "destroy" || (rollout?.kind !== "weigh" && isLeaving)) return false;
   }
   // The newer of the two said how long the other one is kept, on the way back too.
-  return kept?.release === vm.release && pins(Math.max(kept.release, record.current ?? 0));
+  if (kept === undefined || kept.over === true) return false;
+  return kept.release === vm.release && pins(Math.max(kept.release, record.current ?? 0));
 }

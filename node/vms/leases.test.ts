@@ -146,7 +146,9 @@ describe("leases", () => {
   const warned: string[] = [];
   let folder: string;
   let leases: Leases;
+  let isBlind: boolean;
   beforeEach(() => {
+    isBlind = false;
     asked.length = 0;
     warned.length = 0;
     folder = mkdtempSync(join(tmpdir(), "grapevine-leases-"));
@@ -155,7 +157,10 @@ describe("leases", () => {
         asked.push(uptimeMs());
         return { epoch: 1, isNamed: true };
       },
-      nowMs: uptimeMs,
+      nowMs: () => {
+        if (isBlind) throw new Error("EMFILE: too many open files");
+        return uptimeMs();
+      },
       onChange: () => undefined,
       logger: { info: () => undefined, warn: (_fields: unknown, text?: string) => warned.push(text ?? "") },
     });
@@ -174,6 +179,25 @@ describe("leases", () => {
     await leases.hold(leased(), new AbortController().signal);
     expect(readWatchdog(folder)?.pid).not.toBe(before?.pid);
     await until(() => readProcess(before?.pid ?? 0)?.ended !== false);
+  });
+
+  it("are over while the clock cannot be read", () => {
+    expect(leases.isOver(vm)).toBe(false);
+    writeLease(folder, uptimeMs() + 600_000);
+    leases.adopt({ ...leased(), leaseMs: 600_000 });
+    expect(leases.isOver(vm)).toBe(false);
+    isBlind = true;
+    expect(leases.isOver(vm)).toBe(true);
+  });
+
+  it("are dropped also where the watchdog cannot be ended", () => {
+    mkdirSync(join(folder, "watchdog.json"));
+    writeLease(folder, uptimeMs() + 600_000);
+    leases.adopt({ ...leased(), leaseMs: 600_000 });
+    leases.drop(vm);
+    expect(leases.untilMs(vm)).toBeUndefined();
+    expect(warned).toEqual(["watchdog cannot be ended"]);
+    rmSync(join(folder, "watchdog.json"), { recursive: true });
   });
 
   it.each([

@@ -102,7 +102,12 @@ export class Leases {
     held.ending.abort();
     held.gone.abort();
     this.#held.delete(vm);
-    endWatchdog(held.leased.folder);
+    try {
+      endWatchdog(held.leased.folder);
+    } catch (error) {
+      // It ends with the VM's folder, or with the next lease there.
+      this.#deps.logger.warn({ vm, reason: messageOf(error) }, "watchdog cannot be ended");
+    }
   }
 
   /** By `nowMs`; undefined: it has none. */
@@ -111,8 +116,8 @@ export class Leases {
   }
 
   isOver(vm: VmName): boolean {
-    const untilMs = this.untilMs(vm);
-    return untilMs !== undefined && untilMs <= this.#deps.nowMs();
+    const held = this.#held.get(vm);
+    return held !== undefined && this.#isOver(held);
   }
 
   /** Renews nothing any more. The watchdogs go on, also those that are being started. */

@@ -12,6 +12,7 @@ const PROGRAM = fileURLToPath(new URL("watchdog.ts", import.meta.url));
  * abort: then it is gone again.
  */
 export async function startWatchdog(folder: string, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
   const own = readProcess(process.pid);
   const child = spawn(process.execPath, [PROGRAM, folder, `${process.pid}`, `${own?.startTime}`], {
     detached: true,

@@ -55,6 +55,23 @@ describe("an app that may sleep", () => {
     expect(demands.takeDue(65_000)).toEqual(quiet(5_000));
   });
 
+  test("is not quiet while a request runs that began before it might sleep", () => {
+    const demands = demandsOf("restless");
+    const { underWay } = demands.began(route("restless"), 2_000);
+    adopt(demands, "awake", 3_000);
+    expect(demands.takeDue(60_000)).toEqual([]);
+    expect(demands.ended(underWay, 60_000)).toBe(65_000);
+    expect(demands.takeDue(65_000)).toEqual(quiet(5_000));
+  });
+
+  test("is quiet long enough after it may sleep, however long ago it was asked for last", () => {
+    const demands = demandsOf("restless");
+    demands.ended(demands.began(route("restless"), 1_000).underWay, 1_001);
+    adopt(demands, "awake", 60_000);
+    expect(demands.takeDue(64_999)).toEqual([]);
+    expect(demands.takeDue(65_000)).toEqual(quiet(5_000));
+  });
+
   test("that was said to be quiet is said not to be by the first request, and by no other", () => {
     const demands = demandsOf("awake");
     demands.takeDue(6_000);
@@ -115,7 +132,7 @@ describe("an app that may sleep", () => {
     const demands = demandsOf("asleep");
     expect(demands.dueAtMs(2_000)).toBe(Number.POSITIVE_INFINITY);
     adopt(demands, "restless", 2_000);
-    expect(demands.began(route("restless"), 2_000)).toMatchObject({ underWay: null, news: null });
+    expect(demands.began(route("restless"), 2_000)).toMatchObject({ news: null });
     expect(demands.dueAtMs(2_000)).toBe(Number.POSITIVE_INFINITY);
   });
 });

@@ -9,12 +9,12 @@ export const NOT_QUIET_REPEAT_MS = 1_000;
 /** It counts from when it is heard. */
 const QUIET_COUNTS_MS = QUIET_KEPT_MS + NOT_QUIET_REPEAT_MS;
 
-/** One app that may sleep. */
+/** One app. Of one that never sleeps too: it may be let, while a request of it runs. */
 interface Asked {
   route: AppRoute;
   /** Requests that are under way: they wait, or run. */
   active: number;
-  /** When the last one came or ended; at first when we began to look. */
+  /** When the last one came or ended; at first when it might sleep. */
   lastMs: number;
   /** When it was told last that nobody asks for it; null: since somebody did it was not. */
   toldQuietMs: number | null;
@@ -24,7 +24,7 @@ interface Asked {
   toldAskedMs: number;
 }
 
-/** A request that is under way; null: of an app that never sleeps. */
+/** A request that is under way; null: of an app that we have not heard of. */
 export type UnderWay = Asked | null;
 
 /** What has to be told at once, now that a request came. */
@@ -36,9 +36,8 @@ export class Demands {
   adopt({ apps }: Pick<RouteTable, "apps">, nowMs: number): void {
     for (const route of apps.values()) {
       const asked = this.#apps.get(route.app);
-      if (route.idleAfterMs === undefined) this.#apps.delete(route.app);
-      else if (asked === undefined) this.#apps.set(route.app, { ...UNTOLD, route, active: 0, lastMs: nowMs });
-      else asked.route = route;
+      if (asked === undefined) this.#apps.set(route.app, { ...UNTOLD, route, active: 0, lastMs: nowMs });
+      else adoptRoute(asked, route, nowMs);
     }
   }
 
@@ -94,6 +93,12 @@ const UNTOLD = {
   toldAskedMs: Number.NEGATIVE_INFINITY,
 };
 
+function adoptRoute(asked: Asked, route: AppRoute, nowMs: number): void {
+  const isNew = asked.route.idleAfterMs === undefined && route.idleAfterMs !== undefined;
+  asked.route = route;
+  if (isNew) Object.assign(asked, { toldQuietMs: null, lastMs: nowMs });
+}
+
 /** Of one more request. */
 function newsOf(asked: Asked, nowMs: number): News {
   const wasToldQuiet = asked.toldQuietMs !== null;
@@ -113,10 +118,10 @@ function isAsleep({ route: { hold } }: Asked): boolean {
 
 function dueAtMs(asked: Asked, nowMs: number): number {
   const { active, lastMs, toldQuietMs, toldAskedMs, countsQuietUntilMs, route } = asked;
-  if (isAsleep(asked)) return Number.POSITIVE_INFINITY;
+  if (isAsleep(asked) || route.idleAfterMs === undefined) return Number.POSITIVE_INFINITY;
   if (active > 0)
     return nowMs < countsQuietUntilMs ? toldAskedMs + NOT_QUIET_REPEAT_MS : Number.POSITIVE_INFINITY;
-  return toldQuietMs === null ? lastMs + (route.idleAfterMs ?? 0) : toldQuietMs + QUIET_REPEAT_MS;
+  return toldQuietMs === null ? lastMs + route.idleAfterMs : toldQuietMs + QUIET_REPEAT_MS;
 }
 
 function describe(asked: Asked, nowMs: number): Demand {

@@ -43,7 +43,8 @@ export interface HeldDeps {
 export class HeldRequests {
   /** Of apps that are held, or whose requests still go one after the other. */
   readonly #apps = new Map<AppName, Held>();
-  readonly #released = new WeakSet<Exchange>();
+  /** Of each that was sent on and is not over: has its queue forget it. */
+  readonly #released = new WeakMap<Exchange, () => void>();
   /** Where each app's requests went last: the gates there know of a hold's end, also for who hears nothing else. */
   readonly #reached = new Map<AppName, readonly Endpoint[]>();
   #table: RouteTable = EMPTY_TABLE;
@@ -87,6 +88,9 @@ export class HeldRequests {
 
   /** Resolves to null once it is its turn, else to why it is not sent anywhere. `arrivedAtMs`: of the request. */
   async wait(exchange: Exchange, route: AppRoute, arrivedAtMs: number): Promise<Refusal | null> {
+    // It comes back.
+    this.#released.get(exchange)?.();
+    this.#released.delete(exchange);
     const held = this.#heldOf(route);
     const { promise, resolve } = Promise.withResolvers<Refusal | null>();
     const bytes = Math.min(exchange.body?.announcedBytes ?? 0, HOLD_BODY_BYTES_MAX);
@@ -107,8 +111,12 @@ export class HeldRequests {
     this.#move(route.app);
     const refusal = await promise;
     unwatch();
-    if (refusal === null) this.#released.add(exchange);
-    else exchange.response.removeListener("close", end);
+    const forget = () => {
+      exchange.response.removeListener("close", end);
+      held.queue.ended(request);
+    };
+    if (refusal === null) this.#released.set(exchange, forget);
+    else forget();
     return refusal;
   }
 

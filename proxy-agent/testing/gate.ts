@@ -18,6 +18,7 @@ import {
   type ToAgent,
   type ToGate,
   toAgentShape,
+  uptimeMs,
   type VmPlace,
 } from "../../mesh/index.ts";
 import { standInCrypto } from "../../mesh/sim/stand-in-crypto.ts";
@@ -34,6 +35,8 @@ export interface TestGateOptions {
   readonly logger?: Logger;
   /** Whose VMs it stands before; by default those of host-1. */
   readonly host?: MemberName;
+  /** The clock of leases. */
+  readonly uptimeMs?: () => number;
 }
 
 /** What a host says of itself: where its gate is. */
@@ -91,7 +94,7 @@ export class TestGate {
         listen: { host: "127.0.0.1", port },
         agentSocket: this.#file("agent.sock"),
       },
-      { logger: this.#options.logger ?? silent, crypto },
+      { logger: this.#options.logger ?? silent, crypto, uptimeMs: this.#options.uptimeMs ?? uptimeMs },
     );
     await this.until(() => this.#hellos > hellos);
     return this.port;

@@ -258,11 +258,15 @@ export function keptRelease({ releases }: AppRecord, { direction, from, to }: Ro
   return direction === "forward" && from !== to && next !== undefined && keepOldMs(next) > 0 ? from : null;
 }
 
+/** It was cordoned before anybody asked to stop it, and never serves again of itself. */
+export function isKept({ phase, release }: DesiredVm, { kept }: Pick<AppRecord, "kept">): boolean {
+  return phase === "cordoned" && kept?.release === release;
+}
+
 /** Once the last VM of what was kept has gone, nothing is. */
 export function withoutVainKeep(record: AppRecord): AppRecord {
-  const { kept, vms } = record;
-  const isThere = vms.some(({ release, phase }) => phase === "cordoned" && release === kept?.release);
-  return kept === undefined || isThere ? record : withNothingKept(record);
+  const isVain = record.kept !== undefined && !record.vms.some((vm) => isKept(vm, record));
+  return isVain ? withNothingKept(record) : record;
 }
 
 /** How long a release keeps the one before it. */

@@ -11,7 +11,7 @@ import {
   type Rollout,
   type VmName,
 } from "../../../mesh/index.ts";
-import type { CommitContext } from "./commits.ts";
+import { type CommitContext, isKept } from "./commits.ts";
 import { isForPerson } from "./deadlines.ts";
 import { keptHome } from "./home.ts";
 import { leftoversOf } from "./housekeeping.ts";
@@ -145,9 +145,7 @@ function movable({ record }: CommittedApp, host: MemberName, context: CommitCont
 /** Nothing serves there, and what is kept for a rollback is not given up by itself. */
 function kept({ record }: CommittedApp, host: MemberName, { wallMs }: CommitContext): Found | null {
   const { kept, vms, app } = record;
-  const isKept = (vm: (typeof vms)[number]) =>
-    vm.host === host && vm.phase === "cordoned" && vm.release === kept?.release;
-  const names = vms.filter(isKept).map(({ vm }) => vm);
+  const names = vms.filter((vm) => vm.host === host && isKept(vm, record)).map(({ vm }) => vm);
   if (kept === undefined || names.length === 0 || wallMs >= kept.untilMs) return null;
   const forWhat = vms.some((vm) => isPinned(vm, record))
     ? "its pages, and for a rollback (pin_max_age"

@@ -7,7 +7,7 @@ import {
   isUnderWay,
   type RolloutStep,
 } from "../../../mesh/index.ts";
-import { fitted, withNamesFreed, withNothingKept, withoutVainKeep } from "./commits.ts";
+import { fitted, withNamesFreed, withoutVainKeep } from "./commits.ts";
 import { type Facts, registeredProxies } from "./facts.ts";
 import { withoutEndedFences, withoutFenced } from "./fences.ts";
 import { wantsOfGates } from "./gates.ts";
@@ -56,7 +56,8 @@ export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: 
   // Before anything else: whom the word was about is asked again.
   if (record !== committed.record) return fitted(record);
   // Their pages have had their time: closed first, by this commit, and retired once that is so.
-  if (isPinOver(record, wallMs)) return fitted(withNothingKept(record));
+  const closed = withPinOver(record, wallMs);
+  if (closed !== null) return fitted(closed);
   const free = new Set(
     leftoversOf(committed, facts, wallMs)
       .filter((leftover) => leftover.wants.length === 0)
@@ -71,8 +72,9 @@ export function withoutLeftovers(committed: CommittedApp, facts: Facts, wallMs: 
   return fitted(withoutVainKeep(left));
 }
 
-function isPinOver(record: AppRecord, wallMs: number): boolean {
+/** Null: it is not, or is so already. */
+function withPinOver(record: AppRecord, wallMs: number): AppRecord | null {
   const { kept, rollout, vms } = record;
-  if (kept === undefined || wallMs < kept.untilMs || isUnderWay(rollout)) return false;
-  return vms.some((vm) => isPinned(vm, record));
+  if (kept === undefined || wallMs < kept.untilMs || isUnderWay(rollout)) return null;
+  return vms.some((vm) => isPinned(vm, record)) ? { ...record, kept: { ...kept, over: true } } : null;
 }

@@ -1,5 +1,5 @@
-// What a bluegreen deploy kept of the old release, once its time is over: whoever looks at the deploy only then, since who drove it died in
-// its last commit, sees it leave, and a deploy that ended well.
+// What a bluegreen or a pinned deploy kept of the old release, once its time is over: whoever looks at the deploy only then, since who drove
+// it died in its last commit, sees it leave, and a deploy that ended well.
 
 import { expect, it } from "vitest";
 import { type DeploySpec, vmName } from "../../../mesh/index.ts";
@@ -10,13 +10,14 @@ import { World } from "../testing/world.ts";
 const TIMES = { drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 };
 const KEEP_MS = 1_000;
 const BLUEGREEN: DeploySpec = { ...TIMES, strategy: "bluegreen", keepOldMs: KEEP_MS };
+const PINNED: DeploySpec = { ...TIMES, strategy: "immediate", cutover: "pinned", pinMaxAgeMs: KEEP_MS };
 
 /** At the commit that ends the second deploy, which nobody has acknowledged yet. */
-function atEnd(): World {
+function atEnd(deploy = BLUEGREEN): World {
   const world = new World({ hosts: 2, proxies: 2, isGated: true });
-  world.submit(specOf("hello", { deploy: BLUEGREEN }), "hash-1");
+  world.submit(specOf("hello", { deploy }), "hash-1");
   world.cooperate();
-  world.submit(specOf("hello", { deploy: BLUEGREEN }), "hash-2");
+  world.submit(specOf("hello", { deploy }), "hash-2");
   for (let round = 0; world.committed?.record.rollout?.state === "running"; round += 1) {
     if (round > 20) throw new Error(world.machine.describe());
     world.heal();
@@ -30,11 +31,14 @@ function viewOf(world: World) {
   return { ...view, rollout: view.rollout };
 }
 
-it("is nothing that the deploy did not end without", () => {
-  const world = atEnd();
+it.each([
+  { of: "bluegreen", deploy: BLUEGREEN },
+  { of: "pinned", deploy: PINNED },
+])("is nothing that the deploy did not end without ($of)", ({ deploy }) => {
+  const world = atEnd(deploy);
   world.pass(KEEP_MS);
   const { rollout, leftovers } = viewOf(world);
-  expect(leftovers).toMatchObject([{ who: "hello-v1-1", wasKept: true }]);
+  expect(leftovers).toMatchObject([{ who: "hello-v1-1", wasKept: true, forMs: 0 }]);
   expect(leftovers[0]?.what).toContain("has not closed hello-v1-1 at its gate");
   expect(exitCodeOf(rollout, leftovers)).toBe(0);
 });

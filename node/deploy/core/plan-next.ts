@@ -5,6 +5,7 @@ import { whyNoCanary } from "./canary/skip.ts";
 import {
   type CommitContext,
   commandVmName,
+  isKept,
   keptRelease,
   nextVmName,
   rolloutOf,
@@ -86,11 +87,6 @@ function strategyStep(
   if (direction === "forward") return STRATEGIES[name].plan(input)[0] ?? null;
   if (input.atomic !== undefined) return nextAtomicStepBack(input);
   return rolling.plan(input)[0] ?? null;
-}
-
-/** It was cordoned before anybody asked to stop it, and never serves again of itself. */
-export function isKept({ phase, release }: DesiredVm, { kept }: AppRecord): boolean {
-  return phase === "cordoned" && kept?.release === release;
 }
 
 /** What is left of it. Asked with a bake as the step in force, that bake is over. */

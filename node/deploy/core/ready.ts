@@ -1,14 +1,12 @@
 // Ready: VMs that are up and could serve at once, and what of the others is kept so.
 
 import type { AppRecord, DesiredVm } from "../../../mesh/index.ts";
-import { keepOldMs, withNothingKept } from "./commits.ts";
+import { isKept, keepOldMs, withNothingKept } from "./commits.ts";
 import type { PlannedStep } from "./strategies/strategy.ts";
 
 /** VMs that are up and may get requests: they serve, wait on standby, or are kept. */
 export function readyVms(record: AppRecord, release: number): readonly DesiredVm[] {
-  const isKept = record.kept?.release === release;
-  const isReady = ({ phase }: DesiredVm) =>
-    phase === "serving" || phase === "standby" || (phase === "cordoned" && isKept);
+  const isReady = (vm: DesiredVm) => vm.phase === "serving" || vm.phase === "standby" || isKept(vm, record);
   return record.vms.filter((vm) => vm.release === release && isReady(vm));
 }
 

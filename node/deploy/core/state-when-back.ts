@@ -1,9 +1,9 @@
 // State when back: how a rollout ended that went back.
 
 import type { AppRecord, DesiredVm } from "../../../mesh/index.ts";
-import { rolloutOf } from "./commits.ts";
+import { isKept, rolloutOf } from "./commits.ts";
 import { isAlone } from "./handoff.ts";
-import { isKept, targetOf } from "./plan-next.ts";
+import { targetOf } from "./plan-next.ts";
 import { isAsBefore, isScaleOrRestart } from "./within.ts";
 
 /** `failed`: there was nothing to go back to, or it does not serve again. `aborted`: as asked, all is as it was before. */

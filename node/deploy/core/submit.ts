@@ -10,7 +10,7 @@ import type {
   VmName,
 } from "../../../mesh/index.ts";
 import { surplusOfMove } from "./asked-count.ts";
-import { type CommitContext, fitted, runningOf, withNothingKept } from "./commits.ts";
+import { type CommitContext, fitted, isKept, runningOf, withNothingKept } from "./commits.ts";
 import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { isAlone } from "./handoff.ts";
@@ -196,7 +196,7 @@ export function submitStop(committed: CommittedApp | null, vm: VmName, context: 
   }
   // What a wake started is closed by this very word.
   const isOpening = committed?.record.vms.some((one) => one.vm === vm && one.phase === "opening") === true;
-  if (found.phase === "cordoned" && !isOpening && record.kept?.release !== found.release) {
+  if (found.phase === "cordoned" && !isOpening && !isKept(found, record)) {
     return {
       code: "invalid",
       message: `${vm} is being stopped already: "grapevine status" says who keeps it`,

@@ -41,6 +41,8 @@ export interface GateStateDeps {
   readonly logger: Logger;
   /** By default real signatures. */
   readonly crypto?: ReturnType<typeof createVerifier>;
+  /** The clock of leases, by default this machine's. May throw. */
+  readonly uptimeMs?: () => number;
 }
 
 export interface GateListener {
@@ -75,6 +77,7 @@ export class GateState {
   readonly #book: RecordBook;
   readonly #disk: DurableMap;
   readonly #logger: Logger;
+  readonly #uptimeMs: () => number;
   readonly #places = new Map<VmName, VmPlace>();
   readonly #ending = new AbortController();
   readonly #closings = new Closings();
@@ -102,6 +105,7 @@ export class GateState {
   private constructor({ cluster, host }: GateStateOptions, disk: DurableMap, deps: GateStateDeps) {
     this.#disk = disk;
     this.#logger = deps.logger;
+    this.#uptimeMs = deps.uptimeMs ?? uptimeMs;
     this.#gate = new Gate({ host });
     this.#book = new RecordBook(cluster, deps.crypto ?? createVerifier());
     this.#restore();
@@ -175,10 +179,10 @@ export class GateState {
       const isThere = held?.host === place.host && held.port === place.port;
       if (isThere && held.untilMs === place.untilMs) continue;
       this.#places.set(place.vm, place);
-      // What was told last of a lease is over soon: nothing that is found there again is counted on.
       if (isThere) continue;
       moved.add(place.app);
-      this.#disk.put(`${PLACE}${place.vm}`, encodeRecord(place));
+      // A lease that is found again after a restart may be over, or of another boot: its agent tells it anew.
+      if (place.untilMs === undefined) this.#disk.put(`${PLACE}${place.vm}`, encodeRecord(place));
     }
     for (const app of moved) this.#step({ type: "placed", app });
     this.#sync();
@@ -195,7 +199,7 @@ export class GateState {
     flight: FlightId,
     asked: { readonly app: AppName; readonly vm: VmName; readonly epoch: number },
   ): Refusal | null {
-    if (isLeaseOver(this.placeOf(asked.app, asked.vm))) return "shut";
+    if (this.#isLeaseOver(this.placeOf(asked.app, asked.vm))) return "shut";
     const [effect] = this.#gate.step({ type: "request", flight, ...asked }, monotonicUnixMs());
     return effect?.type === "refuse" ? effect.why : null;
   }
@@ -236,6 +240,19 @@ export class GateState {
     clearTimeout(this.#timer);
     await this.#syncing;
     await this.#disk.close();
+  }
+
+  /**
+   * By a clock that runs on while the machine is suspended: it may have been, since the line before this one. While it cannot be read no lease
+   * counts.
+   */
+  #isLeaseOver(place: VmPlace | undefined): boolean {
+    if (place?.untilMs === undefined) return false;
+    try {
+      return this.#uptimeMs() >= place.untilMs;
+    } catch {
+      return true;
+    }
   }
 
   #withFault(standing: GateStanding): GateStanding {
@@ -371,9 +388,4 @@ export class GateState {
       }
     } while ((this.#isDue || this.#owed.size > 0) && !this.#ending.signal.aborted);
   }
-}
-
-/** By a clock that runs on while the machine is suspended: it may have been, since the line before this one. */
-function isLeaseOver(place: VmPlace | undefined): boolean {
-  return place?.untilMs !== undefined && uptimeMs() >= place.untilMs;
 }

@@ -99,7 +99,7 @@ const anyVms = (releases: readonly number[]) =>
     .array(
       fc.record({
         release: fc.constantFrom(...releases),
-        phase: fc.constantFrom<VmPhase>("prepared", "starting", "standby", "serving", "cordoned"),
+        phase: fc.constantFrom<VmPhase>("prepared", "starting", "opening", "standby", "serving", "cordoned"),
       }),
       { maxLength: 6 },
     )
