@@ -114,7 +114,7 @@ test("what is above a bound, and what waits for too long, gets 503, and nothing 
   expect([second.status, second.retryAfter, second.text]).toEqual([
     503,
     "1",
-    expect.stringContaining("1 requests wait here already"),
+    expect.stringContaining("1 wait here already"),
   ]);
   const old = await first;
   expect([old.status, old.retryAfter, old.text]).toEqual([

@@ -328,5 +328,7 @@ export const appFileShape: ZodType<AppFileKeys> = appFileKeys.superRefine((keys,
     idleAfterProblem(keys) ??
     idleProblem({ ...idleOf(keys), gate: keys.gate });
   if (problem === null) return;
-  context.addIssue({ code: "custom", path: problem.key.split("."), message: problem.message });
+  const path = problem.key.split(".");
+  const isTold = context.issues.some((issue) => path.every((part, index) => issue.path?.[index] === part));
+  if (!isTold) context.addIssue({ code: "custom", path, message: problem.message });
 });

@@ -38,4 +38,13 @@ describe("exclusive, fence and lease", () => {
     ['exclusive = true\nfence = "disk"', /fence must be "person" or "lease"/],
     ['exclusive = "yes"', /exclusive must be true or false/],
   ])("refuses %j", (text, expected) => expect(() => parsed(text)).toThrow(expected));
+
+  it.each([
+    ['exclusive = true\nfence = "lease"\nlease = "1s"', "lease"],
+    ['[[volumes]]\nname = "Data"\npath = "data"', "volumes[0].name"],
+    ['[[volumes]]\nname = "data"\npath = "../data"', "volumes[0].path"],
+  ])("says once what is wrong in %j", (text, key) => {
+    const read = parseAppFile("app.toml", required + text);
+    expect(read.ok ? [] : read.error.map((error) => error.key)).toEqual([key]);
+  });
 });

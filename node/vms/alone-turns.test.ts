@@ -25,12 +25,14 @@ class Host {
   readonly alone: Alone;
   readonly granted: VmName[] = [];
   readonly #lives = new Map<VmName, { readonly app: AppName; readonly state: State }>();
+  /** Of the others it is said that two of them may run at once. */
+  isExclusive: (vm: VmName) => boolean = () => true;
   wantedEpoch: (vm: VmName, signal: AbortSignal) => Promise<number | null> = async () => 1;
 
   constructor() {
     this.alone = new Alone({
       wantedEpoch: (vm, signal) => this.wantedEpoch(vm, signal),
-      lives: () => [...this.#lives].map(([vm, { app, state }]) => ({ entry: entryOf(vm, app), state })),
+      lives: () => [...this.#lives].map(([vm, { app, state }]) => ({ ...this.#lifeOf(vm, app), state })),
     });
   }
 
@@ -41,10 +43,14 @@ class Host {
 
   ask(vm: VmName, signal: AbortSignal = new AbortController().signal, app = web): Promise<void> {
     this.put(vm, "waiting", app);
-    return this.alone.turn({ entry: entryOf(vm, app) }, signal, () => {
+    return this.alone.turn(this.#lifeOf(vm, app), signal, () => {
       this.granted.push(vm);
       this.put(vm, "starting", app);
     });
+  }
+
+  #lifeOf(vm: VmName, app: AppName) {
+    return { entry: entryOf(vm, app), isExclusive: this.isExclusive(vm) };
   }
 
   /** Of the VMs of the app. */
@@ -136,6 +142,26 @@ describe("Alone", () => {
     host.put(next, "exited");
     expect(host.granted).toEqual([next, third]);
     await Promise.all(turns);
+  });
+
+  it("has those that may run twice wait for one that never does, and not for each other", async () => {
+    const third = vmName("third");
+    host.isExclusive = (vm) => vm === old;
+    host.put(old, "stopping");
+    const turns = [host.ask(next), host.ask(third)];
+    await answered();
+    expect(host.granted).toEqual([]);
+    host.put(old, "exited");
+    expect(host.granted).toEqual([next, third]);
+    await Promise.all(turns);
+    const back = host.ask(old);
+    await answered();
+    for (const vm of [next, third]) {
+      expect(host.granted).toHaveLength(2);
+      host.put(vm, "exited");
+    }
+    await back;
+    expect(host.granted).toEqual([next, third, old]);
   });
 
   it("never has two VMs of an app run at once, in whatever order they ask, end and are called back", async () => {

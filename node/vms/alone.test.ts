@@ -61,6 +61,29 @@ describe("VMs of an app that never runs twice, on one host", () => {
     expect(machine.running).toEqual([NEW]);
   });
 
+  it("starts all VMs of a release that may run twice once the one before it has ended, and each again on its own", async () => {
+    const [first, second] = [NEW, vmName("hello-v2-2")];
+    const twice = (phase: WantedVm["phase"]) =>
+      [first, second].map(
+        (name): WantedVm => ({
+          vm: name,
+          app: appName("hello"),
+          release: { ...release({ command: ["run"] }), number: 2 },
+          phase,
+        }),
+      );
+    const host = await harness.startAgent();
+    host.reconcile([handed(1, "serving"), ...twice("prepared")]);
+    await harness.entry({ state: "running" }, OLD);
+    for (const name of [first, second]) await harness.entry({ state: "prepared" }, name);
+    host.reconcile(twice("opening"));
+    for (const name of [first, second]) await harness.entry({ state: "running" }, name);
+    host.reconcile(twice("serving"));
+    machine.end(first, { code: 1, signal: null });
+    await harness.entry({ state: "running", restarts: 1 }, first);
+    expect([...machine.running].sort()).toEqual([first, second]);
+  });
+
   it("has asked for the new one before it ends the old one", async () => {
     const askedAtStop: VmName[] = [];
     const host = await harness.startAgent(new StopWatch(machine, () => askedAtStop.push(...harness.asked)));

@@ -5,11 +5,12 @@
 import type { AppName, VmName } from "../../mesh/index.ts";
 import type { VmLife } from "./vm-life.ts";
 
-type Life = Pick<VmLife, "entry" | "state">;
+type Life = Pick<VmLife, "entry" | "state" | "isExclusive">;
 
 interface Waiter {
   readonly vm: VmName;
   readonly app: AppName;
+  readonly isExclusive: boolean;
   readonly grant: () => void;
 }
 
@@ -33,7 +34,7 @@ export class Alone {
    * another host. Never, if they do not want it: its host hears of that record then, and has it go. Rejects on abort.
    */
   async turn(
-    { entry: { vm, app } }: Pick<Life, "entry">,
+    { entry: { vm, app }, isExclusive }: Omit<Life, "state">,
     signal: AbortSignal,
     grant: (epoch: number) => void,
   ): Promise<void> {
@@ -44,6 +45,7 @@ export class Alone {
     const waiter: Waiter = {
       vm,
       app,
+      isExclusive,
       grant: () => {
         resolve();
         grant(epoch);
@@ -69,10 +71,10 @@ export class Alone {
     }
   }
 
-  #runsBeside({ vm, app }: Waiter): boolean {
-    return this.#deps
-      .lives()
-      .some(({ entry, state }) => entry.app === app && entry.vm !== vm && mayRun(state));
+  /** Where one release never runs twice and the next may, the VMs of the next wait for that of the first, and not for each other. */
+  #runsBeside({ vm, app, isExclusive }: Waiter): boolean {
+    const isOther = ({ entry, state }: Life) => entry.app === app && entry.vm !== vm && mayRun(state);
+    return this.#deps.lives().some((life) => isOther(life) && (isExclusive || life.isExclusive));
   }
 }
 

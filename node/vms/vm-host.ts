@@ -201,9 +201,7 @@ export class VmHost {
 
   /** Of another release perhaps than the one that comes: it is alone as long as it runs. */
   #hasExclusive(app: AppName): boolean {
-    return [...this.#runs.values()].some(
-      ({ life }) => life.entry.app === app && isExclusive(life.release.spec),
-    );
+    return [...this.#runs.values()].some(({ life }) => life.entry.app === app && life.isExclusive);
   }
 
   #adopt(found: FoundVm, isOfExclusive: boolean): void {

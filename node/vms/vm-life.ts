@@ -10,7 +10,7 @@
 // Whoever is asked to do something gets the token of that moment; an answer with an older token comes too late and is
 // dropped. What is on disk is ahead of what happens: a start is written down before there is a process.
 
-import type { Release, VmEntry, VmHealth, VmPhase } from "../../mesh/index.ts";
+import { isExclusive, type Release, type VmEntry, type VmHealth, type VmPhase } from "../../mesh/index.ts";
 import { describeExit } from "./describe-exit.ts";
 import type { VmExit, VmHandle } from "./vm-driver.ts";
 import type { LifeEffect } from "./vm-life-effect.ts";
@@ -123,6 +123,10 @@ export class VmLife {
     this.#state = options.state;
   }
 
+  /** Its release says that no other VM of the app runs beside one of it. */
+  get isExclusive(): boolean {
+    return isExclusive(this.release.spec);
+  }
   get bindHost(): string {
     return this.#bindHost;
   }

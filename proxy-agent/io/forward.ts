@@ -29,7 +29,7 @@ import type { Flight, Flights } from "./flights.ts";
 import type { GateDesk } from "./gate-desk.ts";
 import type { HeldRequests } from "./held-requests.ts";
 import { type Journey, newJourney } from "./journey.ts";
-import { refusalOfEmpty, refusalOfFailed, refusalOfUnknown } from "./refusals.ts";
+import { refusalOfEmpty, refusalOfFailed, refusalOfGivenUp, refusalOfUnknown } from "./refusals.ts";
 import type { RouteFeed } from "./route-feed.ts";
 import type { Target } from "./target.ts";
 import { endOf } from "./tried.ts";
@@ -244,7 +244,7 @@ export class Forwarder {
     for (;;) {
       const { table } = this.#deps.feed;
       const match = matchRoute(table, target.hostname);
-      if (match.kind === "unknown") return { route: null, refusal: refusalOfUnknown(match.hostname) };
+      if (match.kind === "unknown") return refusedUnknown(match.hostname, journey);
       if (this.#clients.isBehind(exchange, match.route)) {
         const refusal = await this.#clients.caughtUp(exchange, match.route);
         if (refusal !== null) return { route: match.route, refusal };
@@ -273,6 +273,7 @@ export class Forwarder {
     const sinceMs = monotonicUnixMs();
     const refusal = await this.#deps.held.wait(exchange, route, journey.arrivedAtMs);
     const nowMs = monotonicUnixMs();
+    journey.heldFor = route;
     journey.heldMs += nowMs - sinceMs;
     journey.startedAtMs = nowMs;
     journey.pauseMs = RETRY_PAUSE_FIRST_MS;
@@ -367,4 +368,11 @@ function refuse(exchange: Exchange, route: AppRoute | null, refusal: Refusal): E
   const isGone = exchange.isGone;
   exchange.refuse(refusal);
   return { app: route?.app ?? null, release: null, status: isGone ? 499 : refusal.status };
+}
+
+/** Who waited for it when its names were freed did not ask for an app that nobody knows. */
+function refusedUnknown(hostname: string, { heldFor }: Journey): Next {
+  return heldFor === null
+    ? { route: null, refusal: refusalOfUnknown(hostname) }
+    : { route: heldFor, refusal: refusalOfGivenUp(heldFor) };
 }

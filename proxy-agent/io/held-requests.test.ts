@@ -54,6 +54,18 @@ describe("while an app is held its requests", () => {
     expect((await answer).status).toBe(200);
   });
 
+  test("are told to come again when the app is given up meanwhile, and who comes then that nobody knows it", async () => {
+    const { proxy } = await held();
+    await commit({ vms: [], heldBy: "launch" });
+    const answer = ask({ port: proxy.port });
+    await waiting(proxy, 1);
+    await commit({ vms: [], hostnames: [] });
+    const { status, headers, body } = await answer;
+    expect([status, headers["retry-after"]]).toEqual([503, "1"]);
+    expect(body).toContain("hello was given up while this request waited");
+    expect((await ask({ port: proxy.port })).status).toBe(404);
+  });
+
   test("keep their bodies", async () => {
     const { proxy, paths } = await held();
     const answer = ask({ port: proxy.port, method: "POST", body: "x".repeat(300_000) });
@@ -69,7 +81,7 @@ describe("while an app is held its requests", () => {
     await waiting(proxy, 1);
     const second = await ask({ port: proxy.port });
     expect([second.status, second.headers["retry-after"]]).toEqual([503, "1"]);
-    expect(second.body).toContain("1 requests wait here already");
+    expect(second.body).toContain("1 wait here already");
     first.destroy();
     await waiting(proxy, 0);
     const third = ask({ port: proxy.port });

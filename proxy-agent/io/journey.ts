@@ -1,7 +1,7 @@
 // Journey: what one request went through so far, from its arrival to its answer.
 
 import type { VmName } from "../../mesh/index.ts";
-import type { Endpoint } from "../core/route-table.ts";
+import type { AppRoute, Endpoint } from "../core/route-table.ts";
 import type { Turn } from "../core/split.ts";
 import { RETRY_PAUSE_FIRST_MS } from "../limits.ts";
 import { monotonicUnixMs } from "./clock.ts";
@@ -10,6 +10,8 @@ export interface Journey {
   readonly arrivedAtMs: number;
   /** How long it waited for a hold: that counts against no other time. */
   heldMs: number;
+  /** The app that it waited for so; null: for none. */
+  heldFor: AppRoute | null;
   /** From when on its time for tries counts: its arrival, or later the end of its last wait for a gate. */
   startedAtMs: number;
   /** Since the last pause. */
@@ -38,6 +40,7 @@ export function newJourney(): Journey {
   return {
     arrivedAtMs: nowMs,
     heldMs: 0,
+    heldFor: null,
     startedAtMs: nowMs,
     tried: new Set(),
     turn: null,

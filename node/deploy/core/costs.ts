@@ -39,6 +39,7 @@ export function costsOf(
     ...drainCost(record, foreseen),
     ...holdCost(record, foreseen),
     ...handoverCost(record, foreseen, past),
+    ...stopCost(record, foreseen),
     ...gateCosts(record, foreseen, facts),
     ...fenceCost(record, foreseen, facts),
     ...unhealthyCost(record, foreseen),
@@ -131,10 +132,7 @@ function handoverCost(
   foreseen: readonly ForeseenStep[],
   past: PastTimes,
 ): readonly CostView[] {
-  const from = foreseen.findIndex(({ step }) => step.kind === "hold");
-  const to = foreseen.findIndex(({ step }, index) => index > from && step.kind === "serve");
-  const between =
-    from < 0 || to < 0 || !isAlone(record) ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
+  const between = handoverSteps(record, foreseen);
   const [first] = between;
   if (first === undefined) return [];
   const spec = record.releases.find(({ number }) => number === rolloutOf(record).to)?.spec;
@@ -142,11 +140,20 @@ function handoverCost(
   const next = between.flatMap(({ kind, vms, serves = [] }) => (kind === "start" ? vms : serves));
   const steps = between.map(({ number }) => number);
   const what = `and on until ${listed(first.vms)} has ended and ${listed(next)} is healthy: ${describePast(past, maxAgeMs)}; if that fails, ${releaseName(rolloutOf(record).from)} is started again, and gets them`;
-  const warning = stopWarning(record);
-  return [
-    { code: "hold", steps, what },
-    ...(warning === null ? [] : [{ code: "hold", steps, what: warning } as const]),
-  ];
+  return [{ code: "hold", steps, what }];
+}
+
+function handoverSteps(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly RolloutStep[] {
+  const from = foreseen.findIndex(({ step }) => step.kind === "hold");
+  const to = foreseen.findIndex(({ step }, index) => index > from && step.kind === "serve");
+  return from < 0 || to < 0 || !isAlone(record) ? [] : foreseen.slice(from + 1, to).map(({ step }) => step);
+}
+
+/** Of a first deploy it is said too: the next one is a handover. */
+function stopCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonly CostView[] {
+  const what = stopWarning(record);
+  const steps = handoverSteps(record, foreseen).map(({ number }) => number);
+  return what === null ? [] : [{ code: "hold", steps, what }];
 }
 
 /** "30s (drain_timeout)", of each release that leaves. */

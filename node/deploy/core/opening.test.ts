@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type DeploySpec, memberName, vmName } from "../../../mesh/index.ts";
-import { asleep, ENDED, recordOf, wanted } from "../testing/sleeping.ts";
+import { asleep, ENDED, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
@@ -62,16 +62,44 @@ test("those of which one fails are closed and retired, also while a person holds
   expect(phasesOf(world)).toEqual([]);
 });
 
-test("one that is woken can be stopped: it is closed first", () => {
-  const world = asleep();
+test.each([undefined, HANDOFF])(
+  "one that is woken can be stopped: it is closed first, and no request wakes another one",
+  (deploy) => {
+    const world = asleep(deploy);
+    wanted(world);
+    const [woken] = recordOf(world).vms;
+    if (woken === undefined) throw new Error("nothing was started");
+    world.say(woken.vm, { state: "running", health: "unknown" });
+    expect(world.stopVm(woken.vm)).toMatchObject({ code: "begin" });
+    expect(phasesOf(world)).toEqual([`${woken.vm} cordoned`]);
+    // What waited is told that nothing serves.
+    expect(recordOf(world).hold).toBeUndefined();
+    answer(world);
+    expect(phasesOf(world)).toEqual([]);
+    world.gone(woken.vm);
+    wanted(world);
+    world.cooperate();
+    expect(recordOf(world)).toMatchObject({ vms: [], rollout: { kind: "stop", state: "succeeded" } });
+    expect(recordOf(world).hold).toBeUndefined();
+  },
+);
+
+test("one of several that are woken can be stopped: the app is woken still", () => {
+  const world = new World({ hosts: 2, proxies: 2, isGated: true });
+  world.submit(specOf("hello", { count: 2, idle: { afterMs: 5_000 } }), "1");
+  world.cooperate();
+  world.pass(60_000);
+  quiet(world);
+  world.cooperate();
   wanted(world);
   const [woken] = recordOf(world).vms;
   if (woken === undefined) throw new Error("nothing was started");
-  world.say(woken.vm, { state: "running", health: "unknown" });
   expect(world.stopVm(woken.vm)).toMatchObject({ code: "begin" });
-  expect(phasesOf(world)).toEqual([`${woken.vm} cordoned`]);
-  answer(world);
-  expect(phasesOf(world)).toEqual([]);
+  expect(recordOf(world).hold).toMatchObject({ by: "idle" });
+  world.cooperate();
+  wanted(world);
+  world.cooperate();
+  expect(phasesOf(world).filter((text) => text.endsWith("serving"))).toHaveLength(2);
 });
 
 test("several of which one ends on the way back serve, all of them: nothing else is left", () => {

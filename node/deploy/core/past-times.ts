@@ -9,7 +9,7 @@ import {
   type Rollout,
   type RolloutStepReport,
 } from "../../../mesh/index.ts";
-import { renewEveryMs } from "../../lease.ts";
+import { LEASE_MS_MAX, renewEveryMs } from "../../lease.ts";
 import { type Facts, observed } from "./facts.ts";
 
 /** Null: none is known. */
@@ -74,6 +74,12 @@ export function describePast({ stopMs, startMs }: PastTimes, maxAgeMs: number): 
   return `about ${describeDuration(sumMs)}, by the last ${known.join(" and ")}${rest}${more}${late}`;
 }
 
+/** Empty: none is so long. */
+function longerLease(stopMs: number): string {
+  const leaseS = Math.ceil((stopMs * 4) / 3000);
+  return leaseS * 1000 > LEASE_MS_MAX ? "" : `lease = "${leaseS}s", or `;
+}
+
 /** The VM that leaves may take its whole stop timeout, and its lease, or what keeps requests, is over before; null: they are not. */
 export function stopWarning({ vms, releases, rollout }: AppRecord): string | null {
   const spec = releases.find(({ number }) => number === rollout?.to)?.spec;
@@ -88,7 +94,7 @@ export function stopWarning({ vms, releases, rollout }: AppRecord): string | nul
   // It is renewed before that much of it is gone, and not any more from the stop on.
   const leftMs = leaseMs === null ? Number.POSITIVE_INFINITY : leaseMs - renewEveryMs(leaseMs);
   if (leaseMs !== null && stopMs > leftMs)
-    return `stop.timeout is ${describeDuration(stopMs)}, and a lease of ${describeDuration(leaseMs)} leaves a VM ${describeDuration(leftMs)} to end by itself: then it is killed. Write lease = "${Math.ceil((stopMs * 4) / 3000)}s", or a shorter stop.timeout`;
+    return `stop.timeout is ${describeDuration(stopMs)}, and a lease of ${describeDuration(leaseMs)} leaves a VM ${describeDuration(leftMs)} to end by itself: then it is killed. Write ${longerLease(stopMs)}a shorter stop.timeout`;
   if (stopMs <= maxAgeMs) return null;
   return `stop.timeout is ${describeDuration(stopMs)}, longer than [hold] max_age (${describeDuration(maxAgeMs)}): a VM that ignores its stop signal for so long costs the requests that wait for it (503)`;
 }

@@ -15,7 +15,7 @@ import { applyFirst } from "./decide.ts";
 import { exclusionsEverywhere } from "./exclusions.ts";
 import { isAlone } from "./handoff.ts";
 import { withDataRemoved, withoutVainHome } from "./home.ts";
-import { withLaunchHold } from "./idle-hold.ts";
+import { withLaunchHold, withoutHoldBy } from "./idle-hold.ts";
 import { deployOf, emptyRollout, laterRolloutId, rolloutId } from "./new-rollout.ts";
 import { withOpeningClosed } from "./opening.ts";
 import { stopWarning } from "./past-times.ts";
@@ -202,7 +202,10 @@ export function submitStop(committed: CommittedApp | null, vm: VmName, context: 
       message: `${vm} is being stopped already: "grapevine status" says who keeps it`,
     };
   }
-  return begin(record, retireOf(committed as CommittedApp, "stop", [vm], context), context);
+  // Nothing else is being woken: what waits for it is told that nothing serves.
+  const isLastWoken = isOpening && record.vms.every((one) => one.vm === vm);
+  const left = isLastWoken ? withoutHoldBy("idle", record) : record;
+  return begin(left, retireOf(committed as CommittedApp, "stop", [vm], context), context);
 }
 
 /** Of a rollout that waits for it. Said before that, it is refused: nobody can have looked yet. */
