@@ -19,7 +19,7 @@ import {
   pinMaxAgeShape,
   pinMaxAgeWords,
 } from "./cutover-keys.ts";
-import { handoffProblem } from "./handoff-keys.ts";
+import { type HandoffKeys, handoffProblem } from "./handoff-keys.ts";
 import {
   HOUR_MS,
   type KeyProblem,
@@ -207,17 +207,16 @@ function given<Key extends string, Value>(
 
 /** What its keys, each fine, do not mean together; null: nothing is wrong. */
 export function deployProblem({
-  deploy,
-  count,
   hostnames,
-  gate,
-}: Pick<AppSpec, "deploy" | "count" | "hostnames"> & { readonly gate?: "on" | "off" }): KeyProblem | null {
+  ...keys
+}: HandoffKeys & Pick<AppSpec, "hostnames">): KeyProblem | null {
+  const { deploy, count, gate } = keys;
   return (
     strangerProblem(deploy) ??
     canaryProblem(deploy) ??
     clientsProblem(deploy) ??
     atomicProblem(deploy, gate) ??
-    handoffProblem({ deploy, count, ...(gate === undefined ? {} : { gate }) }) ??
+    handoffProblem(keys) ??
     releaseCommandProblem(deploy) ??
     silenceProblem(deploy, gate) ??
     paceProblem(deploy, count) ??

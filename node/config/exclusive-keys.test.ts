@@ -28,7 +28,7 @@ describe("exclusive, fence and lease", () => {
     ],
     [
       "exclusive = true\ncount = 2",
-      /count is 2, and with strategy = "handoff" two VMs never run at once: write count = 1/,
+      /count is 2, and with exclusive = true two VMs never run at once: write count = 1/,
     ],
     ['exclusive = true\ngate = "off"', /gate is "off"/],
     ['exclusive = false\n[deploy]\nstrategy = "handoff"', /exclusive is false/],

@@ -19,11 +19,11 @@ describe("handoff keys", () => {
     ],
     [
       `gate = "off"\n${HANDOFF}`,
-      'app.toml:3: gate: is "off", and strategy = "handoff" needs a gate that closes the old VM before the new one is started: remove it, or write strategy = "rolling"; found "off"',
+      'app.toml:3: gate: is "off", and with strategy = "handoff" a gate must close the old VM before the new one is started: remove it, or write strategy = "rolling"; found "off"',
     ],
     [
       `${HANDOFF}cutover = "atomic"\n`,
-      'app.toml:5: deploy.cutover: is "atomic", which strategy = "handoff" is of itself: no request is sent to the old VM after the new one was started; remove it; found "atomic"',
+      'app.toml:5: deploy.cutover: is "atomic", and with strategy = "handoff" it is so of itself: no request is sent to the old VM after the new one was started; remove it; found "atomic"',
     ],
     [
       `${HANDOFF}min_healthy_time = "5s"\n`,
@@ -32,6 +32,14 @@ describe("handoff keys", () => {
     [
       `${HANDOFF}max_surge = 2\n`,
       'app.toml:5: deploy.max_surge: is of strategy = "rolling" alone: remove it, or write strategy = "rolling"; found 2',
+    ],
+    [
+      'exclusive = true\ngate = "off"\n',
+      'app.toml:4: gate: is "off", and with exclusive = true a gate must close the old VM before the new one is started: remove it, or give exclusive = true up; found "off"',
+    ],
+    [
+      'count = 2\n[[volumes]]\nname = "data"\npath = "data"\n',
+      "app.toml:3: count: is 2, and with [[volumes]] two VMs never run at once: write count = 1; found 2",
     ],
   ])("%s is refused", (keys, message) => {
     expect(refusalsOf(HEAD + keys)).toEqual([message]);

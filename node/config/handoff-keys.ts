@@ -3,30 +3,38 @@
 import type { AppSpec } from "../../mesh/index.ts";
 import type { KeyProblem } from "./key-shapes.ts";
 
+export interface HandoffKeys extends Pick<AppSpec, "deploy" | "count"> {
+  readonly gate?: "on" | "off" | undefined;
+  readonly exclusive?: boolean | undefined;
+  readonly volumes?: AppSpec["volumes"] | undefined;
+}
+
 /** One VM, behind a gate that closes it; null: so it can be. */
 export function handoffProblem({
   deploy,
   count,
   gate = "on",
-}: Pick<AppSpec, "deploy" | "count"> & { readonly gate?: "on" | "off" }): KeyProblem | null {
+  exclusive = false,
+  volumes = [],
+}: HandoffKeys): KeyProblem | null {
   const { strategy, cutover, minHealthyMs } = deploy;
   if (strategy !== "handoff") return null;
+  // What the file says of it: a strategy may not stand there.
+  const why = exclusive ? "exclusive = true" : volumes.length > 0 ? "[[volumes]]" : 'strategy = "handoff"';
+  const otherwise = why === 'strategy = "handoff"' ? 'write strategy = "rolling"' : `give ${why} up`;
   if (count !== 1) {
-    const message = `is ${count}, and with strategy = "handoff" two VMs never run at once: write count = 1`;
+    const message = `is ${count}, and with ${why} two VMs never run at once: write count = 1`;
     return { key: "count", message };
   }
   if (gate === "off") {
-    const message =
-      'is "off", and strategy = "handoff" needs a gate that closes the old VM before the new one is started: remove it, or write strategy = "rolling"';
+    const message = `is "off", and with ${why} a gate must close the old VM before the new one is started: remove it, or ${otherwise}`;
     return { key: "gate", message };
   }
   if (cutover === "atomic") {
-    const message =
-      'is "atomic", which strategy = "handoff" is of itself: no request is sent to the old VM after the new one was started; remove it';
+    const message = `is "atomic", and with ${why} it is so of itself: no request is sent to the old VM after the new one was started; remove it`;
     return { key: "deploy.cutover", message };
   }
   if (minHealthyMs === undefined) return null;
-  const message =
-    'keeps requests waiting for so long with strategy = "handoff": remove it, or write strategy = "rolling"';
+  const message = `keeps requests waiting for so long with ${why}: remove it, or ${otherwise}`;
   return { key: "deploy.min_healthy_time", message };
 }

@@ -117,7 +117,7 @@ function holdCost(record: AppRecord, foreseen: readonly ForeseenStep[]): readonl
     const timeoutMs = holdTimeoutMsOf(committed.record);
     if (timeoutMs === null) return [];
     const most = describeDuration(timeoutMs);
-    const what = `requests are kept until ${listed(step.vms)} are closed by their gates and drained, one commit and one answer of each gate if nothing is slow, at most ${most}: then ${releaseName(rolloutOf(record).from)} serves on; ${bounds}`;
+    const what = `requests are kept until ${beOf(step.vms)} closed by ${step.vms.length === 1 ? "its gate" : "their gates"} and drained, one commit and one answer of each gate if nothing is slow, at most ${most}: then ${releaseName(rolloutOf(record).from)} serves on; ${bounds}`;
     return [{ code: "hold", steps: [step.number], what }];
   });
 }
@@ -139,7 +139,7 @@ function handoverCost(
   const { maxAgeMs } = holdSpecOf(spec);
   const next = between.flatMap(({ kind, vms, serves = [] }) => (kind === "start" ? vms : serves));
   const steps = between.map(({ number }) => number);
-  const what = `and on until ${listed(first.vms)} has ended and ${listed(next)} is healthy: ${describePast(past, maxAgeMs)}; if that fails, ${releaseName(rolloutOf(record).from)} is started again, and gets them`;
+  const what = `and on until ${listed(first.vms)} ${first.vms.length === 1 ? "has" : "have"} ended and ${beOf(next)} healthy: ${describePast(past, maxAgeMs)}; if that fails, ${releaseName(rolloutOf(record).from)} is started again, and gets them`;
   return [{ code: "hold", steps, what }];
 }
 
@@ -230,6 +230,11 @@ function canaryCost(record: AppRecord, foreseen: readonly ForeseenStep[]): reado
   const timeout = describeDuration(release.spec.deploy.waitTimeoutMs);
   const what = `with fewer than ${minRequests} requests to either release, or too few to tell, a bake is paused after ${timeout}, for a person to decide`;
   return [{ code: "canary", steps: bakes.map(({ step }) => step.number), what }];
+}
+
+/** "web-v1-1 is", "web-v1-1, web-v1-2 are". */
+function beOf(names: readonly VmName[]): string {
+  return `${listed(names)} ${names.length === 1 ? "is" : "are"}`;
 }
 
 function listed(names: readonly (MemberName | VmName)[]): string {

@@ -3,7 +3,7 @@ import { type AppRecord, appName, memberName, vmName } from "../../../mesh/index
 import { asleep, awake, ENDED, HANDOFF, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY } from "../testing/vm-states.ts";
-import type { World } from "../testing/world.ts";
+import { World } from "../testing/world.ts";
 import { heldByPerson, releasedByPerson } from "./person-hold.ts";
 import { submitRestart, submitScale } from "./submit-scale.ts";
 
@@ -30,6 +30,10 @@ describe("an app that nobody asks for", () => {
   });
 
   test("says what keeps it awake", () => {
+    const fresh = new World({ hosts: 2, proxies: 2, isGated: true });
+    fresh.submit(specOf("hello", { idle: { afterMs: 3_600_000 } }), "1");
+    fresh.cooperate();
+    expect(fresh.machine.view(fresh.nowMs)?.idle?.awake).toBe("its last rollout ended not long ago");
     const world = awake();
     const awakeBy = () => world.machine.view(world.nowMs)?.idle;
     quiet(world, ["proxy-1"]);

@@ -88,12 +88,13 @@ export function whyAwake({ record }: CommittedApp, facts: Facts, wallMs: number)
   if (weights !== undefined) return "a split is in force";
   const unsound = vms.find((vm) => vm.phase !== "serving" || !isSound(vm, facts));
   if (unsound !== undefined) return `${unsound.vm} is not well`;
+  // Nobody can have said so for long enough before.
+  if (dueAtMsOf(record, afterMs) > wallMs) return "its last rollout ended not long ago";
   const proxies = proxiesOf(record, facts);
   if (proxies.length === 0) return "no proxy is registered";
   const asked = notQuietOf(proxies, facts, afterMs);
   const names = asked.length <= NAMES_SAID_MAX ? asked.join(", ") : `${asked.length} proxies`;
-  if (asked.length > 0) return `${names} got requests for ${app} since, or cannot be heard`;
-  return dueAtMsOf(record, afterMs) > wallMs ? "its last rollout ended not long ago" : null;
+  return asked.length > 0 ? `${names} got requests for ${app} since, or cannot be heard` : null;
 }
 
 function dueAtMsOf({ rollout }: AppRecord, afterMs: number): number {
