@@ -9,7 +9,7 @@ import { FakeDriver, FakeMachine } from "./fake-driver.ts";
 import { readLease, readWatchdog, writeLease } from "./lease-file.ts";
 import { Leases } from "./leases.ts";
 import { hasEnvironmentLine, listProcesses, readProcess, uptimeMs } from "./process-table.ts";
-import { endWatchdog, isWatched, startWatchdog } from "./start-watchdog.ts";
+import { endWatchdog, isWatched, startWatchdog, untilWatchdogEnded } from "./start-watchdog.ts";
 import { HostHarness, vm, wanted } from "./vm-host-harness.ts";
 
 const LEASE_MS = 2_000;
@@ -190,12 +190,13 @@ describe("leases", () => {
     expect(leases.isOver(vm)).toBe(true);
   });
 
-  it("are dropped also where the watchdog cannot be ended", () => {
+  it("are dropped also where the watchdog cannot be ended", async () => {
     mkdirSync(join(folder, "watchdog.json"));
     writeLease(folder, uptimeMs() + 600_000);
     leases.adopt({ ...leased(), leaseMs: 600_000 });
     leases.drop(vm);
     expect(leases.untilMs(vm)).toBeUndefined();
+    await leases.leave();
     expect(warned).toEqual(["watchdog cannot be ended"]);
     rmSync(join(folder, "watchdog.json"), { recursive: true });
   });
@@ -257,6 +258,16 @@ describe("the watchdog", () => {
     expect(isWatched(folder)).toBe(true);
     rmSync(folder, { recursive: true });
     await until(() => !listProcesses().some(({ pid, ended }) => pid === watchdog && !ended));
+  });
+
+  it("has ended once that was waited for", async () => {
+    writeLease(folder, uptimeMs() + 600_000);
+    await startWatchdog(folder);
+    const pid = readWatchdog(folder)?.pid ?? 0;
+    expect(readProcess(pid)?.ended).toBe(false);
+    await untilWatchdogEnded(folder);
+    expect(readProcess(pid)?.ended ?? true).toBe(true);
+    await untilWatchdogEnded(folder);
   });
 
   it("kills children that made their own session and environment", async () => {

@@ -6,7 +6,7 @@ import type { Logger } from "pino";
 import { type AppName, type LeaseAnswer, messageOf, type VmName } from "../../mesh/index.ts";
 import { leaseToStartMs, leaseUntilMs, renewEveryMs } from "../lease.ts";
 import { readLease, writeLease } from "./lease-file.ts";
-import { endWatchdog, isWatched, startWatchdog } from "./start-watchdog.ts";
+import { endWatchdog, isWatched, startWatchdog, untilWatchdogEnded } from "./start-watchdog.ts";
 import { killMembers } from "./vm-members.ts";
 
 /** One answer is waited for so long at most: the next voter may be quicker. */
@@ -102,12 +102,8 @@ export class Leases {
     held.ending.abort();
     held.gone.abort();
     this.#held.delete(vm);
-    try {
-      endWatchdog(held.leased.folder);
-    } catch (error) {
-      // It ends with the VM's folder, or with the next lease there.
-      this.#deps.logger.warn({ vm, reason: messageOf(error) }, "watchdog cannot be ended");
-    }
+    // One that cannot be ended now ends with the VM's folder, or with the next lease there.
+    this.#do(untilWatchdogEnded(held.leased.folder), "watchdog cannot be ended");
   }
 
   /** By `nowMs`; undefined: it has none. */
@@ -232,11 +228,11 @@ export class Leases {
     held.isQuiet = !isRenewed;
   }
 
-  #do(task: Promise<void>): void {
+  #do(task: Promise<void>, fault = "lease cannot be kept"): void {
     const running = task
       .catch((error: unknown) => {
         if ((error as Error).name !== "AbortError")
-          this.#deps.logger.warn({ reason: messageOf(error) }, "lease cannot be kept");
+          this.#deps.logger.warn({ reason: messageOf(error) }, fault);
       })
       .finally(() => this.#tasks.delete(running));
     this.#tasks.add(running);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { isName, type VmEntry, type VmName, vmName } from "../../mesh/index.ts";
 import { describeExit } from "./describe-exit.ts";
 import { readEntryLines } from "./output-tail.ts";
-import { endWatchdog } from "./start-watchdog.ts";
+import { untilWatchdogEnded } from "./start-watchdog.ts";
 import type { VmDriver, VmHandle } from "./vm-driver.ts";
 import type { LifeState } from "./vm-life.ts";
 import { readVmRecord, type VmRecord } from "./vm-record.ts";
@@ -48,7 +48,7 @@ export async function removeBroken(
     if (read.ok) continue;
     const handle = await driver.find(vm, own);
     if (handle !== null) await driver.stop(handle, { ...DEFAULT_STOP, signal });
-    endWatchdog(own);
+    await untilWatchdogEnded(own);
     await rm(own, { recursive: true, force: true });
     broken.push({ vm, reason: read.error });
   }
@@ -63,14 +63,10 @@ export async function stopLeftoverVms(folder: string, driver: VmDriver): Promise
     folders.map(async ({ vm, folder: own }) => {
       const read = readVmRecord(own);
       const handle = await runningHandle(read.ok ? read.value.handle : null, { vm, folder: own, driver });
-      if (handle === null) {
-        endWatchdog(own);
-        return null;
-      }
       const stop = read.ok ? stopOptions(read.value) : DEFAULT_STOP;
-      await driver.stop(handle, { ...stop, signal });
-      endWatchdog(own);
-      return vm;
+      if (handle !== null) await driver.stop(handle, { ...stop, signal });
+      await untilWatchdogEnded(own);
+      return handle === null ? null : vm;
     }),
   );
   return stopped.filter((vm) => vm !== null);

@@ -1,10 +1,13 @@
 // Start watchdog: the agent's end of a VM's watchdog: starts it, finds it again, and ends it.
 
 import { spawn } from "node:child_process";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { forgetWatchdog, type NamedProcess, readWatchdog } from "./lease-file.ts";
 import { isRunning, readProcess } from "./process-table.ts";
 
+/** Between two looks at one that was killed: it has no more to do than to be scheduled once. */
+const END_POLL_MS = 5;
 const PROGRAM = fileURLToPath(new URL("watchdog.ts", import.meta.url));
 
 /**
@@ -54,6 +57,13 @@ export function endWatchdog(folder: string): void {
   } catch {
     // It ended meanwhile.
   }
+}
+
+/** As `endWatchdog`, and resolves when it has ended. */
+export async function untilWatchdogEnded(folder: string): Promise<void> {
+  const running = runningOf(folder);
+  endWatchdog(folder);
+  while (running !== null && isRunning(running)) await delay(END_POLL_MS);
 }
 
 function runningOf(folder: string): NamedProcess | null {
