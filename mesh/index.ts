@@ -42,7 +42,7 @@ export { HostRegisters, Registers } from "./io/register/registers.ts";
 export type { VoterDirectory } from "./io/register/voter-directory.ts";
 export { startMesh } from "./io/start-mesh.ts";
 export { makeStateFolder, StateFolderError } from "./io/state-folder.ts";
-export { uptimeMs } from "./io/uptime.ts";
+export { isLeaseOver, uptimeMs } from "./io/uptime.ts";
 export { createVerifier } from "./io/verifier.ts";
 export * from "./keys.ts";
 export * from "./mesh.ts";

@@ -1,12 +1,12 @@
 // A gate before VMs that have a lease: it looks at that before each request, and no proxy sends there past it.
 
-import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { appName, uptimeMs, type VmPlace, vmName } from "../mesh/index.ts";
 import { STAND_IN_CLUSTER } from "../mesh/sim/stand-in-voter.ts";
 import { type Answer, ask } from "./testing/client.ts";
-import { answering, desiredVm, TestCluster, type TestProxy } from "./testing/cluster.ts";
+import { answering, desiredVm, TestCluster } from "./testing/cluster.ts";
 import { TestGate } from "./testing/gate.ts";
+import { metric } from "./testing/holding.ts";
 
 const V1 = "hello-v1-1";
 const V2 = "hello-v1-2";
@@ -106,7 +106,7 @@ test("a proxy of its host sends to what has no lease itself, and to what has one
   const both = gate.commit({ vms: [desiredVm(V1), desiredVm(V2)] });
   gate.open();
   await cluster.waitForAck(({ verified }) => verified === both);
-  while ((await armedVms(proxy)) !== 1) await turn();
+  await metric(proxy, "grapevine_proxy_armed_vms", (vms) => vms === 1);
   const bodies = new Set<string>();
   for (let tries = 0; bodies.size < 2; tries += 1) {
     expect(tries).toBeLessThan(100);
@@ -114,8 +114,3 @@ test("a proxy of its host sends to what has no lease itself, and to what has one
   }
   expect([...bodies].sort()).toEqual(["free", "leased"]);
 });
-
-async function armedVms({ admin }: TestProxy): Promise<number> {
-  const text = await (await fetch(`${admin}/metrics`)).text();
-  return Number(/^grapevine_proxy_armed_vms (\d+)$/m.exec(text)?.[1]);
-}

@@ -6,6 +6,15 @@ const text = Buffer.alloc(64);
 /** Stays open: who is out of file descriptors can still tell whether a lease is over. */
 let file: number | undefined;
 
+/** Whether a lease until then is over, by `nowMs`: a clock that cannot be read leaves none. */
+export function isLeaseOver(untilMs: number, nowMs: () => number): boolean {
+  try {
+    return untilMs <= nowMs();
+  } catch {
+    return true;
+  }
+}
+
 /**
  * Milliseconds since this machine started. It runs on while the machine is suspended, which timers and `process.hrtime` do not, and all processes
  * of the machine read the same. A hundredth of a second fine. Throws when it cannot be read: who asks has no lease then.

@@ -20,8 +20,9 @@ export function handoffProblem({
   const { strategy, cutover, minHealthyMs } = deploy;
   if (strategy !== "handoff") return null;
   // What the file says of it: a strategy may not stand there.
-  const why = exclusive ? "exclusive = true" : volumes.length > 0 ? "[[volumes]]" : 'strategy = "handoff"';
-  const otherwise = why === 'strategy = "handoff"' ? 'write strategy = "rolling"' : `give ${why} up`;
+  const implied = exclusive ? "exclusive = true" : volumes.length > 0 ? "[[volumes]]" : null;
+  const why = implied ?? 'strategy = "handoff"';
+  const otherwise = implied === null ? 'write strategy = "rolling"' : `give ${implied} up`;
   if (count !== 1) {
     const message = `is ${count}, and with ${why} two VMs never run at once: write count = 1`;
     return { key: "count", message };

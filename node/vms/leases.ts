@@ -3,7 +3,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { Logger } from "pino";
-import { type AppName, type LeaseAnswer, messageOf, type VmName } from "../../mesh/index.ts";
+import { type AppName, isLeaseOver, type LeaseAnswer, messageOf, type VmName } from "../../mesh/index.ts";
 import { leaseToStartMs, leaseUntilMs, renewEveryMs } from "../lease.ts";
 import { readLease, writeLease } from "./lease-file.ts";
 import { endWatchdog, isWatched, startWatchdog, untilWatchdogEnded } from "./start-watchdog.ts";
@@ -166,13 +166,8 @@ export class Leases {
     }
   }
 
-  /** A clock that cannot be read leaves no lease. */
   #isOver({ untilMs }: Held): boolean {
-    try {
-      return untilMs <= this.#deps.nowMs();
-    } catch {
-      return true;
-    }
+    return isLeaseOver(untilMs, this.#deps.nowMs);
   }
 
   /** Until when it may run by what a majority says now; null: nobody says that it may. */

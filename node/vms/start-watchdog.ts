@@ -46,23 +46,23 @@ export function isWatched(folder: string): boolean {
   return runningOf(folder) !== null;
 }
 
-/** Nothing of the VM runs any more. */
-export function endWatchdog(folder: string): void {
+/** Nothing of the VM runs any more. Returns the one that was killed, and may run for a moment more. */
+export function endWatchdog(folder: string): NamedProcess | null {
   const running = runningOf(folder);
   // Who asks from now on whether one watches is told no, though this one has not quite ended.
   forgetWatchdog(folder);
-  if (running === null) return;
+  if (running === null) return null;
   try {
     process.kill(running.pid, "SIGKILL");
   } catch {
     // It ended meanwhile.
   }
+  return running;
 }
 
 /** As `endWatchdog`, and resolves when it has ended. */
 export async function untilWatchdogEnded(folder: string): Promise<void> {
-  const running = runningOf(folder);
-  endWatchdog(folder);
+  const running = endWatchdog(folder);
   while (running !== null && isRunning(running)) await delay(END_POLL_MS);
 }
 

@@ -1,28 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { appName, QUIET_KEPT_MS, QUIET_REPEAT_MS } from "../../mesh/index.ts";
+import { appRoute } from "../testing/app-route.ts";
 import { Demands, NOT_QUIET_REPEAT_MS } from "./demands.ts";
 import { type AppRoute, NOT_HELD } from "./route-table.ts";
 
 const HELLO = appName("hello");
 
 function route(state: "awake" | "asleep" | "restless"): AppRoute {
-  return {
-    app: HELLO,
-    epoch: 1,
-    hostnames: ["hello"],
-    endpoints: [],
-    clients: null,
-    standby: [],
-    weights: null,
-    bake: null,
+  return appRoute({
     hold: state === "asleep" ? { ...NOT_HELD, by: "idle" } : NOT_HELD,
     ...(state === "restless" ? {} : { idleAfterMs: 5_000 }),
-    preview: null,
-    unaddressed: [],
-    missing: [],
-    awaited: [],
-    lost: [],
-  };
+  });
 }
 
 function demandsOf(state: Parameters<typeof route>[0]): Demands {

@@ -1,15 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { APP_VMS_MAX, appName, memberName, vmName } from "../../mesh/index.ts";
 import { LEFT_VMS_PER_APP_MAX } from "../limits.ts";
+import { appRoute } from "../testing/app-route.ts";
 import { Drain } from "./drain.ts";
-import {
-  type AppRoute,
-  EMPTY_TABLE,
-  type Endpoint,
-  NOT_HELD,
-  nextTable,
-  type RouteTable,
-} from "./route-table.ts";
+import { EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "./route-table.ts";
 
 const app = appName("hello");
 
@@ -31,23 +25,7 @@ function endpoint(index: number): Endpoint {
 let epoch = 0;
 function table(before: RouteTable, ...endpoints: readonly Endpoint[]): RouteTable {
   epoch += 1;
-  const route: AppRoute = {
-    app,
-    epoch,
-    hostnames: [],
-    endpoints,
-    clients: null,
-    standby: [],
-    weights: null,
-    bake: null,
-    hold: NOT_HELD,
-    preview: null,
-    unaddressed: [],
-    missing: [],
-    awaited: [],
-    lost: [],
-  };
-  return nextTable(before, [route]);
+  return nextTable(before, [appRoute({ app, epoch, hostnames: [], endpoints })]);
 }
 
 describe("Drain", () => {

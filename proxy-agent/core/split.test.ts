@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { appName, memberName, type VmName, vmName, type Weights } from "../../mesh/index.ts";
+import { appRoute } from "../testing/app-route.ts";
 import type { Choice } from "./pick-endpoint.ts";
-import { type AppRoute, type Endpoint, NOT_HELD } from "./route-table.ts";
+import type { AppRoute, Endpoint } from "./route-table.ts";
 import { Splits, type Turn, Turns } from "./split.ts";
 
 const APP = appName("hello");
@@ -27,22 +28,7 @@ function choice(over: Partial<Choice> = {}): Choice {
 }
 
 function route(weights: Weights | null, endpoints: readonly Endpoint[]): AppRoute {
-  return {
-    app: APP,
-    epoch: 1,
-    hostnames: ["hello.localhost"],
-    endpoints,
-    weights,
-    bake: null,
-    hold: NOT_HELD,
-    clients: null,
-    standby: [],
-    preview: null,
-    unaddressed: [],
-    missing: [],
-    awaited: [],
-    lost: [],
-  };
+  return appRoute({ app: APP, hostnames: ["hello.localhost"], endpoints, weights });
 }
 
 const TEN: Weights = [

@@ -6,14 +6,8 @@ import { type Dispatcher, errors } from "undici";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { appName, memberName, vmName } from "../../mesh/index.ts";
 import { gateAnswerHeader } from "../core/gate-headers.ts";
-import {
-  type AppRoute,
-  EMPTY_TABLE,
-  type Endpoint,
-  NOT_HELD,
-  nextTable,
-  type RouteTable,
-} from "../core/route-table.ts";
+import { EMPTY_TABLE, type Endpoint, nextTable, type RouteTable } from "../core/route-table.ts";
+import { appRoute } from "../testing/app-route.ts";
 import { ask } from "../testing/client.ts";
 import { answering, desiredVm, freePort, TestCluster } from "../testing/cluster.ts";
 import { FakeController } from "../testing/fake-controller.ts";
@@ -161,23 +155,7 @@ describe("a request that waits for its connection", () => {
   }
 
   function tableTo(before: RouteTable, epoch: number, ...endpoints: readonly Endpoint[]): RouteTable {
-    const route: AppRoute = {
-      app,
-      epoch,
-      hostnames: ["hello"],
-      endpoints,
-      clients: null,
-      standby: [],
-      weights: null,
-      bake: null,
-      hold: NOT_HELD,
-      preview: null,
-      unaddressed: [],
-      missing: [],
-      awaited: [],
-      lost: [],
-    };
-    return nextTable(before, [route]);
+    return nextTable(before, [appRoute({ epoch, endpoints })]);
   }
 
   /** One request by a real client through a forwarder whose connections are opened by hand. */

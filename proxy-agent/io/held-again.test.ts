@@ -4,9 +4,10 @@ import { IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { appName, HOLD_DEFAULTS } from "../../mesh/index.ts";
+import { HOLD_DEFAULTS } from "../../mesh/index.ts";
 import { type AppRoute, EMPTY_TABLE, NOT_HELD, nextTable } from "../core/route-table.ts";
 import { HOLD_RELEASE_FIRST } from "../limits.ts";
+import { appRoute } from "../testing/app-route.ts";
 import { monotonicUnixMs } from "./clock.ts";
 import { Exchange } from "./exchange.ts";
 import { HeldRequests } from "./held-requests.ts";
@@ -24,22 +25,7 @@ beforeEach(() => {
 afterEach(() => held.stop());
 
 function routeOf(epoch: number, isHeld: boolean): AppRoute {
-  return {
-    app: appName("hello"),
-    epoch,
-    hostnames: ["hello"],
-    endpoints: [],
-    clients: null,
-    standby: [],
-    weights: null,
-    bake: null,
-    hold: isHeld ? { by: "rollout", bounds: HOLD_DEFAULTS } : NOT_HELD,
-    preview: null,
-    unaddressed: [],
-    missing: [],
-    awaited: [],
-    lost: [],
-  };
+  return appRoute({ epoch, hold: isHeld ? { by: "rollout", bounds: HOLD_DEFAULTS } : NOT_HELD });
 }
 
 /** Resolves to the route in force, once who may go by it has gone. */

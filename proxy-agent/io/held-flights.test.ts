@@ -6,6 +6,7 @@ import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type AppRecord, appName, HOLD_DEFAULTS, memberName, vmName } from "../../mesh/index.ts";
 import { type AppRoute, EMPTY_TABLE, type Endpoint, NOT_HELD, nextTable } from "../core/route-table.ts";
+import { appRoute } from "../testing/app-route.ts";
 import { ask } from "../testing/client.ts";
 import { appRecord, desiredVm, type RecordOptions, TestCluster, type TestProxy } from "../testing/cluster.ts";
 import { applied, CLOSED, HELD, SERVING, V1, waiting } from "../testing/holding.ts";
@@ -26,22 +27,8 @@ describe("a request that was picked for a VM which stays", () => {
   };
 
   function route(epoch: number, isHeld: boolean): AppRoute {
-    const bare: AppRoute = {
-      app,
-      epoch,
-      hostnames: ["hello"],
-      endpoints: [endpoint],
-      clients: null,
-      standby: [],
-      weights: null,
-      bake: null,
-      hold: isHeld ? { ...NOT_HELD, by: "person" } : NOT_HELD,
-      preview: null,
-      unaddressed: [],
-      missing: [],
-      awaited: [],
-      lost: [],
-    };
+    const hold = isHeld ? ({ ...NOT_HELD, by: "person" } as const) : NOT_HELD;
+    const bare = appRoute({ epoch, endpoints: [endpoint], hold });
     return { ...bare, preview: { ...bare, hostnames: ["preview.hello"], hold: NOT_HELD } };
   }
 

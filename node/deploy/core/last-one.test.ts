@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type DeploySpec, vmName } from "../../../mesh/index.ts";
+import { answerAll } from "../testing/answer-all.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY } from "../testing/vm-states.ts";
 import { World } from "../testing/world.ts";
@@ -10,15 +11,6 @@ const [OLD, NEW, NEXT] = ["hello-v1-1", "hello-v2-1", "hello-v1-2"].map(vmName) 
   ReturnType<typeof vmName>,
   ReturnType<typeof vmName>,
 ];
-
-function answerAll(world: World): void {
-  for (const host of world.hosts) world.closeGate(host);
-  for (const proxy of world.proxies.keys()) {
-    world.apply(proxy);
-    world.answer(proxy);
-    world.deliver(proxy);
-  }
-}
 
 test("an app that never runs twice is left with one VM, whose host starts it when it is back, also where nobody could say that the last one ended", () => {
   const world = new World({ hosts: 2, proxies: 1, isGated: true });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type DeploySpec, memberName, vmName } from "../../../mesh/index.ts";
+import { answerAll } from "../testing/answer-all.ts";
 import { asleep, ENDED, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
@@ -7,16 +8,6 @@ import { World } from "../testing/world.ts";
 
 const HANDOFF: DeploySpec = { strategy: "handoff", drainTimeoutMs: 30_000, waitTimeoutMs: 60_000 };
 const SILENT = memberName("proxy-2");
-
-function answer(world: World): void {
-  for (const host of world.hosts) world.closeGate(host);
-  for (const proxy of world.proxies.keys()) {
-    if (world.silent.has(proxy)) continue;
-    world.apply(proxy);
-    world.answer(proxy);
-    world.deliver(proxy);
-  }
-}
 
 function phasesOf(world: World): readonly string[] {
   return recordOf(world).vms.map(({ vm, phase }) => `${vm} ${phase}`);
@@ -29,16 +20,16 @@ test("one that never came to run is closed by its gate alone: no silent proxy ke
   world.silent.add(SILENT);
   world.submit(specOf("hello", { deploy: HANDOFF, command: ["node", "2"] }), "2");
   world.say(vmName("hello-v2-1"), PREPARED);
-  answer(world);
+  answerAll(world);
   world.gone(vmName("hello-v1-1"));
   expect(phasesOf(world)).toEqual(["hello-v2-1 opening"]);
   world.pass(61_000);
   expect(phasesOf(world)).toEqual(["hello-v2-1 cordoned"]);
-  answer(world);
+  answerAll(world);
   expect(phasesOf(world)).toEqual(["hello-v1-2 opening"]);
   world.gone(vmName("hello-v2-1"));
   world.say(vmName("hello-v1-2"), HEALTHY);
-  answer(world);
+  answerAll(world);
   world.pass(61_000);
   expect(phasesOf(world)).toEqual(["hello-v1-2 serving"]);
   expect(recordOf(world).rollout?.state).toBe("rolled-back");
@@ -51,14 +42,14 @@ test("those of which one fails are closed and retired, also while a person holds
   for (let round = 0; round < 3; round += 1) world.pass(61_000);
   expect(phasesOf(world)).toEqual(["hello-v1-1 cordoned"]);
   world.submit(specOf("hello", { count: 2 }), "2");
-  answer(world);
+  answerAll(world);
   expect(phasesOf(world)).toEqual(["hello-v2-1 opening", "hello-v2-2 opening"]);
   expect(world.holdByPerson("hold")).toBe(true);
   world.gone(vmName("hello-v1-1"));
   world.say(vmName("hello-v2-2"), HEALTHY);
   world.say(vmName("hello-v2-1"), ENDED);
   expect(phasesOf(world)).toContain("hello-v2-2 cordoned");
-  for (let round = 0; round < 3; round += 1) answer(world);
+  for (let round = 0; round < 3; round += 1) answerAll(world);
   expect(phasesOf(world)).toEqual([]);
 });
 
@@ -74,7 +65,7 @@ test.each([undefined, HANDOFF])(
     expect(phasesOf(world)).toEqual([`${woken.vm} cordoned`]);
     // What waited is told that nothing serves.
     expect(recordOf(world).hold).toBeUndefined();
-    answer(world);
+    answerAll(world);
     expect(phasesOf(world)).toEqual([]);
     world.gone(woken.vm);
     wanted(world);
@@ -108,7 +99,7 @@ test("several of which one ends on the way back serve, all of them: nothing else
   world.cooperate();
   world.submit(specOf("hello", { deploy: HANDOFF, command: ["node", "2"] }), "2");
   world.say(vmName("hello-v2-1"), PREPARED);
-  answer(world);
+  answerAll(world);
   for (const old of ["hello-v1-1", "hello-v1-2"]) world.gone(vmName(old));
   world.say(vmName("hello-v2-1"), ENDED);
   world.gone(vmName("hello-v2-1"));

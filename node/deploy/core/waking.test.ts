@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { appName, type DesiredVm, memberName, vmName } from "../../../mesh/index.ts";
+import { answerAll } from "../testing/answer-all.ts";
 import { asleep, awake, ENDED, HANDOFF, quiet, recordOf, wanted } from "../testing/sleeping.ts";
 import { specOf } from "../testing/specs.ts";
 import { HEALTHY, PREPARED } from "../testing/vm-states.ts";
@@ -7,15 +8,6 @@ import { World } from "../testing/world.ts";
 import { withHoldAtEnd } from "./idle-hold.ts";
 import { submitMove } from "./move.ts";
 import { submitScale } from "./submit-scale.ts";
-
-function answer(world: World): void {
-  for (const host of world.hosts) world.closeGate(host);
-  for (const proxy of world.proxies.keys()) {
-    world.apply(proxy);
-    world.answer(proxy);
-    world.deliver(proxy);
-  }
-}
 
 describe("an app of three VMs that is woken", () => {
   /** Its VMs ran on three hosts. */
@@ -129,7 +121,7 @@ describe("an app of three VMs that is woken", () => {
     expect(recordOf(world).vms).toMatchObject([{ host: "host-1" }, { host: "host-2" }]);
     for (const { vm } of recordOf(world).vms) world.say(vm, HEALTHY);
     roomFor(room);
-    answer(world);
+    answerAll(world);
     expect(recordOf(world)).toMatchObject({
       vms: [{ phase: "serving" }, { phase: "serving" }],
       rollout: { kind: "wake", state: "failed", reason: { code: "no-host" } },
@@ -232,7 +224,7 @@ test("a scale of an app that never runs twice, said while its one VM is woken or
   moved.membersChanged();
   moved.ask((at, context) => submitMove(at, { app: appName("hello"), host }, context));
   moved.say(vmName("hello-v1-2"), PREPARED);
-  answer(moved);
+  answerAll(moved);
   moved.gone(vmName("hello-v1-1"));
   expect(recordOf(moved)).toMatchObject({ vms: [{ phase: "opening" }], hold: { by: "rollout" } });
   expect(scaled(moved)).toMatchObject({ code: "joined", rollout: { kind: "move" } });

@@ -13,6 +13,7 @@ import {
   GATE_FAULT_CHARS_MAX,
   type GateStanding,
   type HistogramView,
+  isLeaseOver,
   type MemberName,
   messageOf,
   ok,
@@ -242,17 +243,9 @@ export class GateState {
     await this.#disk.close();
   }
 
-  /**
-   * By a clock that runs on while the machine is suspended: it may have been, since the line before this one. While it cannot be read no lease
-   * counts.
-   */
+  /** By a clock that runs on while the machine is suspended: it may have been, since the line before this one. */
   #isLeaseOver(place: VmPlace | undefined): boolean {
-    if (place?.untilMs === undefined) return false;
-    try {
-      return this.#uptimeMs() >= place.untilMs;
-    } catch {
-      return true;
-    }
+    return place?.untilMs !== undefined && isLeaseOver(place.untilMs, this.#uptimeMs);
   }
 
   #withFault(standing: GateStanding): GateStanding {
